@@ -1,0 +1,136 @@
+// gc/collector.h — plan, apply, restore, purge: the control flow of collection.
+//
+// The only place that decides which step comes next.  The steps themselves are
+// files of their own: roots, mark, plan (pure), deletion_guard, sweep (acting).
+//
+//   MakePlan   begins an epoch, marks, stores a plan.  Deletes nothing (I8).
+//   Apply      quarantines those items of a plan that are still dead (I1, I7).
+//   Restore    gives back a run, an image or a digest out of quarantine.
+//   Purge      frees quarantined bytes after period and proof (I2).
+//   Recover    at start: finishes or undoes what a crash interrupted (I3).
+//
+// One acting run at a time a store: a second caller gets ABORTED with the id of
+// the first.  Long calls run on the caller's thread and report through
+// `progress`; they end at an item boundary when `is_cancelled` turns true.
+// Thread-safe.
+
+#ifndef RECLAIM_GC_COLLECTOR_H_
+#define RECLAIM_GC_COLLECTOR_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "gc/explain.h"
+#include "gc/observer.h"
+#include "gc/plan.h"
+#include "gc/run.h"
+#include "index/reference_graph.h"
+#include "store/content_store.h"
+
+namespace reclaim::gc {
+
+struct RunControl {
+  std::function<bool()> is_cancelled;             // may be empty
+  std::function<void(const Run&)> on_progress;    // may be empty
+};
+
+// A page of plan items: `items[offset, offset + limit)`.
+struct PlanPage {
+  Plan plan;  // without items
+  std::vector<PlanItem> items;
+  uint64_t item_count = 0;
+};
+
+struct ApplyRequest {
+  std::string plan_id;
+  bool allow_large = false;       // past GcPolicy::large_plan_percent
+  bool purge_immediately = false; // --purge: no quarantine period, proof kept
+  std::string actor;
+};
+
+// Exactly one of the members is set.
+struct RestoreRequest {
+  std::string store;
+  std::string run_id;
+  std::string reference;               // "repo:tag" of a removed tag
+  std::optional<oci::Digest> digest;   // with all that it references
+  std::string actor;
+};
+
+struct PurgeRequest {
+  std::string store;
+  std::string run_id;             // "" for every run
+  bool before_period_ends = false;  // on request; proof is needed all the same
+  uint64_t free_bytes = 0;        // stop when so much was freed; 0: no limit
+  std::string actor;
+};
+
+// One quarantined item, for listings.
+struct QuarantineEntry {
+  std::string run_id;
+  PlanItem item;
+  absl::Time quarantined;
+  absl::Time restorable_until;
+  std::string actor;
+};
+
+class Collector {
+ public:
+  virtual ~Collector() = default;
+
+  static absl::StatusOr<std::unique_ptr<Collector>> Create(
+      index::ReferenceGraph* graph, const base::Clock* clock,
+      base::RandomSource* random, CollectorObserver* observer);
+
+  // Stores are attached once; not owned.
+  virtual absl::Status AttachStore(std::string_view name,
+                                   store::ContentStore* store) = 0;
+
+  // Resumes or abandons interrupted runs; call after all stores are attached.
+  virtual absl::Status Recover() = 0;
+
+  // Walks a store into the graph (index/store_scanner.h) as a run.
+  virtual absl::StatusOr<Run> Scan(std::string_view store, bool from_nothing,
+                                   std::string_view actor,
+                                   const RunControl& control) = 0;
+
+  virtual absl::StatusOr<Plan> MakePlan(const PruneRequest& request,
+                                        const RunControl& control) = 0;
+  virtual absl::StatusOr<PlanPage> GetPlan(std::string_view id, uint64_t offset,
+                                           uint64_t limit) const = 0;
+  // Newest first, without items.
+  virtual absl::StatusOr<std::vector<Plan>> ListPlans() const = 0;
+  virtual absl::Status DeletePlan(std::string_view id) = 0;
+
+  // FAILED_PRECONDITION: expired, applied already, or too large; NOT_FOUND.
+  virtual absl::StatusOr<Run> Apply(const ApplyRequest& request,
+                                    const RunControl& control) = 0;
+  virtual absl::StatusOr<Run> Restore(const RestoreRequest& request,
+                                      const RunControl& control) = 0;
+  virtual absl::StatusOr<Run> Purge(const PurgeRequest& request,
+                                    const RunControl& control) = 0;
+
+  virtual absl::StatusOr<Run> GetRun(std::string_view id) const = 0;
+  // Newest first, at most `limit`, beginning after `before_id` if not "".
+  virtual absl::StatusOr<std::vector<Run>> ListRuns(std::string_view before_id,
+                                                    size_t limit) const = 0;
+  virtual absl::StatusOr<std::vector<QuarantineEntry>> ListQuarantine(
+      std::string_view store, uint64_t offset, uint64_t limit) const = 0;
+
+  virtual absl::StatusOr<Explanation> Explain(index::NodeId node,
+                                              const GcPolicy& policy,
+                                              int path_count_max) const = 0;
+};
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_COLLECTOR_H_

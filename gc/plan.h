@@ -1,0 +1,117 @@
+// gc/plan.h — what a sweep would do, decided once and never again.
+//
+// A Plan is data: it can be printed, sent, stored and compared.  A preview is a
+// plan that nobody applies, so preview and deed cannot disagree (I7, I8).
+
+#ifndef RECLAIM_GC_PLAN_H_
+#define RECLAIM_GC_PLAN_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "gc/prune_request.h"
+#include "index/graph_view.h"
+#include "index/node.h"
+#include "index/reference_graph.h"
+#include "oci/digest.h"
+#include "store/types.h"
+
+namespace reclaim::gc {
+
+// Why an item goes.  Stored on disk, a metric label: never renumber.
+enum class DoomReason : uint8_t {
+  kUnreferenced = 1,    // no root reaches it
+  kDangling = 2,        // an image with no tag and no keeper
+  kUnused = 3,          // its tag is dropped: no container uses the image
+  kStopped = 4,         // a container that does not run
+  kNoContainer = 5,     // a volume or network that no container references
+  kCacheUnused = 6,     // build cache neither in use nor shared
+  kUntaggedLink = 7,    // a repository's link to a manifest it does not keep
+  kUnusedLayerLink = 8, // a repository's link to a layer it does not keep
+  kAbandonedUpload = 9,
+  kSubjectGone = 10,  // a referrer whose subject goes or went
+  kNamed = 11,        // the caller named it
+};
+const char* ToString(DoomReason reason);
+
+struct PlanItem {
+  // The node that goes; kNoNode for link items that have no node of their own.
+  index::NodeId node = index::kNoNode;
+  index::NodeKind kind = index::NodeKind::kBlob;
+  // What the store is asked to take away; for named nodes that are no part of a
+  // store's files (containers, volumes, ...) only `scope` and `name` are set.
+  std::optional<store::Removal> removal;
+  std::string scope;
+  std::string name;
+  std::optional<oci::Digest> digest;
+  // Of this item alone; items of one plan never count a byte twice.
+  store::Bytes bytes;
+  DoomReason reason = DoomReason::kUnreferenced;
+  std::string detail;  // for a person: rule, last keeper, "listed by sha256:…"
+  absl::Time last_used;           // InfinitePast() if never
+  absl::Time unreferenced_since;  // InfiniteFuture() if a root is dropped
+};
+
+struct PlanTotals {
+  uint64_t item_count = 0;
+  uint64_t blob_count = 0;
+  uint64_t image_count = 0;
+  store::RemovalBytes bytes;  // exact for the union of the items
+};
+
+// A scope that is not collected, and why (I5).
+struct KeptScope {
+  std::string scope;  // place, repository, or "" for the whole store
+  std::string why;
+};
+
+struct Plan {
+  std::string id;  // 16 lower-case hex digits
+  std::string store;
+  index::StoreId store_id = index::kNoStore;
+  index::Epoch epoch = 0;  // begun with this plan; the guard compares stamps
+  PruneRequest request;    // as resolved: the filter's instants are in it
+  absl::Time created;
+  absl::Time expires;
+  // In the order of the deed: named nodes, tags, links, then bytes; within a
+  // kind by name.  Equal inputs give equal plans.
+  std::vector<PlanItem> items;
+  PlanTotals totals;
+  std::vector<KeptScope> kept_scopes;
+};
+
+// Details that a view does not hold (labels, creation times).
+class DetailSource {
+ public:
+  virtual ~DetailSource() = default;
+  virtual absl::StatusOr<index::NamedRecord> GetNamed(
+      index::NodeId id) const = 0;
+  virtual absl::StatusOr<std::optional<index::PutImageConfig>> GetImageConfig(
+      index::NodeId config) const = 0;
+};
+
+struct PlanInputs {
+  const index::GraphView* view = nullptr;
+  const DetailSource* details = nullptr;
+  index::StoreId store = index::kNoStore;
+  bool store_knows_containers = false;
+  // Scopes that the last scan could not read whole.
+  std::vector<KeptScope> unreadable_scopes;
+  absl::Time now;
+  std::function<bool()> is_cancelled;
+};
+
+// Decides a plan.  Pure: `id`, `epoch`, `expires` and the metadata bytes are
+// filled in by the collector.  FAILED_PRECONDITION when "unused" can't be judged
+// (the message says what the caller may do); any error means no plan.
+absl::StatusOr<Plan> MakePlan(const PlanInputs& inputs,
+                              const PruneRequest& request);
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_PLAN_H_

@@ -1,0 +1,49 @@
+// gc/prune_request.h — what a caller wants pruned, as a value.
+
+#ifndef RECLAIM_GC_PRUNE_REQUEST_H_
+#define RECLAIM_GC_PRUNE_REQUEST_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "gc/filter.h"
+#include "gc/policy.h"
+#include "oci/digest.h"
+
+namespace reclaim::gc {
+
+// Docker's verbs.
+enum class PruneVerb : uint8_t {
+  kImages = 1,      // dangling images and loose content
+  kAllImages = 2,   // -a: images that no container uses as well
+  kContainers = 3,  // those that do not run
+  kVolumes = 4,
+  kNetworks = 5,
+  kBuildCache = 6,
+  kSystem = 7,  // containers, networks, volumes (flag), images, build cache
+};
+const char* ToString(PruneVerb verb);
+
+struct PruneRequest {
+  std::string store;
+  PruneVerb verb = PruneVerb::kSystem;
+  bool all_images = false;     // kSystem: -a
+  bool with_volumes = false;   // kSystem: --volumes
+  bool all_volumes = false;    // kVolumes: named ones as well
+  bool all_cache = false;      // kBuildCache: shared and internal ones as well
+  // The caller's word that the recorded containers are all there are; needed
+  // for "unused" on a store that cannot know its containers (SEMANTICS rule 1).
+  bool containers_are_complete = false;
+  // Judge these names and no others: "repo", "repo:tag", "repo@digest" or a
+  // digest.  Explicit removal (`image rm`): their tags are dropped.
+  std::vector<std::string> only_references;
+  Filter filter;
+  GcPolicy policy;
+  std::string actor;
+};
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_PRUNE_REQUEST_H_

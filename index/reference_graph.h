@@ -1,0 +1,173 @@
+// index/reference_graph.h — the reference graph: durable, exact, and in order.
+//
+// One ReferenceGraph stands on one Engine.  All writes go through one sequencer
+// with group commit: a write is prepared against the resident graph, committed
+// to the engine together with its event rows, then applied to the arrays and
+// the counters, then acknowledged.  Reads go to the arrays.  The stores are the
+// truth, the graph is a cache of them that can be rebuilt (index/rebuild.h).
+//
+// Thread-safe.  A reader holds the read lock for as long as its GraphReader
+// lives; long passes call view().Yield().  Never call Apply() while holding a
+// GraphReader on the same thread (it would wait for itself; checked).
+
+#ifndef RECLAIM_INDEX_REFERENCE_GRAPH_H_
+#define RECLAIM_INDEX_REFERENCE_GRAPH_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "base/clock.h"
+#include "index/engine.h"
+#include "index/event.h"
+#include "index/graph_view.h"
+#include "index/mutation.h"
+#include "index/node.h"
+#include "index/totals.h"
+#include "store/types.h"
+
+namespace reclaim::index {
+
+struct GraphOptions {
+  // Content younger than this is a root (reason kGrace) for the counters; a
+  // plan may use another period.  0 s to 10 years.
+  absl::Duration grace_period = absl::Hours(24);
+  // How long a request id is remembered.
+  absl::Duration request_memory = absl::Hours(24);
+  // Event rows kept at the least; older ones are trimmed.
+  uint64_t event_count_max = 10'000'000;
+};
+
+struct StoreRecord {
+  StoreId id = kNoStore;
+  std::string name;  // [a-z0-9][a-z0-9._-]{0,62}
+  store::StoreKind kind = store::StoreKind::kMemory;
+  std::string uri;
+  bool knows_containers = false;
+  std::string scan_memo;
+  absl::Time last_scan_begin;  // InfinitePast() if never scanned
+  absl::Time last_scan_end;
+  Epoch last_scan_epoch = 0;
+};
+
+// A named node as it was put; which alternative follows from its kind.
+using NamedRecord =
+    std::variant<PutRepository, PutTag, PutContainer, PutSnapshot, PutVolume,
+                 PutNetwork, PutBuildCache, PutLease, PutPin, PutUpload>;
+
+// A durable record of another module, written in the same commit as a change.
+struct RecordWrite {
+  Family family = Family::kMeta;
+  std::string key;
+  std::optional<std::string> value;  // unset deletes
+};
+
+// Changes that only gc may ask for, with a guard in hand (see WriteOrder).
+struct StateChange {
+  NodeId node = kNoNode;
+  NodeState to = NodeState::kQuarantined;  // kPresent restores; kAbsent purges
+  std::string run_id;
+  std::string detail;  // rule and reason, for the event row
+};
+
+// Moves quarantined bytes back; gc provides it.  Called without any lock.
+// Returns when the nodes are kPresent in the graph, or an error.
+class Restorer {
+ public:
+  virtual ~Restorer() = default;
+  virtual absl::Status RestoreNodes(absl::Span<const NodeId> nodes,
+                                    std::string_view actor) = 0;
+};
+
+// A consistent read of the graph.
+class GraphReader {
+ public:
+  virtual ~GraphReader() = default;
+  virtual const GraphView& view() const = 0;
+  // Totals as of now (grace and leases that have ended meanwhile are settled).
+  virtual const StoreTotals& totals(StoreId store) const = 0;
+  virtual RepositoryTotals repository_totals(NodeId repository) const = 0;
+  // Whether the counters say that some root reaches `id`.
+  virtual bool IsLive(NodeId id) const = 0;
+  // Number of live keepers plus roots of `id` by the counters.
+  virtual uint32_t ReferenceCount(NodeId id) const = 0;
+  virtual Epoch epoch() const = 0;
+  virtual uint64_t sequence() const = 0;
+};
+
+// The write order, held.  What is decided while a WriteOrder is alive stays
+// true until Commit(): no other write comes between.  Keep it for one small
+// batch, never across store I/O that may be slow (I10).
+class WriteOrder {
+ public:
+  virtual ~WriteOrder() = default;
+  virtual const GraphReader& reader() const = 0;
+  // Commits durably; events for the changes are added.
+  virtual absl::Status Commit(absl::Span<const StateChange> changes,
+                              absl::Span<const Operation> operations,
+                              absl::Span<const RecordWrite> records,
+                              std::string_view actor) = 0;
+};
+
+class ReferenceGraph {
+ public:
+  virtual ~ReferenceGraph() = default;
+
+  // Opens the graph in `engine` and loads it.  DATA_LOSS if records are
+  // damaged or of an unknown version: rebuild.  Neither pointer is owned.
+  static absl::StatusOr<std::unique_ptr<ReferenceGraph>> Open(
+      Engine* engine, const base::Clock* clock, const GraphOptions& options);
+
+  // Stores.  Registering one again with the same kind changes its uri only.
+  virtual absl::StatusOr<StoreId> RegisterStore(const StoreRecord& store) = 0;
+  virtual std::vector<StoreRecord> Stores() const = 0;
+  virtual absl::Status RecordScan(StoreId store, const StoreRecord& seen) = 0;
+  virtual absl::Status ForgetStore(std::string_view name) = 0;
+
+  // Applies a mutation: all or nothing, durable when it returns OK with
+  // kDurable.  A new reference to a quarantined node restores it first (I4).
+  // Errors: INVALID_ARGUMENT, NOT_FOUND (store), RESOURCE_EXHAUSTED (disk full:
+  // nothing changed), UNAVAILABLE (the engine failed; the graph is read-only
+  // until it has been reopened).
+  virtual absl::StatusOr<AppliedMutation> Apply(const Mutation& mutation,
+                                                Durability durability) = 0;
+
+  // "Is this blob here?"  A true answer is a promise: the node is stamped with
+  // the running epoch, durably, before this returns.  Quarantined content is
+  // restored first.
+  virtual absl::StatusOr<bool> CheckExists(const ContentName& name,
+                                           std::string_view actor) = 0;
+
+  virtual std::unique_ptr<GraphReader> Read() const = 0;
+  virtual std::unique_ptr<WriteOrder> HoldWriteOrder() = 0;
+
+  // Starts a new epoch, durably: from now on the write barrier stamps with it.
+  virtual absl::StatusOr<Epoch> BeginEpoch() = 0;
+
+  virtual void SetRestorer(Restorer* restorer) = 0;
+
+  // Details that the arrays do not hold; read from the engine.
+  virtual absl::StatusOr<NamedRecord> GetNamed(NodeId id) const = 0;
+  virtual absl::StatusOr<std::optional<PutImageConfig>> GetImageConfig(
+      NodeId config) const = 0;
+  virtual absl::StatusOr<std::string> GetMediaType(NodeId content) const = 0;
+
+  // Event rows with sequence > `after`, ascending, at most `limit`.
+  virtual absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after,
+                                                        size_t limit) const = 0;
+
+  virtual Engine& engine() = 0;
+};
+
+}  // namespace reclaim::index
+
+#endif  // RECLAIM_INDEX_REFERENCE_GRAPH_H_

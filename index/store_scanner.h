@@ -1,0 +1,70 @@
+// index/store_scanner.h — a store's facts become mutations of the graph.
+//
+// Reads each manifest that the graph does not know yet, once; replaces what a
+// listed section had; leaves unchanged and unreadable sections alone.  What a
+// listed section no longer holds is removed from the graph.  An interrupted
+// scan leaves the graph a mixture of before and after, both true at some
+// moment; its memo is not stored, so the next scan lists everything again.
+
+#ifndef RECLAIM_INDEX_STORE_SCANNER_H_
+#define RECLAIM_INDEX_STORE_SCANNER_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "index/reference_graph.h"
+#include "store/content_store.h"
+
+namespace reclaim::index {
+
+struct ScanProgress {
+  uint64_t section_count = 0;
+  uint64_t blob_count = 0;
+  uint64_t manifest_count = 0;  // read and parsed
+  uint64_t tag_count = 0;
+  store::Bytes bytes;
+};
+
+struct ScanOptions {
+  int thread_count = 2;
+  bool from_nothing = false;  // ignore the memo: list every section
+  std::string actor;
+  std::function<bool()> is_cancelled;                      // may be empty
+  std::function<void(const ScanProgress&)> on_progress;    // may be empty
+};
+
+// What could not be read, in the scope that it concerns (I5).
+struct ScanProblem {
+  std::string scope;  // repository or place; "" for the whole store
+  std::string path;
+  std::string why;
+};
+
+struct ScanReport {
+  ScanProgress seen;
+  uint64_t unchanged_section_count = 0;
+  uint64_t added_count = 0;
+  uint64_t removed_count = 0;
+  store::Bytes orphan_bytes;
+  uint64_t orphan_count = 0;
+  std::vector<ScanProblem> problems;  // the first 1,000
+  uint64_t problem_count = 0;
+  absl::Time begin;
+  absl::Time end;
+};
+
+// Scans `store`, registered in `graph` as `name`, into the graph.
+absl::StatusOr<ScanReport> ScanStore(ReferenceGraph* graph,
+                                     std::string_view name,
+                                     const store::ContentStore& store,
+                                     const base::Clock& clock,
+                                     const ScanOptions& options);
+
+}  // namespace reclaim::index
+
+#endif  // RECLAIM_INDEX_STORE_SCANNER_H_

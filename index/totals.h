@@ -1,0 +1,84 @@
+// index/totals.h — the exact counters, as values.
+//
+// Updated with every mutation in proportion to what it reaches; recomputed from
+// nothing by Recount() (index/recount.h), which must always agree (I6).
+
+#ifndef RECLAIM_INDEX_TOTALS_H_
+#define RECLAIM_INDEX_TOTALS_H_
+
+#include <array>
+#include <cstdint>
+
+#include "index/node.h"
+#include "store/types.h"
+
+namespace reclaim::index {
+
+struct Tally {
+  uint64_t count = 0;
+  store::Bytes bytes;
+  friend bool operator==(const Tally& a, const Tally& b) {
+    return a.count == b.count && a.bytes == b.bytes;
+  }
+  friend bool operator!=(const Tally& a, const Tally& b) { return !(a == b); }
+};
+
+// Of one store.  Identity, checked on every report:
+//   stored = live + candidate + quarantined + orphan   (content and uploads)
+struct StoreTotals {
+  // Present nodes of each kind (content: not absent, not quarantined).
+  std::array<Tally, kNodeKindCount> by_kind;
+
+  Tally live;         // present content and uploads that some root reaches
+  Tally candidate;    // present content that no root reaches
+  Tally quarantined;  // bytes in quarantine
+  Tally orphan;       // strays
+  Tally absent;       // referenced but not here (bytes are zero)
+
+  // Images: present manifests and indexes that no present index lists and that
+  // are not referrers.  Active: some container reaches it, or reaches a
+  // manifest that it lists.
+  uint64_t image_count = 0;
+  uint64_t active_image_count = 0;
+  uint64_t dangling_image_count = 0;  // images that no tag names
+
+  // Bytes of content that some present manifest references, the manifests
+  // included: the Images row's SIZE.
+  Tally imaged;
+  // The part of `imaged` that any root reaches, and the part that roots other
+  // than tags reach (containers, pins, leases, grace, uploads, only names,
+  // opaque).  What `image prune` and `image prune -a` would leave.
+  Tally imaged_live;
+  Tally imaged_without_tags;
+  // Present content outside `imaged`, and the part of it that a root reaches.
+  Tally loose;
+  Tally loose_live;
+
+  uint64_t running_container_count = 0;
+  Tally unused_volumes;      // no container references them
+  Tally running_containers;  // writable bytes of running ones
+  Tally reclaimable_cache;   // build cache neither in use nor shared
+  uint64_t used_cache_count = 0;
+  uint64_t unknown_size_count = 0;  // named nodes whose bytes nobody told
+
+  store::Bytes stored() const {
+    return live.bytes + candidate.bytes + quarantined.bytes + orphan.bytes;
+  }
+  friend bool operator==(const StoreTotals& a, const StoreTotals& b);
+};
+
+// Of one repository: what its tags reach.
+struct RepositoryTotals {
+  uint64_t tag_count = 0;
+  Tally reachable;  // present content that a tag of this repository reaches
+  Tally exclusive;  // the part that no other repository's tags reach
+  friend bool operator==(const RepositoryTotals& a,
+                         const RepositoryTotals& b) {
+    return a.tag_count == b.tag_count && a.reachable == b.reachable &&
+           a.exclusive == b.exclusive;
+  }
+};
+
+}  // namespace reclaim::index
+
+#endif  // RECLAIM_INDEX_TOTALS_H_

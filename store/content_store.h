@@ -1,0 +1,100 @@
+// store/content_store.h — content-addressed bytes, and the three steps of
+// deletion.
+//
+// A blob is present, quarantined or absent.  Quarantine() hides it and keeps
+// its bytes; Restore() undoes that; Purge() frees the bytes and only works on
+// what is quarantined (I2).  Each is idempotent, and durable for every item
+// whose outcome is OK when the call returns.
+//
+// Nothing here decides: the caller has already recorded the quarantine durably
+// (I3) and shows a DeletionPermit, which only gc/deletion_guard can make (I1).
+//
+// A store never follows a symbolic link, never leaves its root, never touches a
+// file that is not a regular one, and never deletes what it does not
+// understand: it reports such things as strays (TRUST E.2, rows 1 to 3).
+//
+// All methods are thread-safe.  Errors name the path (relative to the root),
+// the digest or the tag, and what to do next.
+
+#ifndef RECLAIM_STORE_CONTENT_STORE_H_
+#define RECLAIM_STORE_CONTENT_STORE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "oci/digest.h"
+#include "store/deletion_permit.h"
+#include "store/scan.h"
+#include "store/types.h"
+
+namespace reclaim::store {
+
+// Reads.  Errors: NOT_FOUND if the blob is not present (a quarantined one is
+// not), UNAVAILABLE or PERMISSION_DENIED if the store can't be read,
+// FAILED_PRECONDITION if what lies there is not a regular file.
+class ContentReader {
+ public:
+  virtual ~ContentReader() = default;
+
+  virtual absl::StatusOr<BlobStat> Stat(const Place& place,
+                                        const oci::Digest& digest) const = 0;
+
+  // Reads a whole blob of at most `max_bytes`; a larger one is
+  // RESOURCE_EXHAUSTED.  Digests are not verified.
+  virtual absl::StatusOr<std::string> Read(const Place& place,
+                                           const oci::Digest& digest,
+                                           uint64_t max_bytes) const = 0;
+
+  // Streams a blob through a hash and compares.  DATA_LOSS if they differ.
+  virtual absl::Status VerifyDigest(const Place& place,
+                                    const oci::Digest& digest) const = 0;
+
+  virtual absl::StatusOr<Capacity> GetCapacity() const = 0;
+};
+
+class ContentStore : public ContentReader {
+ public:
+  virtual StoreTraits traits() const = 0;
+
+  // Walks the store and reports it to `sink`; see store/scan.h.  Reads only.
+  // A fault in one section does not stop the others.
+  virtual absl::StatusOr<ScanResult> Scan(const ScanRequest& request,
+                                          ScanSink* sink) const = 0;
+
+  // What quarantining and purging all of `removals` together would free: once
+  // per inode, with the folders that they leave empty.  Reads only (I8).
+  // Things that are not there count zero.
+  virtual absl::StatusOr<RemovalBytes> Measure(
+      absl::Span<const Removal> removals) const = 0;
+
+  // Moves `removals` into the quarantine of `run_id`, in the given order, and
+  // makes that durable.  One outcome an item, in order.  A store without a
+  // quarantine returns FAILED_PRECONDITION for all.
+  virtual absl::StatusOr<std::vector<RemovalOutcome>> Quarantine(
+      const DeletionPermit& permit, const RunId& run_id,
+      absl::Span<const Removal> removals) = 0;
+
+  // Moves items back: bytes first, then links, then names (the reverse of the
+  // order of deletion), with the modes and times they had.  An item whose name
+  // is taken meanwhile is ALREADY_EXISTS and stays in quarantine.
+  virtual absl::StatusOr<std::vector<RemovalOutcome>> Restore(
+      const RunId& run_id, absl::Span<const Removal> removals) = 0;
+
+  // Frees quarantined items for good.
+  virtual absl::StatusOr<std::vector<RemovalOutcome>> Purge(
+      const DeletionPermit& permit, const RunId& run_id,
+      absl::Span<const Removal> removals) = 0;
+
+  // What lies in the quarantine, whether or not a record knows it; after a
+  // crash this is compared with the records.
+  virtual absl::StatusOr<std::vector<QuarantinedItem>> ListQuarantine()
+      const = 0;
+};
+
+}  // namespace reclaim::store
+
+#endif  // RECLAIM_STORE_CONTENT_STORE_H_

@@ -1,0 +1,34 @@
+// store/deletion_permit.h — the proof that a deletion was checked.
+//
+// A function that takes bytes or names away asks for a DeletionPermit.  Only
+// gc::DeletionGuard can make one, and it makes one only while it holds the
+// write order and has just repeated every check (I1).  The compiler thereby
+// refuses any other caller: check-then-delete without a re-check has nowhere to
+// live.
+
+#ifndef RECLAIM_STORE_DELETION_PERMIT_H_
+#define RECLAIM_STORE_DELETION_PERMIT_H_
+
+namespace reclaim::gc {
+class DeletionGuard;
+}  // namespace reclaim::gc
+
+namespace reclaim::store {
+
+class DeletionPermitForTest;
+
+// Not copyable: a permit does not outlive the guard that made it.
+class DeletionPermit {
+ public:
+  DeletionPermit(const DeletionPermit&) = delete;
+  DeletionPermit& operator=(const DeletionPermit&) = delete;
+
+ private:
+  friend class ::reclaim::gc::DeletionGuard;
+  friend class DeletionPermitForTest;
+  DeletionPermit() = default;
+};
+
+}  // namespace reclaim::store
+
+#endif  // RECLAIM_STORE_DELETION_PERMIT_H_

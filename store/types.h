@@ -1,0 +1,166 @@
+// store/types.h — the words that a content store and its callers share.
+//
+// Values only.  All sizes are bytes.  "Logical" bytes are st_size, "allocated"
+// bytes are st_blocks * 512; the two are never added to each other.
+
+#ifndef RECLAIM_STORE_TYPES_H_
+#define RECLAIM_STORE_TYPES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "oci/digest.h"
+
+namespace reclaim::store {
+
+// A pair of the two measures of the same bytes.  Sums saturate nowhere: a sum
+// that would pass 2^63 is a programming error of the caller.
+struct Bytes {
+  uint64_t logical_bytes = 0;
+  uint64_t allocated_bytes = 0;
+
+  Bytes& operator+=(const Bytes& other) {
+    logical_bytes += other.logical_bytes;
+    allocated_bytes += other.allocated_bytes;
+    return *this;
+  }
+  friend Bytes operator+(Bytes a, const Bytes& b) { return a += b; }
+  friend bool operator==(const Bytes& a, const Bytes& b) {
+    return a.logical_bytes == b.logical_bytes &&
+           a.allocated_bytes == b.allocated_bytes;
+  }
+  friend bool operator!=(const Bytes& a, const Bytes& b) { return !(a == b); }
+};
+
+// The file behind a blob when it has more than one name.  Two blobs with equal
+// extents share their bytes, which are counted once within one file system.
+struct Extent {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  friend bool operator==(const Extent& a, const Extent& b) {
+    return a.device == b.device && a.inode == b.inode;
+  }
+  friend bool operator<(const Extent& a, const Extent& b) {
+    return std::tie(a.device, a.inode) < std::tie(b.device, b.inode);
+  }
+  template <typename H>
+  friend H AbslHashValue(H h, const Extent& e) {
+    return H::combine(std::move(h), e.device, e.inode);
+  }
+};
+
+// A place is one content-addressed namespace within a store: the same digest in
+// two places is two copies.  A registry and an image layout have the single
+// place "".  A folder of image layouts has one place a layout, named by its
+// path below the store's root; there the repository has the same name.
+using Place = std::string;
+
+// What a store knows of one blob that is present.
+struct BlobStat {
+  Bytes bytes;
+  std::optional<Extent> extent;  // set iff the file has several links
+  absl::Time modified;
+};
+
+// How a digest is a member of a repository (a link file, or an entry of an
+// image layout's index.json that has no name).
+enum class MembershipKind : uint8_t {
+  kRevision = 1,  // a manifest pushed to the repository
+  kLayer = 2,     // a layer or config uploaded to or mounted in the repository
+};
+
+// One thing that a store can take away.  Which fields are set follows from the
+// kind; the others are empty.
+enum class RemovalKind : uint8_t {
+  kTag = 1,           // repository, tag, digest (what the tag named)
+  kRevisionLink = 2,  // repository, digest; includes the tag-history links
+  kLayerLink = 3,     // repository, digest
+  kBlob = 4,          // place, digest
+  kUpload = 5,        // repository, upload_id
+};
+
+struct Removal {
+  RemovalKind kind = RemovalKind::kBlob;
+  Place place;
+  std::string repository;
+  std::string tag;
+  std::string upload_id;
+  std::optional<oci::Digest> digest;  // unset for uploads only
+};
+
+// Equality and order (kind first, in the order in which a sweep acts: names
+// before links before bytes, so that a crash leaves only leaks; I3).
+bool operator==(const Removal& a, const Removal& b);
+bool operator<(const Removal& a, const Removal& b);
+std::string ToString(const Removal& removal);
+
+// Bytes of a set of removals.  Content is blobs and uploads; metadata is link
+// files and the folders that become empty with them.
+struct RemovalBytes {
+  Bytes content;
+  Bytes metadata;
+  RemovalBytes& operator+=(const RemovalBytes& other) {
+    content += other.content;
+    metadata += other.metadata;
+    return *this;
+  }
+  Bytes total() const { return content + metadata; }
+};
+
+// What became of one removal.
+struct RemovalOutcome {
+  // OK; NOT_FOUND (it was not there: nothing to do, never an error of a run);
+  // ALREADY_EXISTS (restore found the name taken: the store's own copy
+  // stands); anything else is a failure of this item alone.
+  absl::Status status;
+  RemovalBytes bytes;  // moved or freed by this item
+};
+
+// Which run put something in quarantine.  Not a path: letters, digits and '-'.
+using RunId = std::string;
+
+// One thing found in a store's quarantine folder.
+struct QuarantinedItem {
+  RunId run_id;
+  Removal removal;
+  RemovalBytes bytes;
+};
+
+enum class StoreKind : uint8_t {
+  kImageLayout = 1,
+  kRegistry = 2,
+  kMemory = 3,
+  kExternal = 4,
+  kContainerd = 5,
+  kDocker = 6,
+};
+const char* ToString(StoreKind kind);
+
+// What a store can and cannot do.  Constant while the store is open.
+struct StoreTraits {
+  StoreKind kind = StoreKind::kMemory;
+  // Deletion goes through a quarantine from which Restore() works.
+  bool has_quarantine = false;
+  // Others may write while the service runs: purge needs the proof scan.
+  bool has_foreign_writers = false;
+  // The store itself reports containers, so "unused" can be judged.
+  bool knows_containers = false;
+  bool is_read_only = false;
+};
+
+// The file system below a store.  available <= capacity always holds (clamped).
+struct Capacity {
+  uint64_t capacity_bytes = 0;
+  uint64_t available_bytes = 0;
+  uint64_t inode_count = 0;
+  uint64_t available_inode_count = 0;
+};
+
+}  // namespace reclaim::store
+
+#endif  // RECLAIM_STORE_TYPES_H_

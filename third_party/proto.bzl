@@ -1,0 +1,46 @@
+"""C++ from .proto files with the system's protoc and gRPC plug-in.
+
+The package path below //proto is the import path: //proto/reclaim/v1 holds
+reclaim/v1/*.proto, and C++ includes "reclaim/v1/NAME.pb.h".
+"""
+
+def _outputs(src, package, grpc):
+    stem = package[len("proto/"):] + "/" + src[:-len(".proto")]
+    headers = [stem + ".pb.h"] + ([stem + ".grpc.pb.h"] if grpc else [])
+    sources = [stem + ".pb.cc"] + ([stem + ".grpc.pb.cc"] if grpc else [])
+    return headers, sources
+
+def reclaim_proto_library(name, srcs, services, visibility):
+    """One cc_library of all `srcs`; `services` are those that hold a service."""
+    headers = []
+    sources = []
+    for src in srcs:
+        h, c = _outputs(src, native.package_name(), src in services)
+        headers += h
+        sources += c
+    plain = " ".join(["$(location %s)" % s for s in srcs])
+    with_service = " ".join(["$(location %s)" % s for s in services])
+    native.genrule(
+        name = name + "_generate",
+        srcs = srcs,
+        outs = headers + sources,
+        cmd = " ".join([
+            "protoc -I proto --cpp_out=$(RULEDIR)",
+            plain,
+            "&& protoc -I proto --grpc_out=$(RULEDIR)",
+            "--plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin",
+            with_service,
+        ]),
+    )
+    native.cc_library(
+        name = name,
+        srcs = sources,
+        hdrs = headers,
+        copts = ["-w"],
+        includes = ["."],
+        visibility = visibility,
+        deps = [
+            "//third_party:grpc",
+            "//third_party:protobuf",
+        ],
+    )
