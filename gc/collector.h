@@ -21,11 +21,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -39,8 +39,8 @@
 namespace reclaim::gc {
 
 struct RunControl {
-  std::function<bool()> is_cancelled;             // may be empty
-  std::function<void(const Run&)> on_progress;    // may be empty
+  std::function<bool()> is_cancelled;           // may be empty
+  std::function<void(const Run&)> on_progress;  // may be empty
 };
 
 // A page of plan items: `items[offset, offset + limit)`.
@@ -52,8 +52,8 @@ struct PlanPage {
 
 struct ApplyRequest {
   std::string plan_id;
-  bool allow_large = false;       // past GcPolicy::large_plan_percent
-  bool purge_immediately = false; // --purge: no quarantine period, proof kept
+  bool allow_large = false;        // past GcPolicy::large_plan_percent
+  bool purge_immediately = false;  // --purge: no quarantine period, proof kept
   std::string actor;
 };
 
@@ -61,16 +61,16 @@ struct ApplyRequest {
 struct RestoreRequest {
   std::string store;
   std::string run_id;
-  std::string reference;               // "repo:tag" of a removed tag
-  std::optional<oci::Digest> digest;   // with all that it references
+  std::string reference;              // "repo:tag" of a removed tag
+  std::optional<oci::Digest> digest;  // with all that it references
   std::string actor;
 };
 
 struct PurgeRequest {
   std::string store;
-  std::string run_id;             // "" for every run
+  std::string run_id;               // "" for every run
   bool before_period_ends = false;  // on request; proof is needed all the same
-  uint64_t free_bytes = 0;        // stop when so much was freed; 0: no limit
+  uint64_t free_bytes = 0;          // stop when so much was freed; 0: no limit
   std::string actor;
 };
 
@@ -92,24 +92,25 @@ class Collector {
       base::RandomSource* random, CollectorObserver* observer);
 
   // Stores are attached once; not owned.
-  virtual absl::Status AttachStore(std::string_view name,
+  virtual absl::Status AttachStore(absl::string_view name,
                                    store::ContentStore* store) = 0;
 
   // Resumes or abandons interrupted runs; call after all stores are attached.
   virtual absl::Status Recover() = 0;
 
   // Walks a store into the graph (index/store_scanner.h) as a run.
-  virtual absl::StatusOr<Run> Scan(std::string_view store, bool from_nothing,
-                                   std::string_view actor,
+  virtual absl::StatusOr<Run> Scan(absl::string_view store, bool from_nothing,
+                                   absl::string_view actor,
                                    const RunControl& control) = 0;
 
   virtual absl::StatusOr<Plan> MakePlan(const PruneRequest& request,
                                         const RunControl& control) = 0;
-  virtual absl::StatusOr<PlanPage> GetPlan(std::string_view id, uint64_t offset,
+  virtual absl::StatusOr<PlanPage> GetPlan(absl::string_view id,
+                                           uint64_t offset,
                                            uint64_t limit) const = 0;
   // Newest first, without items.
   virtual absl::StatusOr<std::vector<Plan>> ListPlans() const = 0;
-  virtual absl::Status DeletePlan(std::string_view id) = 0;
+  virtual absl::Status DeletePlan(absl::string_view id) = 0;
 
   // FAILED_PRECONDITION: expired, applied already, or too large; NOT_FOUND.
   virtual absl::StatusOr<Run> Apply(const ApplyRequest& request,
@@ -119,12 +120,12 @@ class Collector {
   virtual absl::StatusOr<Run> Purge(const PurgeRequest& request,
                                     const RunControl& control) = 0;
 
-  virtual absl::StatusOr<Run> GetRun(std::string_view id) const = 0;
+  virtual absl::StatusOr<Run> GetRun(absl::string_view id) const = 0;
   // Newest first, at most `limit`, beginning after `before_id` if not "".
-  virtual absl::StatusOr<std::vector<Run>> ListRuns(std::string_view before_id,
+  virtual absl::StatusOr<std::vector<Run>> ListRuns(absl::string_view before_id,
                                                     size_t limit) const = 0;
   virtual absl::StatusOr<std::vector<QuarantineEntry>> ListQuarantine(
-      std::string_view store, uint64_t offset, uint64_t limit) const = 0;
+      absl::string_view store, uint64_t offset, uint64_t limit) const = 0;
 
   virtual absl::StatusOr<Explanation> Explain(index::NodeId node,
                                               const GcPolicy& policy,

@@ -1,8 +1,8 @@
 // gc/filter.h — one filter grammar for list, prune and policy.
 //
 // SEMANTICS.md rules 2 to 4: different keys AND; positive labels AND; each
-// `label!` excludes on its own; `reference` patterns OR.  Unknown keys, empty or
-// unparsable values, contradictions and filters on a kind that cannot carry
+// `label!` excludes on its own; `reference` patterns OR.  Unknown keys, empty
+// or unparsable values, contradictions and filters on a kind that cannot carry
 // them are errors before anything is deleted.
 
 #ifndef RECLAIM_GC_FILTER_H_
@@ -11,11 +11,11 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "index/mutation.h"
@@ -69,8 +69,9 @@ struct Filter {
 };
 
 // Parses "key=value" terms ("until=24h", "label!=keep", "label=k!=v",
-// "until.used=720h" or "used-before=…" names the clock: see the reference page).
-// `configured` terms give way to typed ones that contradict them (case 35).
+// "until.used=720h" or "used-before=…" names the clock: see the reference
+// page). `configured` terms give way to typed ones that contradict them (case
+// 35).
 absl::StatusOr<Filter> ParseFilter(absl::Span<const std::string> terms,
                                    absl::Span<const std::string> configured,
                                    FilterTarget target, absl::Time now,

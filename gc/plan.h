@@ -25,14 +25,14 @@ namespace reclaim::gc {
 
 // Why an item goes.  Stored on disk, a metric label: never renumber.
 enum class DoomReason : uint8_t {
-  kUnreferenced = 1,    // no root reaches it
-  kDangling = 2,        // an image with no tag and no keeper
-  kUnused = 3,          // its tag is dropped: no container uses the image
-  kStopped = 4,         // a container that does not run
-  kNoContainer = 5,     // a volume or network that no container references
-  kCacheUnused = 6,     // build cache neither in use nor shared
-  kUntaggedLink = 7,    // a repository's link to a manifest it does not keep
-  kUnusedLayerLink = 8, // a repository's link to a layer it does not keep
+  kUnreferenced = 1,     // no root reaches it
+  kDangling = 2,         // an image with no tag and no keeper
+  kUnused = 3,           // its tag is dropped: no container uses the image
+  kStopped = 4,          // a container that does not run
+  kNoContainer = 5,      // a volume or network that no container references
+  kCacheUnused = 6,      // build cache neither in use nor shared
+  kUntaggedLink = 7,     // a repository's link to a manifest it does not keep
+  kUnusedLayerLink = 8,  // a repository's link to a layer it does not keep
   kAbandonedUpload = 9,
   kSubjectGone = 10,  // a referrer whose subject goes or went
   kNamed = 11,        // the caller named it
@@ -107,8 +107,8 @@ struct PlanInputs {
 };
 
 // Decides a plan.  Pure: `id`, `epoch`, `expires` and the metadata bytes are
-// filled in by the collector.  FAILED_PRECONDITION when "unused" can't be judged
-// (the message says what the caller may do); any error means no plan.
+// filled in by the collector.  FAILED_PRECONDITION when "unused" can't be
+// judged (the message says what the caller may do); any error means no plan.
 absl::StatusOr<Plan> MakePlan(const PlanInputs& inputs,
                               const PruneRequest& request);
 

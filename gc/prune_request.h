@@ -29,10 +29,10 @@ const char* ToString(PruneVerb verb);
 struct PruneRequest {
   std::string store;
   PruneVerb verb = PruneVerb::kSystem;
-  bool all_images = false;     // kSystem: -a
-  bool with_volumes = false;   // kSystem: --volumes
-  bool all_volumes = false;    // kVolumes: named ones as well
-  bool all_cache = false;      // kBuildCache: shared and internal ones as well
+  bool all_images = false;    // kSystem: -a
+  bool with_volumes = false;  // kSystem: --volumes
+  bool all_volumes = false;   // kVolumes: named ones as well
+  bool all_cache = false;     // kBuildCache: shared and internal ones as well
   // The caller's word that the recorded containers are all there are; needed
   // for "unused" on a store that cannot know its containers (SEMANTICS rule 1).
   bool containers_are_complete = false;

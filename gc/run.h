@@ -24,10 +24,11 @@ enum class RunKind : uint8_t {
 enum class RunPhase : uint8_t {
   kRunning = 1,
   kSucceeded = 2,
-  kPartial = 3,      // some items failed; see `problems`
-  kFailed = 4,       // nothing or not all was done; see `problems`
-  kCancelled = 5,    // stopped at an item boundary
-  kInterrupted = 6,  // the daemon stopped; resumed or finished at its next start
+  kPartial = 3,    // some items failed; see `problems`
+  kFailed = 4,     // nothing or not all was done; see `problems`
+  kCancelled = 5,  // stopped at an item boundary
+  kInterrupted =
+      6,  // the daemon stopped; resumed or finished at its next start
 };
 const char* ToString(RunKind kind);
 const char* ToString(RunPhase phase);
@@ -35,15 +36,15 @@ const char* ToString(RunPhase phase);
 // Why a planned item was left alone.  Never renumber.
 enum class SkipReason : uint8_t {
   kNone = 0,
-  kBecameLive = 1,   // a root reaches it now
-  kTouched = 2,      // a writer asked for it or referenced it since the plan
+  kBecameLive = 1,  // a root reaches it now
+  kTouched = 2,     // a writer asked for it or referenced it since the plan
   kLeased = 3,
-  kInUse = 4,        // a container uses it now
-  kGone = 5,         // it was not there any more
-  kChanged = 6,      // a tag names something else, a file is another file
-  kScopeKept = 7,    // its scope can't be judged now
-  kFailed = 8,       // the store refused
-  kProofMissing = 9, // purge: no scan began after the quarantine
+  kInUse = 4,         // a container uses it now
+  kGone = 5,          // it was not there any more
+  kChanged = 6,       // a tag names something else, a file is another file
+  kScopeKept = 7,     // its scope can't be judged now
+  kFailed = 8,        // the store refused
+  kProofMissing = 9,  // purge: no scan began after the quarantine
 };
 const char* ToString(SkipReason reason);
 
@@ -70,8 +71,8 @@ struct Run {
   std::string actor;
   index::Epoch epoch = 0;
   absl::Time started;
-  absl::Time ended;               // InfiniteFuture() while running
-  absl::Time restorable_until;    // of an apply
+  absl::Time ended;             // InfiniteFuture() while running
+  absl::Time restorable_until;  // of an apply
   RunProgress progress;
   // By kind of thing: what was taken away, given back or freed.
   uint64_t blob_count = 0;

@@ -9,16 +9,15 @@
 #ifndef RECLAIM_GC_TIME_VALUE_H_
 #define RECLAIM_GC_TIME_VALUE_H_
 
-#include <string_view>
-
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace reclaim::gc {
 
 // INVALID_ARGUMENT says which forms are understood.  Pure.
-absl::StatusOr<absl::Time> ParseTimeValue(std::string_view text, absl::Time now,
-                                          absl::TimeZone zone);
+absl::StatusOr<absl::Time> ParseTimeValue(absl::string_view text,
+                                          absl::Time now, absl::TimeZone zone);
 
 }  // namespace reclaim::gc
 

@@ -20,9 +20,9 @@ namespace reclaim::index {
 
 // Values are stored on disk: never renumber.
 enum class EventKind : uint8_t {
-  kAdded = 1,      // a node appeared, or its bytes did
-  kChanged = 2,    // a named node was rewritten
-  kRemoved = 3,    // a name went, or bytes vanished without us
+  kAdded = 1,    // a node appeared, or its bytes did
+  kChanged = 2,  // a named node was rewritten
+  kRemoved = 3,  // a name went, or bytes vanished without us
   kTagMoved = 4,
   kUsed = 5,
   kQuarantined = 6,

@@ -18,9 +18,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "index/node.h"
@@ -39,11 +39,11 @@ struct NodeFields {
   // Of the node alone; zero while absent, and zero for a blob whose file has
   // several names: then the bytes are its extent's.
   store::Bytes bytes;
-  Epoch stamp = 0;        // last epoch in which the write barrier touched it
-  absl::Time recorded;    // first known here (or file time); grace counts from it
-  absl::Time used;        // last use; InfinitePast() if never
+  Epoch stamp = 0;      // last epoch in which the write barrier touched it
+  absl::Time recorded;  // first known here (or file time); grace counts from it
+  absl::Time used;      // last use; InfinitePast() if never
   absl::Time unreferenced_since;  // InfiniteFuture() while referenced
-  absl::Time expires;     // leases, uploads; InfiniteFuture() if never
+  absl::Time expires;             // leases, uploads; InfiniteFuture() if never
 };
 
 class GraphView {
@@ -77,9 +77,9 @@ class GraphView {
   virtual NodeId FindContent(PlaceId place,
                              const oci::Digest& digest) const = 0;
   virtual NodeId FindNamed(const NamedKey& key) const = 0;
-  virtual oci::Digest digest(NodeId id) const = 0;   // content only
-  virtual NamedKey named_key(NodeId id) const = 0;   // named only
-  virtual StoreId FindStore(std::string_view name) const = 0;  // or kNoStore
+  virtual oci::Digest digest(NodeId id) const = 0;              // content only
+  virtual NamedKey named_key(NodeId id) const = 0;              // named only
+  virtual StoreId FindStore(absl::string_view name) const = 0;  // or kNoStore
   virtual std::string StoreName(StoreId store) const = 0;
   virtual store::Place PlaceName(PlaceId place) const = 0;
   virtual StoreId PlaceStore(PlaceId place) const = 0;
@@ -95,8 +95,8 @@ class GraphView {
           visit) const = 0;
   // The repositories that `content` is a member of.
   virtual void ForEachRepositoryOf(
-      NodeId content, absl::FunctionRef<bool(NodeId repository)> visit)
-      const = 0;
+      NodeId content,
+      absl::FunctionRef<bool(NodeId repository)> visit) const = 0;
 
   // Lets writers in.  The view stays usable afterwards, under the rules above.
   virtual void Yield() const = 0;

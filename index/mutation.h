@@ -42,7 +42,7 @@ struct PutBlob {
   ContentName name;
   store::Bytes bytes;
   std::optional<store::Extent> extent;
-  std::string media_type;         // "" if unknown
+  std::string media_type;              // "" if unknown
   std::optional<absl::Time> modified;  // file time; default is the apply time
 };
 
@@ -270,8 +270,8 @@ struct Mutation {
 };
 
 struct AppliedMutation {
-  uint64_t sequence = 0;  // of its last event row; grows monotonically
-  bool was_replayed = false;  // request_id had been seen
+  uint64_t sequence = 0;       // of its last event row; grows monotonically
+  bool was_replayed = false;   // request_id had been seen
   uint64_t changed_count = 0;  // operations that changed something
   std::vector<std::string> problems;  // e.g. manifests that became opaque
 };

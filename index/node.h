@@ -3,7 +3,8 @@
 // Content nodes are named by (place, digest) and never change: a manifest's
 // out-edges are what its bytes say.  Named nodes (tags, containers, ...) come
 // and go.  A digest that something references but that no store holds is a node
-// in state kAbsent: zero bytes, edges kept, so children can arrive in any order.
+// in state kAbsent: zero bytes, edges kept, so children can arrive in any
+// order.
 
 #ifndef RECLAIM_INDEX_NODE_H_
 #define RECLAIM_INDEX_NODE_H_

@@ -17,13 +17,13 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/clock.h"
@@ -85,7 +85,7 @@ class Restorer {
  public:
   virtual ~Restorer() = default;
   virtual absl::Status RestoreNodes(absl::Span<const NodeId> nodes,
-                                    std::string_view actor) = 0;
+                                    absl::string_view actor) = 0;
 };
 
 // A consistent read of the graph.
@@ -115,7 +115,7 @@ class WriteOrder {
   virtual absl::Status Commit(absl::Span<const StateChange> changes,
                               absl::Span<const Operation> operations,
                               absl::Span<const RecordWrite> records,
-                              std::string_view actor) = 0;
+                              absl::string_view actor) = 0;
 };
 
 class ReferenceGraph {
@@ -131,7 +131,7 @@ class ReferenceGraph {
   virtual absl::StatusOr<StoreId> RegisterStore(const StoreRecord& store) = 0;
   virtual std::vector<StoreRecord> Stores() const = 0;
   virtual absl::Status RecordScan(StoreId store, const StoreRecord& seen) = 0;
-  virtual absl::Status ForgetStore(std::string_view name) = 0;
+  virtual absl::Status ForgetStore(absl::string_view name) = 0;
 
   // Applies a mutation: all or nothing, durable when it returns OK with
   // kDurable.  A new reference to a quarantined node restores it first (I4).
@@ -145,7 +145,7 @@ class ReferenceGraph {
   // the running epoch, durably, before this returns.  Quarantined content is
   // restored first.
   virtual absl::StatusOr<bool> CheckExists(const ContentName& name,
-                                           std::string_view actor) = 0;
+                                           absl::string_view actor) = 0;
 
   virtual std::unique_ptr<GraphReader> Read() const = 0;
   virtual std::unique_ptr<WriteOrder> HoldWriteOrder() = 0;

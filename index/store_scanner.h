@@ -12,10 +12,10 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "index/reference_graph.h"
 #include "store/content_store.h"
@@ -34,8 +34,8 @@ struct ScanOptions {
   int thread_count = 2;
   bool from_nothing = false;  // ignore the memo: list every section
   std::string actor;
-  std::function<bool()> is_cancelled;                      // may be empty
-  std::function<void(const ScanProgress&)> on_progress;    // may be empty
+  std::function<bool()> is_cancelled;                    // may be empty
+  std::function<void(const ScanProgress&)> on_progress;  // may be empty
 };
 
 // What could not be read, in the scope that it concerns (I5).
@@ -60,7 +60,7 @@ struct ScanReport {
 
 // Scans `store`, registered in `graph` as `name`, into the graph.
 absl::StatusOr<ScanReport> ScanStore(ReferenceGraph* graph,
-                                     std::string_view name,
+                                     absl::string_view name,
                                      const store::ContentStore& store,
                                      const base::Clock& clock,
                                      const ScanOptions& options);

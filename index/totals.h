@@ -72,8 +72,7 @@ struct RepositoryTotals {
   uint64_t tag_count = 0;
   Tally reachable;  // present content that a tag of this repository reaches
   Tally exclusive;  // the part that no other repository's tags reach
-  friend bool operator==(const RepositoryTotals& a,
-                         const RepositoryTotals& b) {
+  friend bool operator==(const RepositoryTotals& a, const RepositoryTotals& b) {
     return a.tag_count == b.tag_count && a.reachable == b.reachable &&
            a.exclusive == b.exclusive;
   }

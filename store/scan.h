@@ -96,7 +96,7 @@ struct StrayFact {
 struct ProblemFact {
   std::string path;
   absl::Status status;
-  std::string repository;     // "" if the whole place is concerned
+  std::string repository;      // "" if the whole place is concerned
   std::optional<Place> place;  // unset if the whole store is concerned
 };
 

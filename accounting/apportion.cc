@@ -1,0 +1,114 @@
+#include "accounting/apportion.h"
+
+#include <map>
+
+#include "absl/container/flat_hash_map.h"
+
+namespace reclaim::accounting {
+namespace {
+
+using index::GraphView;
+using index::kNoNode;
+using index::NodeId;
+using index::NodeKind;
+using index::NodeState;
+
+constexpr NodeId kYieldInterval = 4096;
+
+// Everything that the tags in `tags` reach, as the collector reaches it:
+// content, referrers and the extents behind hard links.
+std::vector<NodeId> Reached(const GraphView& view,
+                            const std::vector<NodeId>& tags,
+                            std::vector<uint32_t>* seen, uint32_t walk) {
+  std::vector<NodeId> reached;
+  std::vector<NodeId> stack = tags;
+  auto push = [&](NodeId id) {
+    if (id >= seen->size()) seen->resize(id + 1, 0);
+    if ((*seen)[id] == walk) return;
+    (*seen)[id] = walk;
+    stack.push_back(id);
+  };
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    if (IsContent(view.kind(id))) reached.push_back(id);
+    for (const NodeId child : view.Kept(id)) push(child);
+    for (const NodeId referrer : view.Referrers(id)) push(referrer);
+    if (const NodeId extent = view.ExtentOf(id); extent != kNoNode) {
+      push(extent);
+    }
+  }
+  return reached;
+}
+
+// The index-th of `count` shares of `bytes`; the shares add up to `bytes`.
+uint64_t Share(uint64_t bytes, uint32_t count, uint32_t index) {
+  return bytes / count + (index < bytes % count ? 1 : 0);
+}
+
+std::map<NodeId, std::vector<NodeId>> TagsByRepository(const GraphView& view,
+                                                       index::StoreId store) {
+  std::map<NodeId, std::vector<NodeId>> tags;
+  view.ForEachNamed(NodeKind::kRepository, store, [&](NodeId repository) {
+    tags[repository];
+    return true;
+  });
+  view.ForEachNamed(NodeKind::kTag, store, [&](NodeId tag) {
+    const index::NamedKey key = view.named_key(tag);
+    const NodeId repository =
+        view.FindNamed({NodeKind::kRepository, store, "", key.scope});
+    if (repository != kNoNode) tags[repository].push_back(tag);
+    return true;
+  });
+  return tags;
+}
+
+}  // namespace
+
+Apportionment Apportion(const GraphView& view, index::StoreId store,
+                        const std::function<bool(NodeId)>& is_live) {
+  const auto tags = TagsByRepository(view, store);
+  std::vector<std::vector<NodeId>> reached;
+  std::vector<uint32_t> group_count(view.node_count(), 0);
+  std::vector<uint32_t> seen(view.node_count(), 0);
+  uint32_t walk = 0;
+  for (const auto& [repository, own_tags] : tags) {
+    reached.push_back(Reached(view, own_tags, &seen, ++walk));
+    for (const NodeId id : reached.back()) {
+      if (id >= group_count.size()) group_count.resize(id + 1, 0);
+      ++group_count[id];
+    }
+    view.Yield();
+  }
+  Apportionment result;
+  std::vector<uint32_t> next_share(group_count.size(), 0);
+  size_t group = 0;
+  for (const auto& [repository, own_tags] : tags) {
+    GroupShare share;
+    share.repository = repository;
+    for (const NodeId id : reached[group]) {
+      if (view.state(id) != NodeState::kPresent || !is_live(id)) continue;
+      const store::Bytes bytes = view.fields(id).bytes;
+      const uint32_t index = next_share[id]++;
+      share.apportioned.logical_bytes +=
+          Share(bytes.logical_bytes, group_count[id], index);
+      share.apportioned.allocated_bytes +=
+          Share(bytes.allocated_bytes, group_count[id], index);
+    }
+    result.groups.push_back(share);
+    ++group;
+  }
+  for (NodeId id = 0; id < view.node_count(); ++id) {
+    if (id % kYieldInterval == 0) view.Yield();
+    if (!view.Exists(id) || view.fields(id).store != store) continue;
+    const bool is_counted =
+        IsContent(view.kind(id)) || view.kind(id) == NodeKind::kUpload;
+    const bool is_attributed = id < group_count.size() && group_count[id] > 0;
+    if (!is_counted || is_attributed || !is_live(id)) continue;
+    if (view.state(id) != NodeState::kPresent) continue;
+    result.unattributed += view.fields(id).bytes;
+  }
+  return result;
+}
+
+}  // namespace reclaim::accounting

@@ -1,0 +1,189 @@
+#include "accounting/image_usage.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+
+namespace reclaim::accounting {
+namespace {
+
+using index::GraphView;
+using index::kNoNode;
+using index::NodeId;
+using index::NodeKind;
+using index::NodeState;
+
+constexpr NodeId kYieldInterval = 4096;
+
+bool IsPresentManifest(const GraphView& view, NodeId id) {
+  return view.Exists(id) && IsManifestLike(view.kind(id)) &&
+         view.state(id) == NodeState::kPresent;
+}
+
+// Marks nodes by the number of the walk that saw them last, so that a walk
+// needs no clearing of its predecessor's marks.
+class Visits {
+ public:
+  void Begin(NodeId node_count) {
+    if (seen_.size() < node_count) seen_.resize(node_count, 0);
+    ++walk_;
+  }
+  // True the first time in this walk.
+  bool Visit(NodeId id) {
+    if (id >= seen_.size()) seen_.resize(id + 1, 0);
+    if (seen_[id] == walk_) return false;
+    seen_[id] = walk_;
+    return true;
+  }
+
+ private:
+  std::vector<uint32_t> seen_;
+  uint32_t walk_ = 0;
+};
+
+// Calls `visit` for each node of the closure of `top`, absent ones included.
+template <typename Visit>
+void Walk(const GraphView& view, NodeId top, Visits* visits, Visit visit) {
+  visits->Begin(view.node_count());
+  std::vector<NodeId> stack = {top};
+  visits->Visit(top);
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    visit(id);
+    const auto kept = view.Kept(id);
+    for (auto child = kept.rbegin(); child != kept.rend(); ++child) {
+      if (IsContent(view.kind(*child)) && visits->Visit(*child)) {
+        stack.push_back(*child);
+      }
+    }
+    const NodeId extent = view.ExtentOf(id);
+    if (extent != kNoNode && visits->Visit(extent)) stack.push_back(extent);
+  }
+}
+
+// What keeps an image from above: tags, containers, snapshots.
+void AddKeepers(const GraphView& view, NodeId id, ImageUsage* image,
+                absl::flat_hash_set<NodeId>* containers) {
+  view.ForEachKeeper(id, [&](NodeId keeper) {
+    switch (view.kind(keeper)) {
+      case NodeKind::kTag:
+        if (id == image->node) image->tags.push_back(keeper);
+        break;
+      case NodeKind::kContainer:
+        containers->insert(keeper);
+        break;
+      case NodeKind::kSnapshot:
+        image->unpacked += view.fields(keeper).bytes;
+        break;
+      default:
+        break;
+    }
+    return true;
+  });
+}
+
+// A container of one platform's manifest, or of its config, uses the image.
+void AddUsers(const GraphView& view, ImageUsage* image) {
+  absl::flat_hash_set<NodeId> containers;
+  AddKeepers(view, image->node, image, &containers);
+  for (const NodeId child : view.Kept(image->node)) {
+    if (IsManifestLike(view.kind(child))) {
+      AddKeepers(view, child, image, &containers);
+    }
+  }
+  for (const NodeId config : image->configs) {
+    AddKeepers(view, config, image, &containers);
+  }
+  image->container_count = containers.size();
+}
+
+void AddRepositories(const GraphView& view, ImageUsage* image) {
+  for (const NodeId tag : image->tags) {
+    index::NamedKey key = view.named_key(tag);
+    const NodeId repository = view.FindNamed(
+        {NodeKind::kRepository, key.store, "", std::move(key.scope)});
+    if (repository != kNoNode) image->repositories.push_back(repository);
+  }
+  view.ForEachRepositoryOf(image->node, [&](NodeId repository) {
+    image->repositories.push_back(repository);
+    return true;
+  });
+  auto& all = image->repositories;
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+}
+
+void Describe(const GraphView& view, ImageUsage* image) {
+  AddUsers(view, image);
+  std::sort(image->tags.begin(), image->tags.end());
+  image->is_dangling = image->tags.empty();
+  for (const NodeId referrer : view.Referrers(image->node)) {
+    if (view.state(referrer) == NodeState::kPresent) ++image->referrer_count;
+  }
+  AddRepositories(view, image);
+}
+
+}  // namespace
+
+bool IsListedImage(const GraphView& view, NodeId id) {
+  if (!IsPresentManifest(view, id)) return false;
+  if ((view.fields(id).flags & index::kReferrer) != 0) return false;
+  bool is_listed_by_index = false;
+  view.ForEachKeeper(id, [&](NodeId keeper) {
+    is_listed_by_index = view.kind(keeper) == NodeKind::kImageIndex &&
+                         view.state(keeper) == NodeState::kPresent;
+    return !is_listed_by_index;
+  });
+  return !is_listed_by_index;
+}
+
+std::vector<ImageUsage> ListImageUsage(const GraphView& view,
+                                       index::StoreId store, bool all) {
+  std::vector<ImageUsage> images;
+  for (NodeId id = 0; id < view.node_count(); ++id) {
+    if (id % kYieldInterval == 0) view.Yield();
+    if (!IsPresentManifest(view, id) || view.fields(id).store != store) {
+      continue;
+    }
+    if (all || IsListedImage(view, id)) {
+      images.emplace_back();
+      images.back().node = id;
+    }
+  }
+  // How many of the images reach each node: none, one, or more.
+  std::vector<uint8_t> reach(view.node_count(), 0);
+  Visits visits;
+  for (const ImageUsage& image : images) {
+    Walk(view, image.node, &visits, [&](NodeId id) {
+      if (id >= reach.size()) reach.resize(id + 1, 0);
+      if (reach[id] < 2) ++reach[id];
+    });
+    view.Yield();
+  }
+  for (ImageUsage& image : images) {
+    Walk(view, image.node, &visits, [&](NodeId id) {
+      const index::NodeFields fields = view.fields(id);
+      if (fields.state == NodeState::kAbsent) ++image.absent_count;
+      if (fields.kind == NodeKind::kConfig) image.configs.push_back(id);
+      if (fields.state != NodeState::kPresent) return;
+      image.size += fields.bytes;
+      const bool is_shared = id < reach.size() && reach[id] > 1;
+      (is_shared ? image.shared : image.unique) += fields.bytes;
+    });
+    Describe(view, &image);
+    view.Yield();
+  }
+  return images;
+}
+
+std::vector<NodeId> ContentClosure(const GraphView& view, NodeId top) {
+  std::vector<NodeId> closure;
+  Visits visits;
+  Walk(view, top, &visits, [&](NodeId id) {
+    if (view.state(id) == NodeState::kPresent) closure.push_back(id);
+  });
+  return closure;
+}
+
+}  // namespace reclaim::accounting
