@@ -1,0 +1,48 @@
+#include "oci/image_config.h"
+
+#include "base/status_matchers.h"
+#include "gtest/gtest.h"
+
+namespace reclaim::oci {
+namespace {
+
+using ::reclaim::base::IsOk;
+
+TEST(ImageConfigTest, ReadsWhatListingsShow) {
+  const auto config = ParseImageConfig(R"({
+    "created":"2024-05-06T07:08:09.5Z","os":"linux","architecture":"arm64",
+    "variant":"v8","config":{"Labels":{"keep":"yes","n":5}},
+    "rootfs":{"type":"layers","diff_ids":["sha256:a","sha256:b"]},
+    "history":[{"created_by":"RUN a"},
+               {"created_by":"ENV b","empty_layer":true}]})");
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(config->os, "linux");
+  EXPECT_EQ(config->variant, "v8");
+  EXPECT_EQ(config->labels.size(), 1u);
+  EXPECT_EQ(config->labels.at("keep"), "yes");
+  EXPECT_EQ(config->diff_ids.size(), 2u);
+  ASSERT_EQ(config->history.size(), 2u);
+  EXPECT_TRUE(config->history[1].is_empty_layer);
+  EXPECT_EQ(absl::ToUnixMillis(*config->created), 1714979289500);
+}
+
+TEST(ImageConfigTest, AbsentMembersAreEmpty) {
+  const auto config = ParseImageConfig("{}");
+  ASSERT_THAT(config, IsOk());
+  EXPECT_FALSE(config->created);
+  EXPECT_TRUE(config->labels.empty());
+}
+
+TEST(ImageConfigTest, AnUnreadableTimeIsUnset) {
+  EXPECT_FALSE(ParseImageConfig(R"({"created":"yesterday"})")->created);
+}
+
+TEST(ImageConfigTest, RefusesWrongShapes) {
+  EXPECT_FALSE(ParseImageConfig("[]").ok());
+  EXPECT_FALSE(ParseImageConfig(R"({"history":{}})").ok());
+  EXPECT_FALSE(ParseImageConfig(R"({"history":[1]})").ok());
+  EXPECT_FALSE(ParseImageConfig(R"({"rootfs":{"diff_ids":[1]}})").ok());
+}
+
+}  // namespace
+}  // namespace reclaim::oci

@@ -1,0 +1,54 @@
+// oci/image_layout_index.h — the index.json of an OCI image layout: reading it
+// and taking names out of it.
+//
+// Source: OCI image specification 1.1, "Image layout".  Edits keep the order
+// and every member that we don't know.  Pure.
+
+#ifndef RECLAIM_OCI_IMAGE_LAYOUT_INDEX_H_
+#define RECLAIM_OCI_IMAGE_LAYOUT_INDEX_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "oci/digest.h"
+#include "oci/manifest.h"
+
+namespace reclaim::oci {
+
+inline constexpr char kRefNameAnnotation[] =
+    "org.opencontainers.image.ref.name";
+
+struct LayoutEntry {
+  Descriptor descriptor;
+  std::string name;  // its ref.name annotation; "" for an entry without one
+};
+
+// The text of an `oci-layout` file: OK for image layout version 1.x.
+absl::Status CheckLayoutVersion(absl::string_view bytes);
+
+// INVALID_ARGUMENT, UNIMPLEMENTED, RESOURCE_EXHAUSTED as ParseManifest().
+absl::StatusOr<std::vector<LayoutEntry>> ParseLayoutIndex(
+    absl::string_view bytes);
+
+// One change of an index.json.
+struct LayoutEdit {
+  std::string name;  // which name to drop; "": drop the entry without a name
+  Digest digest;
+};
+
+struct EditedLayoutIndex {
+  std::string bytes;
+  std::vector<bool> was_found;  // one an edit
+};
+
+// Dropping the name of an entry leaves an entry without a name, unless one with
+// the same digest is there already; then the named entry goes whole.
+absl::StatusOr<EditedLayoutIndex> EditLayoutIndex(
+    absl::string_view bytes, const std::vector<LayoutEdit>& edits);
+
+}  // namespace reclaim::oci
+
+#endif  // RECLAIM_OCI_IMAGE_LAYOUT_INDEX_H_

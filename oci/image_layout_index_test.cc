@@ -1,0 +1,75 @@
+#include "oci/image_layout_index.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_matchers.h"
+#include "gtest/gtest.h"
+
+namespace reclaim::oci {
+namespace {
+
+using ::reclaim::base::IsOk;
+
+std::string Entry(const std::string& blob, const std::string& name) {
+  std::string text =
+      absl::StrCat(R"({"mediaType":")", kOciManifestType, R"(","digest":")",
+                   Digest::Sha256Of(blob).ToString(), R"(","size":1,"x":[1])");
+  if (!name.empty()) {
+    absl::StrAppend(&text, R"(,"annotations":{")", kRefNameAnnotation, R"(":")",
+                    name, R"("})");
+  }
+  return text + "}";
+}
+
+std::string Index(const std::string& entries) {
+  return absl::StrCat(R"({"schemaVersion":2,"zz":{"b":1,"a":2},"manifests":[)",
+                      entries, "]}");
+}
+
+TEST(ImageLayoutIndexTest, ReadsNamesInOrder) {
+  const auto entries =
+      ParseLayoutIndex(Index(Entry("a", "v1") + "," + Entry("b", "")));
+  ASSERT_THAT(entries, IsOk());
+  ASSERT_EQ(entries->size(), 2u);
+  EXPECT_EQ((*entries)[0].name, "v1");
+  EXPECT_EQ((*entries)[1].name, "");
+  EXPECT_EQ((*entries)[1].descriptor.digest, Digest::Sha256Of("b"));
+}
+
+TEST(ImageLayoutIndexTest, DroppingANameKeepsTheEntryAndAllElse) {
+  const auto edited =
+      EditLayoutIndex(Index(Entry("a", "v1") + "," + Entry("b", "v2")),
+                      {{"v1", Digest::Sha256Of("a")}});
+  ASSERT_THAT(edited, IsOk());
+  EXPECT_EQ(edited->bytes, Index(Entry("a", "") + "," + Entry("b", "v2")));
+  EXPECT_TRUE(edited->was_found[0]);
+}
+
+TEST(ImageLayoutIndexTest, DroppingANameBesideAnUnnamedTwinDropsTheEntry) {
+  const auto edited =
+      EditLayoutIndex(Index(Entry("a", "v1") + "," + Entry("a", "")),
+                      {{"v1", Digest::Sha256Of("a")}});
+  ASSERT_THAT(edited, IsOk());
+  EXPECT_EQ(edited->bytes, Index(Entry("a", "")));
+}
+
+TEST(ImageLayoutIndexTest, DropsUnnamedEntriesAndReportsWhatIsNotThere) {
+  const auto edited = EditLayoutIndex(
+      Index(Entry("a", "") + "," + Entry("b", "v2")),
+      {{"", Digest::Sha256Of("a")}, {"", Digest::Sha256Of("b")}});
+  ASSERT_THAT(edited, IsOk());
+  EXPECT_EQ(edited->bytes, Index(Entry("b", "v2")));
+  EXPECT_TRUE(edited->was_found[0]);
+  EXPECT_FALSE(edited->was_found[1]);
+}
+
+TEST(ImageLayoutIndexTest, ChecksTheVersion) {
+  EXPECT_THAT(CheckLayoutVersion(R"({"imageLayoutVersion":"1.0.0"})"), IsOk());
+  EXPECT_FALSE(CheckLayoutVersion(R"({"imageLayoutVersion":"2.0.0"})").ok());
+  EXPECT_FALSE(CheckLayoutVersion("{}").ok());
+  EXPECT_FALSE(CheckLayoutVersion("").ok());
+}
+
+}  // namespace
+}  // namespace reclaim::oci

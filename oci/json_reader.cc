@@ -1,0 +1,160 @@
+#include "oci/json_reader.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace reclaim::oci {
+namespace {
+
+// Builds the document and enforces the limits.  nlohmann's own builder keeps
+// the last of two equal keys; this one refuses them.
+class Builder final : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return Add(nullptr); }
+  bool boolean(bool value) override { return Add(value); }
+  bool number_integer(number_integer_t value) override { return Add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return Add(value); }
+  bool number_float(number_float_t value, const string_t&) override {
+    return Add(value);
+  }
+  bool string(string_t& value) override { return Add(std::move(value)); }
+  bool binary(binary_t&) override { return Fail("binary values"); }
+  bool start_object(std::size_t) override { return Open(Json::object()); }
+  bool start_array(std::size_t) override { return Open(Json::array()); }
+  bool end_object() override { return Close(); }
+  bool end_array() override { return Close(); }
+
+  bool key(string_t& name) override {
+    if (open_.back()->find(name) != open_.back()->end()) {
+      status_ = absl::InvalidArgumentError(
+          absl::StrCat("a JSON object has the key \"", name, "\" twice"));
+      return false;
+    }
+    key_ = std::move(name);
+    return true;
+  }
+
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    status_ = absl::InvalidArgumentError(
+        absl::StrCat("not JSON at byte ", position, ": ", error.what()));
+    return false;
+  }
+
+  absl::Status status_;
+  Json top_;
+
+ private:
+  bool Fail(absl::string_view what) {
+    status_ = absl::ResourceExhaustedError(
+        absl::StrCat("JSON document refused: ", what));
+    return false;
+  }
+
+  Json* Place(Json value) {
+    if (open_.empty()) {
+      top_ = std::move(value);
+      return &top_;
+    }
+    if (open_.back()->is_array()) {
+      open_.back()->push_back(std::move(value));
+      return &open_.back()->back();
+    }
+    return &((*open_.back())[key_] = std::move(value));
+  }
+
+  bool Add(Json value) {
+    if (++value_count_ > kJsonValueCountMax) return Fail("too many values");
+    Place(std::move(value));
+    return true;
+  }
+
+  bool Open(Json value) {
+    if (open_.size() >= static_cast<size_t>(kJsonDepthMax)) {
+      return Fail("nested deeper than 32 levels");
+    }
+    if (++value_count_ > kJsonValueCountMax) return Fail("too many values");
+    open_.push_back(Place(std::move(value)));
+    return true;
+  }
+
+  bool Close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::vector<Json*> open_;
+  std::string key_;
+  size_t value_count_ = 0;
+};
+
+absl::Status WrongType(const char* name, const char* expected) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("JSON member \"", name, "\" is not ", expected));
+}
+
+const Json* Find(const Json& object, const char* name) {
+  const auto it = object.find(name);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+}  // namespace
+
+absl::StatusOr<Json> ReadJson(absl::string_view text) {
+  if (text.size() > kJsonBytesMax) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "JSON document of ", text.size(), " bytes; the limit is 4 MiB"));
+  }
+  Builder builder;
+  const bool is_read = Json::sax_parse(text.begin(), text.end(), &builder);
+  if (!builder.status_.ok()) return builder.status_;
+  if (!is_read) return absl::InvalidArgumentError("not JSON");
+  return std::move(builder.top_);
+}
+
+absl::StatusOr<Json> ReadJsonObject(absl::string_view text) {
+  RECLAIM_ASSIGN_OR_RETURN(Json document, ReadJson(text));
+  if (!document.is_object()) {
+    return absl::InvalidArgumentError("the JSON document is not an object");
+  }
+  return document;
+}
+
+absl::StatusOr<std::string> StringMember(const Json& object, const char* name) {
+  const Json* member = Find(object, name);
+  if (member == nullptr) return std::string();
+  if (!member->is_string()) return WrongType(name, "a string");
+  return member->get_ref<const std::string&>();
+}
+
+absl::StatusOr<int64_t> IntegerMember(const Json& object, const char* name) {
+  const Json* member = Find(object, name);
+  if (member == nullptr) return 0;
+  if (!member->is_number_integer()) return WrongType(name, "a whole number");
+  if (member->is_number_unsigned() &&
+      member->get<uint64_t>() > uint64_t{INT64_MAX}) {
+    return WrongType(name, "below 2^63");
+  }
+  return member->get<int64_t>();
+}
+
+absl::StatusOr<const Json*> ArrayMember(const Json& object, const char* name) {
+  const Json* member = Find(object, name);
+  if (member != nullptr && !member->is_array()) {
+    return WrongType(name, "an array");
+  }
+  return member;
+}
+
+absl::StatusOr<const Json*> ObjectMember(const Json& object, const char* name) {
+  const Json* member = Find(object, name);
+  if (member != nullptr && !member->is_object()) {
+    return WrongType(name, "an object");
+  }
+  return member;
+}
+
+}  // namespace reclaim::oci

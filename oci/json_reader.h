@@ -1,0 +1,46 @@
+// oci/json_reader.h — JSON from strangers.
+//
+// Manifests, configs and index.json files come from anyone who may push.  The
+// reader refuses what parsers disagree about and what is made to exhaust:
+// documents over 4 MiB, nesting deeper than 32, more than 1,000,000 values,
+// a key twice in one object, invalid UTF-8 (TRUST.md; RFC 8259, section 4).
+//
+// Key order is preserved, so that an edited document differs where it was
+// edited only.
+
+#ifndef RECLAIM_OCI_JSON_READER_H_
+#define RECLAIM_OCI_JSON_READER_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+
+namespace reclaim::oci {
+
+using Json = nlohmann::ordered_json;
+
+inline constexpr size_t kJsonBytesMax = size_t{4} << 20;
+inline constexpr int kJsonDepthMax = 32;
+inline constexpr size_t kJsonValueCountMax = 1000000;
+
+// INVALID_ARGUMENT says at which byte; RESOURCE_EXHAUSTED names the limit.
+absl::StatusOr<Json> ReadJson(absl::string_view text);
+
+// The same, and the top must be an object.
+absl::StatusOr<Json> ReadJsonObject(absl::string_view text);
+
+// Members of an object.  An absent member is "" or 0; one of another type is
+// INVALID_ARGUMENT with its name.
+absl::StatusOr<std::string> StringMember(const Json& object, const char* name);
+absl::StatusOr<int64_t> IntegerMember(const Json& object, const char* name);
+// nullptr if absent or null.
+absl::StatusOr<const Json*> ArrayMember(const Json& object, const char* name);
+absl::StatusOr<const Json*> ObjectMember(const Json& object, const char* name);
+
+}  // namespace reclaim::oci
+
+#endif  // RECLAIM_OCI_JSON_READER_H_

@@ -1,0 +1,58 @@
+// oci/manifest.h — a manifest, image index or artifact, parsed.
+//
+// Sources: OCI image specification 1.1 (manifest, image index, descriptor),
+// Docker Image Manifest V2 schema 2 and schema 1.  What a document is, its
+// media type says; a body that could be read as two kinds is refused
+// (CVE-2021-41190).  Pure; hostile input is expected (oci/json_reader.h).
+
+#ifndef RECLAIM_OCI_MANIFEST_H_
+#define RECLAIM_OCI_MANIFEST_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "oci/digest.h"
+#include "oci/json_reader.h"
+#include "oci/media_type.h"
+
+namespace reclaim::oci {
+
+struct Descriptor {
+  std::string media_type;
+  Digest digest;
+  int64_t size_bytes = 0;  // as declared; never trusted for accounting
+  std::map<std::string, std::string> annotations;
+  std::string artifact_type;
+  std::string platform;     // "linux/arm64/v8"; "" if none
+  bool is_foreign = false;  // bytes live elsewhere: absence is no fault
+};
+
+struct Manifest {
+  ManifestKind kind = ManifestKind::kUnknown;
+  std::string media_type;  // the embedded one, else the declared one
+  std::string artifact_type;
+  std::optional<Descriptor> config;
+  // Layers of an image, manifests of an index, blobs of an artifact; in order.
+  std::vector<Descriptor> children;
+  std::optional<Descriptor> subject;
+  std::map<std::string, std::string> annotations;
+};
+
+// `declared_media_type` is what names the document (Content-Type, descriptor);
+// "" if unknown.  Errors: INVALID_ARGUMENT (malformed, ambiguous, or the two
+// media types differ in kind), UNIMPLEMENTED (a media type or digest algorithm
+// that we don't know: what it references can't be known), RESOURCE_EXHAUSTED.
+absl::StatusOr<Manifest> ParseManifest(absl::string_view bytes,
+                                       absl::string_view declared_media_type);
+
+// One descriptor object.
+absl::StatusOr<Descriptor> ParseDescriptor(const Json& object);
+
+}  // namespace reclaim::oci
+
+#endif  // RECLAIM_OCI_MANIFEST_H_

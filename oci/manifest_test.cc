@@ -1,0 +1,125 @@
+#include "oci/manifest.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/substitute.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace reclaim::oci {
+namespace {
+
+using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
+using ::testing::HasSubstr;
+
+std::string DescriptorText(const std::string& name, const std::string& type) {
+  return absl::Substitute(R"({"mediaType":"$0","digest":"$1","size":7})", type,
+                          Digest::Sha256Of(name).ToString());
+}
+
+std::string ImageText(const std::string& extra = "") {
+  return absl::StrCat(R"({"schemaVersion":2,"mediaType":")", kOciManifestType,
+                      R"(","config":)", DescriptorText("c", kOciConfigType),
+                      R"(,"layers":[)", DescriptorText("l1", "a/b"), ",",
+                      DescriptorText("l2", "a/b"), "]", extra, "}");
+}
+
+TEST(ManifestTest, ReadsAnImage) {
+  const auto manifest = ParseManifest(ImageText(), "");
+  ASSERT_THAT(manifest, IsOk());
+  EXPECT_EQ(manifest->kind, ManifestKind::kImage);
+  EXPECT_EQ(manifest->config->digest, Digest::Sha256Of("c"));
+  ASSERT_EQ(manifest->children.size(), 2u);
+  EXPECT_EQ(manifest->children[1].digest, Digest::Sha256Of("l2"));
+  EXPECT_FALSE(manifest->subject);
+}
+
+TEST(ManifestTest, ReadsASubject) {
+  const auto manifest = ParseManifest(
+      ImageText(absl::StrCat(R"(,"artifactType":"x/y","subject":)",
+                             DescriptorText("s", kOciManifestType))),
+      kOciManifestType);
+  ASSERT_THAT(manifest, IsOk());
+  EXPECT_EQ(manifest->subject->digest, Digest::Sha256Of("s"));
+  EXPECT_EQ(manifest->artifact_type, "x/y");
+}
+
+TEST(ManifestTest, ReadsAnIndexWithPlatforms) {
+  const std::string text = absl::StrCat(
+      R"({"manifests":[{"mediaType":")", kOciManifestType, R"(","digest":")",
+      Digest::Sha256Of("m").ToString(),
+      R"(","size":3,"platform":{"os":"linux","architecture":"arm64",)",
+      R"("variant":"v8"}}]})");
+  const auto manifest = ParseManifest(text, kDockerListType);
+  ASSERT_THAT(manifest, IsOk());
+  EXPECT_EQ(manifest->kind, ManifestKind::kIndex);
+  EXPECT_EQ(manifest->children[0].platform, "linux/arm64/v8");
+}
+
+TEST(ManifestTest, GuessesByShapeOnlyWhenNothingSaysWhatItIs) {
+  const std::string text = R"({"manifests":[]})";
+  EXPECT_EQ(ParseManifest(text, "")->kind, ManifestKind::kIndex);
+  EXPECT_THAT(ParseManifest(text, "application/x-unknown"),
+              StatusIs(absl::StatusCode::kUnimplemented));
+}
+
+TEST(ManifestTest, RefusesWhatIsTwoThings) {
+  const std::string both = ImageText(R"(,"manifests":[])");
+  EXPECT_THAT(ParseManifest(both, ""),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("as an image and as an index")));
+  EXPECT_THAT(ParseManifest(ImageText(), kOciIndexType),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(ManifestTest, ReadsSchema1) {
+  const std::string text =
+      absl::StrCat(R"({"schemaVersion":1,"fsLayers":[{"blobSum":")",
+                   Digest::Sha256Of("l").ToString(), R"("}]})");
+  const auto manifest = ParseManifest(
+      text, "application/vnd.docker.distribution.manifest.v1+prettyjws");
+  ASSERT_THAT(manifest, IsOk());
+  EXPECT_EQ(manifest->kind, ManifestKind::kSchema1);
+  EXPECT_EQ(manifest->children.size(), 1u);
+}
+
+TEST(ManifestTest, RefusesHostileDocuments) {
+  const std::string deep(100, '[');
+  for (const std::string& text :
+       {std::string(""), std::string("null"), std::string("[]"),
+        std::string("{"), deep, std::string(R"({"a":1,"a":2})"),
+        std::string("{\"a\":\"\xff\"}"), std::string(R"({"mediaType":5})"),
+        std::string(R"({"manifests":[{"digest":"sha256:x"}]})"),
+        std::string(R"({"manifests":[5]})")}) {
+    EXPECT_FALSE(ParseManifest(text, kOciIndexType).ok()) << text;
+  }
+  const std::string negative =
+      absl::StrCat(R"({"manifests":[{"size":-1,"digest":")",
+                   Digest::Sha256Of("m").ToString(), R"("}]})");
+  EXPECT_THAT(
+      ParseManifest(negative, kOciIndexType),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("negative")));
+}
+
+TEST(ManifestTest, NamesItsLimits) {
+  EXPECT_THAT(ParseManifest(std::string(40, '['), ""),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(ParseManifest(std::string(kJsonBytesMax + 1, ' '), ""),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST(ManifestTest, MarksForeignLayers) {
+  const std::string text = absl::StrCat(
+      R"({"mediaType":")", kOciManifestType, R"(","config":)",
+      DescriptorText("c", kOciConfigType), R"(,"layers":[)",
+      DescriptorText(
+          "l", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
+      "]}");
+  EXPECT_TRUE(ParseManifest(text, "")->children[0].is_foreign);
+}
+
+}  // namespace
+}  // namespace reclaim::oci

@@ -1,0 +1,60 @@
+#include "oci/name.h"
+
+#include <string>
+
+#include "base/status_matchers.h"
+#include "gtest/gtest.h"
+
+namespace reclaim::oci {
+namespace {
+
+using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
+
+TEST(NameTest, KnowsRepositoryNames) {
+  for (const char* name : {"a", "library/ubuntu", "a/b/c", "a-b", "a--b",
+                           "a__b", "a.b_c", "0/1"}) {
+    EXPECT_TRUE(IsRepositoryName(name)) << name;
+  }
+  for (const char* name : {"", "A", "a/", "/a", "a//b", "a..b", "a___b", "-a",
+                           "a-", "a b", "..", "a/../b", "a/_b"}) {
+    EXPECT_FALSE(IsRepositoryName(name)) << name;
+  }
+  EXPECT_FALSE(IsRepositoryName(std::string(256, 'a')));
+}
+
+TEST(NameTest, KnowsTags) {
+  EXPECT_TRUE(IsTagName("latest"));
+  EXPECT_TRUE(IsTagName("_1.2-rc"));
+  EXPECT_FALSE(IsTagName(""));
+  EXPECT_FALSE(IsTagName(".a"));
+  EXPECT_FALSE(IsTagName("a/b"));
+  EXPECT_FALSE(IsTagName(std::string(129, 'a')));
+}
+
+TEST(NameTest, ReadsReferences) {
+  const auto plain = ParseReference("host:5000/a/b:v1");
+  ASSERT_THAT(plain, IsOk());
+  EXPECT_EQ(plain->repository, "host:5000/a/b");
+  EXPECT_EQ(plain->tag, "v1");
+  const std::string digest = Digest::Sha256Of("x").ToString();
+  const auto pinned = ParseReference("a/b:v1@" + digest);
+  ASSERT_THAT(pinned, IsOk());
+  EXPECT_EQ(pinned->tag, "v1");
+  EXPECT_EQ(pinned->digest->ToString(), digest);
+  EXPECT_EQ(ParseReference("localhost/x")->repository, "localhost/x");
+  for (const char* text : {"", "a:", "a@", "a@x", ":v1", "a:b:c", "A/b:v1"}) {
+    EXPECT_THAT(ParseReference(text),
+                StatusIs(absl::StatusCode::kInvalidArgument))
+        << text;
+  }
+}
+
+TEST(NameTest, ShortensFamiliarNames) {
+  EXPECT_EQ(FamiliarRepository("docker.io/library/ubuntu"), "ubuntu");
+  EXPECT_EQ(FamiliarRepository("docker.io/me/app"), "me/app");
+  EXPECT_EQ(FamiliarRepository("quay.io/me/app"), "quay.io/me/app");
+}
+
+}  // namespace
+}  // namespace reclaim::oci
