@@ -1,0 +1,191 @@
+#include "index/rocksdb_engine.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/fault_point.h"
+#include "base/status_macros.h"
+#include "rocksdb/db.h"
+#include "rocksdb/filter_policy.h"
+#include "rocksdb/options.h"
+#include "rocksdb/table.h"
+#include "rocksdb/write_batch.h"
+
+namespace reclaim::index {
+namespace {
+
+absl::Status FromRocks(const rocksdb::Status& status, absl::string_view path) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string text = status.ToString();
+  if (status.IsNoSpace() || absl::StrContains(text, "No space left")) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the file system of the database ", path,
+        " is full; nothing was changed; free some space there and retry: ",
+        text));
+  }
+  if (absl::StrContains(text, "LOCK")) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "another process has the database ", path,
+        " open; stop the other reclaimd or choose another folder: ", text));
+  }
+  if (status.IsCorruption() || status.IsInvalidArgument()) {
+    return absl::DataLossError(absl::StrCat(
+        "the database ", path,
+        " is damaged; move it away and start again, the graph is rebuilt "
+        "from the stores: ",
+        text));
+  }
+  return absl::UnavailableError(
+      absl::StrCat("the database ", path, " failed: ", text));
+}
+
+rocksdb::Slice ToSlice(absl::string_view text) {
+  return {text.data(), text.size()};
+}
+absl::string_view ToView(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+class RocksDbEngine final : public Engine {
+ public:
+  RocksDbEngine(std::string path, std::unique_ptr<rocksdb::DB> db,
+                std::vector<rocksdb::ColumnFamilyHandle*> families)
+      : path_(std::move(path)),
+        db_(std::move(db)),
+        families_(std::move(families)) {}
+
+  ~RocksDbEngine() override {
+    for (rocksdb::ColumnFamilyHandle* family : families_) {
+      db_->DestroyColumnFamilyHandle(family);
+    }
+    db_->Close();
+  }
+
+  absl::StatusOr<std::optional<std::string>> Get(
+      Family family, absl::string_view key) const override {
+    std::string value;
+    const rocksdb::Status status =
+        db_->Get(rocksdb::ReadOptions(), Handle(family), ToSlice(key), &value);
+    if (status.IsNotFound()) return std::optional<std::string>();
+    RECLAIM_RETURN_IF_ERROR(FromRocks(status, path_));
+    return std::optional<std::string>(std::move(value));
+  }
+
+  absl::Status Scan(Family family, absl::string_view prefix,
+                    absl::string_view from, Visitor visit) const override {
+    const std::unique_ptr<rocksdb::Iterator> it = Iterate(family);
+    for (it->Seek(ToSlice(from < prefix ? prefix : from)); it->Valid();
+         it->Next()) {
+      if (!absl::StartsWith(ToView(it->key()), prefix)) break;
+      if (!visit(ToView(it->key()), ToView(it->value()))) break;
+    }
+    return FromRocks(it->status(), path_);
+  }
+
+  absl::Status ScanBackwards(Family family, absl::string_view prefix,
+                             absl::string_view before,
+                             Visitor visit) const override {
+    const std::unique_ptr<rocksdb::Iterator> it = Iterate(family);
+    // No key of ours is longer than 0xff...: this sorts after every key that
+    // begins with `prefix`.
+    const std::string bound =
+        before.empty() ? absl::StrCat(prefix, std::string(16, '\xff'))
+                       : std::string(before);
+    it->SeekForPrev(bound);
+    if (it->Valid() && ToView(it->key()) == bound) it->Prev();
+    for (; it->Valid(); it->Prev()) {
+      if (!absl::StartsWith(ToView(it->key()), prefix)) break;
+      if (!visit(ToView(it->key()), ToView(it->value()))) break;
+    }
+    return FromRocks(it->status(), path_);
+  }
+
+  absl::Status Commit(const Batch& batch, Durability durability) override {
+    RECLAIM_RETURN_IF_ERROR(base::FaultPoint("engine.commit"));
+    rocksdb::WriteBatch write;
+    for (const Batch::Entry& entry : batch.entries()) {
+      const rocksdb::Status status =
+          entry.value ? write.Put(Handle(entry.family), entry.key, *entry.value)
+                      : write.Delete(Handle(entry.family), entry.key);
+      RECLAIM_RETURN_IF_ERROR(FromRocks(status, path_));
+    }
+    rocksdb::WriteOptions options;
+    options.sync = durability == Durability::kDurable;
+    return FromRocks(db_->Write(options, &write), path_);
+  }
+
+  uint64_t ApproximateBytes() const override {
+    uint64_t total = 0;
+    for (rocksdb::ColumnFamilyHandle* family : families_) {
+      uint64_t bytes = 0;
+      db_->GetIntProperty(family, rocksdb::DB::Properties::kTotalSstFilesSize,
+                          &bytes);
+      total += bytes;
+    }
+    return total;
+  }
+
+ private:
+  rocksdb::ColumnFamilyHandle* Handle(Family family) const {
+    // Family 0 lies in RocksDB's own "default", which always exists.
+    return families_[static_cast<size_t>(family)];
+  }
+
+  std::unique_ptr<rocksdb::Iterator> Iterate(Family family) const {
+    return std::unique_ptr<rocksdb::Iterator>(
+        db_->NewIterator(rocksdb::ReadOptions(), Handle(family)));
+  }
+
+  std::string path_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;
+};
+
+rocksdb::ColumnFamilyOptions FamilyOptions(
+    const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.block_size = 16 << 10;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.cache_index_and_filter_blocks = true;
+  table.format_version = 5;
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.write_buffer_size = 32 << 20;
+  options.level_compaction_dynamic_level_bytes = true;
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDb(
+    const RocksDbOptions& options) {
+  rocksdb::DBOptions db_options;
+  db_options.create_if_missing = true;
+  db_options.create_missing_column_families = true;
+  db_options.paranoid_checks = true;
+  db_options.max_background_jobs = 2;
+  db_options.keep_log_file_num = 5;
+  db_options.max_total_wal_size = 128 << 20;
+  db_options.wal_recovery_mode =
+      rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  const std::shared_ptr<rocksdb::Cache> cache =
+      rocksdb::NewLRUCache(options.block_cache_bytes);
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (int i = 0; i < kFamilyCount; ++i) {
+    const std::string name = i == 0 ? rocksdb::kDefaultColumnFamilyName
+                                    : ToString(static_cast<Family>(i));
+    descriptors.emplace_back(name, FamilyOptions(cache));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  rocksdb::DB* db = nullptr;
+  RECLAIM_RETURN_IF_ERROR(FromRocks(
+      rocksdb::DB::Open(db_options, options.path, descriptors, &families, &db),
+      options.path));
+  return std::make_unique<RocksDbEngine>(
+      options.path, std::unique_ptr<rocksdb::DB>(db), std::move(families));
+}
+
+}  // namespace reclaim::index

@@ -1,0 +1,30 @@
+// index/rocksdb_engine.h — the durable engine: RocksDB, a column family each.
+//
+// Settings follow PERFORMANCE.md 4.3 (their sources are named there): whole-key
+// bloom filters, 256 MiB of block cache, checksums verified on each read.
+
+#ifndef RECLAIM_INDEX_ROCKSDB_ENGINE_H_
+#define RECLAIM_INDEX_ROCKSDB_ENGINE_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "index/engine.h"
+
+namespace reclaim::index {
+
+struct RocksDbOptions {
+  std::string path;  // a folder; made if it is not there
+  uint64_t block_cache_bytes = uint64_t{256} << 20;
+};
+
+// FAILED_PRECONDITION if another process has the database open, DATA_LOSS if
+// it is damaged or written by a later version (move the folder away and start
+// again: the graph is rebuilt from the stores), UNAVAILABLE otherwise.
+absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDb(
+    const RocksDbOptions& options);
+
+}  // namespace reclaim::index
+
+#endif  // RECLAIM_INDEX_ROCKSDB_ENGINE_H_
