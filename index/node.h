@@ -89,6 +89,8 @@ enum NodeFlag : uint16_t {
   kOnlyName = 1 << 7,
   // Predefined by the engine (the networks bridge, host, none): never pruned.
   kPredefined = 1 << 8,
+  // Nobody told how large it is: counts zero bytes, and is counted.
+  kUnknownSize = 1 << 9,
 };
 
 // Name of a content node.

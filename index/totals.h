@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 
 #include "index/node.h"
 #include "store/types.h"
@@ -50,7 +51,8 @@ struct StoreTotals {
   // opaque).  What `image prune` and `image prune -a` would leave.
   Tally imaged_live;
   Tally imaged_without_tags;
-  // Present content outside `imaged`, and the part of it that a root reaches.
+  // Present content outside `imaged` and uploads, and the part of them that a
+  // root reaches.
   Tally loose;
   Tally loose_live;
 
@@ -65,18 +67,13 @@ struct StoreTotals {
     return live.bytes + candidate.bytes + quarantined.bytes + orphan.bytes;
   }
   friend bool operator==(const StoreTotals& a, const StoreTotals& b);
-};
-
-// Of one repository: what its tags reach.
-struct RepositoryTotals {
-  uint64_t tag_count = 0;
-  Tally reachable;  // present content that a tag of this repository reaches
-  Tally exclusive;  // the part that no other repository's tags reach
-  friend bool operator==(const RepositoryTotals& a, const RepositoryTotals& b) {
-    return a.tag_count == b.tag_count && a.reachable == b.reachable &&
-           a.exclusive == b.exclusive;
+  friend bool operator!=(const StoreTotals& a, const StoreTotals& b) {
+    return !(a == b);
   }
 };
+
+// Every figure with its name, one a line; for findings and test failures.
+std::string ToString(const StoreTotals& totals);
 
 }  // namespace reclaim::index
 

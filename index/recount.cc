@@ -1,0 +1,226 @@
+#include "index/recount.h"
+
+#include <set>
+#include <vector>
+
+namespace reclaim::index {
+namespace {
+
+enum RootSet { kEverything, kWithoutTags, kContainersOnly };
+
+void Add(Tally* tally, const store::Bytes& bytes) {
+  ++tally->count;
+  tally->bytes += bytes;
+}
+
+class Recounter {
+ public:
+  Recounter(const GraphView& view, const RecountInputs& inputs)
+      : view_(view), inputs_(inputs) {}
+
+  StoreTotals Run() {
+    live_ = Reach(kEverything);
+    without_tags_ = Reach(kWithoutTags);
+    used_ = Reach(kContainersOnly);
+    FindImaged();
+    totals_.orphan = inputs_.orphans;
+    for (NodeId id = 0; id < view_.node_count(); ++id) {
+      if (!IsOurs(id)) continue;
+      const bool is_bytes =
+          IsContent(view_.kind(id)) || view_.kind(id) == NodeKind::kUpload;
+      if (is_bytes) {
+        CountContent(id);
+      } else {
+        CountNamed(id);
+      }
+    }
+    return totals_;
+  }
+
+ private:
+  bool IsOurs(NodeId id) const {
+    return view_.Exists(id) && view_.fields(id).store == inputs_.store;
+  }
+
+  bool IsRoot(NodeId id, RootSet set) const {
+    const NodeFields f = view_.fields(id);
+    switch (f.kind) {
+      case NodeKind::kContainer:
+        return true;
+      case NodeKind::kTag:
+        return set == kEverything;
+      case NodeKind::kPin:
+      case NodeKind::kVolume:
+      case NodeKind::kNetwork:
+      case NodeKind::kBuildCache:
+        return set != kContainersOnly;
+      case NodeKind::kLease:
+      case NodeKind::kUpload:
+        return set != kContainersOnly && f.expires > inputs_.now;
+      default:
+        break;
+    }
+    if (!IsContent(f.kind) || f.kind == NodeKind::kExtent) return false;
+    if (set == kContainersOnly) return false;
+    const bool is_young = f.state == NodeState::kPresent &&
+                          f.recorded + inputs_.grace_period > inputs_.now;
+    return is_young || (f.flags & (kOpaque | kOnlyName)) != 0;
+  }
+
+  std::vector<bool> Reach(RootSet set) const {
+    std::vector<bool> reached(view_.node_count(), false);
+    std::vector<bool> flat(view_.node_count(), false);
+    std::vector<NodeId> stack;
+    const auto push = [&](NodeId id) {
+      if (reached[id]) return;
+      reached[id] = true;
+      stack.push_back(id);
+    };
+    for (NodeId id = 0; id < view_.node_count(); ++id) {
+      if (IsOurs(id) && IsRoot(id, set)) push(id);
+    }
+    while (!stack.empty()) {
+      const NodeId id = stack.back();
+      stack.pop_back();
+      const bool is_flat = (view_.fields(id).flags & kFlat) != 0;
+      for (const NodeId target : view_.Kept(id)) {
+        if (is_flat && view_.kind(target) != NodeKind::kSnapshot) {
+          flat[target] = true;
+        } else {
+          push(target);
+        }
+      }
+      for (const NodeId referrer : view_.Referrers(id)) push(referrer);
+      if (view_.ExtentOf(id) != kNoNode) push(view_.ExtentOf(id));
+    }
+    for (size_t id = 0; id < reached.size(); ++id) {
+      if (flat[id]) reached[id] = true;
+    }
+    return reached;
+  }
+
+  void FindImaged() {
+    imaged_.assign(view_.node_count(), false);
+    listed_.assign(view_.node_count(), false);
+    for (NodeId id = 0; id < view_.node_count(); ++id) {
+      if (!IsOurs(id)) continue;
+      if ((view_.fields(id).flags & kOpaque) != 0) {
+        opaque_places_.insert(view_.fields(id).place);
+      }
+      if (!IsManifestLike(view_.kind(id))) continue;
+      imaged_[id] = true;
+      if (view_.state(id) != NodeState::kPresent) continue;
+      for (const NodeId child : view_.Kept(id)) {
+        imaged_[child] = true;
+        if (view_.kind(id) == NodeKind::kImageIndex) listed_[child] = true;
+      }
+    }
+    for (NodeId id = 0; id < view_.node_count(); ++id) {
+      if (!IsOurs(id) || view_.ExtentOf(id) == kNoNode) continue;
+      const bool is_present = view_.state(id) == NodeState::kPresent;
+      if (imaged_[id] && is_present) imaged_[view_.ExtentOf(id)] = true;
+    }
+  }
+
+  // Whether a manifest or a name lists it; being a referrer is no listing.
+  bool HasKeeper(NodeId id) const {
+    bool is_listed = false;
+    view_.ForEachKeeper(id, [&](NodeId keeper) {
+      for (const NodeId target : view_.Kept(keeper)) {
+        is_listed |= target == id;
+      }
+      return !is_listed;
+    });
+    return is_listed;
+  }
+
+  void CountContent(NodeId id) {
+    const NodeFields f = view_.fields(id);
+    if (f.state == NodeState::kQuarantined) {
+      Add(&totals_.quarantined, f.bytes);
+      return;
+    }
+    if (f.state == NodeState::kAbsent) {
+      if (f.kind != NodeKind::kExtent && HasKeeper(id)) {
+        Add(&totals_.absent, {});
+      }
+      return;
+    }
+    Add(&totals_.by_kind[static_cast<size_t>(f.kind)], f.bytes);
+    const bool in_opaque =
+        IsContent(f.kind) && opaque_places_.count(f.place) > 0;
+    const bool is_live = live_[id] || in_opaque;
+    Add(is_live ? &totals_.live : &totals_.candidate, f.bytes);
+    if (f.kind != NodeKind::kUpload && imaged_[id]) {
+      Add(&totals_.imaged, f.bytes);
+      if (is_live) Add(&totals_.imaged_live, f.bytes);
+      if (without_tags_[id] || (in_opaque && !live_[id])) {
+        Add(&totals_.imaged_without_tags, f.bytes);
+      }
+    } else {
+      Add(&totals_.loose, f.bytes);
+      if (is_live) Add(&totals_.loose_live, f.bytes);
+    }
+    if (IsManifestLike(f.kind)) CountImage(id, f);
+  }
+
+  void CountImage(NodeId id, const NodeFields& f) {
+    if (listed_[id] || (f.flags & kReferrer) != 0) return;
+    ++totals_.image_count;
+    bool is_tagged = false;
+    view_.ForEachKeeper(id, [&](NodeId keeper) {
+      is_tagged = view_.Exists(keeper) && view_.kind(keeper) == NodeKind::kTag;
+      return !is_tagged;
+    });
+    if (!is_tagged) ++totals_.dangling_image_count;
+    bool is_active = used_[id];
+    if (f.kind == NodeKind::kImageIndex) {
+      for (const NodeId child : view_.Kept(id)) is_active |= used_[child];
+    }
+    if (is_active) ++totals_.active_image_count;
+  }
+
+  void CountNamed(NodeId id) {
+    const NodeFields f = view_.fields(id);
+    Add(&totals_.by_kind[static_cast<size_t>(f.kind)], f.bytes);
+    if ((f.flags & kUnknownSize) != 0) ++totals_.unknown_size_count;
+    if (f.kind == NodeKind::kContainer && (f.flags & kRunning) != 0) {
+      ++totals_.running_container_count;
+      Add(&totals_.running_containers, f.bytes);
+    }
+    if (f.kind == NodeKind::kVolume) {
+      bool is_used = false;
+      view_.ForEachKeeper(id, [&](NodeId keeper) {
+        is_used =
+            view_.Exists(keeper) && view_.kind(keeper) == NodeKind::kContainer;
+        return !is_used;
+      });
+      if (!is_used) Add(&totals_.unused_volumes, f.bytes);
+    }
+    if (f.kind == NodeKind::kBuildCache) {
+      if ((f.flags & kInUse) != 0) {
+        ++totals_.used_cache_count;
+      } else if ((f.flags & kShared) == 0) {
+        Add(&totals_.reclaimable_cache, f.bytes);
+      }
+    }
+  }
+
+  const GraphView& view_;
+  const RecountInputs& inputs_;
+  StoreTotals totals_;
+  std::vector<bool> live_;
+  std::vector<bool> without_tags_;
+  std::vector<bool> used_;
+  std::vector<bool> imaged_;
+  std::vector<bool> listed_;
+  std::set<PlaceId> opaque_places_;
+};
+
+}  // namespace
+
+StoreTotals Recount(const GraphView& view, const RecountInputs& inputs) {
+  return Recounter(view, inputs).Run();
+}
+
+}  // namespace reclaim::index

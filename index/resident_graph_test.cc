@@ -1,0 +1,267 @@
+#include "index/resident_graph.h"
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "index/recount.h"
+#include "tests/support/graph_text.h"
+
+namespace reclaim::index {
+namespace {
+
+using tests::TextGraph;
+
+// The counters and their twin agree.
+void ExpectExact(TextGraph* g, absl::Duration grace = absl::ZeroDuration()) {
+  RecountInputs inputs;
+  inputs.store = 0;
+  inputs.now = g->graph().now();
+  inputs.grace_period = grace;
+  const StoreTotals recounted = Recount(g->view(), inputs);
+  ASSERT_EQ(g->graph().totals(0), recounted)
+      << "counted\n"
+      << ToString(g->graph().totals(0)) << "recounted\n"
+      << ToString(recounted);
+}
+
+bool Live(TextGraph* g, const std::string& name) {
+  return g->graph().IsLive(g->Id(name));
+}
+
+TEST(ResidentGraphTest, ATagKeepsWhatItsManifestReferences) {
+  TextGraph g("M1(c1:10 l1:100); app:v1=M1; M2(c2:10 l1 l2:7)");
+  EXPECT_TRUE(Live(&g, "l1"));
+  EXPECT_FALSE(Live(&g, "M2"));
+  EXPECT_FALSE(Live(&g, "l2"));
+  EXPECT_EQ(g.graph().totals(0).live.bytes.logical_bytes, 115u);
+  EXPECT_EQ(g.graph().totals(0).candidate.bytes.logical_bytes, 22u);
+  EXPECT_EQ(g.graph().totals(0).image_count, 2u);
+  EXPECT_EQ(g.graph().totals(0).dangling_image_count, 1u);
+  ExpectExact(&g);
+  g.graph().RemoveNamed(g.Id("app:v1"));
+  EXPECT_FALSE(Live(&g, "l1"));
+  ExpectExact(&g);
+}
+
+TEST(ResidentGraphTest, AnIndexKeepsItsPlatformsAndHidesThemAsImages) {
+  TextGraph g("M1(c1 l1); M2(c2 l1); I1[M1 M2]; app:v1=I1; container/w=M1");
+  EXPECT_TRUE(Live(&g, "M2"));
+  EXPECT_EQ(g.graph().totals(0).image_count, 1u);
+  EXPECT_EQ(g.graph().totals(0).active_image_count, 1u);
+  ExpectExact(&g);
+  g.graph().RemoveNamed(g.Id("container/w"));
+  EXPECT_EQ(g.graph().totals(0).active_image_count, 0u);
+  ExpectExact(&g);
+}
+
+TEST(ResidentGraphTest, AReferrerLivesWithItsSubject) {
+  TextGraph g("M1(c1 l1); S1(c9 l9)^M1; app:v1=M1");
+  EXPECT_TRUE(Live(&g, "l9"));
+  EXPECT_EQ(g.graph().totals(0).image_count, 1u);
+  g.graph().RemoveNamed(g.Id("app:v1"));
+  EXPECT_FALSE(Live(&g, "S1"));
+  ExpectExact(&g);
+}
+
+TEST(ResidentGraphTest, ACycleThroughAReferrerDiesWithItsLastRoot) {
+  TextGraph g("M1(c1 l1); I1[M1]^M1; app:v1=M1; old:v1=I1");
+  EXPECT_TRUE(Live(&g, "I1"));
+  g.graph().RemoveNamed(g.Id("app:v1"));
+  EXPECT_TRUE(Live(&g, "M1"));
+  g.graph().RemoveNamed(g.Id("old:v1"));
+  EXPECT_FALSE(Live(&g, "M1"));
+  EXPECT_FALSE(Live(&g, "I1"));
+  EXPECT_FALSE(Live(&g, "l1"));
+  ExpectExact(&g);
+}
+
+TEST(ResidentGraphTest, ChildrenMayArriveBeforeAndAfterTheirManifest) {
+  TextGraph g("M1(c1 l1); app:v1=M1; !l1");
+  EXPECT_EQ(g.graph().totals(0).absent.count, 1u);
+  EXPECT_TRUE(Live(&g, "l1"));
+  g.Add("l2:50");
+  EXPECT_EQ(g.graph().totals(0).loose.bytes.logical_bytes, 50u);
+  ExpectExact(&g);
+}
+
+TEST(ResidentGraphTest, AFlatLeaseKeepsItsTargetAlone) {
+  TextGraph g("M1(c1 l1); flat/f=M1; M2(c2 l2); lease/l=M2");
+  EXPECT_TRUE(Live(&g, "M1"));
+  EXPECT_FALSE(Live(&g, "l1"));
+  EXPECT_TRUE(Live(&g, "l2"));
+  ExpectExact(&g);
+  g.graph().RemoveNamed(g.Id("flat/f"));
+  EXPECT_FALSE(Live(&g, "M1"));
+  ExpectExact(&g);
+}
+
+TEST(ResidentGraphTest, ALeaseEndsAtItsExpiry) {
+  TextGraph g("M1(c1 l1); lease/l=M1");
+  NamedRow& lease = g.named("lease/l");
+  lease.expires = TextGraph::Now() + absl::Hours(1);
+  g.PutNamed(lease);
+  g.graph().AdvanceTo(TextGraph::Now() + absl::Minutes(59));
+  EXPECT_TRUE(Live(&g, "M1"));
+  g.graph().AdvanceTo(TextGraph::Now() + absl::Hours(1));
+  EXPECT_FALSE(Live(&g, "M1"));
+  ExpectExact(&g);
+}
+
+TEST(ResidentGraphTest, GraceKeepsYoungContentAndEnds) {
+  const absl::Duration grace = absl::Hours(24);
+  TextGraph g("M1(c1 l1)", grace);
+  ContentRow& row = g.content("M1");
+  row.recorded = TextGraph::Now() - absl::Hours(1);
+  g.PutContent(row);
+  EXPECT_TRUE(Live(&g, "l1"));
+  ExpectExact(&g, grace);
+  g.graph().AdvanceTo(TextGraph::Now() + absl::Hours(23));
+  EXPECT_FALSE(Live(&g, "l1"));
+  ExpectExact(&g, grace);
+}
+
+TEST(ResidentGraphTest, OneOpaqueManifestKeepsItsWholePlace) {
+  TextGraph g("M1(c1 l1); x:9; ?M1");
+  EXPECT_TRUE(Live(&g, "x"));
+  ExpectExact(&g);
+}
+
+TEST(ResidentGraphTest, HardLinkedBytesCountOnceAndGoWithTheLastName) {
+  TextGraph g("M1(c1 l1); app:v1=M1; M2(c2 l2)");
+  ContentRow extent;
+  extent.id = g.view().node_count();
+  extent.kind = NodeKind::kExtent;
+  extent.bytes = {500, 512};
+  g.PutContent(extent);
+  for (const char* name : {"l1", "l2"}) {
+    ContentRow& row = g.content(name);
+    row.bytes = {};
+    row.extent = extent.id;
+    g.PutContent(row);
+  }
+  EXPECT_EQ(g.graph().totals(0).live.bytes.logical_bytes, 5u + 1u + 500u);
+  ExpectExact(&g);
+  g.graph().RemoveNamed(g.Id("app:v1"));
+  EXPECT_EQ(g.graph().totals(0).live.bytes.logical_bytes, 0u);
+  ExpectExact(&g);
+  for (const char* name : {"l1", "l2"}) {
+    ContentRow& row = g.content(name);
+    row.state = NodeState::kAbsent;
+    g.PutContent(row);
+    ExpectExact(&g);
+  }
+  EXPECT_EQ(g.graph().totals(0).candidate.bytes.logical_bytes, 12u);
+}
+
+TEST(ResidentGraphTest, ForgettingAStoreLeavesNothing) {
+  TextGraph g("M1(c1 l1); S1(c9)^M1; app:v1=M1; +app=M1; container/w=M1");
+  g.graph().RemoveStore(0);
+  for (NodeId id = 0; id < g.view().node_count(); ++id) {
+    EXPECT_FALSE(g.view().Exists(id)) << g.Name(id);
+  }
+  EXPECT_EQ(g.graph().FindStore("s"), kNoStore);
+}
+
+// Random graphs, random changes: the counters never drift from their twin (I6).
+class RandomChanges {
+ public:
+  explicit RandomChanges(uint64_t seed) : random_(seed), g_("") {}
+
+  void Step() {
+    const int n = 12;
+    switch (Below(10)) {
+      case 0:
+      case 1:
+        PutManifest(absl::StrCat("M", Below(n)));
+        break;
+      case 2:
+        PutIndex(absl::StrCat("I", Below(4)));
+        break;
+      case 3:
+      case 4:
+        g_.Add(absl::StrCat("r", Below(3), ":v", Below(4), "=", Any()));
+        break;
+      case 5:
+        RemoveOne(absl::StrCat("r", Below(3), ":v", Below(4)));
+        break;
+      case 6:
+        g_.Add(absl::StrCat(Below(2) ? "container/" : "running/", "w", Below(3),
+                            "=", Any()));
+        break;
+      case 7:
+        RemoveOne(
+            absl::StrCat(Below(2) ? "container/" : "running/", "w", Below(3)));
+        break;
+      case 8:
+        g_.Add(absl::StrCat(Below(2) ? "flat/f" : "lease/l", Below(2), "=",
+                            Any(), " ", Any()));
+        break;
+      case 9:
+        ChangeState(Any());
+        break;
+    }
+  }
+
+  TextGraph& graph() { return g_; }
+
+ private:
+  uint32_t Below(uint32_t n) { return random_() % n; }
+  std::string Any() {
+    return Below(3) == 0 ? absl::StrCat("I", Below(4))
+                         : absl::StrCat("M", Below(12));
+  }
+  bool HasEdges(const std::string& name) {
+    return !g_.content(name).children.empty();
+  }
+  // Manifests never change once they are known.
+  void PutManifest(const std::string& name) {
+    if (HasEdges(name)) return;
+    std::string text = absl::StrCat(name, "(c", Below(9), " l", Below(9));
+    if (Below(2)) absl::StrAppend(&text, " x", Below(5));
+    absl::StrAppend(&text, ")");
+    if (Below(4) == 0) absl::StrAppend(&text, "^", Any());
+    g_.Add(text);
+  }
+  void PutIndex(const std::string& name) {
+    if (HasEdges(name)) return;
+    std::string text = absl::StrCat(name, "[M", Below(6), " M", 6 + Below(6));
+    if (Below(3) == 0) absl::StrAppend(&text, " I", 4 + Below(2));
+    absl::StrAppend(&text, "]");
+    if (Below(3) == 0) absl::StrAppend(&text, "^", Any());
+    g_.Add(text);
+  }
+  void RemoveOne(const std::string& name) {
+    for (NodeId id = 0; id < g_.view().node_count(); ++id) {
+      if (g_.Name(id) == name) g_.graph().RemoveNamed(id);
+    }
+  }
+  void ChangeState(const std::string& name) {
+    ContentRow& row = g_.content(name);
+    row.state = static_cast<NodeState>(Below(3));
+    g_.PutContent(row);
+  }
+
+  std::mt19937_64 random_;
+  TextGraph g_;
+};
+
+TEST(ResidentGraphPropertyTest, CountersAgreeWithTheRecountAfterEachChange) {
+  const uint64_t seed = 20261124;
+  RecordProperty("seed", std::to_string(seed));
+  for (uint64_t round = 0; round < 200; ++round) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed + round));
+    RandomChanges changes(seed + round);
+    for (int step = 0; step < 150; ++step) {
+      SCOPED_TRACE(absl::StrCat("step ", step));
+      changes.Step();
+      ExpectExact(&changes.graph());
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace reclaim::index

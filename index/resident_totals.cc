@@ -1,0 +1,273 @@
+// The counters of the resident graph.
+
+#include "base/check.h"
+#include "index/resident_graph.h"
+#include "index/resident_settling.h"
+
+namespace reclaim::index {
+namespace {
+
+void Add(Tally* tally, const store::Bytes& bytes, int sign) {
+  if (sign > 0) {
+    ++tally->count;
+    tally->bytes += bytes;
+  } else {
+    RECLAIM_CHECK(tally->count > 0, "a tally loses what it counted (I6)");
+    --tally->count;
+    tally->bytes.logical_bytes -= bytes.logical_bytes;
+    tally->bytes.allocated_bytes -= bytes.allocated_bytes;
+  }
+}
+
+constexpr uint8_t kAll = 1 << 0;
+constexpr uint8_t kWithoutTags = 1 << 1;
+constexpr uint8_t kContainers = 1 << 2;
+
+}  // namespace
+
+void ResidentGraph::Unsettle(NodeId id) {
+  Ensure(id);
+  if (nodes_[id].settle_depth++ == 0) Contribute(id, -1);
+}
+
+void ResidentGraph::Settle(NodeId id) {
+  if (--nodes_[id].settle_depth == 0) Contribute(id, +1);
+}
+
+bool ResidentGraph::IsImaged(const Node& node) const {
+  return node.imaged_refs > 0 || IsManifestLike(node.kind);
+}
+
+void ResidentGraph::Contribute(NodeId id, int sign) {
+  const Node& node = nodes_[id];
+  if (!node.exists) return;
+  if (node.settle_depth > 0 && sign > 0) return;
+  if (IsContent(node.kind) || node.kind == NodeKind::kUpload) {
+    ContributeContent(node, id, sign);
+  } else {
+    ContributeNamed(node, sign);
+  }
+}
+
+void ResidentGraph::ContributeContent(const Node& node, NodeId id, int sign) {
+  StoreTotals& totals = totals_[node.store];
+  if (node.state == NodeState::kQuarantined) {
+    Add(&totals.quarantined, node.bytes, sign);
+    return;
+  }
+  if (node.state == NodeState::kAbsent) {
+    if (node.kind != NodeKind::kExtent && node.keeper_refs > 0) {
+      Add(&totals.absent, {}, sign);
+    }
+    return;
+  }
+  Add(&totals.by_kind[static_cast<size_t>(node.kind)], node.bytes, sign);
+  const bool is_live = IsLive(id);
+  Add(is_live ? &totals.live : &totals.candidate, node.bytes, sign);
+  if (node.kind != NodeKind::kUpload && IsImaged(node)) {
+    Add(&totals.imaged, node.bytes, sign);
+    if (is_live) Add(&totals.imaged_live, node.bytes, sign);
+    const bool is_kept_by_opaque = is_live && !reach_[0].IsLive(id);
+    if (reach_[1].IsLive(id) || is_kept_by_opaque) {
+      Add(&totals.imaged_without_tags, node.bytes, sign);
+    }
+  } else {
+    Add(&totals.loose, node.bytes, sign);
+    if (is_live) Add(&totals.loose_live, node.bytes, sign);
+  }
+  if (IsManifestLike(node.kind)) ContributeImage(node, id, sign);
+}
+
+void ResidentGraph::ContributeImage(const Node& node, NodeId id, int sign) {
+  if (node.listed_refs > 0 || (node.flags & kReferrer) != 0) return;
+  StoreTotals& totals = totals_[node.store];
+  totals.image_count += sign;
+  if (node.tag_refs == 0) totals.dangling_image_count += sign;
+  if (reach_[2].IsLive(id) || node.active_children > 0) {
+    totals.active_image_count += sign;
+  }
+}
+
+void ResidentGraph::ContributeNamed(const Node& node, int sign) {
+  StoreTotals& totals = totals_[node.store];
+  Add(&totals.by_kind[static_cast<size_t>(node.kind)], node.bytes, sign);
+  if ((node.flags & kUnknownSize) != 0) totals.unknown_size_count += sign;
+  switch (node.kind) {
+    case NodeKind::kContainer:
+      if ((node.flags & kRunning) != 0) {
+        totals.running_container_count += sign;
+        Add(&totals.running_containers, node.bytes, sign);
+      }
+      break;
+    case NodeKind::kVolume:
+      if (node.container_refs == 0) {
+        Add(&totals.unused_volumes, node.bytes, sign);
+      }
+      break;
+    case NodeKind::kBuildCache:
+      if ((node.flags & kInUse) != 0) {
+        totals.used_cache_count += sign;
+      } else if ((node.flags & kShared) == 0) {
+        Add(&totals.reclaimable_cache, node.bytes, sign);
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+bool ResidentGraph::IsLive(NodeId id) const {
+  if (reach_[0].IsLive(id)) return true;
+  const Node& node = nodes_[id];
+  if (!IsContent(node.kind) || node.state != NodeState::kPresent) return false;
+  const auto opaque = opaque_counts_.find(node.place);
+  return opaque != opaque_counts_.end() && opaque->second > 0;
+}
+
+uint32_t ResidentGraph::ReferenceCount(NodeId id) const {
+  return reach_[0].count(id);
+}
+
+const StoreTotals& ResidentGraph::totals(StoreId store) const {
+  return totals_[store];
+}
+
+void ResidentGraph::SetOrphans(StoreId store, const Tally& orphans) {
+  totals_[store].orphan = orphans;
+}
+
+// One opaque manifest keeps its whole place: what is counted as live changes
+// for every node there.
+void ResidentGraph::SetOpaquePlace(PlaceId place, int sign) {
+  const uint32_t old = opaque_counts_[place];
+  const bool flips = (old == 0) != (old + sign == 0);
+  std::vector<NodeId> members;
+  if (flips) {
+    ForEachContent(place, [&](NodeId id) { members.push_back(id); });
+  }
+  for (const NodeId id : members) Unsettle(id);
+  opaque_counts_[place] = old + sign;
+  for (const NodeId id : members) Settle(id);
+}
+
+uint8_t ResidentGraph::RootBits(const Node& node) const {
+  if (!node.exists) return 0;
+  switch (node.kind) {
+    case NodeKind::kTag:
+      return kAll;
+    case NodeKind::kContainer:
+      return kAll | kWithoutTags | kContainers;
+    case NodeKind::kPin:
+    case NodeKind::kVolume:
+    case NodeKind::kNetwork:
+    case NodeKind::kBuildCache:
+      return kAll | kWithoutTags;
+    case NodeKind::kLease:
+    case NodeKind::kUpload:
+      return node.expires > now_ ? kAll | kWithoutTags : 0;
+    case NodeKind::kRepository:
+    case NodeKind::kSnapshot:
+    case NodeKind::kExtent:
+      return 0;
+    default:
+      break;
+  }
+  const bool is_young =
+      node.state == NodeState::kPresent && node.recorded + grace_period_ > now_;
+  const bool is_root =
+      is_young || node.only_name_refs > 0 || (node.flags & kOpaque) != 0;
+  return is_root ? kAll | kWithoutTags : 0;
+}
+
+void ResidentGraph::Reroot(NodeId id) {
+  const uint8_t bits = RootBits(nodes_[id]);
+  const uint8_t old = nodes_[id].root_bits;
+  nodes_[id].root_bits = bits;
+  for (int i = 0; i < kReachClassCount; ++i) {
+    const uint8_t bit = static_cast<uint8_t>(1 << i);
+    if ((bits & bit) != 0 && (old & bit) == 0) reach_[i].Retain(id);
+    if ((bits & bit) == 0 && (old & bit) != 0) reach_[i].Release(id);
+  }
+  const bool is_flat_lease =
+      nodes_[id].kind == NodeKind::kLease && (nodes_[id].flags & kFlat) != 0;
+  const bool wants_flat = is_flat_lease && bits != 0;
+  if (wants_flat != nodes_[id].is_flat_applied) ApplyFlat(id, wants_flat);
+  const absl::Time deadline = Deadline(nodes_[id]);
+  if (bits != 0 && deadline != absl::InfiniteFuture() && deadline > now_) {
+    expiries_.push({deadline, id});
+  }
+}
+
+void ResidentGraph::ApplyFlat(NodeId id, bool is_applied) {
+  nodes_[id].is_flat_applied = is_applied;
+  for (const NodeId target : Kept(id)) {
+    if (nodes_[target].kind == NodeKind::kSnapshot) continue;
+    for (int i = 0; i < 2; ++i) {
+      if (is_applied) {
+        reach_[i].RetainFlat(target);
+      } else {
+        reach_[i].ReleaseFlat(target);
+      }
+    }
+  }
+}
+
+absl::Time ResidentGraph::Deadline(const Node& node) const {
+  if (!node.exists) return absl::InfiniteFuture();
+  if (IsContent(node.kind)) {
+    return node.state == NodeState::kPresent ? node.recorded + grace_period_
+                                             : absl::InfiniteFuture();
+  }
+  return node.expires;
+}
+
+bool ResidentGraph::IsDue(absl::Time now) const {
+  return now_ == absl::InfinitePast() ||
+         (!expiries_.empty() && expiries_.top().first <= now);
+}
+
+void ResidentGraph::AdvanceTo(absl::Time now) {
+  if (now > now_) now_ = now;
+  while (!expiries_.empty() && expiries_.top().first <= now_) {
+    const NodeId id = expiries_.top().second;
+    expiries_.pop();
+    if (id < nodes_.size()) Reroot(id);
+  }
+}
+
+void ResidentGraph::ForEachEdge(NodeId id,
+                                absl::FunctionRef<void(NodeId)> visit) const {
+  const Node& node = nodes_[id];
+  const bool is_flat = (node.flags & kFlat) != 0;
+  for (const NodeId target : Kept(id)) {
+    if (!is_flat || nodes_[target].kind == NodeKind::kSnapshot) visit(target);
+  }
+  for (const NodeId referrer : Referrers(id)) visit(referrer);
+  if (node.extent != kNoNode) visit(node.extent);
+}
+
+void ResidentGraph::BeforeFlip(int, NodeId id) { Unsettle(id); }
+
+void ResidentGraph::AfterFlip(int reach_class, NodeId id) {
+  Node& node = nodes_[id];
+  if (reach_class == 0) {
+    node.unreferenced_since =
+        reach_[0].IsLive(id) ? absl::InfiniteFuture() : now_;
+  }
+  Settle(id);
+  if (reach_class == 2 && IsContent(node.kind)) CountActive(id);
+}
+
+// A container has begun or ceased to reach `manifest`.
+void ResidentGraph::CountActive(NodeId manifest) {
+  const int sign = reach_[2].IsLive(manifest) ? +1 : -1;
+  for (uint32_t link = nodes_[manifest].first_keeper; link != kNoLink;
+       link = links_[link].next) {
+    const NodeId keeper = links_[link].keeper;
+    if (nodes_[keeper].kind != NodeKind::kImageIndex) continue;
+    const Settling settling(this, keeper);
+    nodes_[keeper].active_children += sign;
+  }
+}
+
+}  // namespace reclaim::index

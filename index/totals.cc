@@ -1,0 +1,58 @@
+#include "index/totals.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace reclaim::index {
+namespace {
+
+// The one list of all figures: equality and text follow it.
+std::vector<std::pair<const char*, Tally>> Figures(const StoreTotals& t) {
+  const auto count = [](uint64_t n) { return Tally{n, {}}; };
+  return {{"live", t.live},
+          {"candidate", t.candidate},
+          {"quarantined", t.quarantined},
+          {"orphan", t.orphan},
+          {"absent", t.absent},
+          {"images", count(t.image_count)},
+          {"active images", count(t.active_image_count)},
+          {"dangling images", count(t.dangling_image_count)},
+          {"imaged", t.imaged},
+          {"imaged live", t.imaged_live},
+          {"imaged without tags", t.imaged_without_tags},
+          {"loose", t.loose},
+          {"loose live", t.loose_live},
+          {"running containers", t.running_containers},
+          {"running container count", count(t.running_container_count)},
+          {"unused volumes", t.unused_volumes},
+          {"reclaimable cache", t.reclaimable_cache},
+          {"used cache", count(t.used_cache_count)},
+          {"unknown sizes", count(t.unknown_size_count)}};
+}
+
+}  // namespace
+
+bool operator==(const StoreTotals& a, const StoreTotals& b) {
+  return a.by_kind == b.by_kind && Figures(a) == Figures(b);
+}
+
+std::string ToString(const StoreTotals& totals) {
+  std::string text;
+  const auto append = [&](const char* name, const Tally& tally) {
+    absl::StrAppend(&text, name, ": ", tally.count, " / ",
+                    tally.bytes.logical_bytes, " / ",
+                    tally.bytes.allocated_bytes, "\n");
+  };
+  for (int kind = 0; kind < kNodeKindCount; ++kind) {
+    const Tally& tally = totals.by_kind[kind];
+    if (tally != Tally{}) append(ToString(static_cast<NodeKind>(kind)), tally);
+  }
+  for (const auto& [name, tally] : Figures(totals)) {
+    if (tally != Tally{}) append(name, tally);
+  }
+  return text;
+}
+
+}  // namespace reclaim::index
