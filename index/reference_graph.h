@@ -43,8 +43,16 @@ struct GraphOptions {
   absl::Duration grace_period = absl::Hours(24);
   // How long a request id is remembered.
   absl::Duration request_memory = absl::Hours(24);
+  // An upload without an expiry of its own is a root for so long.
+  absl::Duration upload_lifetime = absl::Hours(168);
   // Event rows kept at the least; older ones are trimmed.
   uint64_t event_count_max = 10'000'000;
+};
+
+// A repository or place, or "" for the whole store.
+struct UnreadableScope {
+  std::string scope;
+  std::string why;
 };
 
 struct StoreRecord {
@@ -54,9 +62,11 @@ struct StoreRecord {
   std::string uri;
   bool knows_containers = false;
   std::string scan_memo;
-  absl::Time last_scan_begin;  // InfinitePast() if never scanned
-  absl::Time last_scan_end;
+  absl::Time last_scan_begin = absl::InfinitePast();  // never scanned
+  absl::Time last_scan_end = absl::InfinitePast();
   Epoch last_scan_epoch = 0;
+  // What the last scan could not read whole: nothing there is judged (I5).
+  std::vector<UnreadableScope> unreadable_scopes;
 };
 
 // A named node as it was put; which alternative follows from its kind.

@@ -10,8 +10,12 @@ def _outputs(src, package, grpc):
     sources = [stem + ".pb.cc"] + ([stem + ".grpc.pb.cc"] if grpc else [])
     return headers, sources
 
-def reclaim_proto_library(name, srcs, services, visibility):
-    """One cc_library of all `srcs`; `services` are those that hold a service."""
+def reclaim_proto_library(name, srcs, visibility, services = [], deps = {}):
+    """One cc_library of all `srcs`.
+
+    `services` are those that hold a service; `deps` maps the libraries whose
+    files are imported to the labels of those files.
+    """
     headers = []
     sources = []
     for src in srcs:
@@ -20,17 +24,16 @@ def reclaim_proto_library(name, srcs, services, visibility):
         sources += c
     plain = " ".join(["$(location %s)" % s for s in srcs])
     with_service = " ".join(["$(location %s)" % s for s in services])
+    commands = ["protoc -I proto --cpp_out=$(RULEDIR) " + plain]
+    if services:
+        commands.append("protoc -I proto --grpc_out=$(RULEDIR) " +
+                        "--plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin " +
+                        with_service)
     native.genrule(
         name = name + "_generate",
-        srcs = srcs,
+        srcs = srcs + [f for files in deps.values() for f in files],
         outs = headers + sources,
-        cmd = " ".join([
-            "protoc -I proto --cpp_out=$(RULEDIR)",
-            plain,
-            "&& protoc -I proto --grpc_out=$(RULEDIR)",
-            "--plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin",
-            with_service,
-        ]),
+        cmd = " && ".join(commands),
     )
     native.cc_library(
         name = name,
@@ -39,7 +42,7 @@ def reclaim_proto_library(name, srcs, services, visibility):
         copts = ["-w"],
         includes = ["."],
         visibility = visibility,
-        deps = [
+        deps = deps.keys() + [
             "//third_party:grpc",
             "//third_party:protobuf",
         ],

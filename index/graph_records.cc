@@ -1,0 +1,221 @@
+#include "index/graph_records.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "index/put_codec.h"
+
+namespace reclaim::index {
+namespace {
+
+std::string BigEndian(uint64_t value, int byte_count) {
+  std::string key(byte_count, '\0');
+  for (int i = byte_count - 1; i >= 0; --i) {
+    key[i] = static_cast<char>(value & 0xff);
+    value >>= 8;
+  }
+  return key;
+}
+
+template <typename Proto>
+absl::StatusOr<NamedRecord> Wrap(const Proto& proto) {
+  RECLAIM_ASSIGN_OR_RETURN(auto put, FromProto(proto));
+  return NamedRecord(std::move(put));
+}
+
+}  // namespace
+
+std::string IdKey(uint32_t id) { return BigEndian(id, 4); }
+std::string SequenceKey(uint64_t sequence) { return BigEndian(sequence, 8); }
+std::string StoreKey(StoreId store) {
+  return absl::StrCat(kStorePrefix, BigEndian(store, 2));
+}
+std::string PlaceKey(PlaceId place) {
+  return absl::StrCat(kPlacePrefix, BigEndian(place, 4));
+}
+std::string MembershipKey(NodeId repository, NodeId content,
+                          store::MembershipKind kind) {
+  return absl::StrCat(BigEndian(repository, 4), BigEndian(content, 4),
+                      BigEndian(static_cast<uint64_t>(kind), 1));
+}
+
+int64_t ToMicros(absl::Time time) { return absl::ToUnixMicros(time); }
+
+absl::Time FromMicros(int64_t micros) {
+  if (micros == std::numeric_limits<int64_t>::max()) {
+    return absl::InfiniteFuture();
+  }
+  if (micros == std::numeric_limits<int64_t>::min()) {
+    return absl::InfinitePast();
+  }
+  return absl::FromUnixMicros(micros);
+}
+
+absl::StatusOr<ContentRow> ToRow(const storage::v1::ContentRecord& record) {
+  ContentRow row;
+  row.id = record.id();
+  row.kind = static_cast<NodeKind>(record.kind());
+  row.state = static_cast<NodeState>(record.state());
+  row.flags = static_cast<uint16_t>(record.flags());
+  row.store = static_cast<StoreId>(record.store());
+  row.key.place = record.place();
+  row.bytes = {record.logical_bytes(), record.allocated_bytes()};
+  if (record.has_extent()) {
+    row.extent = record.extent();
+    row.bytes = {};  // the extent has them
+  }
+  row.stamp = record.stamp();
+  row.recorded = FromMicros(record.recorded());
+  if (record.has_used()) row.used = FromMicros(record.used());
+  row.children.assign(record.children().begin(), record.children().end());
+  if (record.has_subject()) row.subject = record.subject();
+  if (row.kind == NodeKind::kExtent) return row;
+  absl::StatusOr<oci::Digest> digest = oci::Digest::FromBytes(
+      static_cast<oci::DigestAlgorithm>(record.digest_algorithm()),
+      record.digest());
+  if (!digest.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("content record ", record.id(),
+                     " has an impossible digest; move the database away, the "
+                     "graph is rebuilt from the stores"));
+  }
+  row.key.digest = *digest;
+  return row;
+}
+
+NamedRow ToRow(const storage::v1::NamedRecord& record) {
+  NamedRow row;
+  row.id = record.id();
+  row.key = {static_cast<NodeKind>(record.kind()),
+             static_cast<StoreId>(record.store()), record.scope(),
+             record.name()};
+  row.flags = static_cast<uint16_t>(record.flags());
+  row.place = record.place();
+  row.bytes = {record.logical_bytes(), record.allocated_bytes()};
+  row.stamp = record.stamp();
+  row.recorded = FromMicros(record.recorded());
+  if (record.has_used()) row.used = FromMicros(record.used());
+  if (record.has_expires()) row.expires = FromMicros(record.expires());
+  row.targets.assign(record.targets().begin(), record.targets().end());
+  return row;
+}
+
+MembershipRow ToRow(const storage::v1::MembershipRecord& record) {
+  MembershipRow row;
+  row.repository = record.repository();
+  row.content = record.content();
+  row.kind = static_cast<store::MembershipKind>(record.kind());
+  row.linked = FromMicros(record.linked());
+  row.is_only_name = record.is_only_name();
+  return row;
+}
+
+absl::StatusOr<NamedRecord> ToNamedRecord(
+    const storage::v1::NamedRecord& record) {
+  using storage::v1::NamedRecord;
+  switch (record.put_case()) {
+    case NamedRecord::kRepository:
+      return index::NamedRecord(FromProto(record.repository()));
+    case NamedRecord::kTag:
+      return Wrap(record.tag());
+    case NamedRecord::kContainer:
+      return Wrap(record.container());
+    case NamedRecord::kSnapshot:
+      return Wrap(record.snapshot());
+    case NamedRecord::kVolume:
+      return index::NamedRecord(FromProto(record.volume()));
+    case NamedRecord::kNetwork:
+      return index::NamedRecord(FromProto(record.network()));
+    case NamedRecord::kBuildCache:
+      return index::NamedRecord(FromProto(record.build_cache()));
+    case NamedRecord::kUpload:
+      return index::NamedRecord(FromProto(record.upload()));
+    case NamedRecord::kLease:
+      return Wrap(record.lease());
+    case NamedRecord::kPin:
+      return Wrap(record.pin());
+    case NamedRecord::PUT_NOT_SET:
+      break;
+  }
+  return absl::DataLossError("a named record without what was put");
+}
+
+storage::v1::StoreRecord ToProto(const StoreRecord& record) {
+  storage::v1::StoreRecord out;
+  out.set_id(record.id);
+  out.set_name(record.name);
+  out.set_kind(static_cast<uint32_t>(record.kind));
+  out.set_uri(record.uri);
+  out.set_knows_containers(record.knows_containers);
+  out.set_scan_memo(record.scan_memo);
+  if (record.last_scan_begin != absl::InfinitePast()) {
+    out.set_last_scan_begin(ToMicros(record.last_scan_begin));
+    out.set_last_scan_end(ToMicros(record.last_scan_end));
+  }
+  out.set_last_scan_epoch(record.last_scan_epoch);
+  for (const UnreadableScope& scope : record.unreadable_scopes) {
+    storage::v1::KeptScope* kept = out.add_unreadable_scopes();
+    kept->set_scope(scope.scope);
+    kept->set_why(scope.why);
+  }
+  return out;
+}
+
+StoreRecord FromProto(const storage::v1::StoreRecord& record) {
+  StoreRecord out;
+  out.id = static_cast<StoreId>(record.id());
+  out.name = record.name();
+  out.kind = static_cast<store::StoreKind>(record.kind());
+  out.uri = record.uri();
+  out.knows_containers = record.knows_containers();
+  out.scan_memo = record.scan_memo();
+  if (record.has_last_scan_begin()) {
+    out.last_scan_begin = FromMicros(record.last_scan_begin());
+    out.last_scan_end = FromMicros(record.last_scan_end());
+  }
+  out.last_scan_epoch = record.last_scan_epoch();
+  for (const storage::v1::KeptScope& scope : record.unreadable_scopes()) {
+    out.unreadable_scopes.push_back({scope.scope(), scope.why()});
+  }
+  return out;
+}
+
+storage::v1::EventRecord ToProto(const Event& event) {
+  storage::v1::EventRecord out;
+  out.set_sequence(event.sequence);
+  out.set_time(ToMicros(event.time));
+  out.set_kind(static_cast<uint32_t>(event.kind));
+  out.set_node_kind(static_cast<uint32_t>(event.node_kind));
+  out.set_store(event.store);
+  out.set_place(event.place);
+  if (event.digest) out.set_digest(event.digest->ToString());
+  out.set_scope(event.scope);
+  out.set_name(event.name);
+  out.set_logical_bytes(event.bytes.logical_bytes);
+  out.set_allocated_bytes(event.bytes.allocated_bytes);
+  out.set_actor(event.actor);
+  out.set_run_id(event.run_id);
+  out.set_detail(event.detail);
+  return out;
+}
+
+Event FromProto(const storage::v1::EventRecord& record) {
+  Event out;
+  out.sequence = record.sequence();
+  out.time = FromMicros(record.time());
+  out.kind = static_cast<EventKind>(record.kind());
+  out.node_kind = static_cast<NodeKind>(record.node_kind());
+  out.store = record.store();
+  out.place = record.place();
+  if (const auto digest = oci::Digest::Parse(record.digest()); digest.ok()) {
+    out.digest = *digest;
+  }
+  out.scope = record.scope();
+  out.name = record.name();
+  out.bytes = {record.logical_bytes(), record.allocated_bytes()};
+  out.actor = record.actor();
+  out.run_id = record.run_id();
+  out.detail = record.detail();
+  return out;
+}
+
+}  // namespace reclaim::index

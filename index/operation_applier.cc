@@ -1,0 +1,332 @@
+#include "index/operation_applier.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace reclaim::index {
+
+absl::Status OperationApplier::Apply(const Operation& operation) {
+  return std::visit(*this, operation);
+}
+
+absl::StatusOr<const StoreRecord*> OperationApplier::Store(
+    const std::string& name) const {
+  const StoreRecord* store = find_store_(name);
+  if (store != nullptr) return store;
+  return absl::NotFoundError(
+      absl::StrCat("store \"", name,
+                   "\" is not registered; `reclaim store ls` lists those that "
+                   "are"));
+}
+
+absl::StatusOr<PlaceId> OperationApplier::PlaceOf(const StoreRecord& store,
+                                                  const store::Place& place) {
+  const PlaceId found = set_->FindPlace(store.id, place);
+  if (found != kNoPlace) return found;
+  return set_->AddPlace(store.id, place);
+}
+
+absl::StatusOr<storage::v1::ContentRecord*> OperationApplier::ContentOf(
+    const ContentName& name) {
+  if (name.digest.empty()) {
+    return absl::InvalidArgumentError("digest: must be given");
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(name.store));
+  RECLAIM_ASSIGN_OR_RETURN(const PlaceId place, PlaceOf(*store, name.place));
+  return set_->Content(store->id, place, name.digest);
+}
+
+void OperationApplier::AddContentEvent(EventKind kind,
+                                       const ContentRecord& record,
+                                       std::string detail) {
+  Event event;
+  event.kind = kind;
+  event.node_kind = static_cast<NodeKind>(record.kind());
+  event.store = set_->graph().StoreName(static_cast<StoreId>(record.store()));
+  event.place = set_->graph().PlaceName(record.place());
+  const auto digest = oci::Digest::FromBytes(
+      static_cast<oci::DigestAlgorithm>(record.digest_algorithm()),
+      record.digest());
+  if (digest.ok()) event.digest = *digest;
+  event.bytes = {record.logical_bytes(), record.allocated_bytes()};
+  event.actor = actor_;
+  event.detail = std::move(detail);
+  set_->AddEvent(std::move(event));
+}
+
+void OperationApplier::FinishContent(const ContentRecord& record,
+                                     const std::string& before,
+                                     EventKind kind) {
+  if (record.SerializeAsString() == before) return;
+  ++changed_count_;
+  AddContentEvent(kind, record, "");
+}
+
+// Walks the closure of a node that is named anew; what lies in quarantine there
+// must come back before the name stands.
+void OperationApplier::NoteQuarantined(NodeId top) {
+  const ResidentGraph& graph = set_->graph();
+  if (!graph.Exists(top)) return;
+  if (graph.totals(graph.fields(top).store).quarantined.count == 0) return;
+  absl::flat_hash_set<NodeId> seen = {top};
+  std::vector<NodeId> stack = {top};
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    if (IsContent(graph.kind(id)) && graph.kind(id) != NodeKind::kExtent &&
+        graph.state(id) == NodeState::kQuarantined) {
+      quarantined_.insert(id);
+    }
+    for (const NodeId child : graph.Kept(id)) {
+      if (seen.insert(child).second) stack.push_back(child);
+    }
+    for (const NodeId referrer : graph.Referrers(id)) {
+      if (seen.insert(referrer).second) stack.push_back(referrer);
+    }
+  }
+}
+
+absl::StatusOr<NodeId> OperationApplier::Reference(const StoreRecord& store,
+                                                   PlaceId place,
+                                                   const oci::Digest& digest,
+                                                   NodeKind role) {
+  RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record,
+                           set_->Content(store.id, place, digest));
+  if (static_cast<NodeKind>(record->kind()) == NodeKind::kBlob) {
+    record->set_kind(static_cast<uint32_t>(role));
+  }
+  // The write barrier: a plan that is older than this spares the node.
+  record->set_stamp(set_->epoch());
+  NoteQuarantined(record->id());
+  return record->id();
+}
+
+absl::Status OperationApplier::SetBytes(ContentRecord* record,
+                                        const PutBlob& op) {
+  record->set_logical_bytes(op.bytes.logical_bytes);
+  record->set_allocated_bytes(op.bytes.allocated_bytes);
+  record->clear_extent();
+  if (op.extent) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        ContentRecord * extent,
+        set_->Extent(static_cast<StoreId>(record->store()), *op.extent));
+    extent->set_logical_bytes(op.bytes.logical_bytes);
+    extent->set_allocated_bytes(op.bytes.allocated_bytes);
+    record->set_extent(extent->id());
+  }
+  if (!op.media_type.empty()) record->set_media_type(op.media_type);
+  record->set_recorded(ToMicros(op.modified.value_or(set_->now())));
+  if (!op.modified) record->set_stamp(set_->epoch());
+  record->set_state(static_cast<uint32_t>(NodeState::kPresent));
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const PutBlob& op) {
+  RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record, ContentOf(op.name));
+  if (static_cast<NodeState>(record->state()) == NodeState::kQuarantined) {
+    quarantined_.insert(record->id());
+    return absl::OkStatus();
+  }
+  const bool was_present =
+      static_cast<NodeState>(record->state()) == NodeState::kPresent;
+  const std::string before = record->SerializeAsString();
+  // What an existence check promised since stays promised.
+  const int64_t recorded = record->recorded();
+  RECLAIM_RETURN_IF_ERROR(SetBytes(record, op));
+  if (was_present && recorded > record->recorded()) {
+    record->set_recorded(recorded);
+  }
+  FinishContent(*record, was_present ? before : "",
+                was_present ? EventKind::kChanged : EventKind::kAdded);
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const RemoveBlob& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.name.store));
+  const PlaceId place = set_->FindPlace(store->id, op.name.place);
+  if (place == kNoPlace) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record,
+                           set_->FindContent(place, op.name.digest));
+  // What lies in quarantine is gone from view already.
+  if (record == nullptr ||
+      static_cast<NodeState>(record->state()) != NodeState::kPresent) {
+    return absl::OkStatus();
+  }
+  const std::string before = record->SerializeAsString();
+  record->set_state(static_cast<uint32_t>(NodeState::kAbsent));
+  record->set_flags(record->flags() & ~uint32_t{kOpaque});
+  FinishContent(*record, before, EventKind::kRemoved);
+  record->set_logical_bytes(0);
+  record->set_allocated_bytes(0);
+  record->clear_extent();
+  return absl::OkStatus();
+}
+
+void OperationApplier::SetEdges(const StoreRecord& store,
+                                const oci::Manifest& manifest,
+                                ContentRecord* record, absl::Status* status) {
+  const bool is_index = manifest.kind == oci::ManifestKind::kIndex;
+  record->set_kind(static_cast<uint32_t>(is_index ? NodeKind::kImageIndex
+                                                  : NodeKind::kManifest));
+  absl::flat_hash_set<NodeId> seen;
+  const auto add = [&](const oci::Digest& digest, NodeKind role) {
+    const absl::StatusOr<NodeId> child =
+        Reference(store, record->place(), digest, role);
+    if (!child.ok()) {
+      *status = child.status();
+    } else if (*child != record->id() && seen.insert(*child).second) {
+      record->add_children(*child);
+    }
+  };
+  if (manifest.config) add(manifest.config->digest, NodeKind::kConfig);
+  for (const oci::Descriptor& child : manifest.children) {
+    add(child.digest, is_index ? NodeKind::kBlob : NodeKind::kLayer);
+  }
+  if (!manifest.subject) return;
+  record->set_flags(record->flags() | kReferrer);
+  const absl::StatusOr<ContentRecord*> subject =
+      set_->Content(store.id, record->place(), manifest.subject->digest);
+  if (!subject.ok()) {
+    *status = subject.status();
+  } else if ((*subject)->id() != record->id()) {
+    record->set_subject((*subject)->id());
+  }
+}
+
+absl::Status OperationApplier::operator()(const PutManifest& op) {
+  PutManifest put = op;
+  if (put.name.digest.empty()) {
+    put.name.digest = oci::Digest::Sha256Of(op.bytes);
+  }
+  oci::Hasher hasher(put.name.digest.algorithm());
+  hasher.Update(op.bytes);
+  if (hasher.Finish() != put.name.digest) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("digest: the manifest's bytes are not those of ",
+                     put.name.digest.ToString()));
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(put.name.store));
+  RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record, ContentOf(put.name));
+  if (static_cast<NodeState>(record->state()) == NodeState::kQuarantined) {
+    quarantined_.insert(record->id());
+    return absl::OkStatus();
+  }
+  const bool was_present =
+      static_cast<NodeState>(record->state()) == NodeState::kPresent;
+  const std::string before = record->SerializeAsString();
+  PutBlob blob = put.stat.value_or(PutBlob());
+  if (!put.stat) {
+    blob.bytes = {op.bytes.size(), op.bytes.size()};
+    if (was_present) {
+      blob.bytes = {record->logical_bytes(), record->allocated_bytes()};
+    }
+  }
+  RECLAIM_RETURN_IF_ERROR(SetBytes(record, blob));
+  const absl::StatusOr<oci::Manifest> manifest =
+      oci::ParseManifest(op.bytes, put.media_type);
+  if (!manifest.ok()) {
+    record->set_flags(record->flags() | kOpaque);
+    problems_.push_back(absl::StrCat(put.name.digest.ToString(), ": ",
+                                     manifest.status().message()));
+  } else if (record->children_size() == 0) {
+    record->set_flags(record->flags() & ~uint32_t{kOpaque});
+    record->set_media_type(manifest->media_type);
+    absl::Status status;
+    SetEdges(*store, *manifest, record, &status);
+    RECLAIM_RETURN_IF_ERROR(status);
+  }
+  FinishContent(*record, before,
+                was_present ? EventKind::kChanged : EventKind::kAdded);
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const MarkUnreadable& op) {
+  RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record, ContentOf(op.name));
+  const std::string before = record->SerializeAsString();
+  record->set_flags(record->flags() | kOpaque);
+  problems_.push_back(absl::StrCat(op.name.digest.ToString(), ": ", op.why));
+  if (record->SerializeAsString() == before) return absl::OkStatus();
+  ++changed_count_;
+  AddContentEvent(EventKind::kProblem, *record, op.why);
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const PutImageConfig& op) {
+  RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record, ContentOf(op.name));
+  const std::string before = record->SerializeAsString();
+  storage::v1::ImageConfigRecord* config = record->mutable_config();
+  config->Clear();
+  if (op.created) config->set_created(ToMicros(*op.created));
+  config->set_os(op.os);
+  config->set_architecture(op.architecture);
+  config->set_variant(op.variant);
+  config->mutable_labels()->insert(op.labels.begin(), op.labels.end());
+  if (static_cast<NodeKind>(record->kind()) == NodeKind::kBlob) {
+    record->set_kind(static_cast<uint32_t>(NodeKind::kConfig));
+  }
+  FinishContent(*record, before, EventKind::kChanged);
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const Touch& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.name.store));
+  const absl::Time time = op.time.value_or(set_->now());
+  ContentRecord* content = nullptr;
+  if (!op.repository.empty()) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        NamedProto * tag,
+        set_->FindNamed({NodeKind::kTag, store->id, op.repository, op.tag}));
+    if (tag == nullptr) {
+      return absl::NotFoundError(
+          absl::StrCat("tag ", op.repository, ":", op.tag, " is not known"));
+    }
+    tag->set_stamp(set_->epoch());
+    if (!tag->has_used() || tag->used() < ToMicros(time)) {
+      tag->set_used(ToMicros(time));
+    }
+    if (tag->targets_size() > 0) {
+      RECLAIM_ASSIGN_OR_RETURN(content, set_->ContentById(tag->targets(0)));
+    }
+  } else {
+    RECLAIM_ASSIGN_OR_RETURN(const PlaceId place,
+                             PlaceOf(*store, op.name.place));
+    RECLAIM_ASSIGN_OR_RETURN(content, set_->FindContent(place, op.name.digest));
+    if (content == nullptr) {
+      return absl::NotFoundError(
+          absl::StrCat(op.name.digest.ToString(), " is not known"));
+    }
+  }
+  if (content == nullptr) return absl::OkStatus();
+  NoteQuarantined(content->id());
+  const std::string before = content->SerializeAsString();
+  content->set_stamp(set_->epoch());
+  if (op.use == UseKind::kExists) {
+    content->set_recorded(std::max(content->recorded(), ToMicros(set_->now())));
+  } else if (!content->has_used() || content->used() < ToMicros(time)) {
+    content->set_used(ToMicros(time));
+  }
+  FinishContent(*content, before, EventKind::kUsed);
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const SetOrphans& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  const Tally orphans{op.count, op.bytes};
+  if (set_->graph().totals(store->id).orphan == orphans) {
+    return absl::OkStatus();
+  }
+  ++changed_count_;
+  storage::v1::StoreRecord record;
+  record.set_orphan_count(op.count);
+  record.set_orphan_logical_bytes(op.bytes.logical_bytes);
+  record.set_orphan_allocated_bytes(op.bytes.allocated_bytes);
+  set_->AddRecord(Family::kMeta, "orphans/" + IdKey(store->id),
+                  record.SerializeAsString());
+  set_->SetOrphans(store->id, orphans);
+  return absl::OkStatus();
+}
+
+}  // namespace reclaim::index

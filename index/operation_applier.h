@@ -1,0 +1,130 @@
+// index/operation_applier.h — what each operation of a mutation means, as
+// changes of records in a WriteSet.
+//
+// Private to index/.  Not thread-safe.
+
+#ifndef RECLAIM_INDEX_OPERATION_APPLIER_H_
+#define RECLAIM_INDEX_OPERATION_APPLIER_H_
+
+#include <functional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "index/mutation.h"
+#include "index/reference_graph.h"
+#include "index/write_set.h"
+#include "oci/manifest.h"
+
+namespace reclaim::index {
+
+class OperationApplier {
+ public:
+  using FindStore = std::function<const StoreRecord*(const std::string& name)>;
+
+  OperationApplier(WriteSet* set, FindStore find_store,
+                   const GraphOptions& options, std::string actor)
+      : set_(set),
+        find_store_(std::move(find_store)),
+        options_(options),
+        actor_(std::move(actor)) {}
+
+  // INVALID_ARGUMENT or NOT_FOUND name the field; the set is then unusable.
+  absl::Status Apply(const Operation& operation);
+
+  uint64_t changed_count() const { return changed_count_; }
+  const std::vector<std::string>& problems() const { return problems_; }
+  // Quarantined nodes that the operations reference: they must be restored
+  // first, and the mutation prepared anew (I4).
+  const std::set<NodeId>& quarantined() const { return quarantined_; }
+
+  // One overload an alternative; used by Apply().
+  absl::Status operator()(const PutBlob& op);
+  absl::Status operator()(const RemoveBlob& op);
+  absl::Status operator()(const PutManifest& op);
+  absl::Status operator()(const MarkUnreadable& op);
+  absl::Status operator()(const PutImageConfig& op);
+  absl::Status operator()(const PutRepository& op);
+  absl::Status operator()(const RemoveRepository& op);
+  absl::Status operator()(const PutTag& op);
+  absl::Status operator()(const RemoveTag& op);
+  absl::Status operator()(const PutMembership& op);
+  absl::Status operator()(const RemoveMembership& op);
+  absl::Status operator()(const PutContainer& op);
+  absl::Status operator()(const PutSnapshot& op);
+  absl::Status operator()(const PutVolume& op);
+  absl::Status operator()(const PutNetwork& op);
+  absl::Status operator()(const PutBuildCache& op);
+  absl::Status operator()(const PutLease& op);
+  absl::Status operator()(const PutPin& op);
+  absl::Status operator()(const PutUpload& op);
+  absl::Status operator()(const RemoveNamed& op);
+  absl::Status operator()(const Touch& op);
+  absl::Status operator()(const SetOrphans& op);
+
+ private:
+  using ContentRecord = storage::v1::ContentRecord;
+  using NamedProto = storage::v1::NamedRecord;
+
+  absl::StatusOr<const StoreRecord*> Store(const std::string& name) const;
+  // The place must be known already, but "" is made by need.
+  absl::StatusOr<PlaceId> PlaceOf(const StoreRecord& store,
+                                  const store::Place& place);
+  absl::StatusOr<ContentRecord*> ContentOf(const ContentName& name);
+  // The repository's record, made by need in the place ""; and its place.
+  absl::StatusOr<NamedProto*> RepositoryOf(const StoreRecord& store,
+                                           const std::string& repository);
+  // Content that something names from now on: stamps it, and notes what of its
+  // closure is quarantined.
+  absl::StatusOr<NodeId> Reference(const StoreRecord& store, PlaceId place,
+                                   const oci::Digest& digest, NodeKind role);
+  void NoteQuarantined(NodeId id);
+  absl::StatusOr<NodeId> ReferenceImage(const StoreRecord& store, PlaceId place,
+                                        const oci::Digest& digest);
+
+  absl::Status SetBytes(ContentRecord* record, const PutBlob& op);
+  void SetEdges(const StoreRecord& store, const oci::Manifest& manifest,
+                ContentRecord* record, absl::Status* status);
+  absl::StatusOr<std::vector<NodeId>> Targets(
+      const StoreRecord& store, const std::vector<Target>& targets);
+  absl::StatusOr<std::vector<NodeId>> ContainerTargets(const StoreRecord& store,
+                                                       const PutContainer& op);
+  // Containers that named a volume, network or snapshot before it was known.
+  absl::Status ReconnectContainers(const StoreRecord& store, NodeKind kind,
+                                   const std::string& name);
+  // Begins a put of a named node: its record and what it was before.
+  struct NamedPut {
+    NamedProto* record = nullptr;
+    std::string before;
+  };
+  absl::StatusOr<NamedPut> BeginNamed(const StoreRecord& store, NodeKind kind,
+                                      const std::string& scope,
+                                      const std::string& name);
+  void FinishNamed(const StoreRecord& store, const NamedPut& put,
+                   std::vector<NodeId> targets);
+  void SetSize(NamedProto* record, const std::optional<store::Bytes>& bytes);
+  absl::Status RemoveByKey(const StoreRecord& store, const NamedKey& key);
+
+  // Reports a changed content record, given its serialization before.
+  void FinishContent(const ContentRecord& record, const std::string& before,
+                     EventKind kind);
+  Event EventOf(const StoreRecord& store, EventKind kind,
+                const NamedProto& record) const;
+  void AddContentEvent(EventKind kind, const ContentRecord& record,
+                       std::string detail);
+
+  WriteSet* set_;
+  FindStore find_store_;
+  const GraphOptions& options_;
+  std::string actor_;
+  uint64_t changed_count_ = 0;
+  std::vector<std::string> problems_;
+  std::set<NodeId> quarantined_;
+};
+
+}  // namespace reclaim::index
+
+#endif  // RECLAIM_INDEX_OPERATION_APPLIER_H_

@@ -1,0 +1,296 @@
+// The operations on containers and the other records of an engine.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "index/operation_applier.h"
+#include "index/put_codec.h"
+#include "oci/name.h"
+
+namespace reclaim::index {
+namespace {
+
+bool IsRunningState(ContainerState state) {
+  return state == ContainerState::kRunning ||
+         state == ContainerState::kPaused ||
+         state == ContainerState::kRestarting ||
+         state == ContainerState::kUnknown;
+}
+
+void SetFlag(storage::v1::NamedRecord* record, NodeFlag flag, bool is_set) {
+  record->set_flags(is_set ? record->flags() | flag : record->flags() & ~flag);
+}
+
+}  // namespace
+
+void OperationApplier::SetSize(NamedProto* record,
+                               const std::optional<store::Bytes>& bytes) {
+  SetFlag(record, kUnknownSize, !bytes.has_value());
+  const store::Bytes size = bytes.value_or(store::Bytes());
+  record->set_logical_bytes(size.logical_bytes);
+  record->set_allocated_bytes(size.allocated_bytes);
+}
+
+// An image by any of its digests: a config stands for the manifest that names
+// it, where one is here (Docker's image id is the config's digest).
+absl::StatusOr<NodeId> OperationApplier::ReferenceImage(
+    const StoreRecord& store, PlaceId place, const oci::Digest& digest) {
+  RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
+                           Reference(store, place, digest, NodeKind::kBlob));
+  const ResidentGraph& graph = set_->graph();
+  if (!graph.Exists(id) || graph.kind(id) != NodeKind::kConfig) return id;
+  NodeId manifest = kNoNode;
+  graph.ForEachKeeper(id, [&](NodeId keeper) {
+    if (graph.kind(keeper) == NodeKind::kManifest &&
+        graph.state(keeper) == NodeState::kPresent) {
+      manifest = std::min(manifest, keeper);
+    }
+    return true;
+  });
+  if (manifest == kNoNode) return id;
+  return Reference(store, place, graph.digest(manifest), NodeKind::kManifest);
+}
+
+absl::StatusOr<std::vector<NodeId>> OperationApplier::ContainerTargets(
+    const StoreRecord& store, const PutContainer& op) {
+  std::vector<NodeId> targets;
+  RECLAIM_ASSIGN_OR_RETURN(const PlaceId place, PlaceOf(store, op.place));
+  std::optional<oci::Digest> image = op.image;
+  PlaceId image_place = place;
+  const auto reference = oci::ParseReference(op.image_reference);
+  if (!image && reference.ok()) {
+    image = reference->digest;
+    const std::string tag = reference->tag.empty() ? "latest" : reference->tag;
+    for (const std::string& repository :
+         {reference->repository,
+          oci::FamiliarRepository(reference->repository)}) {
+      RECLAIM_ASSIGN_OR_RETURN(
+          NamedProto * record,
+          set_->FindNamed({NodeKind::kTag, store.id, repository, tag}));
+      if (record == nullptr || image) continue;
+      RECLAIM_ASSIGN_OR_RETURN(image,
+                               oci::Digest::Parse(record->tag().digest()));
+      image_place = record->place();
+    }
+  }
+  if (image) {
+    RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
+                             ReferenceImage(store, image_place, *image));
+    targets.push_back(id);
+  }
+  for (const oci::Digest& mounted : op.mounted_images) {
+    RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
+                             ReferenceImage(store, place, mounted));
+    targets.push_back(id);
+  }
+  std::vector<NamedKey> names;
+  for (const std::string& name : op.volumes) {
+    names.push_back({NodeKind::kVolume, store.id, "", name});
+  }
+  for (const std::string& name : op.networks) {
+    names.push_back({NodeKind::kNetwork, store.id, "", name});
+  }
+  if (!op.snapshot.empty()) {
+    names.push_back({NodeKind::kSnapshot, store.id, "", op.snapshot});
+  }
+  for (const NamedKey& key : names) {
+    RECLAIM_ASSIGN_OR_RETURN(NamedProto * record, set_->FindNamed(key));
+    if (record != nullptr) targets.push_back(record->id());
+  }
+  return targets;
+}
+
+absl::Status OperationApplier::operator()(const PutContainer& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  RECLAIM_ASSIGN_OR_RETURN(NamedPut put,
+                           BeginNamed(*store, NodeKind::kContainer, "", op.id));
+  *put.record->mutable_container() = ToProto(op);
+  SetSize(put.record, op.writable);
+  SetFlag(put.record, kRunning, IsRunningState(op.state));
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> targets,
+                           ContainerTargets(*store, op));
+  FinishNamed(*store, put, targets);
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::ReconnectContainers(const StoreRecord& store,
+                                                   NodeKind kind,
+                                                   const std::string& name) {
+  for (const NodeId id : set_->ListNamed(NodeKind::kContainer, store.id)) {
+    RECLAIM_ASSIGN_OR_RETURN(NamedProto * record, set_->NamedById(id));
+    if (record == nullptr) continue;
+    const v1::PutContainer& container = record->container();
+    const auto has = [&](const auto& names) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    const bool is_named = kind == NodeKind::kVolume ? has(container.volumes())
+                          : kind == NodeKind::kNetwork
+                              ? has(container.networks())
+                              : container.snapshot() == name;
+    if (!is_named) continue;
+    RECLAIM_ASSIGN_OR_RETURN(const PutContainer put, FromProto(container));
+    RECLAIM_RETURN_IF_ERROR((*this)(put));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const PutSnapshot& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  RECLAIM_ASSIGN_OR_RETURN(const PlaceId place, PlaceOf(*store, op.place));
+  RECLAIM_ASSIGN_OR_RETURN(NamedPut put,
+                           BeginNamed(*store, NodeKind::kSnapshot, "", op.key));
+  *put.record->mutable_snapshot() = ToProto(op);
+  SetSize(put.record, op.bytes);
+  std::vector<NodeId> targets;
+  if (!op.parent.empty()) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        NamedProto * parent,
+        set_->FindNamed({NodeKind::kSnapshot, store->id, "", op.parent}));
+    if (parent != nullptr) targets.push_back(parent->id());
+  }
+  if (op.image) {
+    RECLAIM_ASSIGN_OR_RETURN(const NodeId image,
+                             ReferenceImage(*store, place, *op.image));
+    targets.push_back(image);
+  }
+  FinishNamed(*store, put, targets);
+  if (!put.before.empty()) return absl::OkStatus();
+  return ReconnectContainers(*store, NodeKind::kSnapshot, op.key);
+}
+
+absl::Status OperationApplier::operator()(const PutVolume& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  RECLAIM_ASSIGN_OR_RETURN(NamedPut put,
+                           BeginNamed(*store, NodeKind::kVolume, "", op.name));
+  *put.record->mutable_volume() = ToProto(op);
+  SetSize(put.record, op.bytes);
+  SetFlag(put.record, kAnonymous, op.is_anonymous);
+  FinishNamed(*store, put, {});
+  if (!put.before.empty()) return absl::OkStatus();
+  return ReconnectContainers(*store, NodeKind::kVolume, op.name);
+}
+
+absl::Status OperationApplier::operator()(const PutNetwork& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  RECLAIM_ASSIGN_OR_RETURN(NamedPut put,
+                           BeginNamed(*store, NodeKind::kNetwork, "", op.name));
+  *put.record->mutable_network() = ToProto(op);
+  SetFlag(put.record, kPredefined,
+          op.is_predefined || op.name == "bridge" || op.name == "host" ||
+              op.name == "none");
+  FinishNamed(*store, put, {});
+  if (!put.before.empty()) return absl::OkStatus();
+  return ReconnectContainers(*store, NodeKind::kNetwork, op.name);
+}
+
+absl::Status OperationApplier::operator()(const PutBuildCache& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  RECLAIM_ASSIGN_OR_RETURN(
+      NamedPut put, BeginNamed(*store, NodeKind::kBuildCache, "", op.id));
+  *put.record->mutable_build_cache() = ToProto(op);
+  SetSize(put.record, op.bytes);
+  SetFlag(put.record, kInUse, op.is_in_use);
+  SetFlag(put.record, kShared, op.is_shared);
+  if (op.used) put.record->set_used(ToMicros(*op.used));
+  std::vector<NodeId> targets;
+  if (!op.parent.empty()) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        NamedProto * parent,
+        set_->FindNamed({NodeKind::kBuildCache, store->id, "", op.parent}));
+    if (parent != nullptr) targets.push_back(parent->id());
+  }
+  FinishNamed(*store, put, targets);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<NodeId>> OperationApplier::Targets(
+    const StoreRecord& store, const std::vector<Target>& targets) {
+  std::vector<NodeId> ids;
+  for (const Target& target : targets) {
+    if (target.content) {
+      RECLAIM_ASSIGN_OR_RETURN(const PlaceId place,
+                               PlaceOf(store, target.content->place));
+      RECLAIM_ASSIGN_OR_RETURN(
+          const NodeId id,
+          Reference(store, place, target.content->digest, NodeKind::kBlob));
+      ids.push_back(id);
+      continue;
+    }
+    RECLAIM_ASSIGN_OR_RETURN(
+        NamedProto * record,
+        set_->FindNamed({target.kind, store.id, target.scope, target.name}));
+    if (record == nullptr) {
+      return absl::NotFoundError(absl::StrCat(
+          "targets: ", ToString(target.kind), " ", target.scope,
+          target.scope.empty() ? "" : ":", target.name, " is not known"));
+    }
+    NoteQuarantined(record->id());
+    ids.push_back(record->id());
+  }
+  return ids;
+}
+
+absl::Status OperationApplier::operator()(const PutLease& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  RECLAIM_ASSIGN_OR_RETURN(NamedPut put,
+                           BeginNamed(*store, NodeKind::kLease, "", op.id));
+  PutLease merged = op;
+  if (!put.before.empty()) {
+    RECLAIM_ASSIGN_OR_RETURN(const PutLease old,
+                             FromProto(put.record->lease()));
+    merged.targets = old.targets;
+    merged.targets.insert(merged.targets.end(), op.targets.begin(),
+                          op.targets.end());
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> targets,
+                           Targets(*store, merged.targets));
+  *put.record->mutable_lease() = ToProto(merged);
+  SetFlag(put.record, kFlat, op.is_flat);
+  put.record->clear_expires();
+  if (op.expires) put.record->set_expires(ToMicros(*op.expires));
+  FinishNamed(*store, put, targets);
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const PutPin& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  RECLAIM_ASSIGN_OR_RETURN(NamedPut put,
+                           BeginNamed(*store, NodeKind::kPin, "", op.id));
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> targets,
+                           Targets(*store, {op.target}));
+  *put.record->mutable_pin() = ToProto(op);
+  FinishNamed(*store, put, targets);
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const PutUpload& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  RECLAIM_ASSIGN_OR_RETURN(NamedProto * repository,
+                           RepositoryOf(*store, op.repository));
+  const PlaceId place = repository->place();
+  RECLAIM_ASSIGN_OR_RETURN(NamedPut put, BeginNamed(*store, NodeKind::kUpload,
+                                                    op.repository, op.id));
+  *put.record->mutable_upload() = ToProto(op);
+  put.record->set_place(place);
+  SetSize(put.record, op.bytes);
+  const absl::Time started =
+      op.started.value_or(FromMicros(put.record->recorded()));
+  put.record->set_recorded(ToMicros(started));
+  put.record->set_expires(
+      ToMicros(op.expires.value_or(started + options_.upload_lifetime)));
+  FinishNamed(*store, put, {});
+  return absl::OkStatus();
+}
+
+absl::Status OperationApplier::operator()(const RemoveNamed& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  if (IsContent(op.kind) || op.kind == NodeKind::kRepository) {
+    return absl::InvalidArgumentError(
+        "kind: content and repositories have operations of their own");
+  }
+  return RemoveByKey(*store, {op.kind, store->id, op.scope, op.name});
+}
+
+}  // namespace reclaim::index
