@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Holds every source file of the project to the house rules.
+
+No function over 70 lines, no source file over 400 lines (tests 800), include
+guards named after the path, formatted by clang-format, no refused words.
+There is no list of exemptions.
+"""
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 400
+TEST_LINES_MAX = 800
+FOLDERS = ("accounting", "base", "cli", "gc", "index", "metrics", "oci", "rpc",
+           "server", "store", "tests")
+REFUSED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bclass \w+(Manager|Helper|"
+                     r"Util|Utils|Processor|Handler|Impl)\b")
+
+
+def sources():
+    """Paths of our C++ files; run me from the root."""
+    for folder in FOLDERS:
+        for path, _, files in sorted(os.walk(folder, followlinks=True)):
+            for name in sorted(files):
+                if name.endswith((".cc", ".h")):
+                    yield os.path.join(path, name)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def functions(text):
+    """(first line, line count) of each block that closes in column 0 or 2.
+
+    clang-format puts a function's closing brace at the indent of its first
+    line, so a function is a line that ends with '{' at indent n, up to the
+    next '}' at indent n.
+    """
+    lines = text.split("\n")
+    for indent in ("", "  "):
+        begin = None
+        for number, line in enumerate(lines, 1):
+            if line.startswith(indent) and line[len(indent):len(indent) + 1] \
+                    not in ("", " ", "}", "#", "/"):
+                if not re.match(r"(namespace|class|struct|enum|extern)\b",
+                                line.strip()):
+                    begin = begin or number
+                else:
+                    begin = None
+                if line.endswith(";") and "{" not in line:
+                    begin = None
+            if line.rstrip() == indent + "}" and begin:
+                yield begin, number - begin + 1
+                begin = None
+            elif line.startswith(indent + "}"):
+                begin = None
+
+
+class TidyTest(unittest.TestCase):
+
+    def test_there_are_sources(self):
+        self.assertGreater(len(list(sources())), 50)
+
+    def test_no_function_is_longer_than_seventy_lines(self):
+        long = ["%s:%d: %d lines" % (path, begin, count)
+                for path in sources()
+                for begin, count in functions(read(path))
+                if count > FUNCTION_LINES_MAX]
+        self.assertEqual(long, [])
+
+    def test_no_file_is_too_long(self):
+        long = []
+        for path in sources():
+            is_test = path.endswith("_test.cc") or path.startswith("tests/")
+            limit = TEST_LINES_MAX if is_test else FILE_LINES_MAX
+            count = read(path).count("\n")
+            if count > limit:
+                long.append("%s: %d lines" % (path, count))
+        self.assertEqual(long, [])
+
+    def test_guards_are_named_after_the_path(self):
+        wrong = []
+        for path in sources():
+            if not path.endswith(".h"):
+                continue
+            guard = "RECLAIM_%s_" % re.sub(r"[/.]", "_", path).upper()
+            if "#ifndef " + guard + "\n" not in read(path):
+                wrong.append("%s: expected %s" % (path, guard))
+        self.assertEqual(wrong, [])
+
+    def test_no_refused_words(self):
+        wrong = ["%s:%d: %s" % (path, number, line.strip())
+                 for path in sources()
+                 for number, line in enumerate(read(path).split("\n"), 1)
+                 if REFUSED.search(line)]
+        self.assertEqual(wrong, [])
+
+    def test_everything_is_formatted(self):
+        paths = list(sources())
+        result = subprocess.run(
+            ["clang-format-14", "--dry-run", "-Werror"] + paths,
+            capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stderr[:2000])
+
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False, verbosity=2).result
+    output = os.environ.get("XML_OUTPUT_FILE")
+    if output:
+        with open(output, "w", encoding="utf-8") as file:
+            file.write("<testsuite>")
+            for number in range(result.testsRun):
+                broken = number < len(result.failures) + len(result.errors)
+                file.write('<testcase name="tidy%d">%s</testcase>' %
+                           (number, "<failure/>" if broken else ""))
+            file.write("</testsuite>")
+    sys.exit(not result.wasSuccessful())
