@@ -1,0 +1,157 @@
+// Containers, volumes, networks and build cache.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "gc/planner.h"
+
+namespace reclaim::gc {
+namespace {
+
+void SetTime(const std::optional<absl::Time>& time, TimeClock clock,
+             FilterSubject* subject) {
+  if (time) subject->times[clock] = *time;
+}
+
+FilterSubject BaseSubject(const index::NodeFields& fields) {
+  FilterSubject subject;
+  subject.times[TimeClock::kRecorded] = fields.recorded;
+  if (fields.used != absl::InfinitePast()) {
+    subject.times[TimeClock::kUsed] = fields.used;
+  }
+  return subject;
+}
+
+}  // namespace
+
+std::vector<index::NodeId> Planner::Named(NodeKind kind) const {
+  std::vector<NodeId> ids;
+  view_.ForEachNamed(kind, in_.store, [&](NodeId id) {
+    ids.push_back(id);
+    return true;
+  });
+  return ids;
+}
+
+bool Planner::HasKeeperThatStays(NodeId id) const {
+  bool stays = false;
+  view_.ForEachKeeper(id, [&](NodeId keeper) {
+    stays = view_.Exists(keeper) && !doomed_.contains(keeper);
+    return !stays;
+  });
+  return stays;
+}
+
+void Planner::DoomRecord(NodeId id, DoomReason reason, std::string detail) {
+  const index::NodeFields fields = view_.fields(id);
+  const index::NamedKey key = view_.named_key(id);
+  PlanItem item;
+  item.node = id;
+  item.kind = fields.kind;
+  item.scope = key.scope;
+  item.name = key.name;
+  item.bytes = fields.bytes;
+  item.reason = reason;
+  item.detail = std::move(detail);
+  item.last_used = fields.used;
+  item.unreferenced_since = fields.unreferenced_since;
+  doomed_.insert(id);
+  plan_.items.push_back(std::move(item));
+}
+
+absl::Status Planner::PlanContainers() {
+  for (const NodeId id : Named(NodeKind::kContainer)) {
+    const index::NodeFields fields = view_.fields(id);
+    if ((fields.flags & index::kRunning) != 0) continue;
+    RECLAIM_ASSIGN_OR_RETURN(const index::NamedRecord record,
+                             in_.details->GetNamed(id));
+    const auto& container = std::get<index::PutContainer>(record);
+    FilterSubject subject = BaseSubject(fields);
+    subject.labels.push_back(&container.labels);
+    SetTime(container.created, TimeClock::kCreated, &subject);
+    SetTime(container.exited, TimeClock::kExited, &subject);
+    if (!Matches(request_.filter, subject)) continue;
+    // A pin or a lease may name a container.
+    if (HasKeeperThatStays(id)) continue;
+    DoomRecord(id, DoomReason::kStopped,
+               absl::StrCat("state ", ToString(container.state)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Planner::PlanVolumes() {
+  const bool takes_named =
+      request_.all_volumes || request_.filter.all.value_or(false);
+  for (const NodeId id : Named(NodeKind::kVolume)) {
+    const index::NodeFields fields = view_.fields(id);
+    if (HasKeeperThatStays(id)) continue;
+    if ((fields.flags & index::kAnonymous) == 0 && !takes_named) continue;
+    RECLAIM_ASSIGN_OR_RETURN(const index::NamedRecord record,
+                             in_.details->GetNamed(id));
+    const auto& volume = std::get<index::PutVolume>(record);
+    FilterSubject subject = BaseSubject(fields);
+    subject.labels.push_back(&volume.labels);
+    SetTime(volume.created, TimeClock::kCreated, &subject);
+    Filter filter = request_.filter;
+    // Docker ignores `until` for the volumes of a system prune.
+    if (request_.verb == PruneVerb::kSystem) filter.times.clear();
+    if (!Matches(filter, subject)) continue;
+    DoomRecord(id, DoomReason::kNoContainer, "no container references it");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Planner::PlanNetworks() {
+  for (const NodeId id : Named(NodeKind::kNetwork)) {
+    const index::NodeFields fields = view_.fields(id);
+    if ((fields.flags & index::kPredefined) != 0 || HasKeeperThatStays(id)) {
+      continue;
+    }
+    RECLAIM_ASSIGN_OR_RETURN(const index::NamedRecord record,
+                             in_.details->GetNamed(id));
+    const auto& network = std::get<index::PutNetwork>(record);
+    FilterSubject subject = BaseSubject(fields);
+    subject.labels.push_back(&network.labels);
+    SetTime(network.created, TimeClock::kCreated, &subject);
+    if (!Matches(request_.filter, subject)) continue;
+    DoomRecord(id, DoomReason::kNoContainer, "no container is attached");
+  }
+  return absl::OkStatus();
+}
+
+// A record stays while a child of it stays: leaves go first, then what they
+// leave behind.
+absl::Status Planner::PlanBuildCache() {
+  std::vector<NodeId> waiting = Named(NodeKind::kBuildCache);
+  bool found = true;
+  while (found) {
+    found = false;
+    std::vector<NodeId> left;
+    for (const NodeId id : waiting) {
+      const index::NodeFields fields = view_.fields(id);
+      const bool is_taken =
+          (fields.flags & index::kInUse) == 0 &&
+          ((fields.flags & index::kShared) == 0 || request_.all_cache) &&
+          !HasKeeperThatStays(id);
+      FilterSubject subject = BaseSubject(fields);
+      // Build cache is judged by its last use where that is known.
+      if (subject.times.count(TimeClock::kUsed) > 0) {
+        subject.times[TimeClock::kRecorded] = subject.times[TimeClock::kUsed];
+      }
+      Filter filter = request_.filter;
+      if (request_.verb == PruneVerb::kSystem) filter.labels.clear();
+      if (is_taken && Matches(filter, subject)) {
+        DoomRecord(id, DoomReason::kCacheUnused, "not in use, not shared");
+        found = true;
+      } else {
+        left.push_back(id);
+      }
+    }
+    waiting = std::move(left);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace reclaim::gc
