@@ -1,7 +1,4 @@
-// store/testing/deletion_permit_for_test.h — a permit for the tests of stores,
-// which stand below the guard that makes real ones.
-//
-//   store.Purge(DeletionPermitForTest::Make(), "run-1", removals);
+// store/testing/deletion_permit_for_test.h — a permit without a guard.
 
 #ifndef RECLAIM_STORE_TESTING_DELETION_PERMIT_FOR_TEST_H_
 #define RECLAIM_STORE_TESTING_DELETION_PERMIT_FOR_TEST_H_
@@ -12,11 +9,10 @@ namespace reclaim::store {
 
 class DeletionPermitForTest {
  public:
-  // One permit for the whole program: it is not copyable and says nothing.
-  static const DeletionPermit& Make() {
-    static const DeletionPermit kPermit;
-    return kPermit;
-  }
+  const DeletionPermit& operator*() const { return permit_; }
+
+ private:
+  DeletionPermit permit_;
 };
 
 }  // namespace reclaim::store

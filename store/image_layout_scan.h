@@ -1,0 +1,33 @@
+// store/image_layout_scan.h — private: finding and walking image layouts.
+
+#ifndef RECLAIM_STORE_IMAGE_LAYOUT_SCAN_H_
+#define RECLAIM_STORE_IMAGE_LAYOUT_SCAN_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "store/rooted_dir.h"
+#include "store/scan.h"
+
+namespace reclaim::store {
+
+struct FoundLayout {
+  Place place;  // its path below the root; "" for the root itself
+  std::string repository;
+};
+
+// The repository that a place's layout is.
+std::string LayoutRepository(const RootedDir& root, const Place& place);
+
+// Layouts at the root, or down to six levels below it.  Folders that cannot be
+// read become problems of the whole store.
+std::vector<FoundLayout> FindLayouts(const RootedDir& root,
+                                     std::vector<ProblemFact>* problems);
+
+absl::StatusOr<ScanResult> ScanImageLayouts(const RootedDir& root,
+                                            ScanSink* sink);
+
+}  // namespace reclaim::store
+
+#endif  // RECLAIM_STORE_IMAGE_LAYOUT_SCAN_H_

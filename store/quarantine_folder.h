@@ -1,0 +1,102 @@
+// store/quarantine_folder.h — moving files out of view, and back.
+//
+// Below the store's root lies ".reclaim/quarantine/RUN/": "tree/" holds what
+// was moved, under the path that it had; "journal" holds one JSON line for each
+// item, written and synced before its first move, and one for each folder that
+// was touched, with its mode, owner and time.  Moves are renames within one
+// file system: a crash leaves each path either here or there.
+//
+// Folders that a move leaves empty are removed up to the item's floor, and made
+// again as they were by Restore().
+//
+// Thread-safe.
+
+#ifndef RECLAIM_STORE_QUARANTINE_FOLDER_H_
+#define RECLAIM_STORE_QUARANTINE_FOLDER_H_
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "store/rooted_dir.h"
+#include "store/types.h"
+
+namespace reclaim::store {
+
+inline constexpr char kReclaimFolder[] = ".reclaim";
+
+// Where the files of one removal are.
+struct RemovalPaths {
+  std::vector<std::string> paths;  // those that exist; files or folders
+  // Folders that stay even if they become empty: parents are removed strictly
+  // below this one.
+  std::string floor;
+};
+
+class QuarantineFolder {
+ public:
+  explicit QuarantineFolder(const RootedDir* root) : root_(root) {}
+
+  // Moves the paths of one removal.  `note` is kept beside them until it is
+  // restored or purged (the names of image layouts).  Neither: NOT_FOUND.
+  absl::StatusOr<RemovalBytes> Quarantine(const RunId& run_id,
+                                          const Removal& removal,
+                                          const RemovalPaths& paths,
+                                          const std::string& note);
+
+  // Moves it back.  NOT_FOUND: not in this run's quarantine; ALREADY_EXISTS:
+  // something has taken one of its names (nothing is overwritten).
+  absl::StatusOr<RemovalBytes> Restore(const RunId& run_id,
+                                       const Removal& removal);
+  // Frees it.  NOT_FOUND as above.
+  absl::StatusOr<RemovalBytes> Purge(const RunId& run_id,
+                                     const Removal& removal);
+  // Sets the times of folders that Restore() filled, and removes what is left
+  // of the run's folder when it is empty.  Call it after the last of a batch.
+  absl::Status Settle(const RunId& run_id);
+
+  absl::StatusOr<std::vector<QuarantinedItem>> List() const;
+  // The note kept with an item.  NOT_FOUND.
+  absl::StatusOr<std::string> Note(const RunId& run_id,
+                                   const Removal& removal) const;
+  // What Quarantine() of all of these would free in the end.
+  absl::StatusOr<RemovalBytes> Measure(
+      const std::vector<std::pair<Removal, RemovalPaths>>& removals) const;
+
+ private:
+  struct Item {
+    Removal removal;
+    std::vector<std::string> paths;
+  };
+  struct Journal {
+    std::map<Removal, Item> items;
+    std::map<std::string, FileStat> folders;
+  };
+
+  // The journal of a run, read once and then kept.  With mutex_ held.
+  absl::StatusOr<Journal*> OpenJournal(const RunId& run_id) const;
+  absl::StatusOr<const Item*> FindItem(const Journal& journal,
+                                       const Removal& removal) const;
+  absl::Status Remember(const RunId& run_id, const Removal& removal,
+                        const RemovalPaths& paths);
+  void RemoveEmptyParents(const std::string& path, const std::string& floor);
+  absl::Status MakeParents(const Journal& journal, const std::string& path);
+  // Content bytes of files, metadata bytes of folders, below `path`.
+  absl::Status AddTree(const std::string& path, bool is_content,
+                       RemovalBytes* bytes) const;
+
+  const RootedDir* root_;
+  mutable std::mutex mutex_;
+  mutable std::map<RunId, Journal> journals_;
+};
+
+// Whether a kind's files are content (blobs, uploads) or metadata (links).
+bool IsContentRemoval(RemovalKind kind);
+
+}  // namespace reclaim::store
+
+#endif  // RECLAIM_STORE_QUARANTINE_FOLDER_H_

@@ -1,0 +1,157 @@
+#include "store/registry_store.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "oci/name.h"
+#include "store/registry_scan.h"
+
+namespace reclaim::store {
+namespace {
+
+constexpr uint64_t kLinkBytesMax = 1024;
+
+std::string DigestPath(const oci::Digest& digest) {
+  return absl::StrCat(oci::ToString(digest.algorithm()), "/", digest.hex());
+}
+
+class RegistryStore final : public TreeStore {
+ public:
+  using TreeStore::TreeStore;
+
+  StoreTraits traits() const override {
+    StoreTraits traits;
+    traits.kind = StoreKind::kRegistry;
+    traits.has_quarantine = true;
+    traits.has_foreign_writers = true;
+    traits.is_read_only = is_read_only();
+    return traits;
+  }
+
+  absl::StatusOr<ScanResult> Scan(const ScanRequest& request,
+                                  ScanSink* sink) const override {
+    return RegistryScan(&root(), sink).Run(request.thread_count);
+  }
+
+ protected:
+  std::string BlobPath(const Place&, const oci::Digest& digest) const override {
+    return BlobFolder(digest) + "/data";
+  }
+
+  absl::StatusOr<RemovalPaths> PathsOf(const Removal& removal) const override {
+    RemovalPaths paths;
+    if (removal.kind != RemovalKind::kBlob &&
+        !oci::IsRepositoryName(removal.repository)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("not a repository: ", removal.repository));
+    }
+    const std::string repository =
+        absl::StrCat(kRegistryTop, "/repositories/", removal.repository);
+    paths.floor = absl::StrCat(kRegistryTop, "/repositories");
+    switch (removal.kind) {
+      case RemovalKind::kTag:
+        RECLAIM_RETURN_IF_ERROR(CheckTag(repository, removal));
+        paths.paths = {TagFolder(repository, removal.tag)};
+        break;
+      case RemovalKind::kRevisionLink:
+        RECLAIM_RETURN_IF_ERROR(
+            AddRevision(repository, *removal.digest, &paths));
+        break;
+      case RemovalKind::kLayerLink:
+        paths.paths = {repository + "/_layers/" + DigestPath(*removal.digest)};
+        break;
+      case RemovalKind::kUpload:
+        if (absl::StrContains(removal.upload_id, "/")) {
+          return absl::InvalidArgumentError("not the id of an upload");
+        }
+        paths.paths = {repository + "/_uploads/" + removal.upload_id};
+        break;
+      case RemovalKind::kBlob:
+        RECLAIM_RETURN_IF_ERROR(Stat(removal.place, *removal.digest).status());
+        paths.paths = {BlobFolder(*removal.digest)};
+        paths.floor = absl::StrCat(kRegistryTop, "/blobs");
+        break;
+    }
+    for (const std::string& path : paths.paths) {
+      if (!root().Exists(path)) {
+        return absl::NotFoundError(
+            absl::StrCat(ToString(removal), " is not there"));
+      }
+    }
+    return paths;
+  }
+
+ private:
+  static std::string BlobFolder(const oci::Digest& digest) {
+    const std::string hex = digest.hex();
+    return absl::StrCat(kRegistryTop, "/blobs/",
+                        oci::ToString(digest.algorithm()), "/",
+                        hex.substr(0, 2), "/", hex);
+  }
+  static std::string TagFolder(const std::string& repository,
+                               const std::string& tag) {
+    return absl::StrCat(repository, "/_manifests/tags/", tag);
+  }
+
+  // A tag that names something else by now was moved by a writer: it stays.
+  absl::Status CheckTag(const std::string& repository,
+                        const Removal& removal) const {
+    if (!oci::IsTagName(removal.tag)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("not a tag: ", removal.tag));
+    }
+    RECLAIM_ASSIGN_OR_RETURN(
+        const std::string text,
+        root().Read(TagFolder(repository, removal.tag) + "/current/link",
+                    kLinkBytesMax));
+    if (absl::StripAsciiWhitespace(text) == removal.digest->ToString()) {
+      return absl::OkStatus();
+    }
+    return absl::AbortedError(
+        absl::StrCat(ToString(removal), " names something else by now"));
+  }
+
+  // The link itself and what the history of each tag still links.
+  absl::Status AddRevision(const std::string& repository,
+                           const oci::Digest& digest,
+                           RemovalPaths* paths) const {
+    const std::string link = DigestPath(digest);
+    paths->paths = {absl::StrCat(repository, "/_manifests/revisions/", link)};
+    const absl::StatusOr<std::vector<DirEntry>> tags =
+        root().List(repository + "/_manifests/tags");
+    if (absl::IsNotFound(tags.status())) return absl::OkStatus();
+    RECLAIM_RETURN_IF_ERROR(tags.status());
+    for (const DirEntry& tag : *tags) {
+      const std::string history =
+          absl::StrCat(TagFolder(repository, tag.name), "/index/", link);
+      if (root().Exists(history)) paths->paths.push_back(history);
+    }
+    return absl::OkStatus();
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ContentStore>> OpenRegistryStore(
+    const std::string& path, bool is_read_only) {
+  std::string root_path = path;
+  for (const absl::string_view tail :
+       {"/docker/registry/v2/", "/docker/registry/v2"}) {
+    if (absl::EndsWith(root_path, tail)) {
+      root_path.resize(root_path.size() - tail.size());
+    }
+  }
+  RECLAIM_ASSIGN_OR_RETURN(std::unique_ptr<RootedDir> root,
+                           RootedDir::Open(root_path));
+  if (!root->Exists(kRegistryTop)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " holds no registry: there is no docker/registry/v2 below it"));
+  }
+  return std::unique_ptr<ContentStore>(
+      std::make_unique<RegistryStore>(std::move(root), is_read_only));
+}
+
+}  // namespace reclaim::store

@@ -1,0 +1,107 @@
+// store/rooted_dir.h — a folder that no operation leaves.
+//
+// Every path is relative to the root and resolved by openat2(2) with
+// RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS: neither a
+// symbolic link nor ".." leads out, also when somebody swaps folders meanwhile
+// (TRUST.md E.2).  Symbolic links are never followed.
+//
+// Thread-safe.  Errors name the path: NOT_FOUND, PERMISSION_DENIED,
+// FAILED_PRECONDITION (a link, or another kind of file than asked),
+// RESOURCE_EXHAUSTED (disk or quota full), ALREADY_EXISTS, UNAVAILABLE (I/O).
+
+#ifndef RECLAIM_STORE_ROOTED_DIR_H_
+#define RECLAIM_STORE_ROOTED_DIR_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "store/types.h"
+
+namespace reclaim::store {
+
+enum class FileType : uint8_t { kFile, kFolder, kLink, kOther };
+
+struct DirEntry {
+  std::string name;
+  FileType type = FileType::kOther;
+};
+
+struct FileStat {
+  FileType type = FileType::kOther;
+  Bytes bytes;
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  uint64_t link_count = 0;
+  uint32_t mode = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  absl::Time modified;
+};
+
+class RootedDir {
+ public:
+  // NOT_FOUND or FAILED_PRECONDITION if `path` is no folder.
+  static absl::StatusOr<std::unique_ptr<RootedDir>> Open(
+      const std::string& path);
+  ~RootedDir();
+  RootedDir(const RootedDir&) = delete;
+  RootedDir& operator=(const RootedDir&) = delete;
+
+  const std::string& root() const { return root_; }
+
+  // Ascending by name, without "." and "..".  "" is the root.
+  absl::StatusOr<std::vector<DirEntry>> List(const std::string& path) const;
+  // Of the entry itself (lstat).
+  absl::StatusOr<FileStat> Stat(const std::string& path) const;
+  bool Exists(const std::string& path) const;
+  // A regular file of at most `max_bytes`; RESOURCE_EXHAUSTED beyond.
+  absl::StatusOr<std::string> Read(const std::string& path,
+                                   uint64_t max_bytes) const;
+  // A descriptor of a regular file, for streaming; the caller closes it.
+  absl::StatusOr<int> OpenFile(const std::string& path) const;
+
+  // Temporary file, fsync, rename, fsync of the folder.
+  absl::Status WriteAtomically(const std::string& path, absl::string_view bytes,
+                               uint32_t mode) const;
+  // Appends and syncs; makes the file.
+  absl::Status Append(const std::string& path, absl::string_view bytes) const;
+  absl::Status MakeFolder(const std::string& path, uint32_t mode) const;
+  absl::Status MakeFolders(const std::string& path) const;  // mode 0700
+  // ALREADY_EXISTS if `to` is there.
+  absl::Status Move(const std::string& from, const std::string& to) const;
+  absl::Status RemoveFile(const std::string& path) const;
+  // FAILED_PRECONDITION if it is not empty.
+  absl::Status RemoveFolder(const std::string& path) const;
+  // Never follows links; removes what is below and the entry itself.
+  absl::Status RemoveTree(const std::string& path) const;
+  absl::Status SetAttributes(const std::string& path,
+                             const FileStat& stat) const;
+  absl::Status SyncFolder(const std::string& path) const;
+  absl::StatusOr<Capacity> GetCapacity() const;
+
+ private:
+  RootedDir(std::string root, int fd) : root_(std::move(root)), fd_(fd) {}
+  absl::StatusOr<int> OpenAt(const std::string& path, int flags) const;
+  // The folder that holds `path`, and its last component.
+  absl::StatusOr<int> OpenParent(const std::string& path,
+                                 std::string* name) const;
+
+  std::string root_;
+  int fd_;
+};
+
+// "a/b" from "a" and "b"; either may be "".
+std::string JoinPath(absl::string_view a, absl::string_view b);
+// "a" of "a/b"; "" of "a".
+std::string ParentPath(absl::string_view path);
+
+}  // namespace reclaim::store
+
+#endif  // RECLAIM_STORE_ROOTED_DIR_H_

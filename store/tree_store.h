@@ -1,0 +1,81 @@
+// store/tree_store.h — what stores that are folders have in common.
+//
+// A layout says where things are (PathsOf), how to list them (Scan) and, if it
+// has names inside of files, how to edit them.  Reading, hashing, measuring and
+// the three steps of deletion are the same for all.
+
+#ifndef RECLAIM_STORE_TREE_STORE_H_
+#define RECLAIM_STORE_TREE_STORE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/content_store.h"
+#include "store/quarantine_folder.h"
+#include "store/rooted_dir.h"
+
+namespace reclaim::store {
+
+class TreeStore : public ContentStore {
+ public:
+  TreeStore(std::unique_ptr<RootedDir> root, bool is_read_only)
+      : root_(std::move(root)),
+        quarantine_(root_.get()),
+        is_read_only_(is_read_only) {}
+
+  absl::StatusOr<BlobStat> Stat(const Place& place,
+                                const oci::Digest& digest) const override;
+  absl::StatusOr<std::string> Read(const Place& place,
+                                   const oci::Digest& digest,
+                                   uint64_t max_bytes) const override;
+  absl::Status VerifyDigest(const Place& place,
+                            const oci::Digest& digest) const override;
+  absl::StatusOr<Capacity> GetCapacity() const override;
+  absl::StatusOr<RemovalBytes> Measure(
+      absl::Span<const Removal> removals) const override;
+  absl::StatusOr<std::vector<RemovalOutcome>> Quarantine(
+      const DeletionPermit& permit, const RunId& run_id,
+      absl::Span<const Removal> removals) override;
+  absl::StatusOr<std::vector<RemovalOutcome>> Restore(
+      const RunId& run_id, absl::Span<const Removal> removals) override;
+  absl::StatusOr<std::vector<RemovalOutcome>> Purge(
+      const DeletionPermit& permit, const RunId& run_id,
+      absl::Span<const Removal> removals) override;
+  absl::StatusOr<std::vector<QuarantinedItem>> ListQuarantine() const override;
+
+ protected:
+  // The file that holds a blob's bytes.
+  virtual std::string BlobPath(const Place& place,
+                               const oci::Digest& digest) const = 0;
+  // What a removal takes away, of what is there.  ABORTED if it is not any more
+  // what the removal says (a tag that moved).
+  virtual absl::StatusOr<RemovalPaths> PathsOf(
+      const Removal& removal) const = 0;
+  // Whether a removal is an edit inside of a file.
+  virtual bool IsEdit(const Removal&) const { return false; }
+  // What undoes the edit; kept durably before EditAway() is called.  NOT_FOUND
+  // if there is nothing to edit away.
+  virtual absl::StatusOr<std::string> NoteOf(const Removal& removal) const;
+  virtual absl::Status EditAway(const Removal& removal);
+  // Idempotent.
+  virtual absl::Status UndoEdit(const Removal& removal,
+                                const std::string& note);
+
+  const RootedDir& root() const { return *root_; }
+  bool is_read_only() const { return is_read_only_; }
+  BlobStat ToBlobStat(const FileStat& stat) const;
+
+ private:
+  absl::Status CheckWritable(const RunId& run_id) const;
+  RemovalOutcome QuarantineOne(const RunId& run_id, const Removal& removal);
+  RemovalOutcome RestoreOne(const RunId& run_id, const Removal& removal);
+
+  std::unique_ptr<RootedDir> root_;
+  QuarantineFolder quarantine_;
+  bool is_read_only_;
+};
+
+}  // namespace reclaim::store
+
+#endif  // RECLAIM_STORE_TREE_STORE_H_
