@@ -102,6 +102,24 @@ LabelTest ParseLabel(const Term& term) {
   return test;
 }
 
+absl::Status AddLabel(const Term& term, Filter* filter) {
+  const LabelTest test = ParseLabel(term);
+  if (test.key.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("filter ", term.key, "=", term.value, " names no label"));
+  }
+  for (const LabelTest& other : filter->labels) {
+    if (other.key == test.key && other.value == test.value &&
+        other.is_negative != test.is_negative) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("filter ", term.key, "=", term.value,
+                       ": the label is both wanted ", "and refused"));
+    }
+  }
+  filter->labels.push_back(test);
+  return absl::OkStatus();
+}
+
 absl::Status AddTerm(const Term& term, FilterTarget target, absl::Time now,
                      absl::TimeZone zone, Filter* filter) {
   const std::optional<TimeClock> clock = ClockOf(term.key);
@@ -128,7 +146,7 @@ absl::Status AddTerm(const Term& term, FilterTarget target, absl::Time now,
   } else if (term.key == "all") {
     return SetOnce(term, &filter->all);
   } else {
-    filter->labels.push_back(ParseLabel(term));
+    return AddLabel(term, filter);
   }
   return absl::OkStatus();
 }

@@ -31,7 +31,11 @@ class Marker {
       Visit(id);
     }
     // What a flat lease keeps passes nothing on.
-    for (const NodeId id : flat_) live_.Insert(id);
+    for (const NodeId id : flat_) {
+      live_.Insert(id);
+      const NodeId extent = view_.ExtentOf(id);
+      if (extent < live_.node_count()) live_.Insert(extent);
+    }
     return std::move(live_);
   }
 

@@ -1,7 +1,5 @@
 #include "gc/plan.h"
 
-#include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,22 +7,6 @@
 #include "gc/planner.h"
 
 namespace reclaim::gc {
-namespace {
-
-// Names, then links, then bytes: a crash in between leaves only leaks (I3).
-int StageOf(const PlanItem& item) {
-  return item.removal ? static_cast<int>(item.removal->kind) : 0;
-}
-
-// Containers before what they use; children of snapshots and caches keep the
-// order in which they were found (leaves first).
-auto OrderOf(const PlanItem& item) {
-  const std::string digest = item.digest ? item.digest->ToString() : "";
-  const std::string place = item.removal ? item.removal->place : "";
-  return std::make_tuple(StageOf(item), place, item.scope, item.name, digest);
-}
-
-}  // namespace
 
 bool Planner::DropsUnusedTags() const {
   return request_.verb == PruneVerb::kAllImages ||
@@ -33,8 +15,44 @@ bool Planner::DropsUnusedTags() const {
           request_.filter.dangling == false);
 }
 
+absl::Status Planner::CheckRequest() const {
+  RECLAIM_RETURN_IF_ERROR(request_.policy.Validate());
+  if (IsExplicit() && request_.verb != PruneVerb::kImages &&
+      request_.verb != PruneVerb::kAllImages) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "references name images; ", ToString(request_.verb), " takes none"));
+  }
+  RECLAIM_RETURN_IF_ERROR(CheckFilter());
+  return CheckThatUnusedCanBeJudged();
+}
+
+// The parser refuses these too; a plan must not rest on who called it (rule 2).
+absl::Status Planner::CheckFilter() const {
+  const Filter& filter = request_.filter;
+  if (DropsUnusedTags() && filter.dangling == true) {
+    return absl::InvalidArgumentError(
+        "filter dangling=true contradicts --all: leave one of them out");
+  }
+  const bool is_image_verb = request_.verb == PruneVerb::kImages ||
+                             request_.verb == PruneVerb::kAllImages;
+  const bool has_volumes =
+      request_.verb == PruneVerb::kVolumes || request_.with_volumes;
+  const char* refused = nullptr;
+  if (!is_image_verb && !filter.references.empty()) refused = "reference";
+  if (!is_image_verb && filter.dangling) refused = "dangling";
+  if (has_volumes && !filter.times.empty()) refused = "until";
+  if (request_.verb == PruneVerb::kBuildCache && !filter.labels.empty()) {
+    refused = "label";
+  }
+  if (request_.verb != PruneVerb::kVolumes && filter.all) refused = "all";
+  if (refused == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the filter ", refused, " cannot be used with ", ToString(request_.verb),
+      request_.with_volumes ? " --volumes" : ""));
+}
+
 absl::Status Planner::CheckThatUnusedCanBeJudged() const {
-  if (!DropsUnusedTags() || request_.containers_are_complete ||
+  if (!DropsUnusedTags() || IsExplicit() || request_.containers_are_complete ||
       in_.store_knows_containers) {
     return absl::OkStatus();
   }
@@ -46,68 +64,62 @@ absl::Status Planner::CheckThatUnusedCanBeJudged() const {
       "containers are all there are"));
 }
 
-void Planner::KeepPlaceOf(const std::string& repository,
-                          const std::string& why) {
-  const NodeId id =
-      view_.FindNamed({NodeKind::kRepository, in_.store, "", repository});
-  if (id == index::kNoNode) return;
-  kept_repositories_.insert(repository);
+void Planner::ForEachContent(absl::FunctionRef<void(NodeId)> visit) const {
+  constexpr NodeId kYieldInterval = 4096;
+  const NodeId count = view_.node_count();
+  for (NodeId id = 0; id < count; ++id) {
+    if (id % kYieldInterval == kYieldInterval - 1) view_.Yield();
+    if (!view_.Exists(id) || !IsContent(view_.kind(id))) continue;
+    if (view_.kind(id) == NodeKind::kExtent) continue;
+    if (view_.fields(id).store == in_.store) visit(id);
+  }
+}
+
+// What an unreadable repository names is unknown: its place is kept.  A scope
+// that the graph does not know could be anywhere (I5).
+void Planner::KeepScope(const KeptScope& scope) {
+  plan_.kept_scopes.push_back(scope);
+  const NodeId id = scope.scope.empty()
+                        ? index::kNoNode
+                        : view_.FindNamed({NodeKind::kRepository, in_.store, "",
+                                           scope.scope});
+  if (id == index::kNoNode) {
+    const index::PlaceId place = scope.scope.empty()
+                                     ? index::kNoPlace
+                                     : view_.FindPlace(in_.store, scope.scope);
+    if (place == index::kNoPlace) is_whole_store_kept_ = true;
+    if (place != index::kNoPlace) kept_places_.insert(place);
+    return;
+  }
+  kept_repositories_.insert(scope.scope);
   kept_places_.insert(view_.fields(id).place);
-  plan_.kept_scopes.push_back({repository, why});
 }
 
 void Planner::FindKeptScopes() {
-  for (const KeptScope& scope : in_.unreadable_scopes) {
-    if (scope.scope.empty()) {
-      is_whole_store_kept_ = true;
-      plan_.kept_scopes.push_back(scope);
-      continue;
-    }
-    // What an unreadable repository names is unknown: its place is kept.
-    KeepPlaceOf(scope.scope, scope.why);
-  }
+  for (const KeptScope& scope : in_.unreadable_scopes) KeepScope(scope);
   std::set<index::PlaceId> opaque;
-  for (NodeId id = 0; id < view_.node_count(); ++id) {
-    if (!IsOurs(id) || (view_.fields(id).flags & index::kOpaque) == 0) continue;
-    const index::PlaceId place = view_.fields(id).place;
+  for (const Root& root : roots_) {
+    if (root.reason != index::RootReason::kOpaque) continue;
+    const index::PlaceId place = view_.fields(root.node).place;
     if (!opaque.insert(place).second) continue;
     kept_places_.insert(place);
     plan_.kept_scopes.push_back(
         {view_.PlaceName(place),
-         absl::StrCat("the manifest ", view_.digest(id).ToString(),
+         absl::StrCat("the manifest ", view_.digest(root.node).ToString(),
                       " is not understood: what it references is unknown")});
   }
 }
 
-void Planner::Finish() {
-  std::stable_sort(plan_.items.begin(), plan_.items.end(),
-                   [](const PlanItem& a, const PlanItem& b) {
-                     return OrderOf(a) < OrderOf(b);
-                   });
-  ChargeExtents();
-  for (const PlanItem& item : plan_.items) {
-    ++plan_.totals.item_count;
-    plan_.totals.bytes.content += item.bytes;
-    if (item.removal && item.removal->kind == store::RemovalKind::kBlob) {
-      ++plan_.totals.blob_count;
-      if (IsTopImage(item.node)) ++plan_.totals.image_count;
-    }
-  }
-}
-
 absl::StatusOr<Plan> Planner::Run() {
-  RECLAIM_RETURN_IF_ERROR(request_.policy.Validate());
-  RECLAIM_RETURN_IF_ERROR(CheckThatUnusedCanBeJudged());
+  RECLAIM_RETURN_IF_ERROR(CheckRequest());
   plan_.store = view_.StoreName(in_.store);
   plan_.store_id = in_.store;
   plan_.request = request_;
   plan_.created = in_.now;
-  FindKeptScopes();
   roots_ = CollectRoots(
       view_, in_.store,
       {in_.now, request_.policy.grace_period, request_.policy.upload_lifetime});
-  // Docker's order (rule 8): what goes first frees what follows, so that one
-  // run converges.
+  if (ConcernsImages()) FindKeptScopes();
   if (Concerns(PruneVerb::kContainers)) {
     RECLAIM_RETURN_IF_ERROR(PlanContainers());
   }

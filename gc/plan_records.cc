@@ -35,10 +35,13 @@ std::vector<index::NodeId> Planner::Named(NodeKind kind) const {
   return ids;
 }
 
+// An expired lease keeps nothing; it is not ours to delete either.
 bool Planner::HasKeeperThatStays(NodeId id) const {
   bool stays = false;
   view_.ForEachKeeper(id, [&](NodeId keeper) {
-    stays = view_.Exists(keeper) && !doomed_.contains(keeper);
+    const bool is_over = view_.kind(keeper) == NodeKind::kLease &&
+                         view_.fields(keeper).expires < in_.now;
+    stays = view_.Exists(keeper) && !doomed_.contains(keeper) && !is_over;
     return !stays;
   });
   return stays;
@@ -94,10 +97,7 @@ absl::Status Planner::PlanVolumes() {
     FilterSubject subject = BaseSubject(fields);
     subject.labels.push_back(&volume.labels);
     SetTime(volume.created, TimeClock::kCreated, &subject);
-    Filter filter = request_.filter;
-    // Docker ignores `until` for the volumes of a system prune.
-    if (request_.verb == PruneVerb::kSystem) filter.times.clear();
-    if (!Matches(filter, subject)) continue;
+    if (!Matches(request_.filter, subject)) continue;
     DoomRecord(id, DoomReason::kNoContainer, "no container references it");
   }
   return absl::OkStatus();
@@ -122,36 +122,76 @@ absl::Status Planner::PlanNetworks() {
 }
 
 // A record stays while a child of it stays: leaves go first, then what they
-// leave behind.
-absl::Status Planner::PlanBuildCache() {
-  std::vector<NodeId> waiting = Named(NodeKind::kBuildCache);
-  bool found = true;
-  while (found) {
-    found = false;
-    std::vector<NodeId> left;
-    for (const NodeId id : waiting) {
-      const index::NodeFields fields = view_.fields(id);
-      const bool is_taken =
-          (fields.flags & index::kInUse) == 0 &&
-          ((fields.flags & index::kShared) == 0 || request_.all_cache) &&
-          !HasKeeperThatStays(id);
-      FilterSubject subject = BaseSubject(fields);
-      // Build cache is judged by its last use where that is known.
-      if (subject.times.count(TimeClock::kUsed) > 0) {
-        subject.times[TimeClock::kRecorded] = subject.times[TimeClock::kUsed];
+// leave behind.  So children stand before their parents in the plan (rule 10),
+// and one run converges (case 19).
+void Planner::DoomLeavesFirst(NodeKind kind,
+                              absl::FunctionRef<bool(NodeId)> is_doomed,
+                              DoomReason reason, const char* detail) {
+  std::vector<NodeId> leaves = Named(kind);
+  while (!leaves.empty()) {
+    std::vector<NodeId> parents;
+    for (const NodeId id : leaves) {
+      if (doomed_.contains(id) || HasKeeperThatStays(id) || !is_doomed(id)) {
+        continue;
       }
-      Filter filter = request_.filter;
-      if (request_.verb == PruneVerb::kSystem) filter.labels.clear();
-      if (is_taken && Matches(filter, subject)) {
-        DoomRecord(id, DoomReason::kCacheUnused, "not in use, not shared");
-        found = true;
-      } else {
-        left.push_back(id);
+      DoomRecord(id, reason, detail);
+      for (const NodeId parent : view_.Kept(id)) {
+        if (view_.Exists(parent) && view_.kind(parent) == kind) {
+          parents.push_back(parent);
+        }
       }
     }
-    waiting = std::move(left);
+    leaves = std::move(parents);
   }
+}
+
+bool Planner::DoomsCacheRecord(NodeId id) const {
+  const index::NodeFields fields = view_.fields(id);
+  if ((fields.flags & index::kInUse) != 0) return false;
+  if ((fields.flags & index::kShared) != 0 && !request_.all_cache) return false;
+  FilterSubject subject = BaseSubject(fields);
+  // Build cache is judged by its last use where that is known.
+  if (subject.times.count(TimeClock::kUsed) > 0) {
+    subject.times[TimeClock::kRecorded] = subject.times[TimeClock::kUsed];
+  }
+  // It has no labels: a filter that asks about some selects none (case 36).
+  if (!request_.filter.labels.empty()) return false;
+  return Matches(request_.filter, subject);
+}
+
+absl::Status Planner::PlanBuildCache() {
+  DoomLeavesFirst(
+      NodeKind::kBuildCache, [&](NodeId id) { return DoomsCacheRecord(id); },
+      DoomReason::kCacheUnused, "not in use, not shared");
   return absl::OkStatus();
+}
+
+// A snapshot goes with the image it was unpacked from, or with the last
+// snapshot or container that stood on it.  One that nothing explains stays
+// (I5).
+bool Planner::DoomsSnapshot(NodeId id) const {
+  if (IsYoung(view_.fields(id).recorded)) return false;
+  bool has_image = false;
+  for (const NodeId target : view_.Kept(id)) {
+    if (!IsContent(view_.kind(target))) continue;
+    has_image = true;
+    if (target >= kept_.node_count() || kept_.Contains(target) ||
+        kept_places_.count(view_.fields(target).place) > 0) {
+      return false;
+    }
+  }
+  bool had_keeper = false;
+  view_.ForEachKeeper(id, [&](NodeId keeper) {
+    had_keeper = doomed_.contains(keeper);
+    return !had_keeper;
+  });
+  return has_image || had_keeper;
+}
+
+void Planner::PlanSnapshots() {
+  DoomLeavesFirst(
+      NodeKind::kSnapshot, [&](NodeId id) { return DoomsSnapshot(id); },
+      DoomReason::kUnreferenced, "its image and all that stood on it go");
 }
 
 }  // namespace reclaim::gc

@@ -1,4 +1,12 @@
 // gc/planner.h — private: the state of one MakePlan() call.
+//
+// The steps are member functions, one file a subject; the order in which they
+// run stands in Planner::Run() (plan.cc).  Docker's order (SEMANTICS.md rule
+// 8): what goes first frees what follows, so that one run converges.
+//
+// The view may let writers in at each mark and each Yield().  So named nodes
+// are looked at through Exists(), and nothing that is newer than the marks is
+// judged at all.
 
 #ifndef RECLAIM_GC_PLANNER_H_
 #define RECLAIM_GC_PLANNER_H_
@@ -6,9 +14,12 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gc/mark.h"
@@ -27,6 +38,11 @@ class Planner {
  private:
   using NodeId = index::NodeId;
   using NodeKind = index::NodeKind;
+  using NodeSet = absl::flat_hash_set<NodeId>;
+  struct Link {
+    NodeId content = index::kNoNode;
+    store::MembershipKind kind = store::MembershipKind::kRevision;
+  };
 
   bool Concerns(PruneVerb verb) const {
     return request_.verb == verb || request_.verb == PruneVerb::kSystem;
@@ -37,47 +53,93 @@ class Planner {
            request_.verb == PruneVerb::kSystem;
   }
   bool DropsUnusedTags() const;
+  bool IsExplicit() const { return !request_.only_references.empty(); }
   bool IsOurs(NodeId id) const {
     return view_.Exists(id) && view_.fields(id).store == in_.store;
   }
+  bool IsYoung(absl::Time time) const {
+    return time + request_.policy.grace_period > in_.now;
+  }
+  // Present content of this store, blobs with the bytes of their own; yields.
+  void ForEachContent(absl::FunctionRef<void(NodeId)> visit) const;
 
   // plan.cc
+  absl::Status CheckRequest() const;
+  absl::Status CheckFilter() const;
   absl::Status CheckThatUnusedCanBeJudged() const;
   void FindKeptScopes();
-  void KeepPlaceOf(const std::string& repository, const std::string& why);
+  void KeepScope(const KeptScope& scope);
+
+  // plan_order.cc
   void Finish();
+  void ChargeExtents();
 
   // plan_records.cc
   absl::Status PlanContainers();
   absl::Status PlanVolumes();
   absl::Status PlanNetworks();
   absl::Status PlanBuildCache();
+  void PlanSnapshots();
+  bool DoomsCacheRecord(NodeId id) const;
+  bool DoomsSnapshot(NodeId id) const;
+  void DoomLeavesFirst(NodeKind kind, absl::FunctionRef<bool(NodeId)> is_doomed,
+                       DoomReason reason, const char* detail);
   bool HasKeeperThatStays(NodeId id) const;
   std::vector<NodeId> Named(NodeKind kind) const;
   void DoomRecord(NodeId id, DoomReason reason, std::string detail);
 
-  // plan_images.cc
-  absl::Status PlanImages();
+  // plan_unused.cc
+  absl::Status DropUnusedTags();
+  std::set<std::string> NamesThatContainersWrote() const;
+  bool Uses(const LiveSet& live, NodeId image) const;
+  bool IsTagHeld(NodeId tag, const LiveSet& held) const;
+  static void AddSpareNames(const std::map<std::string, NodeId>& names,
+                            const std::set<std::string>& written,
+                            std::vector<NodeId>* unused);
+  void DropTag(NodeId tag, DoomReason reason, std::string detail);
+
+  // plan_named.cc
   absl::Status DropNamedReferences();
   absl::Status DropReference(const std::string& text);
-  absl::Status DropUnusedTags();
-  absl::Status DropTag(NodeId tag, DoomReason reason, std::string detail);
-  absl::Status SpareByFilter(const LiveSet& live);
+  absl::Status DropNamedTag(NodeId tag);
+  absl::Status DropRepository(NodeId repository);
+  absl::Status DropContent(const oci::Digest& digest);
+  absl::Status DropFromRepository(NodeId repository, const oci::Digest& digest);
+  absl::Status DropTagsOf(NodeId content);
+  absl::Status CheckRepository(const std::string& name) const;
+  std::vector<NodeId> TagsOn(NodeId content) const;
+  void Ask(NodeId repository, NodeId content);
   absl::Status SpareByName(const LiveSet& live);
-  absl::StatusOr<bool> MatchesImage(NodeId image) const;
-  bool MatchesLoose(NodeId content) const;
-  bool IsTopImage(NodeId id) const;
-  std::vector<Root> RemainingRoots() const;
-  absl::StatusOr<LiveSet> MarkNow(const std::vector<Root>& roots) const;
+
+  // plan_match.cc
+  absl::StatusOr<bool> MatchesImage(NodeId image, NodeId only_tag) const;
+  void AddNames(NodeId image, NodeId only_tag, FilterSubject* subject) const;
+  absl::StatusOr<std::vector<index::PutImageConfig>> ConfigsOf(
+      NodeId image) const;
+  bool MatchesLoose(NodeId id) const;
+  absl::Status SpareByFilter(const LiveSet& live);
 
   // plan_content.cc
+  absl::Status PlanImages();
+  bool IsTopImage(NodeId id) const;
+  std::vector<Root> RemainingRoots() const;
+  absl::StatusOr<LiveSet> MarkNow(const std::vector<Root>& roots) const {
+    return Mark(view_, roots, {in_.is_cancelled});
+  }
   void DoomContent();
+  void DoomUploads();
   DoomReason ReasonOf(NodeId id) const;
   std::string DetailOf(NodeId id) const;
+
+  // plan_links.cc
   absl::Status DoomLinks();
-  void DoomLinksOf(NodeId repository, const LiveSet& common);
-  void DoomUploads();
-  void ChargeExtents();
+  void GroupTags();
+  std::vector<NodeId> LinkStarts(NodeId repository) const;
+  void Reach(std::vector<NodeId> starts, NodeSet* reached) const;
+  std::vector<Link> LinksOf(NodeId repository) const;
+  bool IsAskedFor(NodeId repository, NodeId content) const;
+  bool IsLinkInScope(NodeId repository, const Link& link) const;
+  void DoomLink(NodeId repository, const Link& link);
 
   const PlanInputs& in_;
   const PruneRequest& request_;
@@ -86,12 +148,23 @@ class Planner {
   std::vector<Root> roots_;
   std::vector<Root> spared_;
   LiveSet kept_;
-  absl::flat_hash_set<NodeId> doomed_;  // named nodes and content
-  std::map<NodeId, DoomReason> tops_;   // what dropped tags named
-  absl::flat_hash_set<NodeId> asked_;   // content named by the caller
+  NodeSet doomed_;                     // named nodes and content
+  std::map<NodeId, DoomReason> tops_;  // what dropped tags named
   std::set<index::PlaceId> kept_places_;
   std::set<std::string> kept_repositories_;
   bool is_whole_store_kept_ = false;
+
+  // Explicit removal: content that the caller named or whose name went, the
+  // repositories in which that happened, those that were named whole, and the
+  // only-names that fall with them.
+  std::set<NodeId> asked_;
+  NodeSet asked_repositories_;
+  NodeSet whole_repositories_;
+  NodeSet dropped_only_names_;
+  LiveSet asked_reach_;
+
+  // Tags that stay, by repository name.
+  absl::flat_hash_map<std::string, std::vector<NodeId>> tags_of_;
 };
 
 }  // namespace reclaim::gc

@@ -27,7 +27,7 @@ void AddContentRoots(const NodeFields& f, index::NodeId id,
 
 bool IsActiveUpload(const NodeFields& f, const RootOptions& options) {
   return f.recorded + options.upload_lifetime > options.now &&
-         f.expires > options.now;
+         f.expires >= options.now;
 }
 
 void AddNamedRoots(const NodeFields& f, index::NodeId id,
@@ -43,7 +43,8 @@ void AddNamedRoots(const NodeFields& f, index::NodeId id,
       roots->push_back({id, RootReason::kPin});
       break;
     case NodeKind::kLease:
-      if (f.expires > options.now) roots->push_back({id, RootReason::kLease});
+      // An expiry that is exactly now has not passed (rule 9).
+      if (f.expires >= options.now) roots->push_back({id, RootReason::kLease});
       break;
     case NodeKind::kUpload:
       if (IsActiveUpload(f, options)) {

@@ -1,8 +1,5 @@
 #include "gc/run.h"
 
-#include "gc/plan.h"
-#include "gc/prune_request.h"
-
 namespace reclaim::gc {
 
 const char* ToString(RunKind kind) {
@@ -61,54 +58,6 @@ const char* ToString(SkipReason reason) {
       return "failed";
     case SkipReason::kProofMissing:
       return "proof-missing";
-  }
-  return "unknown";
-}
-
-const char* ToString(DoomReason reason) {
-  switch (reason) {
-    case DoomReason::kUnreferenced:
-      return "unreferenced";
-    case DoomReason::kDangling:
-      return "dangling";
-    case DoomReason::kUnused:
-      return "unused";
-    case DoomReason::kStopped:
-      return "stopped";
-    case DoomReason::kNoContainer:
-      return "no-container";
-    case DoomReason::kCacheUnused:
-      return "cache-unused";
-    case DoomReason::kUntaggedLink:
-      return "untagged-link";
-    case DoomReason::kUnusedLayerLink:
-      return "unused-layer-link";
-    case DoomReason::kAbandonedUpload:
-      return "abandoned-upload";
-    case DoomReason::kSubjectGone:
-      return "subject-gone";
-    case DoomReason::kNamed:
-      return "named";
-  }
-  return "unknown";
-}
-
-const char* ToString(PruneVerb verb) {
-  switch (verb) {
-    case PruneVerb::kImages:
-      return "image prune";
-    case PruneVerb::kAllImages:
-      return "image prune --all";
-    case PruneVerb::kContainers:
-      return "container prune";
-    case PruneVerb::kVolumes:
-      return "volume prune";
-    case PruneVerb::kNetworks:
-      return "network prune";
-    case PruneVerb::kBuildCache:
-      return "builder prune";
-    case PruneVerb::kSystem:
-      return "system prune";
   }
   return "unknown";
 }

@@ -56,7 +56,7 @@ class Recounter {
         return set != kContainersOnly;
       case NodeKind::kLease:
       case NodeKind::kUpload:
-        return set != kContainersOnly && f.expires > inputs_.now;
+        return set != kContainersOnly && f.expires >= inputs_.now;
       default:
         break;
     }

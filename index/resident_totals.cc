@@ -164,7 +164,7 @@ uint8_t ResidentGraph::RootBits(const Node& node) const {
       return kAll | kWithoutTags;
     case NodeKind::kLease:
     case NodeKind::kUpload:
-      return node.expires > now_ ? kAll | kWithoutTags : 0;
+      return node.expires >= now_ ? kAll | kWithoutTags : 0;
     case NodeKind::kRepository:
     case NodeKind::kSnapshot:
     case NodeKind::kExtent:
@@ -218,7 +218,8 @@ absl::Time ResidentGraph::Deadline(const Node& node) const {
     return node.state == NodeState::kPresent ? node.recorded + grace_period_
                                              : absl::InfiniteFuture();
   }
-  return node.expires;
+  // An expiry that is exactly now has not passed (SEMANTICS, case 100).
+  return node.expires + absl::Nanoseconds(1);
 }
 
 bool ResidentGraph::IsDue(absl::Time now) const {

@@ -1,0 +1,104 @@
+// The order of a plan's items, their bytes, and the words for their reasons.
+
+#include <algorithm>
+#include <tuple>
+
+#include "gc/planner.h"
+
+namespace reclaim::gc {
+namespace {
+
+// Records, names, links, then bytes: a crash in between leaves only leaks (I3).
+int StageOf(const PlanItem& item) {
+  return item.removal ? static_cast<int>(item.removal->kind) : 0;
+}
+
+// Containers before what they use (rule 8).
+int RankOf(index::NodeKind kind) {
+  switch (kind) {
+    case index::NodeKind::kContainer:
+      return 0;
+    case index::NodeKind::kNetwork:
+      return 1;
+    case index::NodeKind::kVolume:
+      return 2;
+    case index::NodeKind::kSnapshot:
+      return 3;
+    default:
+      return 4;
+  }
+}
+
+bool GoesBefore(const PlanItem& a, const PlanItem& b) {
+  if (StageOf(a) != StageOf(b)) return StageOf(a) < StageOf(b);
+  // Records of one kind stay in the order in which they were found: by name,
+  // but children before their parents (rule 10).
+  if (!a.removal) return RankOf(a.kind) < RankOf(b.kind);
+  return std::tie(a.removal->place, a.scope, a.name, a.digest) <
+         std::tie(b.removal->place, b.scope, b.name, b.digest);
+}
+
+}  // namespace
+
+const char* ToString(DoomReason reason) {
+  switch (reason) {
+    case DoomReason::kUnreferenced:
+      return "unreferenced";
+    case DoomReason::kDangling:
+      return "dangling";
+    case DoomReason::kUnused:
+      return "unused";
+    case DoomReason::kStopped:
+      return "stopped";
+    case DoomReason::kNoContainer:
+      return "no-container";
+    case DoomReason::kCacheUnused:
+      return "cache-unused";
+    case DoomReason::kUntaggedLink:
+      return "untagged-link";
+    case DoomReason::kUnusedLayerLink:
+      return "unused-layer-link";
+    case DoomReason::kAbandonedUpload:
+      return "abandoned-upload";
+    case DoomReason::kSubjectGone:
+      return "subject-gone";
+    case DoomReason::kNamed:
+      return "named";
+  }
+  return "unknown";
+}
+
+// The bytes of a file with several names are freed by the last of them.
+void Planner::ChargeExtents() {
+  std::map<NodeId, std::vector<PlanItem*>> items;
+  for (PlanItem& item : plan_.items) {
+    if (item.node == index::kNoNode || !IsContent(item.kind)) continue;
+    const NodeId extent = view_.ExtentOf(item.node);
+    if (extent != index::kNoNode) items[extent].push_back(&item);
+  }
+  for (const auto& [extent, named] : items) {
+    uint64_t present = 0;
+    view_.ForEachKeeper(extent, [&](NodeId blob) {
+      if (view_.state(blob) == index::NodeState::kPresent) ++present;
+      return true;
+    });
+    if (present == named.size()) {
+      named.back()->bytes += view_.fields(extent).bytes;
+    }
+  }
+}
+
+void Planner::Finish() {
+  std::stable_sort(plan_.items.begin(), plan_.items.end(), GoesBefore);
+  ChargeExtents();
+  for (const PlanItem& item : plan_.items) {
+    ++plan_.totals.item_count;
+    plan_.totals.bytes.content += item.bytes;
+    if (item.removal && item.removal->kind == store::RemovalKind::kBlob) {
+      ++plan_.totals.blob_count;
+      if (IsTopImage(item.node)) ++plan_.totals.image_count;
+    }
+  }
+}
+
+}  // namespace reclaim::gc
