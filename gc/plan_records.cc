@@ -10,9 +10,12 @@
 namespace reclaim::gc {
 namespace {
 
-void SetTime(const std::optional<absl::Time>& time, TimeClock clock,
-             FilterSubject* subject) {
-  if (time) subject->times[clock] = *time;
+// The engine's own word is the local record time of such a record (case 49).
+void SetCreated(const std::optional<absl::Time>& created,
+                FilterSubject* subject) {
+  if (!created) return;
+  subject->times[TimeClock::kCreated] = *created;
+  subject->times[TimeClock::kRecorded] = *created;
 }
 
 FilterSubject BaseSubject(const index::NodeFields& fields) {
@@ -73,8 +76,10 @@ absl::Status Planner::PlanContainers() {
     const auto& container = std::get<index::PutContainer>(record);
     FilterSubject subject = BaseSubject(fields);
     subject.labels.push_back(&container.labels);
-    SetTime(container.created, TimeClock::kCreated, &subject);
-    SetTime(container.exited, TimeClock::kExited, &subject);
+    SetCreated(container.created, &subject);
+    if (container.exited) {
+      subject.times[TimeClock::kExited] = *container.exited;
+    }
     if (!Matches(request_.filter, subject)) continue;
     // A pin or a lease may name a container.
     if (HasKeeperThatStays(id)) continue;
@@ -96,7 +101,7 @@ absl::Status Planner::PlanVolumes() {
     const auto& volume = std::get<index::PutVolume>(record);
     FilterSubject subject = BaseSubject(fields);
     subject.labels.push_back(&volume.labels);
-    SetTime(volume.created, TimeClock::kCreated, &subject);
+    SetCreated(volume.created, &subject);
     if (!Matches(request_.filter, subject)) continue;
     DoomRecord(id, DoomReason::kNoContainer, "no container references it");
   }
@@ -114,7 +119,7 @@ absl::Status Planner::PlanNetworks() {
     const auto& network = std::get<index::PutNetwork>(record);
     FilterSubject subject = BaseSubject(fields);
     subject.labels.push_back(&network.labels);
-    SetTime(network.created, TimeClock::kCreated, &subject);
+    SetCreated(network.created, &subject);
     if (!Matches(request_.filter, subject)) continue;
     DoomRecord(id, DoomReason::kNoContainer, "no container is attached");
   }

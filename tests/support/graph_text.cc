@@ -164,6 +164,7 @@ void TextGraph::Named(absl::string_view text) {
     }
   }
   if (row.key.kind == NodeKind::kTag || row.key.kind == NodeKind::kUpload) {
+    row.place = 0;
     Membership(row.key.scope);
   }
   const auto known = named_.find(head);

@@ -1,0 +1,104 @@
+// Every case of SEMANTICS.md has a test here, or is listed as pending with what
+// it waits for.  The list is printed.
+
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+
+namespace reclaim::tests {
+namespace {
+
+constexpr int kCaseCount = 150;
+
+struct PendingCase {
+  int number;
+  const char* waits_for;
+};
+
+constexpr char kSweep[] = "the acting part of gc (sweep, quarantine, runs)";
+constexpr char kRetention[] = "retention rules of repositories";
+constexpr char kDiskTargets[] = "disk marks and free-N-bytes";
+
+constexpr PendingCase kPendingCases[] = {
+    {18, "the Docker driver: only that engine knows parent images"},
+    {73, "the percentages of the usage tables (accounting)"},
+    {92, kRetention},
+    {93, kRetention},
+    {105, kSweep},
+    {106, kSweep},
+    {107, kSweep},
+    {108, kSweep},
+    {109, kSweep},
+    {110, kSweep},
+    {111, kSweep},
+    {112, kSweep},
+    {113, kSweep},
+    {115, kSweep},
+    {119, "a cache of descriptors, of which there is none yet"},
+    {125, kDiskTargets},
+    {126, kDiskTargets},
+    {127, kDiskTargets},
+    {130, kDiskTargets},
+    {131, kDiskTargets},
+    {132, kDiskTargets},
+    {133, kDiskTargets},
+    {137, kRetention},
+    {138, kRetention},
+    {139, kRetention},
+    {140, kRetention},
+    {141, kRetention},
+    {142, kRetention},
+    {143, kRetention},
+    {145, "quotas"},
+    {148, "the acting part of gc on a full disk"},
+    {150, "the benchmarks: cost against the size of a store"},
+};
+
+// "Case042_..." -> 42; 0 for other names.
+int CaseNumber(absl::string_view test) {
+  constexpr absl::string_view kPrefix = "Case";
+  int number = 0;
+  if (test.substr(0, kPrefix.size()) != kPrefix) return 0;
+  if (!absl::SimpleAtoi(test.substr(kPrefix.size(), 3), &number)) return 0;
+  return number;
+}
+
+std::map<int, int> TestCountByCase() {
+  std::map<int, int> counts;
+  const ::testing::UnitTest* unit = ::testing::UnitTest::GetInstance();
+  for (int i = 0; i < unit->total_test_suite_count(); ++i) {
+    const ::testing::TestSuite* suite = unit->GetTestSuite(i);
+    for (int k = 0; k < suite->total_test_count(); ++k) {
+      const int number = CaseNumber(suite->GetTestInfo(k)->name());
+      if (number > 0) ++counts[number];
+    }
+  }
+  return counts;
+}
+
+TEST(CoverageTest, EveryCaseIsTestedOrPending) {
+  std::map<int, int> tests = TestCountByCase();
+  std::map<int, const char*> pending;
+  for (const PendingCase& waiting : kPendingCases) {
+    EXPECT_EQ(tests.count(waiting.number), 0u)
+        << "case " << waiting.number << " is tested: it is not pending";
+    EXPECT_TRUE(pending.emplace(waiting.number, waiting.waits_for).second)
+        << "case " << waiting.number << " is listed twice";
+  }
+  for (int number = 1; number <= kCaseCount; ++number) {
+    EXPECT_TRUE(tests.count(number) > 0 || pending.count(number) > 0)
+        << "case " << number << " has no test and is not listed as pending";
+  }
+  std::printf("%zu of %d cases tested here, %zu pending:\n", tests.size(),
+              kCaseCount, pending.size());
+  for (const auto& [number, waits_for] : pending) {
+    std::printf("  case %d waits for %s\n", number, waits_for);
+  }
+}
+
+}  // namespace
+}  // namespace reclaim::tests
