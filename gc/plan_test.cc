@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/graph_text.h"
+#include "tests/support/text_details.h"
 
 namespace reclaim::gc {
 namespace {
@@ -23,51 +24,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
+using tests::TextDetails;
 using tests::TextGraph;
-
-// Labels and creation times by letter or name.
-class TextDetails final : public DetailSource {
- public:
-  explicit TextDetails(const TextGraph* graph) : graph_(graph) {}
-
-  absl::StatusOr<index::NamedRecord> GetNamed(index::NodeId id) const override {
-    const std::string name = graph_->Name(id);
-    const auto labels = Labels(name);
-    switch (graph_->view().kind(id)) {
-      case index::NodeKind::kContainer: {
-        index::PutContainer put;
-        put.labels = labels;
-        return index::NamedRecord(put);
-      }
-      case index::NodeKind::kVolume: {
-        index::PutVolume put;
-        put.labels = labels;
-        return index::NamedRecord(put);
-      }
-      case index::NodeKind::kNetwork: {
-        index::PutNetwork put;
-        put.labels = labels;
-        return index::NamedRecord(put);
-      }
-      default:
-        return absl::NotFoundError(name);
-    }
-  }
-  absl::StatusOr<std::optional<index::PutImageConfig>> GetImageConfig(
-      index::NodeId config) const override {
-    index::PutImageConfig put;
-    put.labels = Labels(graph_->Name(config));
-    return std::optional<index::PutImageConfig>(put);
-  }
-  std::map<std::string, index::Labels> labels;
-
- private:
-  index::Labels Labels(const std::string& name) const {
-    const auto it = labels.find(name);
-    return it == labels.end() ? index::Labels() : it->second;
-  }
-  const TextGraph* graph_;
-};
 
 class PlanTest : public ::testing::Test {
  protected:

@@ -1,0 +1,108 @@
+#include "gc/mark.h"
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/graph_text.h"
+
+namespace reclaim::gc {
+namespace {
+
+using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
+using ::testing::UnorderedElementsAre;
+using tests::TextGraph;
+
+std::set<std::string> Reached(const TextGraph& g,
+                              const std::vector<std::string>& from) {
+  std::vector<Root> roots;
+  for (const std::string& name : from) {
+    roots.push_back({g.Id(name), index::RootReason::kTag});
+  }
+  const auto live = Mark(g.view(), roots, {});
+  EXPECT_THAT(live, IsOk());
+  std::set<std::string> names;
+  for (index::NodeId id = 0; live.ok() && id < live->node_count(); ++id) {
+    if (live->Contains(id)) names.insert(g.Name(id));
+  }
+  EXPECT_EQ(names.size(), live->Count());
+  return names;
+}
+
+TEST(MarkTest, FollowsWhatIsKeptAndTheReferrers) {
+  const TextGraph g("M1(c1 l1); I1[M1]; S1(s1)^M1; a:v=I1; M2(c2 l1)");
+  EXPECT_THAT(Reached(g, {"a:v"}),
+              UnorderedElementsAre("a:v", "I1", "M1", "c1", "l1", "S1", "s1"));
+  EXPECT_THAT(Reached(g, {"S1"}), UnorderedElementsAre("S1", "s1"));
+  EXPECT_THAT(Reached(g, {}), UnorderedElementsAre());
+}
+
+TEST(MarkTest, ACycleThroughAReferrerEnds) {
+  const TextGraph g("M1(c1); I1[M1]^M1");
+  EXPECT_THAT(Reached(g, {"M1"}), UnorderedElementsAre("M1", "c1", "I1"));
+}
+
+TEST(MarkTest, EdgesOfAbsentManifestsCount) {
+  const TextGraph g("M1(c1); !M1");
+  EXPECT_THAT(Reached(g, {"M1"}), UnorderedElementsAre("M1", "c1"));
+}
+
+TEST(MarkTest, AFlatLeasePassesNothingOnButThroughSnapshots) {
+  const TextGraph g(
+      "M1(c1); snapshot/base; snapshot/top=snapshot/base; "
+      "flat/f=M1 snapshot/top");
+  EXPECT_THAT(
+      Reached(g, {"flat/f"}),
+      UnorderedElementsAre("flat/f", "M1", "snapshot/top", "snapshot/base"));
+  EXPECT_THAT(Reached(g, {"flat/f", "M1"}),
+              UnorderedElementsAre("flat/f", "M1", "c1", "snapshot/top",
+                                   "snapshot/base"));
+}
+
+TEST(MarkTest, TheBytesBehindANameAreReachedWithIt) {
+  TextGraph g("l1; l2");
+  index::ContentRow extent;
+  extent.id = 100;
+  extent.kind = index::NodeKind::kExtent;
+  extent.bytes = {7, 7};
+  g.PutContent(extent);
+  index::ContentRow& blob = g.content("l1");
+  blob.extent = extent.id;
+  g.PutContent(blob);
+  const auto live =
+      Mark(g.view(), {{g.Id("l1"), index::RootReason::kGrace}}, {});
+  ASSERT_THAT(live, IsOk());
+  EXPECT_TRUE(live->Contains(100));
+  EXPECT_FALSE(live->Contains(g.Id("l2")));
+}
+
+TEST(MarkTest, ARootThatIsNoNodeIsIgnored) {
+  const TextGraph g("l1");
+  const auto live =
+      Mark(g.view(), {{index::kNoNode, index::RootReason::kTag}}, {});
+  ASSERT_THAT(live, IsOk());
+  EXPECT_EQ(live->Count(), 0u);
+}
+
+TEST(MarkTest, ACancelledMarkGivesNoSet) {
+  TextGraph g("");
+  std::string inner = "l1";
+  for (int i = 0; i < 9000; ++i) {
+    g.Add(absl::StrCat("I", i, "[", inner, "]"));
+    inner = absl::StrCat("I", i);
+  }
+  int polls = 0;
+  MarkOptions options;
+  options.is_cancelled = [&] { return ++polls == 2; };
+  EXPECT_THAT(Mark(g.view(), {{g.Id(inner), index::RootReason::kTag}}, options),
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(polls, 2);
+}
+
+}  // namespace
+}  // namespace reclaim::gc
