@@ -100,6 +100,9 @@ struct PlanInputs {
   const DetailSource* details = nullptr;
   index::StoreId store = index::kNoStore;
   bool store_knows_containers = false;
+  // Taking a tag away leaves an entry without a name behind (image layouts):
+  // where the content goes, that entry is an item as well.
+  bool tags_leave_entries = false;
   // Scopes that the last scan could not read whole.
   std::vector<KeptScope> unreadable_scopes;
   absl::Time now;

@@ -101,7 +101,29 @@ void Planner::DoomLink(NodeId repository, const Link& link) {
   plan_.items.push_back(std::move(item));
 }
 
+// The entries that dropped tags leave behind, of content that goes.
+void Planner::DoomLeftEntries() {
+  std::set<std::pair<NodeId, NodeId>> left;
+  for (const PlanItem& item : plan_.items) {
+    if (!item.removal || item.removal->kind != store::RemovalKind::kTag) {
+      continue;
+    }
+    const NodeId repository =
+        view_.FindNamed({NodeKind::kRepository, in_.store, "", item.scope});
+    for (const NodeId content : view_.Kept(item.node)) {
+      if (repository != index::kNoNode && doomed_.contains(content) &&
+          !view_.LinkedAt(repository, content, MembershipKind::kRevision)) {
+        left.insert({repository, content});
+      }
+    }
+  }
+  for (const auto& [repository, content] : left) {
+    DoomLink(repository, {content, MembershipKind::kRevision});
+  }
+}
+
 absl::Status Planner::DoomLinks() {
+  if (in_.tags_leave_entries) DoomLeftEntries();
   std::vector<Root> roots;
   for (const Root& root : RemainingRoots()) {
     if (root.reason != index::RootReason::kTag) roots.push_back(root);

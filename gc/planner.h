@@ -133,6 +133,7 @@ class Planner {
 
   // plan_links.cc
   absl::Status DoomLinks();
+  void DoomLeftEntries();
   void GroupTags();
   std::vector<NodeId> LinkStarts(NodeId repository) const;
   void Reach(std::vector<NodeId> starts, NodeSet* reached) const;

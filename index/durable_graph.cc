@@ -263,6 +263,8 @@ absl::Status DurableGraph::ChangeState(const StateChange& change,
       change.to != NodeState::kAbsent || from == NodeState::kQuarantined,
       "only quarantined bytes are purged (I2)");
   record->set_state(static_cast<uint32_t>(change.to));
+  // What was given back is wanted: plans that are older spare it.
+  if (change.to == NodeState::kPresent) record->set_stamp(set->epoch());
   Event event;
   event.kind = change.to == NodeState::kQuarantined ? EventKind::kQuarantined
                : change.to == NodeState::kPresent   ? EventKind::kRestored

@@ -83,6 +83,11 @@ class GraphView {
   virtual std::string StoreName(StoreId store) const = 0;
   virtual store::Place PlaceName(PlaceId place) const = 0;
   virtual StoreId PlaceStore(PlaceId place) const = 0;
+  // kNoPlace if the store has no such place.
+  virtual PlaceId FindPlace(StoreId store, const store::Place& name) const = 0;
+  // Whether some manifest in `place` is opaque (NodeFlag::kOpaque): then nothing
+  // there may be collected (I5).
+  virtual bool HasOpaque(PlaceId place) const = 0;
 
   // Lists by kind and store, ascending by name; complete at the time of call.
   virtual void ForEachNamed(NodeKind kind, StoreId store,
@@ -93,6 +98,9 @@ class GraphView {
       absl::FunctionRef<bool(NodeId content, store::MembershipKind,
                              absl::Time linked)>
           visit) const = 0;
+  // When `content` became a member; unset if it is none.
+  virtual std::optional<absl::Time> LinkedAt(
+      NodeId repository, NodeId content, store::MembershipKind kind) const = 0;
   // The repositories that `content` is a member of.
   virtual void ForEachRepositoryOf(
       NodeId content,

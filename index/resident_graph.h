@@ -95,7 +95,6 @@ class ResidentGraph final : public GraphView, private ReachListener {
   bool IsUsedByContainer(NodeId id) const { return reach_[2].IsLive(id); }
   absl::Duration grace_period() const { return grace_period_; }
   absl::Time now() const { return now_; }
-  PlaceId FindPlace(StoreId store, const store::Place& name) const;
   // Content nodes of a place.
   void ForEachContent(PlaceId place,
                       absl::FunctionRef<void(NodeId)> visit) const;
@@ -125,12 +124,16 @@ class ResidentGraph final : public GraphView, private ReachListener {
   std::string StoreName(StoreId store) const override;
   store::Place PlaceName(PlaceId place) const override;
   StoreId PlaceStore(PlaceId place) const override;
+  PlaceId FindPlace(StoreId store, const store::Place& name) const override;
+  bool HasOpaque(PlaceId place) const override;
   void ForEachNamed(NodeKind kind, StoreId store,
                     absl::FunctionRef<bool(NodeId)> visit) const override;
   void ForEachMember(
       NodeId repository,
       absl::FunctionRef<bool(NodeId, store::MembershipKind, absl::Time)> visit)
       const override;
+  std::optional<absl::Time> LinkedAt(NodeId repository, NodeId content,
+                                     store::MembershipKind kind) const override;
   void ForEachRepositoryOf(
       NodeId content, absl::FunctionRef<bool(NodeId)> visit) const override;
   void Yield() const override;

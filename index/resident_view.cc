@@ -97,6 +97,18 @@ PlaceId ResidentGraph::FindPlace(StoreId store,
   return it == place_ids_.end() ? kNoPlace : it->second;
 }
 
+bool ResidentGraph::HasOpaque(PlaceId place) const {
+  const auto it = opaque_counts_.find(place);
+  return it != opaque_counts_.end() && it->second > 0;
+}
+
+std::optional<absl::Time> ResidentGraph::LinkedAt(
+    NodeId repository, NodeId content, store::MembershipKind kind) const {
+  const MembershipRow* row = FindMembership(repository, content, kind);
+  if (row == nullptr) return std::nullopt;
+  return row->linked;
+}
+
 void ResidentGraph::ForEachContent(
     PlaceId place, absl::FunctionRef<void(NodeId)> visit) const {
   for (NodeId id = 0; id < node_count(); ++id) {

@@ -1,0 +1,36 @@
+// gc/collected_store.h — private to gc: a store under collection.
+
+#ifndef RECLAIM_GC_COLLECTED_STORE_H_
+#define RECLAIM_GC_COLLECTED_STORE_H_
+
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "gc/observer.h"
+#include "gc/run_store.h"
+#include "index/reference_graph.h"
+#include "store/content_store.h"
+
+namespace reclaim::gc {
+
+// What every acting step needs; nothing is owned.
+struct CollectedStore {
+  index::ReferenceGraph* graph = nullptr;
+  const base::Clock* clock = nullptr;
+  RunStore* runs = nullptr;
+  CollectorObserver* observer = nullptr;
+  std::string name;
+  index::StoreId id = index::kNoStore;
+  store::ContentStore* store = nullptr;
+  // Held from the intent of a batch to its outcome, so that a restore finds
+  // each item either here or there.  Taken before the write order, never while
+  // it is held, and never across batches.
+  std::mutex deed;
+  // The run at work on the store; "" if none.  Guarded by the collector.
+  std::string acting_run;
+};
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_COLLECTED_STORE_H_

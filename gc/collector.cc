@@ -1,0 +1,247 @@
+// Making plans, and answering about plans, runs and quarantine.
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "gc/roots.h"
+#include "gc/store_collector.h"
+
+namespace reclaim::gc {
+namespace {
+
+class GraphDetails final : public DetailSource {
+ public:
+  explicit GraphDetails(const index::ReferenceGraph* graph) : graph_(*graph) {}
+  absl::StatusOr<index::NamedRecord> GetNamed(index::NodeId id) const override {
+    return graph_.GetNamed(id);
+  }
+  absl::StatusOr<std::optional<index::PutImageConfig>> GetImageConfig(
+      index::NodeId config) const override {
+    return graph_.GetImageConfig(config);
+  }
+
+ private:
+  const index::ReferenceGraph& graph_;
+};
+
+}  // namespace
+
+absl::StatusOr<CollectedStore*> StoreCollector::Site(
+    absl::string_view name) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto it = sites_.find(std::string(name));
+  if (it != sites_.end()) return it->second.get();
+  return absl::NotFoundError(
+      absl::StrCat("store \"", name,
+                   "\" is not registered; `reclaim store ls` lists those that "
+                   "are"));
+}
+
+absl::StatusOr<std::unique_ptr<ActingSlot>> StoreCollector::Acquire(
+    CollectedStore* site, const std::string& run) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!site->acting_run.empty()) {
+    return absl::AbortedError(
+        absl::StrCat("run ", site->acting_run, " is at work on the store ",
+                     site->name, "; wait for it or cancel it"));
+  }
+  site->acting_run = run;
+  return std::make_unique<ActingSlot>(&mutex_, site);
+}
+
+StoredRun StoreCollector::NewRun(RunKind kind, const CollectedStore& site,
+                                 absl::string_view actor) const {
+  StoredRun stored;
+  Run& run = stored.run;
+  run.id = base::RandomId(random_);
+  run.kind = kind;
+  run.store = site.name;
+  run.actor = std::string(actor);
+  run.epoch = graph_->Read()->epoch();
+  run.started = clock_->Now();
+  run.ended = absl::InfiniteFuture();
+  run.restorable_until = absl::InfinitePast();
+  return stored;
+}
+
+absl::Status StoreCollector::AttachStore(absl::string_view name,
+                                         store::ContentStore* store) {
+  auto site = std::make_unique<CollectedStore>();
+  site->graph = graph_;
+  site->clock = clock_;
+  site->runs = runs_.get();
+  site->observer = observer_;
+  site->name = std::string(name);
+  site->store = store;
+  for (const index::StoreRecord& record : graph_->Stores()) {
+    if (record.name == name) site->id = record.id;
+  }
+  if (site->id == index::kNoStore) {
+    return absl::NotFoundError(
+        absl::StrCat("store \"", name, "\" is not registered in the graph"));
+  }
+  CollectedStore* attached = site.get();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!sites_.try_emplace(std::string(name), std::move(site)).second) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("store \"", name, "\" is attached already"));
+    }
+  }
+  restorer_.AddStore(attached);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PlanInputs> StoreCollector::InputsFor(
+    const CollectedStore& site) const {
+  PlanInputs inputs;
+  inputs.store = site.id;
+  inputs.now = clock_->Now();
+  inputs.tags_leave_entries =
+      site.store->traits().kind == store::StoreKind::kImageLayout;
+  for (const index::StoreRecord& record : graph_->Stores()) {
+    if (record.id != site.id) continue;
+    inputs.store_knows_containers =
+        record.knows_containers || site.store->traits().knows_containers;
+    const bool was_scanned = record.last_scan_end != absl::InfinitePast();
+    if (!was_scanned && site.store->traits().has_foreign_writers) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the store ", site.name, " has not been scanned; run `reclaim scan ",
+          site.name, "` first"));
+    }
+    for (const index::UnreadableScope& scope : record.unreadable_scopes) {
+      inputs.unreadable_scopes.push_back({scope.scope, scope.why});
+    }
+  }
+  return inputs;
+}
+
+absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
+                                              const RunControl& control) {
+  RECLAIM_RETURN_IF_ERROR(request.policy.Validate());
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(request.store));
+  RECLAIM_ASSIGN_OR_RETURN(PlanInputs inputs, InputsFor(*site));
+  // From now on writers stamp what they touch; the guard compares (I1).
+  RECLAIM_ASSIGN_OR_RETURN(const index::Epoch epoch, graph_->BeginEpoch());
+  const GraphDetails details(graph_);
+  inputs.details = &details;
+  inputs.is_cancelled = control.is_cancelled;
+  const absl::Duration begin = clock_->Monotonic();
+  Plan plan;
+  {
+    const auto reader = graph_->Read();
+    inputs.view = &reader->view();
+    // Containers that are recorded can be judged by.
+    reader->view().ForEachNamed(index::NodeKind::kContainer, site->id,
+                                [&](index::NodeId) {
+                                  inputs.store_knows_containers = true;
+                                  return false;
+                                });
+    RECLAIM_ASSIGN_OR_RETURN(plan, gc::MakePlan(inputs, request));
+  }
+  observer_->OnMarked(site->name, clock_->Monotonic() - begin);
+  plan.id = base::RandomId(random_);
+  plan.store_id = site->id;
+  plan.epoch = epoch;
+  plan.expires = plan.created + request.policy.plan_lifetime;
+  std::vector<store::Removal> removals;
+  for (const PlanItem& item : plan.items) {
+    if (item.removal) removals.push_back(*item.removal);
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const store::RemovalBytes measured,
+                           site->store->Measure(removals));
+  plan.totals.bytes.metadata = measured.metadata;
+  RECLAIM_RETURN_IF_ERROR(runs_->PutPlan(plan));
+  observer_->OnPlanned(plan);
+  return plan;
+}
+
+absl::StatusOr<PlanPage> StoreCollector::GetPlan(absl::string_view id,
+                                                 uint64_t offset,
+                                                 uint64_t limit) const {
+  RECLAIM_ASSIGN_OR_RETURN(StoredPlan stored, runs_->GetPlan(id));
+  PlanPage page;
+  page.item_count = stored.plan.totals.item_count;
+  page.plan = std::move(stored.plan);
+  RECLAIM_ASSIGN_OR_RETURN(page.items, runs_->GetItems(id, offset, limit));
+  return page;
+}
+
+absl::StatusOr<std::vector<Plan>> StoreCollector::ListPlans() const {
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<StoredPlan> stored, runs_->ListPlans());
+  std::vector<Plan> plans;
+  for (StoredPlan& plan : stored) plans.push_back(std::move(plan.plan));
+  return plans;
+}
+
+absl::Status StoreCollector::DeletePlan(absl::string_view id) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoredPlan stored, runs_->GetPlan(id));
+  if (!stored.run_id.empty()) {
+    const absl::StatusOr<StoredRun> run = runs_->GetRun(stored.run_id);
+    if (run.ok() && run->run.phase == RunPhase::kRunning) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "run ", stored.run_id, " applies the plan; wait for it"));
+    }
+  }
+  return runs_->DeletePlan(id);
+}
+
+absl::StatusOr<Run> StoreCollector::GetRun(absl::string_view id) const {
+  RECLAIM_ASSIGN_OR_RETURN(StoredRun stored, runs_->GetRun(id));
+  return std::move(stored.run);
+}
+
+absl::StatusOr<std::vector<Run>> StoreCollector::ListRuns(
+    absl::string_view before_id, size_t limit) const {
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<StoredRun> stored,
+                           runs_->ListRuns(before_id, limit));
+  std::vector<Run> runs;
+  for (StoredRun& run : stored) runs.push_back(std::move(run.run));
+  return runs;
+}
+
+absl::StatusOr<std::vector<QuarantineEntry>> StoreCollector::ListQuarantine(
+    absl::string_view store, uint64_t offset, uint64_t limit) const {
+  RECLAIM_RETURN_IF_ERROR(Site(store).status());
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                           runs_->ListQuarantine(store));
+  std::stable_sort(records.begin(), records.end(),
+                   [](const QuarantineRecord& a, const QuarantineRecord& b) {
+                     return a.quarantined > b.quarantined;
+                   });
+  std::vector<QuarantineEntry> entries;
+  for (uint64_t i = offset; i < records.size() && entries.size() < limit; ++i) {
+    QuarantineRecord& record = records[i];
+    entries.push_back({record.run_id, std::move(record.item),
+                       record.quarantined, record.restorable_until,
+                       record.actor});
+  }
+  return entries;
+}
+
+absl::StatusOr<Explanation> StoreCollector::Explain(index::NodeId node,
+                                                    const GcPolicy& policy,
+                                                    int path_count_max) const {
+  RECLAIM_RETURN_IF_ERROR(policy.Validate());
+  const auto reader = graph_->Read();
+  const index::GraphView& view = reader->view();
+  if (!view.Exists(node)) return absl::NotFoundError("there is no such node");
+  const std::vector<Root> roots = CollectRoots(
+      view, view.fields(node).store,
+      {clock_->Now(), policy.grace_period, policy.upload_lifetime});
+  return gc::Explain(view, roots, node, path_count_max);
+}
+
+absl::StatusOr<std::unique_ptr<Collector>> Collector::Create(
+    index::ReferenceGraph* graph, const base::Clock* clock,
+    base::RandomSource* random, CollectorObserver* observer) {
+  RECLAIM_ASSIGN_OR_RETURN(std::unique_ptr<RunStore> runs,
+                           RunStore::Open(&graph->engine()));
+  return std::unique_ptr<Collector>(std::make_unique<StoreCollector>(
+      graph, clock, random, observer, std::move(runs)));
+}
+
+}  // namespace reclaim::gc

@@ -1,0 +1,244 @@
+// The runs: which step comes next, and who may act.
+
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "gc/ongoing_run.h"
+#include "gc/purge.h"
+#include "gc/recovery.h"
+#include "gc/store_collector.h"
+#include "gc/sweep.h"
+#include "index/store_scanner.h"
+
+namespace reclaim::gc {
+
+absl::StatusOr<Run> StoreCollector::Scan(absl::string_view store,
+                                         bool from_nothing,
+                                         absl::string_view actor,
+                                         const RunControl& control) {
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(store));
+  StoredRun stored = NewRun(RunKind::kScan, *site, actor);
+  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, stored.run.id));
+  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
+  OngoingRun run(std::move(stored), site, &control);
+  run.Begin();
+  index::ScanOptions options;
+  options.from_nothing = from_nothing;
+  options.actor = std::string(actor);
+  options.is_cancelled = [&run] { return run.IsCancelled(); };
+  options.on_progress = [&run](const index::ScanProgress& seen) {
+    RunProgress& progress = run.run().progress;
+    progress.step = "scanning";
+    progress.done_count = seen.blob_count + seen.tag_count;
+    progress.done_bytes = seen.bytes;
+    run.Report();
+  };
+  const absl::StatusOr<index::ScanReport> report =
+      index::ScanStore(graph_, site->name, *site->store, *clock_, options);
+  if (!report.ok()) return run.End(report.status());
+  run.run().item_count = report->added_count + report->removed_count;
+  run.run().blob_count = report->seen.blob_count;
+  run.run().bytes.content = report->seen.bytes;
+  for (const index::ScanProblem& problem : report->problems) {
+    run.AddProblem(absl::StrCat(problem.path, problem.path.empty() ? "" : ": ",
+                                problem.why));
+  }
+  return run.End(absl::OkStatus());
+}
+
+absl::Status StoreCollector::CheckSize(const Plan& plan,
+                                       const CollectedStore& site) const {
+  uint64_t held = 0;
+  {
+    const auto reader = graph_->Read();
+    const index::StoreTotals& totals = reader->totals(site.id);
+    for (int kind = 0; kind < index::kNodeKindCount; ++kind) {
+      held += totals.by_kind[static_cast<size_t>(kind)].bytes.logical_bytes;
+    }
+  }
+  const uint64_t taken = plan.totals.bytes.content.logical_bytes;
+  const int percent = plan.request.policy.large_plan_percent;
+  if (percent >= 100) return absl::OkStatus();
+  const double share = 100.0 * static_cast<double>(taken);
+  if (share <= static_cast<double>(percent) * static_cast<double>(held)) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the plan takes away ", taken, " of ", held, " bytes, more than ",
+      percent,
+      " % of the store; look at it, then apply it with --allow-large"));
+}
+
+absl::Status StoreCollector::CheckApplicable(const StoredPlan& stored,
+                                             const ApplyRequest& request,
+                                             const CollectedStore& site) const {
+  const Plan& plan = stored.plan;
+  if (!stored.run_id.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the plan ", plan.id, " was applied by run ",
+                     stored.run_id, "; make a new plan"));
+  }
+  if (clock_->Now() > plan.expires) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the plan ", plan.id, " has expired; make a new plan"));
+  }
+  if (plan.store_id != site.id) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the store ", plan.store, " was registered anew since the plan ",
+        plan.id, " was made; make a new plan"));
+  }
+  const store::StoreTraits traits = site.store->traits();
+  if (traits.is_read_only || !traits.has_quarantine) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the store ", site.name,
+        traits.is_read_only ? " is read-only; register it without read_only"
+                            : " has no quarantine: nothing is deleted there "
+                              "without undo"));
+  }
+  return request.allow_large ? absl::OkStatus() : CheckSize(plan, site);
+}
+
+absl::StatusOr<Run> StoreCollector::RunSweep(CollectedStore* site,
+                                             const Plan& plan, StoredRun stored,
+                                             const RunControl& control) {
+  OngoingRun run(std::move(stored), site, &control);
+  run.Begin();
+  const absl::Status swept = Sweep(site, &plan, &run).Run();
+  if (swept.ok() && run.stored().purges_immediately) {
+    const absl::Status purged = PurgeAtOnce(site, run.run(), control);
+    if (!purged.ok()) run.AddProblem(std::string(purged.message()));
+  }
+  return run.End(swept);
+}
+
+// `--purge`: no quarantine period; the proof is needed all the same.
+absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site,
+                                         const Run& applied,
+                                         const RunControl& control) {
+  PurgeRequest request;
+  request.store = site->name;
+  request.run_id = applied.id;
+  request.before_period_ends = true;
+  request.actor = applied.actor;
+  StoredRun stored = NewRun(RunKind::kPurge, *site, applied.actor);
+  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
+  OngoingRun run(std::move(stored), site, &control);
+  run.Begin();
+  const absl::Status status = gc::Purge(site, &request, &run).Run();
+  RECLAIM_ASSIGN_OR_RETURN(const Run ended, run.End(status));
+  RECLAIM_RETURN_IF_ERROR(status);
+  if (ended.skipped_count == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(ended.skipped_count, " items stay in quarantine; run ",
+                   ended.id, " says why"));
+}
+
+absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
+                                          const RunControl& control) {
+  RECLAIM_ASSIGN_OR_RETURN(StoredPlan stored, runs_->GetPlan(request.plan_id));
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.plan.store));
+  StoredRun run = NewRun(RunKind::kApply, *site, request.actor);
+  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, run.run.id));
+  // Again, now that nobody else can apply it.
+  RECLAIM_ASSIGN_OR_RETURN(stored, runs_->GetPlan(request.plan_id));
+  RECLAIM_RETURN_IF_ERROR(CheckApplicable(stored, request, *site));
+  const Plan& plan = stored.plan;
+  run.run.plan_id = plan.id;
+  run.run.epoch = plan.epoch;
+  run.run.progress.total_count = plan.totals.item_count;
+  run.run.progress.total_bytes = plan.totals.bytes.content;
+  run.purges_immediately = request.purge_immediately;
+  run.run.restorable_until =
+      request.purge_immediately
+          ? run.run.started
+          : run.run.started + plan.request.policy.quarantine_period;
+  stored.run_id = run.run.id;
+  RECLAIM_RETURN_IF_ERROR(runs_->BeginApply(stored, run));
+  return RunSweep(site, plan, std::move(run), control);
+}
+
+absl::StatusOr<Run> StoreCollector::Restore(const RestoreRequest& request,
+                                            const RunControl& control) {
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(request.store));
+  StoredRun stored = NewRun(RunKind::kRestore, *site, request.actor);
+  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, stored.run.id));
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                           SelectForRestore(*site, request));
+  stored.run.progress.step = "restoring";
+  stored.run.progress.total_count = records.size();
+  for (const QuarantineRecord& record : records) {
+    stored.run.progress.total_bytes += record.bytes.content;
+  }
+  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
+  OngoingRun run(std::move(stored), site, &control);
+  run.Begin();
+  return run.End(RestoreRecords(site, std::move(records), request.actor, &run));
+}
+
+absl::StatusOr<Run> StoreCollector::Purge(const PurgeRequest& request,
+                                          const RunControl& control) {
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(request.store));
+  StoredRun stored = NewRun(RunKind::kPurge, *site, request.actor);
+  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, stored.run.id));
+  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
+  OngoingRun run(std::move(stored), site, &control);
+  run.Begin();
+  return run.End(gc::Purge(site, &request, &run).Run());
+}
+
+// A sweep goes on where it was; what else was interrupted is begun anew by
+// whoever wants it.
+absl::Status StoreCollector::ResumeRun(StoredRun stored) {
+  Run& run = stored.run;
+  const absl::StatusOr<CollectedStore*> site = Site(run.store);
+  const absl::StatusOr<StoredPlan> plan = runs_->GetPlan(run.plan_id);
+  run.phase = RunPhase::kInterrupted;
+  const bool goes_on = run.kind == RunKind::kApply && site.ok() && plan.ok() &&
+                       clock_->Now() <= plan->plan.expires;
+  if (!goes_on) {
+    run.ended = clock_->Now();
+    run.problems.push_back(absl::StrCat(
+        "the daemon stopped while this ", ToString(run.kind),
+        " ran; what it had done stands, the rest was left: begin it anew"));
+    return runs_->PutRun(stored);
+  }
+  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
+  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(*site, run.id));
+  run.phase = RunPhase::kRunning;
+  return RunSweep(*site, plan->plan, std::move(stored), RunControl()).status();
+}
+
+absl::Status StoreCollector::Recover() {
+  std::vector<CollectedStore*> sites;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto& [name, site] : sites_) sites.push_back(site.get());
+  }
+  absl::Status status;
+  for (CollectedStore* site : sites) {
+    const absl::Status recovered = RecoverStore(site);
+    if (recovered.ok()) continue;
+    // One store that is away does not stop the others.
+    status.Update(absl::Status(
+        recovered.code(),
+        absl::StrCat("store ", site->name, ": ", recovered.message())));
+  }
+  RECLAIM_RETURN_IF_ERROR(status);
+  RECLAIM_ASSIGN_OR_RETURN(
+      std::vector<StoredRun> runs,
+      runs_->ListRuns("", std::numeric_limits<size_t>::max()));
+  for (StoredRun& run : runs) {
+    if (run.run.phase != RunPhase::kRunning &&
+        !(run.run.phase == RunPhase::kInterrupted &&
+          run.run.ended == absl::InfiniteFuture())) {
+      continue;
+    }
+    RECLAIM_RETURN_IF_ERROR(ResumeRun(std::move(run)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace reclaim::gc

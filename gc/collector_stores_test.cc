@@ -1,0 +1,196 @@
+// The collector over image layouts and external stores.
+
+#include <string>
+
+#include "base/status_matchers.h"
+#include "gc/collector.h"
+#include "gc/collector_fixture.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "store/testing/store_tree.h"
+
+namespace reclaim::gc {
+namespace {
+
+using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
+using ::testing::HasSubstr;
+
+using index::NodeState;
+
+oci::Digest D(const std::string& bytes) { return oci::Digest::Sha256Of(bytes); }
+
+class LayoutCollectorTest : public CollectorFixture {
+ protected:
+  LayoutCollectorTest() {
+    one_ = tree_.Image({"base", "one"});
+    two_ = tree_.Image({"base", "two"});
+    three_ = tree_.Image({"three"});
+    tree_.Entry(one_, "v1");
+    tree_.Entry(two_, "v2");
+    tree_.Entry(three_, "");
+    Open(store::StoreKind::kImageLayout);
+    Scan();
+  }
+  store::LayoutTree tree_{&folder_, "a/b"};
+  oci::Digest one_, two_, three_;
+};
+
+TEST_F(LayoutCollectorTest, DanglingEntriesGoAndComeBack) {
+  const std::string before = folder_.Read("a/b/index.json");
+  const uint64_t bytes = folder_.DiskBytes();
+  const Plan plan = MakePlan(Request(PruneVerb::kImages));
+  EXPECT_EQ(plan.totals.blob_count, 3u);
+  const auto run = Apply(plan);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->phase, RunPhase::kSucceeded);
+  EXPECT_EQ(StateOf(three_, "a/b"), NodeState::kQuarantined);
+  EXPECT_THAT(folder_.Read("a/b/index.json"),
+              ::testing::Not(HasSubstr(three_.hex())));
+  ExpectExact();
+  ASSERT_THAT(RestoreRun(run->id), IsOk());
+  EXPECT_EQ(folder_.Read("a/b/index.json"), before);
+  EXPECT_EQ(StateOf(three_, "a/b"), NodeState::kPresent);
+  ExpectExact();
+  Scan();
+  ASSERT_THAT(Apply(MakePlan(Request(PruneVerb::kImages))), IsOk());
+  const auto purged = PurgeNow();
+  ASSERT_THAT(purged, IsOk());
+  EXPECT_EQ(bytes - folder_.DiskBytes(),
+            plan.totals.bytes.total().allocated_bytes);
+}
+
+TEST_F(LayoutCollectorTest, UnusedImagesLeaveNoEntryBehind) {
+  PruneRequest request = Request(PruneVerb::kAllImages);
+  EXPECT_THAT(collector_->MakePlan(request, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  request.containers_are_complete = true;
+  const std::string before = folder_.Read("a/b/index.json");
+  const auto run = Apply(MakePlan(request));
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->phase, RunPhase::kSucceeded);
+  EXPECT_THAT(run->skipped, ::testing::IsEmpty());
+  EXPECT_THAT(folder_.Read("a/b/index.json"),
+              ::testing::Not(HasSubstr("sha256")));
+  ASSERT_THAT(RestoreRun(run->id), IsOk());
+  EXPECT_EQ(folder_.Read("a/b/index.json"), before);
+  EXPECT_TRUE(HasTag("a/b", "v1"));
+  EXPECT_TRUE(HasTag("a/b", "v2"));
+  ExpectExact();
+}
+
+TEST_F(LayoutCollectorTest, ALayoutThatIsGoneIsForgotten) {
+  folder_.Remove("a/b");
+  tree_ = store::LayoutTree(&folder_, "c");
+  tree_.Entry(tree_.Image({"x"}), "v1");
+  Scan();
+  EXPECT_FALSE(HasTag("a/b", "v1"));
+  EXPECT_EQ(StateOf(one_, "a/b"), NodeState::kAbsent);
+  EXPECT_TRUE(HasTag("c", "v1"));
+}
+
+// Content that an orchestrator owns, with its containers.
+class ExternalCollectorTest : public CollectorFixture {
+ protected:
+  ExternalCollectorTest() {
+    Open(store::StoreKind::kExternal);
+    const std::string text = store::ImageText({D("config"), D("layer")});
+    image_ = D(text);
+    index::PutManifest manifest;
+    manifest.name = {"s", "", image_};
+    manifest.bytes = text;
+    EXPECT_THAT(Record({manifest, Blob("config", 10), Blob("layer", 100)}),
+                IsOk());
+    index::PutContainer container;
+    container.store = "s";
+    container.id = "web";
+    container.state = index::ContainerState::kExited;
+    container.image = image_;
+    container.volumes = {"data"};
+    container.labels = {{"team", "a"}};
+    container.writable = store::Bytes{7, 7};
+    index::PutVolume volume;
+    volume.store = "s";
+    volume.name = "data";
+    volume.is_anonymous = true;
+    volume.bytes = store::Bytes{50, 50};
+    EXPECT_THAT(Record({volume, container}), IsOk());
+    clock_.Advance(absl::Hours(1));
+  }
+  static index::PutBlob Blob(const std::string& bytes, uint64_t size) {
+    index::PutBlob put;
+    put.name = {"s", "", D(bytes)};
+    put.bytes = {size, size};
+    return put;
+  }
+  bool HasNamed(index::NodeKind kind, const std::string& name) const {
+    return graph_->Read()->view().FindNamed({kind, id_, "", name}) !=
+           index::kNoNode;
+  }
+  oci::Digest image_;
+};
+
+TEST_F(ExternalCollectorTest, SystemPruneConvergesAndIsUndone) {
+  PruneRequest request = Request();
+  request.with_volumes = true;
+  const Plan plan = MakePlan(request);
+  const auto run = Apply(plan);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->phase, RunPhase::kSucceeded);
+  EXPECT_EQ(run->item_count, 5u);
+  EXPECT_EQ(run->bytes.content, plan.totals.bytes.content);
+  EXPECT_FALSE(HasNamed(index::NodeKind::kContainer, "web"));
+  EXPECT_FALSE(HasNamed(index::NodeKind::kVolume, "data"));
+  EXPECT_EQ(StateOf(image_), NodeState::kQuarantined);
+  ExpectExact();
+  ASSERT_THAT(RestoreRun(run->id), IsOk());
+  EXPECT_TRUE(HasNamed(index::NodeKind::kVolume, "data"));
+  EXPECT_EQ(StateOf(D("layer")), NodeState::kPresent);
+  const auto reader = graph_->Read();
+  const index::NodeId web =
+      reader->view().FindNamed({index::NodeKind::kContainer, id_, "", "web"});
+  ASSERT_NE(web, index::kNoNode);
+  EXPECT_EQ(reader->view().Kept(web).size(), 2u);
+  const auto record = graph_->GetNamed(web);
+  ASSERT_THAT(record, IsOk());
+  EXPECT_EQ(std::get<index::PutContainer>(*record).labels.at("team"), "a");
+}
+
+TEST_F(ExternalCollectorTest, AContainerStartedAfterThePlanStays) {
+  PruneRequest request = Request();
+  request.with_volumes = true;
+  const Plan plan = MakePlan(request);
+  index::PutContainer container;
+  container.store = "s";
+  container.id = "web";
+  container.state = index::ContainerState::kRunning;
+  container.image = image_;
+  container.volumes = {"data"};
+  ASSERT_THAT(Record({container}), IsOk());
+  const auto run = Apply(plan);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->item_count, 0u);
+  EXPECT_EQ(run->skipped_count, 5u);
+  EXPECT_TRUE(HasNamed(index::NodeKind::kVolume, "data"));
+  EXPECT_EQ(StateOf(D("layer")), NodeState::kPresent);
+}
+
+TEST_F(ExternalCollectorTest, TheFeedSaysWhatToDeleteAndWhatNotTo) {
+  const auto run = Apply(MakePlan(Request()));
+  ASSERT_THAT(run, IsOk());
+  ASSERT_THAT(graph_->CheckExists({"s", "", D("layer")}, "puller"), IsOk());
+  ASSERT_THAT(PurgeNow(), IsOk());
+  const auto events = graph_->ListEvents(0, 1000);
+  ASSERT_THAT(events, IsOk());
+  std::map<index::EventKind, int> counts;
+  for (const index::Event& event : *events) ++counts[event.kind];
+  EXPECT_EQ(counts[index::EventKind::kQuarantined], 3);
+  EXPECT_EQ(counts[index::EventKind::kRestored], 1);
+  EXPECT_EQ(counts[index::EventKind::kPurged], 2);
+  EXPECT_EQ(StateOf(D("layer")), NodeState::kPresent);
+  EXPECT_EQ(StateOf(image_), NodeState::kAbsent);
+  ExpectExact();
+}
+
+}  // namespace
+}  // namespace reclaim::gc

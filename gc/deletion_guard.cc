@@ -1,0 +1,263 @@
+#include "gc/deletion_guard.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace reclaim::gc {
+namespace {
+
+using index::GraphView;
+using index::kNoNode;
+using index::NodeFields;
+using index::NodeId;
+using index::NodeKind;
+using index::NodeState;
+using store::RemovalKind;
+
+Verdict From(Keeper keeper) {
+  return {keeper.reason, std::move(keeper.detail)};
+}
+
+Verdict Gone() { return {SkipReason::kGone, "it is not there any more"}; }
+
+// A named node of the same name may be another one: the name is looked up and
+// the node compared.
+bool IsStillThere(const GraphView& view, const PlanItem& item,
+                  index::StoreId store) {
+  return view.Exists(item.node) && view.fields(item.node).kind == item.kind &&
+         view.FindNamed({item.kind, store, item.scope, item.name}) == item.node;
+}
+
+}  // namespace
+
+DeletionGuard::DeletionGuard(index::ReferenceGraph* graph)
+    : order_(graph->HoldWriteOrder()) {}
+
+const index::GraphReader& DeletionGuard::reader() const {
+  RECLAIM_CHECK(order_ != nullptr, "the write order is held until Record()");
+  return order_->reader();
+}
+
+void DeletionGuard::BeginTerms(const GuardTerms& terms) {
+  RECLAIM_CHECK(order_ != nullptr, "what is judged is judged in order (I1)");
+  terms_ = terms;
+  is_store_kept_ = false;
+  kept_repositories_.clear();
+  kept_places_.clear();
+  for (const index::UnreadableScope& scope : terms.unreadable_scopes) {
+    if (scope.scope.empty()) {
+      is_store_kept_ = true;
+      continue;
+    }
+    kept_repositories_.insert(scope.scope);
+    const NodeId id =
+        view().FindNamed({NodeKind::kRepository, terms.store, "", scope.scope});
+    // What a repository that can't be read names may be anything in its place.
+    kept_places_.insert(id == kNoNode
+                            ? view().FindPlace(terms.store, scope.scope)
+                            : view().fields(id).place);
+  }
+}
+
+bool DeletionGuard::WasTouched(NodeId node) const {
+  return view().fields(node).stamp >= terms_.keeper.epoch;
+}
+
+Verdict DeletionGuard::JudgeScope(const store::Removal& removal) const {
+  const index::PlaceId place = view().FindPlace(terms_.store, removal.place);
+  if (is_store_kept_ || kept_places_.count(place) > 0 ||
+      kept_repositories_.count(removal.repository) > 0) {
+    return {SkipReason::kScopeKept,
+            "a part of the store could not be read; scan it again"};
+  }
+  const bool is_about_content =
+      removal.kind != RemovalKind::kTag && removal.kind != RemovalKind::kUpload;
+  if (is_about_content && place != index::kNoPlace && view().HasOpaque(place)) {
+    return {SkipReason::kScopeKept,
+            "a manifest that is not understood may reference it"};
+  }
+  return {};
+}
+
+Verdict DeletionGuard::JudgeBlob(const PlanItem& item,
+                                 KeeperSearch* search) const {
+  if (!view().Exists(item.node) ||
+      view().state(item.node) != NodeState::kPresent) {
+    return Gone();
+  }
+  const NodeFields fields = view().fields(item.node);
+  if (fields.kind != item.kind || view().digest(item.node) != *item.digest) {
+    return {SkipReason::kChanged, absl::StrCat("it is known to be a ",
+                                               ToString(fields.kind), " now")};
+  }
+  return From(search->FindRoot(item.node));
+}
+
+Verdict DeletionGuard::JudgeTag(const PlanItem& item,
+                                KeeperSearch* search) const {
+  if (!IsStillThere(view(), item, terms_.store)) return Gone();
+  const absl::Span<const NodeId> targets = view().Kept(item.node);
+  if (targets.size() != 1 ||
+      view().digest(targets[0]) != *item.removal->digest) {
+    return {SkipReason::kChanged, "the tag names something else now"};
+  }
+  // Whoever uses an image stamps it, or a manifest that it lists.
+  bool was_touched = WasTouched(item.node) || WasTouched(targets[0]);
+  if (view().kind(targets[0]) == NodeKind::kImageIndex) {
+    for (const NodeId listed : view().Kept(targets[0])) {
+      was_touched |= WasTouched(listed);
+    }
+  }
+  if (was_touched) {
+    return {SkipReason::kTouched, "a writer asked for it since the plan"};
+  }
+  Verdict held;
+  view().ForEachKeeper(item.node, [&](NodeId above) {
+    if (view().Exists(above) && !search->IsLeaving(above)) {
+      held = {view().kind(above) == NodeKind::kLease ? SkipReason::kLeased
+                                                     : SkipReason::kBecameLive,
+              absl::StrCat("held by ", ToString(view().kind(above)), " ",
+                           view().named_key(above).name)};
+    }
+    return held.may_go();
+  });
+  return held;
+}
+
+Verdict DeletionGuard::JudgeLink(const PlanItem& item,
+                                 KeeperSearch* search) const {
+  const store::Removal& removal = *item.removal;
+  const NodeId repository = view().FindNamed(
+      {NodeKind::kRepository, terms_.store, "", removal.repository});
+  const index::PlaceId place = view().FindPlace(terms_.store, removal.place);
+  const NodeId content = place == index::kNoPlace
+                             ? kNoNode
+                             : view().FindContent(place, *removal.digest);
+  if (repository == kNoNode || content == kNoNode) return Gone();
+  if (WasTouched(content)) {
+    return {SkipReason::kTouched, "a writer asked for it since the plan"};
+  }
+  search->AddUnnamed(content);
+  Verdict verdict = From(search->FindInRepository(content, repository));
+  if (!verdict.may_go()) search->RemoveUnnamed(content);
+  return verdict;
+}
+
+Verdict DeletionGuard::JudgeUpload(const PlanItem& item) const {
+  if (!IsStillThere(view(), item, terms_.store)) return Gone();
+  const NodeFields fields = view().fields(item.node);
+  const bool is_active =
+      fields.recorded + terms_.keeper.upload_lifetime > terms_.keeper.now &&
+      fields.expires >= terms_.keeper.now;
+  if (is_active || WasTouched(item.node)) {
+    return {SkipReason::kTouched, "the upload was written to"};
+  }
+  return {};
+}
+
+Verdict DeletionGuard::JudgeNamed(const PlanItem& item,
+                                  KeeperSearch* search) const {
+  if (!IsStillThere(view(), item, terms_.store)) return Gone();
+  const NodeFields fields = view().fields(item.node);
+  if ((fields.flags & (index::kRunning | index::kInUse | index::kPredefined)) !=
+      0) {
+    return {SkipReason::kInUse, "its owner uses it"};
+  }
+  if (WasTouched(item.node)) {
+    return {SkipReason::kTouched, "it was recorded anew since the plan"};
+  }
+  Verdict verdict;
+  view().ForEachKeeper(item.node, [&](NodeId above) {
+    if (!view().Exists(above) || search->IsLeaving(above)) return true;
+    const NodeKind kind = view().kind(above);
+    verdict = {
+        kind == NodeKind::kLease ? SkipReason::kLeased : SkipReason::kInUse,
+        absl::StrCat("used by ", ToString(kind), " ",
+                     view().named_key(above).name)};
+    return false;
+  });
+  return verdict;
+}
+
+Verdict DeletionGuard::JudgeItem(const PlanItem& item,
+                                 KeeperSearch* search) const {
+  if (!item.removal) return JudgeNamed(item, search);
+  Verdict scope = JudgeScope(*item.removal);
+  if (!scope.may_go()) return scope;
+  switch (item.removal->kind) {
+    case RemovalKind::kTag:
+      return JudgeTag(item, search);
+    case RemovalKind::kRevisionLink:
+    case RemovalKind::kLayerLink:
+      return JudgeLink(item, search);
+    case RemovalKind::kUpload:
+      return JudgeUpload(item);
+    case RemovalKind::kBlob:
+      return JudgeBlob(item, search);
+  }
+  return {SkipReason::kFailed, "an item of unknown kind"};
+}
+
+std::vector<Verdict> DeletionGuard::Judge(absl::Span<const PlanItem> items,
+                                          const GuardTerms& terms) {
+  BeginTerms(terms);
+  KeeperSearch search(&view(), terms.keeper);
+  std::vector<Verdict> verdicts;
+  verdicts.reserve(items.size());
+  for (const PlanItem& item : items) {
+    verdicts.push_back(JudgeItem(item, &search));
+    if (verdicts.back().may_go() && item.node != kNoNode) {
+      search.AddLeaving(item.node);
+    }
+  }
+  return verdicts;
+}
+
+std::vector<Verdict> DeletionGuard::JudgePurge(
+    absl::Span<const QuarantineRecord> records, const GuardTerms& terms) {
+  BeginTerms(terms);
+  KeeperSearch search(&view(), terms.keeper);
+  std::vector<Verdict> verdicts;
+  verdicts.reserve(records.size());
+  for (const QuarantineRecord& record : records) {
+    Verdict verdict;
+    const PlanItem& item = record.item;
+    const bool is_settled = record.state == QuarantineState::kPurging;
+    if (!is_settled && item.removal) verdict = JudgeScope(*item.removal);
+    if (verdict.may_go() && record.state == QuarantineState::kQuarantined &&
+        item.removal && item.removal->kind == RemovalKind::kBlob) {
+      const index::PlaceId place =
+          view().FindPlace(terms_.store, item.removal->place);
+      const NodeId node = place == index::kNoPlace
+                              ? kNoNode
+                              : view().FindContent(place, *item.digest);
+      const bool is_here =
+          node != kNoNode && view().state(node) == NodeState::kPresent;
+      if (node != kNoNode && !is_here) verdict = From(search.FindRoot(node));
+    }
+    verdicts.push_back(std::move(verdict));
+  }
+  return verdicts;
+}
+
+absl::Status DeletionGuard::Record(
+    absl::Span<const index::StateChange> changes,
+    absl::Span<const index::Operation> operations,
+    absl::Span<const index::RecordWrite> records, absl::string_view actor) {
+  RECLAIM_CHECK(order_ != nullptr, "a guard records once");
+  const absl::Status status =
+      order_->Commit(changes, operations, records, actor);
+  is_recorded_ = status.ok();
+  order_.reset();
+  return status;
+}
+
+const store::DeletionPermit& DeletionGuard::permit() const {
+  RECLAIM_CHECK(is_recorded_,
+                "no permit before the durable record of the deed (I3)");
+  return permit_;
+}
+
+}  // namespace reclaim::gc

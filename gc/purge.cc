@@ -1,0 +1,226 @@
+#include "gc/purge.h"
+
+#include <algorithm>
+#include <limits>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/fault_point.h"
+#include "base/status_macros.h"
+#include "gc/deletion_guard.h"
+#include "gc/graph_changes.h"
+#include "index/store_scanner.h"
+
+namespace reclaim::gc {
+namespace {
+
+using store::RemovalOutcome;
+
+constexpr size_t kBatchSize = 64;
+
+}  // namespace
+
+absl::StatusOr<index::StoreRecord> Purge::Registered() const {
+  for (index::StoreRecord& store : site_->graph->Stores()) {
+    if (store.id == site_->id) return std::move(store);
+  }
+  return absl::NotFoundError(
+      absl::StrCat("store \"", site_->name, "\" was forgotten meanwhile"));
+}
+
+GuardTerms Purge::Terms(const index::StoreRecord& store) const {
+  GuardTerms terms;
+  terms.store = site_->id;
+  terms.unreadable_scopes = store.unreadable_scopes;
+  // Roots alone count: what a writer touched since has been restored (I4).
+  terms.keeper.now = site_->clock->Now();
+  terms.keeper.upload_lifetime = GcPolicy().upload_lifetime;
+  terms.keeper.epoch = std::numeric_limits<index::Epoch>::max();
+  return terms;
+}
+
+absl::StatusOr<std::vector<QuarantineRecord>> Purge::Select() const {
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                           site_->runs->ListQuarantine(site_->name));
+  const absl::Time now = site_->clock->Now();
+  const auto is_out = [&](const QuarantineRecord& record) {
+    if (!request_.run_id.empty() && record.run_id != request_.run_id) {
+      return true;
+    }
+    if (record.state == QuarantineState::kIntended) return true;
+    return !request_.before_period_ends && record.restorable_until > now &&
+           record.state != QuarantineState::kPurging;
+  };
+  records.erase(std::remove_if(records.begin(), records.end(), is_out),
+                records.end());
+  std::stable_sort(records.begin(), records.end(),
+                   [](const QuarantineRecord& a, const QuarantineRecord& b) {
+                     return std::tie(a.quarantined, a.run_id) <
+                            std::tie(b.quarantined, b.run_id);
+                   });
+  return records;
+}
+
+bool Purge::LacksProof(const QuarantineRecord& record,
+                       index::Epoch scan_epoch) const {
+  return record.state == QuarantineState::kQuarantined &&
+         record.item.removal.has_value() && record.epoch >= scan_epoch &&
+         site_->store->traits().has_foreign_writers;
+}
+
+absl::Status Purge::ScanForProof() {
+  run_->run().progress.step = "proof";
+  run_->Report();
+  index::ScanOptions options;
+  options.actor = run_->run().actor;
+  options.is_cancelled = [this] { return run_->IsCancelled(); };
+  return index::ScanStore(site_->graph, site_->name, *site_->store,
+                          *site_->clock, options)
+      .status();
+}
+
+bool Purge::IsEnough() const {
+  return request_.free_bytes > 0 &&
+         run_->run().bytes.total().allocated_bytes >= request_.free_bytes;
+}
+
+void Purge::Settle(const QuarantineRecord& record,
+                   const RemovalOutcome& outcome, QuarantineChanges* settled) {
+  if (!outcome.status.ok() && !absl::IsNotFound(outcome.status)) {
+    run_->Fail(SubjectOf(record.item), outcome.status);
+    return;
+  }
+  settled->removed.push_back({record.run_id, record.number});
+  run_->Count(record.item, record.bytes);
+  site_->observer->OnBytesPurged(site_->name, record.bytes.total());
+}
+
+// All of one run.
+absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
+  std::lock_guard<std::mutex> deed(site_->deed);
+  GraphChanges changes;
+  QuarantineChanges intent;
+  std::vector<store::Removal> removals;
+  std::vector<RemovalOutcome> outcomes;
+  {
+    DeletionGuard guard(site_->graph);
+    const std::vector<Verdict> verdicts = guard.JudgePurge(records, terms_);
+    for (size_t i = 0; i < records.size(); ++i) {
+      if (!verdicts[i].may_go()) {
+        run_->Skip(SubjectOf(records[i].item), verdicts[i].reason,
+                   verdicts[i].detail);
+        continue;
+      }
+      const index::NodeId node = records[i].item.node;
+      if (node != index::kNoNode && guard.reader().view().Exists(node) &&
+          guard.reader().view().state(node) == index::NodeState::kQuarantined) {
+        AddPurging(records[i], &changes);
+      }
+      records[i].state = QuarantineState::kPurging;
+      intent.put.push_back(std::move(records[i]));
+      const PlanItem& item = intent.put.back().item;
+      if (item.removal) removals.push_back(*item.removal);
+    }
+    if (intent.put.empty()) return absl::OkStatus();
+    RECLAIM_RETURN_IF_ERROR(guard.Record(changes.states, {},
+                                         RunStore::QuarantineWrites(intent),
+                                         run_->run().actor));
+    site_->runs->Note(intent);
+    RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_intent"));
+    if (!removals.empty()) {
+      RECLAIM_ASSIGN_OR_RETURN(
+          outcomes,
+          site_->store->Purge(guard.permit(), intent.put[0].run_id, removals));
+    }
+  }
+  RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_free"));
+  QuarantineChanges settled;
+  size_t next = 0;
+  for (const QuarantineRecord& record : intent.put) {
+    RemovalOutcome outcome;
+    if (record.item.removal) outcome = outcomes[next++];
+    Settle(record, outcome, &settled);
+  }
+  run_->run().progress.done_count += intent.put.size();
+  std::vector<index::RecordWrite> writes = RunStore::QuarantineWrites(settled);
+  writes.push_back(RunStore::RunWrite(run_->stored()));
+  const auto order = site_->graph->HoldWriteOrder();
+  RECLAIM_RETURN_IF_ERROR(order->Commit({}, {}, writes, run_->run().actor));
+  site_->runs->Note(settled);
+  return absl::OkStatus();
+}
+
+absl::Status Purge::FreeAll(std::vector<QuarantineRecord> records) {
+  size_t begin = 0;
+  while (begin < records.size() && !IsEnough()) {
+    if (run_->IsCancelled()) {
+      return absl::CancelledError("the run was cancelled");
+    }
+    // No more than the request needs, one run a call of the store.
+    std::vector<QuarantineRecord> batch;
+    store::RemovalBytes bytes = run_->run().bytes;
+    const std::string run_id = records[begin].run_id;
+    while (begin < records.size() && batch.size() < kBatchSize &&
+           records[begin].run_id == run_id) {
+      if (request_.free_bytes > 0 &&
+          bytes.total().allocated_bytes >= request_.free_bytes) {
+        break;
+      }
+      bytes += records[begin].bytes;
+      batch.push_back(std::move(records[begin++]));
+    }
+    RECLAIM_RETURN_IF_ERROR(FreeBatch(std::move(batch)));
+    run_->Report();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Purge::Run() {
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records, Select());
+  RECLAIM_ASSIGN_OR_RETURN(index::StoreRecord store, Registered());
+  const bool lacks_proof = std::any_of(
+      records.begin(), records.end(), [&](const QuarantineRecord& record) {
+        return LacksProof(record, store.last_scan_epoch);
+      });
+  if (lacks_proof) {
+    RECLAIM_RETURN_IF_ERROR(ScanForProof());
+    // The scan may have restored some (I4).
+    RECLAIM_ASSIGN_OR_RETURN(records, Select());
+    RECLAIM_ASSIGN_OR_RETURN(store, Registered());
+  }
+  std::vector<QuarantineRecord> proven;
+  for (QuarantineRecord& record : records) {
+    if (LacksProof(record, store.last_scan_epoch)) {
+      run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing,
+                 "no scan of the store began after the quarantine");
+    } else {
+      proven.push_back(std::move(record));
+    }
+  }
+  terms_ = Terms(store);
+  run_->run().progress.step = "purging";
+  run_->run().progress.total_count = proven.size();
+  for (const QuarantineRecord& record : proven) {
+    run_->run().progress.total_bytes += record.bytes.content;
+  }
+  return FreeAll(std::move(proven));
+}
+
+absl::Status Purge::FinishInterrupted() {
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                           site_->runs->ListQuarantine(site_->name));
+  records.erase(std::remove_if(records.begin(), records.end(),
+                               [](const QuarantineRecord& record) {
+                                 return record.state !=
+                                        QuarantineState::kPurging;
+                               }),
+                records.end());
+  if (records.empty()) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store, Registered());
+  terms_ = Terms(store);
+  return FreeAll(std::move(records));
+}
+
+}  // namespace reclaim::gc

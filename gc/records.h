@@ -1,0 +1,111 @@
+// gc/records.h — plans, runs and quarantine entries in their durable form.
+//
+// docs/FORMAT.md is the page for people.  Pure.  Decoding errors are DATA_LOSS
+// and name the record.
+
+#ifndef RECLAIM_GC_RECORDS_H_
+#define RECLAIM_GC_RECORDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "gc/plan.h"
+#include "gc/run.h"
+#include "index/reference_graph.h"
+#include "reclaim/storage/v1/collection.pb.h"
+#include "store/types.h"
+
+namespace reclaim::gc {
+
+inline constexpr uint32_t kRecordVersion = 1;
+
+// A plan as it is stored: its items lie in chunks beside it.
+struct StoredPlan {
+  Plan plan;           // without items
+  std::string run_id;  // the run that applied it; "" if none has
+};
+
+// A run as it is stored, with what a resumed one needs to know.
+struct StoredRun {
+  Run run;
+  uint64_t next_item = 0;  // of an apply: first item that is not settled
+  bool purges_immediately = false;
+};
+
+// Where an item stands between its plan and the end.  Stored: never renumber.
+enum class QuarantineState : uint8_t {
+  kIntended = 1,     // recorded; the move may or may not have happened
+  kQuarantined = 2,  // moved
+  // The store has the thing again, written by somebody else: these bytes are a
+  // second copy, which goes with the next purge.
+  kSuperseded = 3,
+  kPurging = 4,  // no longer restorable; the bytes may or may not be there
+};
+
+struct QuarantineRecord {
+  std::string run_id;
+  uint64_t number = 0;  // of the item in its plan
+  std::string store;
+  PlanItem item;
+  QuarantineState state = QuarantineState::kIntended;
+  absl::Time quarantined;
+  absl::Time restorable_until;
+  std::string actor;
+  // The running epoch once the bytes had moved: a scan of a later epoch is the
+  // proof that purging asks for (I2).
+  index::Epoch epoch = 0;
+  store::RemovalBytes bytes;  // what purging it frees
+  // What puts a named node back, and when a link was made.
+  std::optional<index::NamedRecord> named;
+  std::optional<absl::Time> linked;
+};
+
+std::string EncodePlan(const StoredPlan& plan);
+absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes);
+
+std::string EncodeItems(absl::Span<const PlanItem> items);
+absl::StatusOr<std::vector<PlanItem>> DecodeItems(absl::string_view bytes);
+
+std::string EncodeRun(const StoredRun& run);
+absl::StatusOr<StoredRun> DecodeRun(absl::string_view bytes);
+
+std::string EncodeQuarantine(const QuarantineRecord& record);
+absl::StatusOr<QuarantineRecord> DecodeQuarantine(absl::string_view bytes);
+
+// What puts a named record into the graph again.
+index::Operation ToOperation(const index::NamedRecord& record);
+
+// Shared by the two files of this codec.
+namespace codec {
+
+namespace pb = ::reclaim::storage::v1;
+
+int64_t ToMicros(absl::Time time);
+absl::Time FromMicros(int64_t micros);
+void ToProto(const store::Bytes& bytes, pb::ByteCounts* out);
+store::Bytes FromProto(const pb::ByteCounts& bytes);
+void ToProto(const store::RemovalBytes& bytes, pb::RemovalByteCounts* out);
+store::RemovalBytes FromProto(const pb::RemovalByteCounts& bytes);
+void ToProto(const PlanItem& item, pb::PlanItemRecord* out);
+absl::StatusOr<PlanItem> FromProto(const pb::PlanItemRecord& record);
+absl::Status Damaged(const char* what);
+absl::Status CheckVersion(uint32_t version, const char* what);
+
+template <typename Record>
+absl::Status Parse(absl::string_view bytes, const char* what, Record* record) {
+  if (record->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::OkStatus();
+  }
+  return Damaged(what);
+}
+
+}  // namespace codec
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_RECORDS_H_

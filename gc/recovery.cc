@@ -1,0 +1,112 @@
+#include "gc/recovery.h"
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "gc/collector.h"
+#include "gc/ongoing_run.h"
+#include "gc/policy.h"
+#include "gc/purge.h"
+#include "gc/restore.h"
+
+namespace reclaim::gc {
+namespace {
+
+constexpr char kActor[] = "recovery";
+// Numbers of adopted entries lie above those of any plan.
+constexpr uint64_t kFirstAdopted = uint64_t{1} << 40;
+
+using Found =
+    std::map<std::pair<store::RunId, store::Removal>, store::QuarantinedItem>;
+
+bool IsInFolder(const CollectedStore& site) {
+  const store::StoreTraits traits = site.store->traits();
+  return traits.has_quarantine && traits.kind != store::StoreKind::kExternal;
+}
+
+// What a removal without a record is about.  It has no node: the graph does not
+// know that the content is in quarantine.
+PlanItem ItemOf(const store::Removal& removal) {
+  PlanItem item;
+  item.removal = removal;
+  item.digest = removal.digest;
+  item.scope = removal.repository;
+  item.detail = "found in the quarantine folder without a record";
+  item.last_used = absl::InfinitePast();
+  item.unreferenced_since = absl::InfiniteFuture();
+  if (removal.kind == store::RemovalKind::kTag) {
+    item.kind = index::NodeKind::kTag;
+    item.name = removal.tag;
+  } else if (removal.kind == store::RemovalKind::kUpload) {
+    item.kind = index::NodeKind::kUpload;
+    item.name = removal.upload_id;
+  }
+  return item;
+}
+
+absl::Status Adopt(CollectedStore* site, const Found& strangers) {
+  if (strangers.empty()) return absl::OkStatus();
+  QuarantineChanges adopted;
+  uint64_t number = kFirstAdopted;
+  const index::Epoch epoch = site->graph->Read()->epoch();
+  for (const auto& [key, found] : strangers) {
+    QuarantineRecord record;
+    record.run_id = key.first;
+    record.number = number++;
+    record.store = site->name;
+    record.item = ItemOf(found.removal);
+    record.item.bytes = found.bytes.content;
+    record.state = QuarantineState::kQuarantined;
+    record.epoch = epoch;
+    record.quarantined = site->clock->Now();
+    record.restorable_until = record.quarantined + GcPolicy().quarantine_period;
+    record.actor = kActor;
+    record.bytes = found.bytes;
+    adopted.put.push_back(std::move(record));
+  }
+  const auto order = site->graph->HoldWriteOrder();
+  RECLAIM_RETURN_IF_ERROR(
+      order->Commit({}, {}, RunStore::QuarantineWrites(adopted), kActor));
+  site->runs->Note(adopted);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RecoverStore(CollectedStore* site) {
+  RECLAIM_RETURN_IF_ERROR(UndoIntents(site, "", kActor));
+  PurgeRequest request;
+  StoredRun stored;
+  stored.run.id = "recovery";
+  stored.run.kind = RunKind::kPurge;
+  stored.run.store = site->name;
+  stored.run.actor = kActor;
+  stored.run.started = site->clock->Now();
+  stored.run.ended = stored.run.started;
+  stored.run.phase = RunPhase::kSucceeded;
+  OngoingRun run(std::move(stored), site, nullptr);
+  RECLAIM_RETURN_IF_ERROR(Purge(site, &request, &run).FinishInterrupted());
+  if (!IsInFolder(*site)) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<store::QuarantinedItem> items,
+                           site->store->ListQuarantine());
+  Found strangers;
+  for (const store::QuarantinedItem& item : items) {
+    strangers.emplace(std::make_pair(item.run_id, item.removal), item);
+  }
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                           site->runs->ListQuarantine(site->name));
+  std::vector<QuarantineRecord> returned;
+  for (QuarantineRecord& record : records) {
+    if (!record.item.removal) continue;
+    const bool is_there =
+        strangers.erase({record.run_id, *record.item.removal}) > 0;
+    if (!is_there) returned.push_back(std::move(record));
+  }
+  RECLAIM_RETURN_IF_ERROR(
+      RestoreRecords(site, std::move(returned), kActor, nullptr));
+  return Adopt(site, strangers);
+}
+
+}  // namespace reclaim::gc

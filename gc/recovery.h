@@ -1,0 +1,25 @@
+// gc/recovery.h — private to gc: making records and store agree after a crash.
+//
+// The records say what was meant, the store's quarantine folder what happened
+// (I3).  An intent without an outcome is undone; an entry that is not in
+// quarantine any more came back; a purge on record is finished; bytes in
+// quarantine that no record knows (the database was lost) get one, so that they
+// can be restored and are freed in time.
+
+#ifndef RECLAIM_GC_RECOVERY_H_
+#define RECLAIM_GC_RECOVERY_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gc/collected_store.h"
+#include "gc/records.h"
+
+namespace reclaim::gc {
+
+// Idempotent.  Before any run begins on the store.
+absl::Status RecoverStore(CollectedStore* site);
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_RECOVERY_H_

@@ -1,0 +1,387 @@
+#include "gc/restore.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "base/fault_point.h"
+#include "base/status_macros.h"
+#include "gc/graph_changes.h"
+#include "oci/name.h"
+
+namespace reclaim::gc {
+namespace {
+
+using index::kNoNode;
+using index::NodeId;
+using store::RemovalKind;
+using store::RemovalOutcome;
+
+constexpr size_t kBatchSize = 64;
+
+// The deed goes up in stages, the way back down.
+int StageOf(const QuarantineRecord& record) {
+  return record.item.removal ? static_cast<int>(record.item.removal->kind) : 0;
+}
+
+bool IsRestorable(const QuarantineRecord& record) {
+  return record.state == QuarantineState::kIntended ||
+         record.state == QuarantineState::kQuarantined;
+}
+
+// One batch on its way back; all of one run.
+class RestoreBatch {
+ public:
+  RestoreBatch(CollectedStore* site, absl::string_view actor, OngoingRun* run)
+      : site_(site), actor_(actor), run_(run) {}
+
+  absl::Status Run(absl::Span<const QuarantineRecord> records);
+
+ private:
+  // A name that was made anew meanwhile stands.
+  bool IsNameTaken(const QuarantineRecord& record) const;
+  absl::Status Settle(const QuarantineRecord& record,
+                      const RemovalOutcome& outcome);
+  absl::Status SettleMissing(const QuarantineRecord& record);
+  void Returned(const QuarantineRecord& record);
+  absl::Status Fail(const QuarantineRecord& record, const absl::Status& status);
+  absl::Status Commit();
+
+  CollectedStore* site_;
+  absl::string_view actor_;
+  OngoingRun* run_;
+  GraphChanges changes_;
+  QuarantineChanges settled_;
+};
+
+bool RestoreBatch::IsNameTaken(const QuarantineRecord& record) const {
+  if (!record.named) return false;
+  const auto reader = site_->graph->Read();
+  return reader->view().FindNamed({record.item.kind, site_->id,
+                                   record.item.scope, record.item.name}) !=
+         kNoNode;
+}
+
+void RestoreBatch::Returned(const QuarantineRecord& record) {
+  AddReturning(record, &changes_);
+  settled_.removed.push_back({record.run_id, record.number});
+  if (run_ != nullptr) run_->Count(record.item, record.bytes);
+  site_->observer->OnItemRestored(site_->name);
+}
+
+absl::Status RestoreBatch::Fail(const QuarantineRecord& record,
+                                const absl::Status& status) {
+  if (run_ == nullptr) return status;
+  run_->Fail(SubjectOf(record.item), status);
+  return absl::OkStatus();
+}
+
+// Neither in this quarantine: it is back already (a crash came between the
+// bytes and the record), or somebody took it.
+absl::Status RestoreBatch::SettleMissing(const QuarantineRecord& record) {
+  if (!IsBlob(record)) {
+    // Names and links: the next scan says whether they stand.
+    Returned(record);
+    return absl::OkStatus();
+  }
+  const absl::Status status =
+      site_->store->Stat(record.item.removal->place, *record.item.digest)
+          .status();
+  if (status.ok()) {
+    Returned(record);
+    return absl::OkStatus();
+  }
+  if (!absl::IsNotFound(status)) return Fail(record, status);
+  AddLoss(record, &changes_);
+  settled_.removed.push_back({record.run_id, record.number});
+  // A writer may go on: what he references is not here, and is known not to be.
+  if (run_ == nullptr) return absl::OkStatus();
+  return Fail(record, absl::NotFoundError(
+                          "somebody took it out of the quarantine folder"));
+}
+
+absl::Status RestoreBatch::Settle(const QuarantineRecord& record,
+                                  const RemovalOutcome& outcome) {
+  if (outcome.status.ok()) {
+    Returned(record);
+    return absl::OkStatus();
+  }
+  if (absl::IsNotFound(outcome.status)) return SettleMissing(record);
+  if (!absl::IsAlreadyExists(outcome.status)) {
+    return Fail(record, outcome.status);
+  }
+  if (StageOf(record) == static_cast<int>(RemovalKind::kTag) ||
+      StageOf(record) == static_cast<int>(RemovalKind::kUpload)) {
+    if (run_ != nullptr) {
+      run_->Skip(SubjectOf(record.item), SkipReason::kChanged,
+                 std::string(outcome.status.message()));
+    }
+    return absl::OkStatus();
+  }
+  // Content is what its digest says: the store's own copy stands, ours goes
+  // with the next purge.
+  AddReturning(record, &changes_);
+  QuarantineRecord superseded = record;
+  superseded.state = QuarantineState::kSuperseded;
+  settled_.put.push_back(std::move(superseded));
+  return absl::OkStatus();
+}
+
+absl::Status RestoreBatch::Commit() {
+  std::vector<index::RecordWrite> writes = RunStore::QuarantineWrites(settled_);
+  if (run_ != nullptr) writes.push_back(RunStore::RunWrite(run_->stored()));
+  if (writes.empty()) return absl::OkStatus();
+  const auto order = site_->graph->HoldWriteOrder();
+  RECLAIM_RETURN_IF_ERROR(
+      order->Commit(changes_.states, changes_.operations, writes, actor_));
+  site_->runs->Note(settled_);
+  return absl::OkStatus();
+}
+
+absl::Status RestoreBatch::Run(absl::Span<const QuarantineRecord> records) {
+  std::vector<QuarantineRecord> ours;
+  std::vector<store::Removal> removals;
+  for (const QuarantineRecord& listed : records) {
+    // Between the listing and the deed a sweep or a purge may have settled it.
+    absl::StatusOr<QuarantineRecord> now =
+        site_->runs->GetQuarantine({listed.run_id, listed.number});
+    if (absl::IsNotFound(now.status())) continue;
+    RECLAIM_RETURN_IF_ERROR(now.status());
+    QuarantineRecord& record = *now;
+    if (!IsRestorable(record)) continue;
+    if (IsNameTaken(record)) {
+      if (run_ != nullptr) {
+        run_->Skip(SubjectOf(record.item), SkipReason::kChanged,
+                   "the name was taken meanwhile");
+      }
+      continue;
+    }
+    if (record.item.removal) removals.push_back(*record.item.removal);
+    ours.push_back(std::move(record));
+  }
+  std::vector<RemovalOutcome> outcomes;
+  if (!removals.empty()) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        outcomes, site_->store->Restore(records[0].run_id, removals));
+  }
+  RECLAIM_RETURN_IF_ERROR(base::FaultPoint("restore.after_move"));
+  size_t next = 0;
+  absl::Status failed;
+  for (const QuarantineRecord& record : ours) {
+    RemovalOutcome outcome;
+    if (record.item.removal) outcome = outcomes[next++];
+    failed.Update(Settle(record, outcome));
+  }
+  if (run_ != nullptr) run_->run().progress.done_count += records.size();
+  RECLAIM_RETURN_IF_ERROR(Commit());
+  return failed;
+}
+
+// What the content of a digest is made of: itself, what it references and its
+// referrers.
+void AddClosure(const index::GraphView& view, NodeId top,
+                std::set<std::pair<store::Place, oci::Digest>>* closure) {
+  absl::flat_hash_set<NodeId> seen = {top};
+  std::vector<NodeId> stack = {top};
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    closure->insert({view.PlaceName(view.fields(id).place), view.digest(id)});
+    const auto push = [&](NodeId next) {
+      if (seen.insert(next).second) stack.push_back(next);
+    };
+    for (const NodeId child : view.Kept(id)) push(child);
+    for (const NodeId referrer : view.Referrers(id)) push(referrer);
+  }
+}
+
+absl::StatusOr<std::vector<QuarantineRecord>> SelectDigest(
+    const CollectedStore& site, const oci::Digest& digest,
+    const std::vector<QuarantineRecord>& all) {
+  std::set<std::pair<store::Place, oci::Digest>> closure;
+  {
+    const auto reader = site.graph->Read();
+    for (const QuarantineRecord& record : all) {
+      if (!record.item.removal || record.item.digest != digest) continue;
+      const store::Place& place = record.item.removal->place;
+      closure.insert({place, digest});
+      const index::PlaceId id = reader->view().FindPlace(site.id, place);
+      if (id == index::kNoPlace) continue;
+      const NodeId node = reader->view().FindContent(id, digest);
+      if (node != kNoNode) AddClosure(reader->view(), node, &closure);
+    }
+  }
+  std::vector<QuarantineRecord> selected;
+  for (const QuarantineRecord& record : all) {
+    if (!record.item.removal || !record.item.digest ||
+        record.item.removal->kind == RemovalKind::kTag) {
+      continue;
+    }
+    if (closure.count({record.item.removal->place, *record.item.digest}) > 0) {
+      selected.push_back(record);
+    }
+  }
+  return selected;
+}
+
+absl::StatusOr<std::vector<QuarantineRecord>> SelectTag(
+    const CollectedStore& site, const std::string& text,
+    const std::vector<QuarantineRecord>& all) {
+  RECLAIM_ASSIGN_OR_RETURN(const oci::Reference reference,
+                           oci::ParseReference(text));
+  const std::string tag = reference.tag.empty() ? "latest" : reference.tag;
+  const QuarantineRecord* newest = nullptr;
+  for (const QuarantineRecord& record : all) {
+    if (!record.item.removal ||
+        record.item.removal->kind != RemovalKind::kTag ||
+        record.item.scope != reference.repository || record.item.name != tag) {
+      continue;
+    }
+    if (newest == nullptr || newest->quarantined < record.quarantined) {
+      newest = &record;
+    }
+  }
+  if (newest == nullptr) return std::vector<QuarantineRecord>();
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> selected,
+                           SelectDigest(site, *newest->item.digest, all));
+  selected.push_back(*newest);
+  return selected;
+}
+
+}  // namespace
+
+absl::Status RestoreRecords(CollectedStore* site,
+                            std::vector<QuarantineRecord> records,
+                            absl::string_view actor, OngoingRun* run) {
+  records.erase(std::remove_if(
+                    records.begin(), records.end(),
+                    [](const QuarantineRecord& r) { return !IsRestorable(r); }),
+                records.end());
+  // By stage, last first; then by run, for the store restores one run a call.
+  // Within a batch the store turns the order around itself.
+  const auto key = [](const QuarantineRecord& record) {
+    return std::make_tuple(-StageOf(record), record.run_id,
+                           -static_cast<int64_t>(record.number));
+  };
+  std::sort(records.begin(), records.end(),
+            [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  absl::Status failed;
+  for (size_t begin = 0; begin < records.size();) {
+    if (run != nullptr && run->IsCancelled()) {
+      return absl::CancelledError("the run was cancelled");
+    }
+    size_t end = begin;
+    while (end < records.size() && end - begin < kBatchSize &&
+           records[end].run_id == records[begin].run_id &&
+           StageOf(records[end]) == StageOf(records[begin])) {
+      ++end;
+    }
+    std::vector<QuarantineRecord> batch(records.begin() + begin,
+                                        records.begin() + end);
+    if (batch[0].item.removal) std::reverse(batch.begin(), batch.end());
+    {
+      std::lock_guard<std::mutex> deed(site->deed);
+      const absl::Status status = RestoreBatch(site, actor, run).Run(batch);
+      if (run != nullptr) RECLAIM_RETURN_IF_ERROR(status);
+      failed.Update(status);
+    }
+    if (run != nullptr) run->Report();
+    begin = end;
+  }
+  return failed;
+}
+
+absl::Status UndoIntents(CollectedStore* site, absl::string_view run_id,
+                         absl::string_view actor) {
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                           site->runs->ListQuarantine(site->name));
+  records.erase(
+      std::remove_if(records.begin(), records.end(),
+                     [&](const QuarantineRecord& record) {
+                       return record.state != QuarantineState::kIntended ||
+                              (!run_id.empty() && record.run_id != run_id);
+                     }),
+      records.end());
+  return RestoreRecords(site, std::move(records), actor, nullptr);
+}
+
+absl::StatusOr<std::vector<QuarantineRecord>> SelectForRestore(
+    const CollectedStore& site, const RestoreRequest& request) {
+  const int named = (request.run_id.empty() ? 0 : 1) +
+                    (request.reference.empty() ? 0 : 1) +
+                    (request.digest ? 1 : 0);
+  if (named != 1) {
+    return absl::InvalidArgumentError(
+        "name one thing to restore: a run, a tag or a digest");
+  }
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> all,
+                           site.runs->ListQuarantine(site.name));
+  std::vector<QuarantineRecord> selected;
+  std::string what = request.run_id;
+  if (request.digest) {
+    what = request.digest->ToString();
+    RECLAIM_ASSIGN_OR_RETURN(selected,
+                             SelectDigest(site, *request.digest, all));
+  } else if (!request.reference.empty()) {
+    what = request.reference;
+    RECLAIM_ASSIGN_OR_RETURN(selected, SelectTag(site, request.reference, all));
+  } else {
+    for (QuarantineRecord& record : all) {
+      if (record.run_id == request.run_id) {
+        selected.push_back(std::move(record));
+      }
+    }
+  }
+  selected.erase(std::remove_if(selected.begin(), selected.end(),
+                                [](const QuarantineRecord& r) {
+                                  return !IsRestorable(r);
+                                }),
+                 selected.end());
+  if (!selected.empty()) return selected;
+  return absl::NotFoundError(absl::StrCat(
+      "nothing of ", what, " is in the quarantine of the store ", site.name));
+}
+
+void QuarantineRestorer::AddStore(CollectedStore* site) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  sites_[site->id] = site;
+}
+
+absl::Status QuarantineRestorer::RestoreNodes(absl::Span<const NodeId> nodes,
+                                              absl::string_view actor) {
+  std::map<CollectedStore*, std::set<std::pair<store::Place, oci::Digest>>>
+      wanted;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    // The only store that a node may be of is one that is attached.
+    for (const auto& [id, site] : sites_) {
+      const auto reader = site->graph->Read();
+      const index::GraphView& view = reader->view();
+      for (const NodeId node : nodes) {
+        if (!view.Exists(node) || view.fields(node).store != id) continue;
+        wanted[site].insert(
+            {view.PlaceName(view.fields(node).place), view.digest(node)});
+      }
+    }
+  }
+  for (const auto& [site, names] : wanted) {
+    std::vector<QuarantineRecord> records;
+    for (const auto& [place, digest] : names) {
+      RECLAIM_ASSIGN_OR_RETURN(
+          std::vector<QuarantineRecord> found,
+          site->runs->FindQuarantined(site->name, place, digest));
+      for (QuarantineRecord& record : found) {
+        if (record.item.removal->kind == RemovalKind::kTag) continue;
+        records.push_back(std::move(record));
+      }
+    }
+    RECLAIM_RETURN_IF_ERROR(
+        RestoreRecords(site, std::move(records), actor, nullptr));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace reclaim::gc

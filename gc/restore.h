@@ -1,0 +1,57 @@
+// gc/restore.h — private to gc: giving back what lies in quarantine.
+//
+// Bytes first, then links, then names (the reverse of the sweep), and in each
+// batch the store first and the graph after: a name never stands before what it
+// leads to (I3).  Restoring twice does nothing the second time.
+
+#ifndef RECLAIM_GC_RESTORE_H_
+#define RECLAIM_GC_RESTORE_H_
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "gc/collected_store.h"
+#include "gc/collector.h"
+#include "gc/ongoing_run.h"
+#include "index/reference_graph.h"
+
+namespace reclaim::gc {
+
+// Gives back `records`, in any order.  `run` may be null (a writer waits, I4):
+// then the first failure is returned; with a run, failures are its problems.
+absl::Status RestoreRecords(CollectedStore* site,
+                            std::vector<QuarantineRecord> records,
+                            absl::string_view actor, OngoingRun* run);
+
+// Undoes the intents of a run that have no outcome; of every run for "".
+absl::Status UndoIntents(CollectedStore* site, absl::string_view run_id,
+                         absl::string_view actor);
+
+// The entries that a request means.  NOT_FOUND if nothing of it is in
+// quarantine; INVALID_ARGUMENT unless it names one thing.
+absl::StatusOr<std::vector<QuarantineRecord>> SelectForRestore(
+    const CollectedStore& site, const RestoreRequest& request);
+
+// I4: what a writer references comes back before he is answered.  Links come
+// with their content, for a writer who saw the link relies on it.
+class QuarantineRestorer final : public index::Restorer {
+ public:
+  // Stores are added before any writer runs; not owned.
+  void AddStore(CollectedStore* site);
+  absl::Status RestoreNodes(absl::Span<const index::NodeId> nodes,
+                            absl::string_view actor) override;
+
+ private:
+  std::mutex mutex_;
+  std::map<index::StoreId, CollectedStore*> sites_;
+};
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_RESTORE_H_

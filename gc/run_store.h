@@ -1,0 +1,99 @@
+// gc/run_store.h — plans, runs and quarantine entries, kept durably.
+//
+// They lie in families of the graph's engine (index/engine.h), so that an entry
+// and the change of the graph that it belongs to can be one commit (I3): the
+// ...Write() functions give what index::WriteOrder::Commit() takes along.  What
+// is in quarantine is indexed in memory by digest, for I4 asks for it.
+//
+// Thread-safe.  Errors are those of the engine; DATA_LOSS for damaged records.
+
+#ifndef RECLAIM_GC_RUN_STORE_H_
+#define RECLAIM_GC_RUN_STORE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "gc/records.h"
+#include "index/engine.h"
+#include "index/reference_graph.h"
+
+namespace reclaim::gc {
+
+// Names a quarantine entry: the run and the item's number in its plan.
+using QuarantineKey = std::pair<std::string, uint64_t>;
+
+// Entries that change with one commit.
+struct QuarantineChanges {
+  std::vector<QuarantineRecord> put;
+  std::vector<QuarantineKey> removed;
+};
+
+class RunStore {
+ public:
+  // Loads the index.  `engine` is not owned.
+  static absl::StatusOr<std::unique_ptr<RunStore>> Open(index::Engine* engine);
+
+  // Plans.  Items are stored in chunks, so that a page costs what it holds.
+  absl::Status PutPlan(const Plan& plan);
+  // NOT_FOUND; without items.
+  absl::StatusOr<StoredPlan> GetPlan(absl::string_view id) const;
+  absl::StatusOr<std::vector<PlanItem>> GetItems(absl::string_view id,
+                                                 uint64_t offset,
+                                                 uint64_t limit) const;
+  absl::StatusOr<std::vector<StoredPlan>> ListPlans() const;  // newest first
+  absl::Status DeletePlan(absl::string_view id);              // NOT_FOUND
+
+  // Runs.
+  absl::StatusOr<StoredRun> GetRun(absl::string_view id) const;  // NOT_FOUND
+  // Newest first, at most `limit`, after `before_id` unless "".
+  absl::StatusOr<std::vector<StoredRun>> ListRuns(absl::string_view before_id,
+                                                  size_t limit) const;
+  absl::Status PutRun(const StoredRun& run);
+  // A run begins to apply a plan: both records in one commit.
+  absl::Status BeginApply(const StoredPlan& plan, const StoredRun& run);
+  static index::RecordWrite RunWrite(const StoredRun& run);
+
+  // Quarantine.
+  static std::vector<index::RecordWrite> QuarantineWrites(
+      const QuarantineChanges& changes);
+  // After the commit that held the writes.
+  void Note(const QuarantineChanges& changes);
+  // NOT_FOUND.
+  absl::StatusOr<QuarantineRecord> GetQuarantine(
+      const QuarantineKey& key) const;
+  // Entries of a store, in the order of runs and items.
+  absl::StatusOr<std::vector<QuarantineRecord>> ListQuarantine(
+      absl::string_view store) const;
+  // Entries (bytes and links) that concern a digest in a place.
+  absl::StatusOr<std::vector<QuarantineRecord>> FindQuarantined(
+      const std::string& store, const store::Place& place,
+      const oci::Digest& digest) const;
+
+ private:
+  using Content = std::tuple<std::string, store::Place, std::string>;
+
+  explicit RunStore(index::Engine* engine) : engine_(engine) {}
+  absl::Status Load();
+  void NoteOne(const QuarantineRecord& record);
+  void ForgetOne(const QuarantineKey& key);
+
+  index::Engine* engine_;
+  mutable std::mutex mutex_;
+  std::map<QuarantineKey, Content> quarantine_;
+  std::map<Content, std::set<QuarantineKey>> by_content_;
+};
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_RUN_STORE_H_

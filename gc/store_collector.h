@@ -1,0 +1,111 @@
+// gc/store_collector.h — private to gc: the collector.
+//
+// collector.cc makes plans and answers questions, collector_runs.cc acts.
+
+#ifndef RECLAIM_GC_STORE_COLLECTOR_H_
+#define RECLAIM_GC_STORE_COLLECTOR_H_
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gc/collected_store.h"
+#include "gc/collector.h"
+#include "gc/restore.h"
+#include "gc/run_store.h"
+
+namespace reclaim::gc {
+
+// Gives the store free for the next run.
+class ActingSlot {
+ public:
+  ActingSlot(std::mutex* mutex, CollectedStore* site)
+      : mutex_(mutex), site_(site) {}
+  ~ActingSlot() {
+    std::lock_guard<std::mutex> lock(*mutex_);
+    site_->acting_run.clear();
+  }
+  ActingSlot(const ActingSlot&) = delete;
+  ActingSlot& operator=(const ActingSlot&) = delete;
+
+ private:
+  std::mutex* mutex_;
+  CollectedStore* site_;
+};
+
+class StoreCollector final : public Collector {
+ public:
+  StoreCollector(index::ReferenceGraph* graph, const base::Clock* clock,
+                 base::RandomSource* random, CollectorObserver* observer,
+                 std::unique_ptr<RunStore> runs)
+      : graph_(graph),
+        clock_(clock),
+        random_(random),
+        observer_(observer != nullptr ? observer : &nobody_),
+        runs_(std::move(runs)) {
+    graph_->SetRestorer(&restorer_);
+  }
+  ~StoreCollector() override { graph_->SetRestorer(nullptr); }
+
+  absl::Status AttachStore(absl::string_view name,
+                           store::ContentStore* store) override;
+  absl::Status Recover() override;
+  absl::StatusOr<Run> Scan(absl::string_view store, bool from_nothing,
+                           absl::string_view actor,
+                           const RunControl& control) override;
+  absl::StatusOr<Plan> MakePlan(const PruneRequest& request,
+                                const RunControl& control) override;
+  absl::StatusOr<PlanPage> GetPlan(absl::string_view id, uint64_t offset,
+                                   uint64_t limit) const override;
+  absl::StatusOr<std::vector<Plan>> ListPlans() const override;
+  absl::Status DeletePlan(absl::string_view id) override;
+  absl::StatusOr<Run> Apply(const ApplyRequest& request,
+                            const RunControl& control) override;
+  absl::StatusOr<Run> Restore(const RestoreRequest& request,
+                              const RunControl& control) override;
+  absl::StatusOr<Run> Purge(const PurgeRequest& request,
+                            const RunControl& control) override;
+  absl::StatusOr<Run> GetRun(absl::string_view id) const override;
+  absl::StatusOr<std::vector<Run>> ListRuns(absl::string_view before_id,
+                                            size_t limit) const override;
+  absl::StatusOr<std::vector<QuarantineEntry>> ListQuarantine(
+      absl::string_view store, uint64_t offset, uint64_t limit) const override;
+  absl::StatusOr<Explanation> Explain(index::NodeId node,
+                                      const GcPolicy& policy,
+                                      int path_count_max) const override;
+
+ private:
+  absl::StatusOr<CollectedStore*> Site(absl::string_view name) const;
+  // ABORTED with the id of the run that acts there.
+  absl::StatusOr<std::unique_ptr<ActingSlot>> Acquire(CollectedStore* site,
+                                                      const std::string& run);
+  StoredRun NewRun(RunKind kind, const CollectedStore& site,
+                   absl::string_view actor) const;
+  absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
+  absl::Status CheckApplicable(const StoredPlan& plan,
+                               const ApplyRequest& request,
+                               const CollectedStore& site) const;
+  absl::Status CheckSize(const Plan& plan, const CollectedStore& site) const;
+  absl::StatusOr<Run> RunSweep(CollectedStore* site, const Plan& plan,
+                               StoredRun stored, const RunControl& control);
+  absl::Status PurgeAtOnce(CollectedStore* site, const Run& applied,
+                           const RunControl& control);
+  absl::Status ResumeRun(StoredRun stored);
+
+  index::ReferenceGraph* graph_;
+  const base::Clock* clock_;
+  base::RandomSource* random_;
+  CollectorObserver nobody_;
+  CollectorObserver* observer_;
+  std::unique_ptr<RunStore> runs_;
+  QuarantineRestorer restorer_;
+  mutable std::mutex mutex_;  // guards sites_ and their acting_run
+  std::map<std::string, std::unique_ptr<CollectedStore>> sites_;
+};
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_STORE_COLLECTOR_H_

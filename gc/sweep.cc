@@ -1,0 +1,313 @@
+#include "gc/sweep.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/fault_point.h"
+#include "base/status_macros.h"
+#include "gc/graph_changes.h"
+#include "gc/restore.h"
+
+namespace reclaim::gc {
+namespace {
+
+using store::RemovalKind;
+using store::RemovalOutcome;
+
+constexpr absl::Duration kPaceSlice = absl::Milliseconds(100);
+
+const char* StepOf(const PlanItem& item) {
+  if (!item.removal) return "records";
+  switch (item.removal->kind) {
+    case RemovalKind::kTag:
+      return "tags";
+    case RemovalKind::kRevisionLink:
+    case RemovalKind::kLayerLink:
+      return "links";
+    case RemovalKind::kBlob:
+      return "blobs";
+    case RemovalKind::kUpload:
+      return "uploads";
+  }
+  return "";
+}
+
+store::Bytes Difference(const store::Bytes& a, const store::Bytes& b) {
+  const auto minus = [](uint64_t x, uint64_t y) { return x > y ? x - y : 0; };
+  return {minus(a.logical_bytes, b.logical_bytes),
+          minus(a.allocated_bytes, b.allocated_bytes)};
+}
+
+}  // namespace
+
+absl::Duration PaceDelay(uint64_t bytes_per_second, uint64_t bytes,
+                         absl::Duration took) {
+  if (bytes_per_second == 0) return absl::ZeroDuration();
+  const absl::Duration wanted = absl::Seconds(
+      static_cast<double>(bytes) / static_cast<double>(bytes_per_second));
+  return std::max(wanted - took, absl::ZeroDuration());
+}
+
+void KeepPace(uint64_t bytes_per_second, uint64_t bytes, absl::Duration took,
+              const OngoingRun& run) {
+  absl::Duration left = PaceDelay(bytes_per_second, bytes, took);
+  while (left > absl::ZeroDuration() && !run.IsCancelled()) {
+    const absl::Duration slice = std::min(left, kPaceSlice);
+    absl::SleepFor(slice);
+    left -= slice;
+  }
+}
+
+GuardTerms Sweep::Terms() const {
+  GuardTerms terms;
+  terms.store = site_->id;
+  const GcPolicy& policy = plan_.request.policy;
+  terms.keeper = {site_->clock->Now(), policy.grace_period,
+                  policy.upload_lifetime, plan_.epoch};
+  // No scan runs beside a sweep: the scopes stay what they are.
+  for (const index::StoreRecord& store : site_->graph->Stores()) {
+    if (store.id == site_->id) {
+      terms.unreadable_scopes = store.unreadable_scopes;
+    }
+  }
+  return terms;
+}
+
+std::vector<Verdict> Sweep::CheckFiles(
+    const std::vector<PlanItem>& items) const {
+  std::vector<Verdict> verdicts(items.size());
+  if (!site_->store->traits().has_foreign_writers) return verdicts;
+  std::vector<absl::Time> recorded(items.size(), absl::InfiniteFuture());
+  {
+    const auto reader = site_->graph->Read();
+    for (size_t i = 0; i < items.size(); ++i) {
+      const index::NodeId node = items[i].node;
+      if (node == index::kNoNode || !reader->view().Exists(node)) continue;
+      recorded[i] = reader->view().fields(node).recorded;
+    }
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (!items[i].removal || items[i].removal->kind != RemovalKind::kBlob) {
+      continue;
+    }
+    const auto stat =
+        site_->store->Stat(items[i].removal->place, *items[i].digest);
+    if (stat.ok() &&
+        absl::ToUnixMicros(stat->modified) > absl::ToUnixMicros(recorded[i])) {
+      verdicts[i] = {SkipReason::kTouched,
+                     "the file was written anew since the last scan"};
+    }
+  }
+  return verdicts;
+}
+
+absl::StatusOr<QuarantineRecord> Sweep::RecordOf(const index::GraphView& view,
+                                                 const PlanItem& item,
+                                                 uint64_t number) const {
+  QuarantineRecord record;
+  record.run_id = run_->run().id;
+  record.number = number;
+  record.store = site_->name;
+  record.item = item;
+  record.quarantined = site_->clock->Now();
+  record.restorable_until = run_->run().restorable_until;
+  record.actor = run_->run().actor;
+  record.bytes.content = item.bytes;
+  record.state =
+      item.removal ? QuarantineState::kIntended : QuarantineState::kQuarantined;
+  if (item.node != index::kNoNode && !IsContent(item.kind)) {
+    RECLAIM_ASSIGN_OR_RETURN(record.named, site_->graph->GetNamed(item.node));
+  }
+  if (item.removal && (item.removal->kind == RemovalKind::kRevisionLink ||
+                       item.removal->kind == RemovalKind::kLayerLink)) {
+    const index::NodeId repository =
+        view.FindNamed({index::NodeKind::kRepository, site_->id, "",
+                        item.removal->repository});
+    const index::NodeId content = view.FindContent(
+        view.FindPlace(site_->id, item.removal->place), *item.removal->digest);
+    record.linked =
+        view.LinkedAt(repository, content,
+                      item.removal->kind == RemovalKind::kRevisionLink
+                          ? store::MembershipKind::kRevision
+                          : store::MembershipKind::kLayer);
+  }
+  return record;
+}
+
+absl::Status Sweep::Intend(DeletionGuard* guard, Batch* batch,
+                           const std::vector<Verdict>& files) {
+  batch->verdicts = guard->Judge(batch->items, terms_);
+  GraphChanges changes;
+  QuarantineChanges intent;
+  for (size_t i = 0; i < batch->items.size(); ++i) {
+    const Verdict& verdict = files[i].may_go() ? batch->verdicts[i] : files[i];
+    if (!verdict.may_go()) {
+      run_->Skip(SubjectOf(batch->items[i]), verdict.reason, verdict.detail);
+      continue;
+    }
+    RECLAIM_ASSIGN_OR_RETURN(
+        QuarantineRecord record,
+        RecordOf(guard->reader().view(), batch->items[i], batch->first + i));
+    record.epoch = guard->reader().epoch();
+    AddLeaving(record, &changes);
+    intent.put.push_back(record);
+    batch->accepted.push_back(std::move(record));
+  }
+  if (batch->accepted.empty()) return absl::OkStatus();
+  RECLAIM_RETURN_IF_ERROR(base::FaultPoint("sweep.before_intent"));
+  std::vector<index::RecordWrite> writes = RunStore::QuarantineWrites(intent);
+  RECLAIM_RETURN_IF_ERROR(guard->Record(changes.states, changes.operations,
+                                        writes, run_->run().actor));
+  site_->runs->Note(intent);
+  return absl::OkStatus();
+}
+
+void Sweep::SettleOne(const RemovalOutcome& outcome, QuarantineRecord record,
+                      Batch* batch) {
+  const absl::Status& status = outcome.status;
+  if (status.ok()) {
+    record.state = QuarantineState::kQuarantined;
+    run_->Count(record.item, record.bytes);
+    site_->observer->OnItemQuarantined(site_->name, record.item);
+    batch->settled.put.push_back(std::move(record));
+    return;
+  }
+  GraphChanges changes;
+  batch->settled.removed.push_back({record.run_id, record.number});
+  const std::string subject = SubjectOf(record.item);
+  if (absl::IsNotFound(status)) {
+    // Not there: then the graph is right for names and links already.
+    AddLoss(record, &changes);
+    run_->Skip(subject, SkipReason::kGone, std::string(status.message()));
+  } else {
+    AddReturning(record, &changes);
+    if (absl::IsAborted(status)) {
+      run_->Skip(subject, SkipReason::kChanged, std::string(status.message()));
+    } else {
+      run_->Fail(subject, status);
+    }
+  }
+  batch->changes.insert(batch->changes.end(), changes.states.begin(),
+                        changes.states.end());
+  batch->operations.insert(batch->operations.end(), changes.operations.begin(),
+                           changes.operations.end());
+}
+
+void Sweep::SettleOutcomes(const std::vector<RemovalOutcome>& outcomes,
+                           const store::RemovalBytes& measured, Batch* batch) {
+  store::Bytes metadata;
+  QuarantineRecord* last = nullptr;
+  size_t next = 0;
+  std::vector<RemovalOutcome> of_items;
+  for (QuarantineRecord& record : batch->accepted) {
+    RemovalOutcome outcome;
+    if (record.item.removal) outcome = outcomes[next++];
+    if (outcome.status.ok()) {
+      record.bytes.metadata = outcome.bytes.metadata;
+      metadata += outcome.bytes.metadata;
+      last = &record;
+    }
+    of_items.push_back(std::move(outcome));
+  }
+  // Folders that the batch emptied are no single item's.
+  if (last != nullptr) {
+    last->bytes.metadata += Difference(measured.metadata, metadata);
+  }
+  for (size_t i = 0; i < of_items.size(); ++i) {
+    SettleOne(of_items[i], std::move(batch->accepted[i]), batch);
+  }
+}
+
+absl::Status Sweep::CommitOutcomes(Batch* batch) {
+  run_->stored().next_item = batch->first + batch->items.size();
+  run_->run().progress.done_count = run_->stored().next_item;
+  const auto order = site_->graph->HoldWriteOrder();
+  // Only now have the bytes moved: a scan that begins later proves.
+  for (QuarantineRecord& record : batch->settled.put) {
+    record.epoch = order->reader().epoch();
+  }
+  std::vector<index::RecordWrite> writes =
+      RunStore::QuarantineWrites(batch->settled);
+  writes.push_back(RunStore::RunWrite(run_->stored()));
+  RECLAIM_RETURN_IF_ERROR(order->Commit(batch->changes, batch->operations,
+                                        writes, run_->run().actor));
+  site_->runs->Note(batch->settled);
+  return absl::OkStatus();
+}
+
+absl::Status Sweep::Move(const DeletionGuard& guard, Batch* batch) {
+  std::vector<store::Removal> removals;
+  for (const QuarantineRecord& record : batch->accepted) {
+    if (record.item.removal) removals.push_back(*record.item.removal);
+  }
+  if (removals.empty()) {
+    SettleOutcomes({}, {}, batch);
+    return absl::OkStatus();
+  }
+  RECLAIM_RETURN_IF_ERROR(base::FaultPoint("sweep.after_intent"));
+  RECLAIM_ASSIGN_OR_RETURN(const store::RemovalBytes measured,
+                           site_->store->Measure(removals));
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::vector<RemovalOutcome> outcomes,
+      site_->store->Quarantine(guard.permit(), run_->run().id, removals));
+  RECLAIM_RETURN_IF_ERROR(base::FaultPoint("sweep.after_move"));
+  SettleOutcomes(outcomes, measured, batch);
+  return absl::OkStatus();
+}
+
+absl::Status Sweep::RunBatch(Batch* batch) {
+  const std::vector<Verdict> files = CheckFiles(batch->items);
+  std::lock_guard<std::mutex> deed(site_->deed);
+  {
+    DeletionGuard guard(site_->graph);
+    const absl::Duration begin = site_->clock->Monotonic();
+    RECLAIM_RETURN_IF_ERROR(Intend(&guard, batch, files));
+    site_->observer->OnBatchHeld(site_->name,
+                                 site_->clock->Monotonic() - begin);
+    if (!batch->accepted.empty()) {
+      RECLAIM_RETURN_IF_ERROR(Move(guard, batch));
+    }
+  }
+  return CommitOutcomes(batch);
+}
+
+// An intent without an outcome does not stand.  Where even that can't be
+// recorded, the next start undoes it (gc/recovery.h).
+void Sweep::Undo() {
+  if (!site_->runs->PutRun(run_->stored()).ok()) return;
+  const absl::Status status =
+      UndoIntents(site_, run_->run().id, run_->run().actor);
+  if (!status.ok()) run_->AddProblem(std::string(status.message()));
+}
+
+absl::Status Sweep::Run() {
+  terms_ = Terms();
+  const GcPolicy& policy = plan_.request.policy;
+  while (true) {
+    if (run_->IsCancelled()) {
+      return absl::CancelledError("the run was cancelled");
+    }
+    Batch batch;
+    batch.first = run_->stored().next_item;
+    RECLAIM_ASSIGN_OR_RETURN(
+        batch.items,
+        site_->runs->GetItems(plan_.id, batch.first, policy.batch_item_count));
+    if (batch.items.empty()) return absl::OkStatus();
+    run_->run().progress.step = StepOf(batch.items.front());
+    const uint64_t before = run_->run().bytes.content.allocated_bytes;
+    const absl::Duration begin = site_->clock->Monotonic();
+    if (const absl::Status status = RunBatch(&batch); !status.ok()) {
+      Undo();
+      return status;
+    }
+    run_->Report();
+    KeepPace(policy.pace_bytes_per_second,
+             run_->run().bytes.content.allocated_bytes - before,
+             site_->clock->Monotonic() - begin, *run_);
+  }
+}
+
+}  // namespace reclaim::gc

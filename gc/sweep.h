@@ -1,0 +1,79 @@
+// gc/sweep.h — private to gc: quarantines the items of a plan, batch by batch.
+//
+// Each batch: the guard repeats every check in the write order (I1), the intent
+// is durable together with the graph's change (I3), the store moves, the
+// outcome is recorded.  What the store refuses is put back into the graph.
+// Nothing that is not in the plan is touched (I7).
+//
+// The run's record is part of both commits, so that a run which a crash
+// interrupts goes on at its first unsettled batch.
+
+#ifndef RECLAIM_GC_SWEEP_H_
+#define RECLAIM_GC_SWEEP_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "gc/collected_store.h"
+#include "gc/deletion_guard.h"
+#include "gc/ongoing_run.h"
+#include "gc/plan.h"
+
+namespace reclaim::gc {
+
+class Sweep {
+ public:
+  // `plan` is without items.  None is owned.
+  Sweep(CollectedStore* site, const Plan* plan, OngoingRun* run)
+      : site_(site), plan_(*plan), run_(run) {}
+
+  // From the run's next item to the plan's last.  CANCELLED at a boundary of
+  // batches; any other error ends the run with what is settled settled.
+  absl::Status Run();
+
+ private:
+  struct Batch {
+    uint64_t first = 0;  // number of the first item
+    std::vector<PlanItem> items;
+    std::vector<Verdict> verdicts;
+    std::vector<QuarantineRecord> accepted;
+    QuarantineChanges settled;
+    std::vector<index::StateChange> changes;
+    std::vector<index::Operation> operations;
+  };
+
+  absl::Status RunBatch(Batch* batch);
+  // Files that a foreign writer has written since the scan (registries write a
+  // blob anew when it is pushed anew).
+  std::vector<Verdict> CheckFiles(const std::vector<PlanItem>& items) const;
+  absl::Status Intend(DeletionGuard* guard, Batch* batch,
+                      const std::vector<Verdict>& files);
+  absl::StatusOr<QuarantineRecord> RecordOf(const index::GraphView& view,
+                                            const PlanItem& item,
+                                            uint64_t number) const;
+  absl::Status Move(const DeletionGuard& guard, Batch* batch);
+  void SettleOutcomes(const std::vector<store::RemovalOutcome>& outcomes,
+                      const store::RemovalBytes& measured, Batch* batch);
+  void SettleOne(const store::RemovalOutcome& outcome, QuarantineRecord record,
+                 Batch* batch);
+  absl::Status CommitOutcomes(Batch* batch);
+  void Undo();
+  GuardTerms Terms() const;
+
+  CollectedStore* site_;
+  const Plan& plan_;
+  OngoingRun* run_;
+  GuardTerms terms_;
+};
+
+// Sleeps so that `bytes` in `took` keep to a pace; ends early when cancelled.
+// 0 bytes a second is no limit.
+void KeepPace(uint64_t bytes_per_second, uint64_t bytes, absl::Duration took,
+              const OngoingRun& run);
+absl::Duration PaceDelay(uint64_t bytes_per_second, uint64_t bytes,
+                         absl::Duration took);
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_SWEEP_H_

@@ -1,0 +1,122 @@
+// index/graph_scan.h — private: one scan of a store on its way into the graph.
+//
+// Receives facts, compares them with the graph, and applies the differences in
+// mutations of a few hundred operations.  A manifest is put before the name
+// that leads to it, so that no name ever stands without its edges.  What a
+// writer touched since the scan began is left to the writer: his word is newer.
+//
+// Accept() is never called by two threads at once (store/scan.h).
+
+#ifndef RECLAIM_INDEX_GRAPH_SCAN_H_
+#define RECLAIM_INDEX_GRAPH_SCAN_H_
+
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "index/reference_graph.h"
+#include "index/store_scanner.h"
+#include "oci/manifest.h"
+#include "store/content_store.h"
+
+namespace reclaim::index {
+
+class GraphScan final : public store::ScanSink {
+ public:
+  // `epoch` was begun for this scan.  None of the pointers is owned.
+  GraphScan(ReferenceGraph* graph, const StoreRecord& record,
+            const store::ContentStore* store, const ScanOptions* options,
+            Epoch epoch)
+      : graph_(graph),
+        record_(record),
+        store_(store),
+        options_(options),
+        epoch_(epoch) {}
+
+  absl::Status Accept(store::ScanBatch batch) override;
+  bool IsCancelled() const override;
+
+  // After the last fact: takes out of the graph what the scan has not found.
+  absl::Status Finish();
+
+  ScanReport& report() { return report_; }
+  // Scopes that were not read whole.
+  std::vector<UnreadableScope> UnreadableScopes() const;
+
+ private:
+  using MemberSection = std::pair<std::string, store::MembershipKind>;
+  // A manifest that a name or an index leads to.
+  struct ManifestName {
+    store::Place place;
+    oci::Digest digest;
+    std::string media_type;
+  };
+
+  // graph_scan.cc: facts that differ from the graph become operations.
+  absl::Status AcceptBytes(const store::ScanBatch& batch);
+  absl::Status AcceptManifests(const store::ScanBatch& batch);
+  absl::Status AcceptNames(const store::ScanBatch& batch);
+  absl::Status AcceptMembers(const store::ScanBatch& batch);
+  void AcceptProblems(const store::ScanBatch& batch);
+  void NoteSections(const store::ScanBatch& batch);
+  void AddTag(const GraphView& view, const store::TagFact& fact);
+  void AddMembership(const GraphView& view, const store::MembershipFact& fact);
+  void AddUpload(const GraphView& view, const store::UploadFact& fact);
+  bool IsKnownBlob(const GraphView& view, const store::BlobFact& fact) const;
+  void MarkSeen(NodeId id);
+  void MarkNamesSeen(const store::ScanBatch& batch);
+  bool WasSeen(NodeId id) const { return id < seen_.size() && seen_[id]; }
+  store::Place PlaceOf(const GraphView& view,
+                       const std::string& repository) const;
+  void AddProblem(std::string scope, std::string path, std::string why);
+  void KeepScope(const std::string& scope, const std::string& why);
+  void Add(Operation operation) { pending_.push_back(std::move(operation)); }
+  absl::Status Flush();
+
+  // scan_manifests.cc: reading manifests and configs.
+  absl::Status ReadManifests(std::vector<ManifestName> names);
+  // False if the graph knows the manifest and all that it leads to.
+  bool NeedsReading(const ManifestName& name) const;
+  void ReadManifest(const ManifestName& name, std::vector<ManifestName>* more);
+  void ReadConfig(const store::Place& place, const oci::Digest& digest);
+  void PutUnreadable(const ManifestName& name, const std::string& why);
+
+  // scan_removals.cc: what is gone.
+  absl::Status RemoveMembers(const MemberSection& section);
+  void FindGoneBlobs(std::vector<ContentName>* gone) const;
+  void FindGoneNames();
+  bool IsJudged(const store::Place& place, const oci::Digest& digest) const;
+
+  ReferenceGraph* graph_;
+  const StoreRecord record_;
+  const store::ContentStore* store_;
+  const ScanOptions* options_;
+  const Epoch epoch_;
+
+  ScanReport report_;
+  std::map<std::string, std::string> kept_scopes_;
+  std::vector<Operation> pending_;
+  std::map<std::string, store::Place> places_;  // of repositories
+  std::vector<bool> seen_;                      // by node id
+  absl::flat_hash_set<std::pair<store::Place, oci::Digest>> read_;
+  std::vector<std::pair<store::Place, oci::Digest>> late_configs_;
+
+  // Which sections were listed, and which are not to be judged.
+  bool has_listed_repositories_ = false;
+  bool has_listed_blobs_ = false;
+  std::set<std::pair<store::Place, int>> unjudged_blobs_;
+  std::set<std::string> listed_tags_;
+  std::set<std::string> listed_uploads_;
+  std::map<MemberSection, absl::flat_hash_set<oci::Digest>> members_;
+};
+
+}  // namespace reclaim::index
+
+#endif  // RECLAIM_INDEX_GRAPH_SCAN_H_

@@ -1,0 +1,115 @@
+// What a scan looked for and did not find.
+
+#include <utility>
+
+#include "base/status_macros.h"
+#include "index/graph_scan.h"
+
+namespace reclaim::index {
+namespace {
+
+constexpr NodeId kYieldInterval = 4096;
+
+}  // namespace
+
+absl::Status GraphScan::RemoveMembers(const MemberSection& section) {
+  const auto& [repository, kind] = section;
+  const absl::flat_hash_set<oci::Digest>& found = members_[section];
+  {
+    const std::unique_ptr<GraphReader> reader = graph_->Read();
+    const GraphView& view = reader->view();
+    const NodeId id =
+        view.FindNamed({NodeKind::kRepository, record_.id, "", repository});
+    if (id == kNoNode) return absl::OkStatus();
+    const store::MembershipKind wanted = kind;
+    view.ForEachMember(
+        id, [&](NodeId content, store::MembershipKind is, absl::Time linked) {
+          if (is != wanted || found.contains(view.digest(content)) ||
+              view.fields(content).stamp >= epoch_ || linked >= report_.begin) {
+            return true;
+          }
+          ++report_.removed_count;
+          Add(RemoveMembership{record_.name, repository, view.digest(content),
+                               wanted});
+          return true;
+        });
+  }
+  return Flush();
+}
+
+bool GraphScan::IsJudged(const store::Place& place,
+                         const oci::Digest& digest) const {
+  const int shard = static_cast<unsigned char>(digest.bytes()[0]);
+  return unjudged_blobs_.count({place, -1}) == 0 &&
+         unjudged_blobs_.count({place, shard}) == 0;
+}
+
+void GraphScan::FindGoneBlobs(std::vector<ContentName>* gone) const {
+  const std::unique_ptr<GraphReader> reader = graph_->Read();
+  const GraphView& view = reader->view();
+  for (NodeId id = 0; id < view.node_count(); ++id) {
+    if (id % kYieldInterval == kYieldInterval - 1) view.Yield();
+    if (!view.Exists(id) || WasSeen(id)) continue;
+    const NodeFields fields = view.fields(id);
+    if (fields.store != record_.id || !IsContent(fields.kind) ||
+        fields.kind == NodeKind::kExtent ||
+        fields.state != NodeState::kPresent || fields.stamp >= epoch_) {
+      continue;
+    }
+    const store::Place place = view.PlaceName(fields.place);
+    const oci::Digest digest = view.digest(id);
+    if (IsJudged(place, digest)) gone->push_back({record_.name, place, digest});
+  }
+}
+
+void GraphScan::FindGoneNames() {
+  const std::unique_ptr<GraphReader> reader = graph_->Read();
+  const GraphView& view = reader->view();
+  const auto visit = [&](NodeKind kind, const auto& is_gone) {
+    view.ForEachNamed(kind, record_.id, [&](NodeId id) {
+      if (WasSeen(id) || view.fields(id).stamp >= epoch_) return true;
+      const NamedKey key = view.named_key(id);
+      if (is_gone(key)) ++report_.removed_count;
+      return true;
+    });
+  };
+  visit(NodeKind::kTag, [&](const NamedKey& key) {
+    if (listed_tags_.count(key.scope) == 0) return false;
+    Add(RemoveTag{record_.name, key.scope, key.name});
+    return true;
+  });
+  visit(NodeKind::kUpload, [&](const NamedKey& key) {
+    if (listed_uploads_.count(key.scope) == 0) return false;
+    Add(RemoveNamed{record_.name, NodeKind::kUpload, key.scope, key.name});
+    return true;
+  });
+  visit(NodeKind::kRepository, [&](const NamedKey& key) {
+    if (!has_listed_repositories_) return false;
+    Add(RemoveRepository{record_.name, key.name});
+    return true;
+  });
+}
+
+absl::Status GraphScan::Finish() {
+  FindGoneNames();
+  RECLAIM_RETURN_IF_ERROR(Flush());
+  if (has_listed_repositories_ || has_listed_blobs_) {
+    std::vector<ContentName> gone;
+    FindGoneBlobs(&gone);
+    for (ContentName& name : gone) {
+      // A listing may miss what is written meanwhile: only what the store says
+      // is not there is not there.
+      const absl::Status status =
+          store_->Stat(name.place, name.digest).status();
+      if (!absl::IsNotFound(status)) continue;
+      ++report_.removed_count;
+      Add(RemoveBlob{std::move(name)});
+    }
+  }
+  if (report_.unchanged_section_count == 0 && has_listed_repositories_) {
+    Add(SetOrphans{record_.name, report_.orphan_bytes, report_.orphan_count});
+  }
+  return Flush();
+}
+
+}  // namespace reclaim::index

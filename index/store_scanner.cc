@@ -1,0 +1,60 @@
+#include "index/store_scanner.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/fault_point.h"
+#include "base/status_macros.h"
+#include "index/graph_scan.h"
+
+namespace reclaim::index {
+namespace {
+
+absl::StatusOr<StoreRecord> FindStore(const ReferenceGraph& graph,
+                                      absl::string_view name) {
+  for (StoreRecord& record : graph.Stores()) {
+    if (record.name == name) return std::move(record);
+  }
+  return absl::NotFoundError(
+      absl::StrCat("store \"", name, "\" is not registered"));
+}
+
+}  // namespace
+
+absl::StatusOr<ScanReport> ScanStore(ReferenceGraph* graph,
+                                     absl::string_view name,
+                                     const store::ContentStore& store,
+                                     const base::Clock& clock,
+                                     const ScanOptions& options) {
+  RECLAIM_ASSIGN_OR_RETURN(StoreRecord record, FindStore(*graph, name));
+  // From here on writers stamp what they touch with this epoch, and what was
+  // quarantined in an earlier one is proven by this scan.
+  RECLAIM_ASSIGN_OR_RETURN(const Epoch epoch, graph->BeginEpoch());
+  GraphScan scan(graph, record, &store, &options, epoch);
+  scan.report().begin = clock.Now();
+  store::ScanRequest request;
+  request.thread_count = options.thread_count;
+  request.memo = options.from_nothing ? "" : record.scan_memo;
+  request.now = scan.report().begin;
+  // Until this scan has ended, nothing in the store is judged (I5): between two
+  // states of the store both may lack a reference.
+  record.scan_memo.clear();
+  record.unreadable_scopes = {{"",
+                               "a scan is under way, or did not come to its "
+                               "end; scan the store again"}};
+  RECLAIM_RETURN_IF_ERROR(graph->RecordScan(record.id, record));
+  RECLAIM_ASSIGN_OR_RETURN(store::ScanResult result,
+                           store.Scan(request, &scan));
+  RECLAIM_RETURN_IF_ERROR(base::FaultPoint("scan.before_removals"));
+  RECLAIM_RETURN_IF_ERROR(scan.Finish());
+  scan.report().end = clock.Now();
+  record.scan_memo = std::move(result.memo);
+  record.last_scan_begin = scan.report().begin;
+  record.last_scan_end = scan.report().end;
+  record.last_scan_epoch = epoch;
+  record.unreadable_scopes = scan.UnreadableScopes();
+  RECLAIM_RETURN_IF_ERROR(graph->RecordScan(record.id, record));
+  return std::move(scan.report());
+}
+
+}  // namespace reclaim::index
