@@ -137,7 +137,8 @@ class CollectorCrashTest : public ::testing::TestWithParam<store::StoreKind> {};
 
 TEST_P(CollectorCrashTest, ApplyIsResumedAndEverythingIsRestorable) {
   bool has_crashed = true;
-  for (int commit = 0; has_crashed; ++commit) {
+  int commit = 0;
+  for (; has_crashed; ++commit) {
     ASSERT_LT(commit, kCommitMax);
     SCOPED_TRACE(absl::StrCat("crash at commit ", commit));
     CrashWorld world;
@@ -152,11 +153,13 @@ TEST_P(CollectorCrashTest, ApplyIsResumedAndEverythingIsRestorable) {
     world.ExpectAllRestorable();
     if (::testing::Test::HasFailure()) return;
   }
+  EXPECT_GT(commit, 4) << "the run has more commits than that";
 }
 
 TEST_P(CollectorCrashTest, ACrashedApplyConverges) {
   bool has_crashed = true;
-  for (int commit = 0; has_crashed; ++commit) {
+  int commit = 0;
+  for (; has_crashed; ++commit) {
     ASSERT_LT(commit, kCommitMax);
     SCOPED_TRACE(absl::StrCat("crash at commit ", commit));
     CrashWorld world;
@@ -171,6 +174,7 @@ TEST_P(CollectorCrashTest, ACrashedApplyConverges) {
     world.ExpectConvergence();
     if (::testing::Test::HasFailure()) return;
   }
+  EXPECT_GT(commit, 4) << "the run has more commits than that";
 }
 
 TEST_P(CollectorCrashTest, ACrashBetweenIntentAndMoveIsUndone) {
@@ -187,7 +191,8 @@ TEST_P(CollectorCrashTest, ACrashBetweenIntentAndMoveIsUndone) {
 
 TEST_P(CollectorCrashTest, ACrashedRestoreIsFinishedByTheNext) {
   bool has_crashed = true;
-  for (int commit = 0; has_crashed; ++commit) {
+  int commit = 0;
+  for (; has_crashed; ++commit) {
     ASSERT_LT(commit, kCommitMax);
     SCOPED_TRACE(absl::StrCat("crash at commit ", commit));
     CrashWorld world;
@@ -203,11 +208,13 @@ TEST_P(CollectorCrashTest, ACrashedRestoreIsFinishedByTheNext) {
     world.ExpectAllRestorable();
     if (::testing::Test::HasFailure()) return;
   }
+  EXPECT_GT(commit, 4) << "the run has more commits than that";
 }
 
 TEST_P(CollectorCrashTest, ACrashedPurgeIsFinished) {
   bool has_crashed = true;
-  for (int commit = 0; has_crashed; ++commit) {
+  int commit = 0;
+  for (; has_crashed; ++commit) {
     ASSERT_LT(commit, kCommitMax);
     SCOPED_TRACE(absl::StrCat("crash at commit ", commit));
     CrashWorld world;
@@ -222,6 +229,7 @@ TEST_P(CollectorCrashTest, ACrashedPurgeIsFinished) {
     world.ExpectConvergence();
     if (::testing::Test::HasFailure()) return;
   }
+  EXPECT_GT(commit, 4) << "the run has more commits than that";
 }
 
 TEST_P(CollectorCrashTest, ALostDatabaseAdoptsTheQuarantine) {

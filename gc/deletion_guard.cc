@@ -136,7 +136,11 @@ Verdict DeletionGuard::JudgeLink(const PlanItem& item,
                              ? kNoNode
                              : view().FindContent(place, *removal.digest);
   if (repository == kNoNode || content == kNoNode) return Gone();
-  if (WasTouched(content)) {
+  const auto linked = view().LinkedAt(repository, content,
+                                      removal.kind == RemovalKind::kRevisionLink
+                                          ? store::MembershipKind::kRevision
+                                          : store::MembershipKind::kLayer);
+  if (WasTouched(content) || (linked && *linked > terms_.keeper.planned)) {
     return {SkipReason::kTouched, "a writer asked for it since the plan"};
   }
   search->AddUnnamed(content);

@@ -35,7 +35,9 @@ Keeper KeeperSearch::JudgeContent(NodeId node, Question question,
   if ((f.flags & index::kOnlyName) != 0 && !unnamed_.contains(node)) {
     return {SkipReason::kBecameLive, "the only name in its layout"};
   }
-  if (f.state == NodeState::kPresent && f.stamp >= terms_.epoch &&
+  const bool was_touched =
+      f.stamp >= terms_.epoch || f.recorded > terms_.planned;
+  if (f.state == NodeState::kPresent && was_touched &&
       f.kind != NodeKind::kExtent) {
     return {SkipReason::kTouched,
             absl::StrCat("a writer asked for or referenced ",

@@ -25,6 +25,8 @@ struct KeeperTerms {
   absl::Duration upload_lifetime;
   // Touched in this epoch or later: kept.
   index::Epoch epoch = 0;
+  // Written later than this, as file times say: kept.
+  absl::Time planned = absl::InfiniteFuture();
 };
 
 // What to answer a caller.

@@ -66,7 +66,7 @@ GuardTerms Sweep::Terms() const {
   terms.store = site_->id;
   const GcPolicy& policy = plan_.request.policy;
   terms.keeper = {site_->clock->Now(), policy.grace_period,
-                  policy.upload_lifetime, plan_.epoch};
+                  policy.upload_lifetime, plan_.epoch, plan_.created};
   // No scan runs beside a sweep: the scopes stay what they are.
   for (const index::StoreRecord& store : site_->graph->Stores()) {
     if (store.id == site_->id) {
