@@ -12,6 +12,8 @@
 namespace reclaim::gc {
 namespace {
 
+constexpr absl::Duration kPlanMemory = absl::Hours(7 * 24);
+
 class GraphDetails final : public DetailSource {
  public:
   explicit GraphDetails(const index::ReferenceGraph* graph) : graph_(*graph) {}
@@ -154,9 +156,25 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   RECLAIM_ASSIGN_OR_RETURN(const store::RemovalBytes measured,
                            site->store->Measure(removals));
   plan.totals.bytes.metadata = measured.metadata;
+  RECLAIM_RETURN_IF_ERROR(DropOldPlans());
   RECLAIM_RETURN_IF_ERROR(runs_->PutPlan(plan));
   observer_->OnPlanned(plan);
   return plan;
+}
+
+// Plans that nobody can apply any more, a week after they expired.
+absl::Status StoreCollector::DropOldPlans() {
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<StoredPlan> plans,
+                           runs_->ListPlans());
+  for (const StoredPlan& stored : plans) {
+    if (stored.plan.expires + kPlanMemory > clock_->Now()) continue;
+    const absl::Status status = DeletePlan(stored.plan.id);
+    if (!status.ok() && !absl::IsFailedPrecondition(status) &&
+        !absl::IsNotFound(status)) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<PlanPage> StoreCollector::GetPlan(absl::string_view id,

@@ -82,7 +82,9 @@ class CrashWorld : public CollectorFixture {
     ASSERT_THAT(collector_->Recover(), IsOk());
     EXPECT_EQ(LiveFiles(), live_);
     ExpectExact();
-    for (const auto& run : *collector_->ListRuns("", 100)) {
+    const auto runs = collector_->ListRuns("", 100);
+    ASSERT_THAT(runs, IsOk());
+    for (const auto& run : *runs) {
       EXPECT_NE(run.phase, RunPhase::kRunning);
     }
   }

@@ -454,6 +454,14 @@ TEST_F(RegistryCollectorTest, PlansAndRunsAreListedNewestFirst) {
               IsOkAndHolds(::testing::SizeIs(1)));
 }
 
+TEST_F(RegistryCollectorTest, PlansThatExpiredLongAgoAreDropped) {
+  const Plan plan = MakePlan(Request());
+  clock_.Advance(absl::Hours(24 * 9));
+  MakePlan(Request());
+  EXPECT_THAT(collector_->GetPlan(plan.id, 0, 1),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(RegistryCollectorTest, ExplainsWhatKeepsABlob) {
   const auto kept = collector_->Explain(Find(D("base")), NoGrace(), 10);
   ASSERT_THAT(kept, IsOk());

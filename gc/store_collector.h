@@ -85,6 +85,7 @@ class StoreCollector final : public Collector {
   StoredRun NewRun(RunKind kind, const CollectedStore& site,
                    absl::string_view actor) const;
   absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
+  absl::Status DropOldPlans();
   absl::Status CheckApplicable(const StoredPlan& plan,
                                const ApplyRequest& request,
                                const CollectedStore& site) const;

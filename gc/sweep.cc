@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "gc/graph_changes.h"
+#include "gc/pacer.h"
 #include "gc/restore.h"
 
 namespace reclaim::gc {
@@ -16,8 +16,6 @@ namespace {
 
 using store::RemovalKind;
 using store::RemovalOutcome;
-
-constexpr absl::Duration kPaceSlice = absl::Milliseconds(100);
 
 const char* StepOf(const PlanItem& item) {
   if (!item.removal) return "records";
@@ -42,24 +40,6 @@ store::Bytes Difference(const store::Bytes& a, const store::Bytes& b) {
 }
 
 }  // namespace
-
-absl::Duration PaceDelay(uint64_t bytes_per_second, uint64_t bytes,
-                         absl::Duration took) {
-  if (bytes_per_second == 0) return absl::ZeroDuration();
-  const absl::Duration wanted = absl::Seconds(
-      static_cast<double>(bytes) / static_cast<double>(bytes_per_second));
-  return std::max(wanted - took, absl::ZeroDuration());
-}
-
-void KeepPace(uint64_t bytes_per_second, uint64_t bytes, absl::Duration took,
-              const OngoingRun& run) {
-  absl::Duration left = PaceDelay(bytes_per_second, bytes, took);
-  while (left > absl::ZeroDuration() && !run.IsCancelled()) {
-    const absl::Duration slice = std::min(left, kPaceSlice);
-    absl::SleepFor(slice);
-    left -= slice;
-  }
-}
 
 GuardTerms Sweep::Terms() const {
   GuardTerms terms;
@@ -304,9 +284,11 @@ absl::Status Sweep::Run() {
       return status;
     }
     run_->Report();
-    KeepPace(policy.pace_bytes_per_second,
-             run_->run().bytes.content.allocated_bytes - before,
-             site_->clock->Monotonic() - begin, *run_);
+    const absl::Duration delay =
+        PaceDelay(policy.pace_bytes_per_second,
+                  run_->run().bytes.content.allocated_bytes - before,
+                  site_->clock->Monotonic() - begin);
+    KeepPace(delay, [this] { return run_->IsCancelled(); });
   }
 }
 

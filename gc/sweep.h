@@ -67,13 +67,6 @@ class Sweep {
   GuardTerms terms_;
 };
 
-// Sleeps so that `bytes` in `took` keep to a pace; ends early when cancelled.
-// 0 bytes a second is no limit.
-void KeepPace(uint64_t bytes_per_second, uint64_t bytes, absl::Duration took,
-              const OngoingRun& run);
-absl::Duration PaceDelay(uint64_t bytes_per_second, uint64_t bytes,
-                         absl::Duration took);
-
 }  // namespace reclaim::gc
 
 #endif  // RECLAIM_GC_SWEEP_H_

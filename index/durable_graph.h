@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "index/graph_records.h"
 #include "index/operation_applier.h"
@@ -38,7 +39,9 @@ class DurableGraph final : public ReferenceGraph {
                                         Durability durability) override;
   absl::StatusOr<bool> CheckExists(const ContentName& name,
                                    absl::string_view actor) override;
-  std::unique_ptr<GraphReader> Read() const override;
+  // The reader that it returns gives the lock back.
+  std::unique_ptr<GraphReader> Read() const override
+      ABSL_NO_THREAD_SAFETY_ANALYSIS;
   std::unique_ptr<WriteOrder> HoldWriteOrder() override;
   absl::StatusOr<Epoch> BeginEpoch() override;
   void SetRestorer(Restorer* restorer) override { restorer_ = restorer; }

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "index/graph_view.h"
@@ -136,7 +137,8 @@ class ResidentGraph final : public GraphView, private ReachListener {
                                      store::MembershipKind kind) const override;
   void ForEachRepositoryOf(
       NodeId content, absl::FunctionRef<bool(NodeId)> visit) const override;
-  void Yield() const override;
+  // The lock is its caller's.
+  void Yield() const override ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
   static constexpr int kReachClassCount = 3;  // all, without tags, containers

@@ -13,7 +13,7 @@ constexpr NodeId kYieldInterval = 4096;
 }  // namespace
 
 absl::Status GraphScan::RemoveMembers(const MemberSection& section) {
-  const auto& [repository, kind] = section;
+  const std::string& repository = section.first;
   const absl::flat_hash_set<oci::Digest>& found = members_[section];
   {
     const std::unique_ptr<GraphReader> reader = graph_->Read();
@@ -21,7 +21,7 @@ absl::Status GraphScan::RemoveMembers(const MemberSection& section) {
     const NodeId id =
         view.FindNamed({NodeKind::kRepository, record_.id, "", repository});
     if (id == kNoNode) return absl::OkStatus();
-    const store::MembershipKind wanted = kind;
+    const store::MembershipKind wanted = section.second;
     view.ForEachMember(
         id, [&](NodeId content, store::MembershipKind is, absl::Time linked) {
           if (is != wanted || found.contains(view.digest(content)) ||
