@@ -85,8 +85,8 @@ class GraphView {
   virtual StoreId PlaceStore(PlaceId place) const = 0;
   // kNoPlace if the store has no such place.
   virtual PlaceId FindPlace(StoreId store, const store::Place& name) const = 0;
-  // Whether some manifest in `place` is opaque (NodeFlag::kOpaque): then nothing
-  // there may be collected (I5).
+  // Whether some manifest in `place` is opaque (NodeFlag::kOpaque): then
+  // nothing there may be collected (I5).
   virtual bool HasOpaque(PlaceId place) const = 0;
 
   // Lists by kind and store, ascending by name; complete at the time of call.
