@@ -50,7 +50,7 @@ class CrashWorld : public CollectorFixture {
   // The blobs of what stands, which no crash may touch.
   std::map<std::string, bool> LiveFiles() const {
     std::map<std::string, bool> files;
-    for (const std::string& blob : {"base", "new"}) {
+    for (const char* blob : {"base", "new"}) {
       const oci::Digest digest = oci::Digest::Sha256Of(blob);
       files[blob] = store_->Stat(PlaceName(), digest).ok();
     }
