@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "gc/roots.h"
@@ -29,6 +30,21 @@ class GraphDetails final : public DetailSource {
   const index::ReferenceGraph& graph_;
 };
 
+absl::Status NoSuchStore(absl::string_view name) {
+  return absl::NotFoundError(
+      absl::StrCat("store \"", name,
+                   "\" is not registered; `reclaim store ls` lists those that "
+                   "are"));
+}
+
+absl::Status Busy(const CollectedStore& site) {
+  absl::Status status = absl::AbortedError(
+      absl::StrCat("run ", site.acting_run, " is at work on the store ",
+                   site.name, "; wait for it or cancel it"));
+  status.SetPayload(kRunIdPayload, absl::Cord(site.acting_run));
+  return status;
+}
+
 }  // namespace
 
 absl::StatusOr<CollectedStore*> StoreCollector::Site(
@@ -36,20 +52,13 @@ absl::StatusOr<CollectedStore*> StoreCollector::Site(
   std::lock_guard<std::mutex> lock(mutex_);
   const auto it = sites_.find(std::string(name));
   if (it != sites_.end()) return it->second.get();
-  return absl::NotFoundError(
-      absl::StrCat("store \"", name,
-                   "\" is not registered; `reclaim store ls` lists those that "
-                   "are"));
+  return NoSuchStore(name);
 }
 
 absl::StatusOr<std::unique_ptr<ActingSlot>> StoreCollector::Acquire(
     CollectedStore* site, const std::string& run) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!site->acting_run.empty()) {
-    return absl::AbortedError(
-        absl::StrCat("run ", site->acting_run, " is at work on the store ",
-                     site->name, "; wait for it or cancel it"));
-  }
+  if (!site->acting_run.empty()) return Busy(*site);
   site->acting_run = run;
   return std::make_unique<ActingSlot>(&mutex_, site);
 }
@@ -95,6 +104,29 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
   }
   restorer_.AddStore(attached);
   return absl::OkStatus();
+}
+
+absl::Status StoreCollector::DetachStore(absl::string_view name) {
+  RECLAIM_ASSIGN_OR_RETURN(const auto held, runs_->ListQuarantine(name));
+  if (!held.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the store ", name, " has ", held.size(),
+                     " items in quarantine; restore or purge them first"));
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto it = sites_.find(std::string(name));
+  if (it == sites_.end()) return NoSuchStore(name);
+  if (!it->second->acting_run.empty()) return Busy(*it->second);
+  restorer_.RemoveStore(it->second->id);
+  detached_.push_back(std::move(it->second));
+  sites_.erase(it);
+  return absl::OkStatus();
+}
+
+std::string StoreCollector::ActingRun(absl::string_view name) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto it = sites_.find(std::string(name));
+  return it == sites_.end() ? "" : it->second->acting_run;
 }
 
 absl::StatusOr<PlanInputs> StoreCollector::InputsFor(

@@ -38,6 +38,9 @@
 
 namespace reclaim::gc {
 
+// Payload of the ABORTED status of a busy store: the id of the run.
+inline constexpr char kRunIdPayload[] = "reclaim/run_id";
+
 struct RunControl {
   std::function<bool()> is_cancelled;           // may be empty
   std::function<void(const Run&)> on_progress;  // may be empty
@@ -94,6 +97,15 @@ class Collector {
   // Stores are attached once; not owned.
   virtual absl::Status AttachStore(absl::string_view name,
                                    store::ContentStore* store) = 0;
+
+  // The owner keeps the store open all the same: a plan may be in the making
+  // on it, and is refused when it is applied.  ABORTED while a run is at
+  // work there; FAILED_PRECONDITION while something of it is in quarantine;
+  // NOT_FOUND.
+  virtual absl::Status DetachStore(absl::string_view name) = 0;
+
+  // Id of the run at work on a store; "" if none (or no such store).
+  virtual std::string ActingRun(absl::string_view name) const = 0;
 
   // Resumes or abandons interrupted runs; call after all stores are attached.
   virtual absl::Status Recover() = 0;

@@ -59,7 +59,10 @@ void OngoingRun::Count(const PlanItem& item, const store::RemovalBytes& bytes) {
   run().progress.done_bytes += bytes.content;
 }
 
-void OngoingRun::Begin() { site_->observer->OnRunBegin(run()); }
+void OngoingRun::Begin() {
+  site_->observer->OnRunBegin(run());
+  Report();
+}
 
 void OngoingRun::Report() {
   if (control_ != nullptr && control_->on_progress) {

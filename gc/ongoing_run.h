@@ -35,7 +35,7 @@ class OngoingRun {
   // One more item is settled.
   void Count(const PlanItem& item, const store::RemovalBytes& bytes);
 
-  void Begin();   // tells the observer
+  void Begin();   // tells the observer and the caller
   void Report();  // tells the caller
   // Ends the run, durably: cancelled, failed, partial or succeeded.
   absl::StatusOr<Run> End(const absl::Status& status);

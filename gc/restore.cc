@@ -350,6 +350,11 @@ void QuarantineRestorer::AddStore(CollectedStore* site) {
   sites_[site->id] = site;
 }
 
+void QuarantineRestorer::RemoveStore(index::StoreId id) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  sites_.erase(id);
+}
+
 absl::Status QuarantineRestorer::RestoreNodes(absl::Span<const NodeId> nodes,
                                               absl::string_view actor) {
   std::map<CollectedStore*, std::set<std::pair<store::Place, oci::Digest>>>

@@ -44,6 +44,7 @@ class QuarantineRestorer final : public index::Restorer {
  public:
   // Stores are added before any writer runs; not owned.
   void AddStore(CollectedStore* site);
+  void RemoveStore(index::StoreId id);
   absl::Status RestoreNodes(absl::Span<const index::NodeId> nodes,
                             absl::string_view actor) override;
 

@@ -52,6 +52,8 @@ class StoreCollector final : public Collector {
 
   absl::Status AttachStore(absl::string_view name,
                            store::ContentStore* store) override;
+  absl::Status DetachStore(absl::string_view name) override;
+  std::string ActingRun(absl::string_view name) const override;
   absl::Status Recover() override;
   absl::StatusOr<Run> Scan(absl::string_view store, bool from_nothing,
                            absl::string_view actor,
@@ -105,6 +107,8 @@ class StoreCollector final : public Collector {
   QuarantineRestorer restorer_;
   mutable std::mutex mutex_;  // guards sites_ and their acting_run
   std::map<std::string, std::unique_ptr<CollectedStore>> sites_;
+  // Kept, for a plan may be in the making on them.
+  std::vector<std::unique_ptr<CollectedStore>> detached_;
 };
 
 }  // namespace reclaim::gc

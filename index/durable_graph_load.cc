@@ -134,6 +134,7 @@ absl::StatusOr<StoreId> DurableGraph::RegisterStore(const StoreRecord& store) {
     record = known;
     record.uri = store.uri;
     record.knows_containers = store.knows_containers;
+    record.is_read_only = store.is_read_only;
   }
   storage::v1::GraphState next = state_;
   if (record.id == kNoStore) {

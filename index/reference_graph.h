@@ -61,6 +61,7 @@ struct StoreRecord {
   store::StoreKind kind = store::StoreKind::kMemory;
   std::string uri;
   bool knows_containers = false;
+  bool is_read_only = false;  // nothing is ever deleted there
   std::string scan_memo;
   absl::Time last_scan_begin = absl::InfinitePast();  // never scanned
   absl::Time last_scan_end = absl::InfinitePast();
