@@ -216,6 +216,7 @@ absl::StatusOr<PlanPage> StoreCollector::GetPlan(absl::string_view id,
   PlanPage page;
   page.item_count = stored.plan.totals.item_count;
   page.plan = std::move(stored.plan);
+  page.plan.run_id = stored.run_id;
   RECLAIM_ASSIGN_OR_RETURN(page.items, runs_->GetItems(id, offset, limit));
   return page;
 }
@@ -223,7 +224,10 @@ absl::StatusOr<PlanPage> StoreCollector::GetPlan(absl::string_view id,
 absl::StatusOr<std::vector<Plan>> StoreCollector::ListPlans() const {
   RECLAIM_ASSIGN_OR_RETURN(std::vector<StoredPlan> stored, runs_->ListPlans());
   std::vector<Plan> plans;
-  for (StoredPlan& plan : stored) plans.push_back(std::move(plan.plan));
+  for (StoredPlan& plan : stored) {
+    plans.push_back(std::move(plan.plan));
+    plans.back().run_id = plan.run_id;
+  }
   return plans;
 }
 

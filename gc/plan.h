@@ -83,6 +83,8 @@ struct Plan {
   std::vector<PlanItem> items;
   PlanTotals totals;
   std::vector<KeptScope> kept_scopes;
+  // The run that applied it; "" if none has.  Filled in when it is read.
+  std::string run_id;
 };
 
 // Details that a view does not hold (labels, creation times).

@@ -52,6 +52,7 @@ class DurableGraph final : public ReferenceGraph {
   absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after,
                                                 size_t limit) const override;
   Engine& engine() override { return *engine_; }
+  const GraphOptions& options() const override { return options_; }
 
  private:
   friend class HeldOrder;

@@ -176,6 +176,7 @@ class ReferenceGraph {
                                                         size_t limit) const = 0;
 
   virtual Engine& engine() = 0;
+  virtual const GraphOptions& options() const = 0;
 };
 
 }  // namespace reclaim::index

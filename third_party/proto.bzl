@@ -42,7 +42,7 @@ def reclaim_proto_library(name, srcs, visibility, services = [], deps = {}):
         copts = ["-w"],
         includes = ["."],
         visibility = visibility,
-        deps = deps.keys() + [
+        deps = list(deps.keys()) + [
             "//third_party:grpc",
             "//third_party:protobuf",
         ],

@@ -1,4 +1,4 @@
-#include "accounting/apportion.h"
+#include "accounting/repository_usage.h"
 
 #include <map>
 
@@ -63,52 +63,84 @@ std::map<NodeId, std::vector<NodeId>> TagsByRepository(const GraphView& view,
   return tags;
 }
 
-}  // namespace
+void Count(const store::Bytes& bytes, index::Tally* tally) {
+  ++tally->count;
+  tally->bytes += bytes;
+}
 
-Apportionment Apportion(const GraphView& view, index::StoreId store,
-                        const std::function<bool(NodeId)>& is_live) {
-  const auto tags = TagsByRepository(view, store);
-  std::vector<std::vector<NodeId>> reached;
-  std::vector<uint32_t> group_count(view.node_count(), 0);
+// Which repositories reach what.
+struct Reach {
+  std::vector<std::vector<NodeId>> by_group;  // in order of the repositories
+  std::vector<uint32_t> group_count;          // by node
+};
+
+Reach ReachAll(const GraphView& view,
+               const std::map<NodeId, std::vector<NodeId>>& tags) {
+  Reach reach;
+  reach.group_count.assign(view.node_count(), 0);
   std::vector<uint32_t> seen(view.node_count(), 0);
   uint32_t walk = 0;
   for (const auto& [repository, own_tags] : tags) {
-    reached.push_back(Reached(view, own_tags, &seen, ++walk));
-    for (const NodeId id : reached.back()) {
-      if (id >= group_count.size()) group_count.resize(id + 1, 0);
-      ++group_count[id];
+    reach.by_group.push_back(Reached(view, own_tags, &seen, ++walk));
+    for (const NodeId id : reach.by_group.back()) {
+      if (id >= reach.group_count.size()) reach.group_count.resize(id + 1, 0);
+      ++reach.group_count[id];
     }
     view.Yield();
   }
-  Apportionment result;
-  std::vector<uint32_t> next_share(group_count.size(), 0);
-  size_t group = 0;
-  for (const auto& [repository, own_tags] : tags) {
-    GroupShare share;
-    share.repository = repository;
-    for (const NodeId id : reached[group]) {
-      if (view.state(id) != NodeState::kPresent || !is_live(id)) continue;
-      const store::Bytes bytes = view.fields(id).bytes;
-      const uint32_t index = next_share[id]++;
-      share.apportioned.logical_bytes +=
-          Share(bytes.logical_bytes, group_count[id], index);
-      share.apportioned.allocated_bytes +=
-          Share(bytes.allocated_bytes, group_count[id], index);
-    }
-    result.groups.push_back(share);
-    ++group;
-  }
+  return reach;
+}
+
+store::Bytes Unattributed(const GraphView& view, index::StoreId store,
+                          const Reach& reach, const Judgement& judge) {
+  store::Bytes bytes;
   for (NodeId id = 0; id < view.node_count(); ++id) {
     if (id % kYieldInterval == 0) view.Yield();
     if (!view.Exists(id) || view.fields(id).store != store) continue;
     const bool is_counted =
         IsContent(view.kind(id)) || view.kind(id) == NodeKind::kUpload;
-    const bool is_attributed = id < group_count.size() && group_count[id] > 0;
-    if (!is_counted || is_attributed || !is_live(id)) continue;
+    const bool is_attributed =
+        id < reach.group_count.size() && reach.group_count[id] > 0;
+    if (!is_counted || is_attributed || !judge.is_live(id)) continue;
     if (view.state(id) != NodeState::kPresent) continue;
-    result.unattributed += view.fields(id).bytes;
+    bytes += view.fields(id).bytes;
   }
-  return result;
+  return bytes;
+}
+
+}  // namespace
+
+StoreShares ShareStore(const GraphView& view, index::StoreId store,
+                       const Judgement& judge) {
+  const auto tags = TagsByRepository(view, store);
+  const Reach reach = ReachAll(view, tags);
+  StoreShares shares;
+  std::vector<uint32_t> next_share(reach.group_count.size(), 0);
+  size_t group = 0;
+  for (const auto& [repository, own_tags] : tags) {
+    RepositoryUsage usage;
+    usage.repository = repository;
+    usage.tag_count = own_tags.size();
+    for (const NodeId id : reach.by_group[group]) {
+      if (view.state(id) != NodeState::kPresent) continue;
+      const store::Bytes bytes = view.fields(id).bytes;
+      const uint32_t sharers = reach.group_count[id];
+      Count(bytes, &usage.reachable);
+      if (sharers == 1 && !judge.is_kept_otherwise(id)) {
+        Count(bytes, &usage.exclusive);
+      }
+      if (!judge.is_live(id)) continue;
+      const uint32_t turn = next_share[id]++;
+      usage.apportioned.logical_bytes +=
+          Share(bytes.logical_bytes, sharers, turn);
+      usage.apportioned.allocated_bytes +=
+          Share(bytes.allocated_bytes, sharers, turn);
+    }
+    shares.repositories.push_back(usage);
+    ++group;
+  }
+  shares.unattributed = Unattributed(view, store, reach, judge);
+  return shares;
 }
 
 }  // namespace reclaim::accounting

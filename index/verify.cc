@@ -1,0 +1,107 @@
+#include "index/verify.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "index/recount.h"
+#include "index/verifier.h"
+
+namespace reclaim::index {
+namespace {
+
+constexpr uint64_t kFindingMax = 10'000;
+
+// The lines in which two lists of figures differ.
+std::string DifferingLines(const std::string& a, const std::string& b) {
+  std::string out;
+  size_t i = 0;
+  size_t j = 0;
+  while (i < a.size() && j < b.size()) {
+    const size_t a_end = std::min(a.find('\n', i), a.size());
+    const size_t b_end = std::min(b.find('\n', j), b.size());
+    const std::string a_line = a.substr(i, a_end - i);
+    const std::string b_line = b.substr(j, b_end - j);
+    if (a_line != b_line) {
+      absl::StrAppend(&out, out.empty() ? "" : "; ", "counted ", a_line,
+                      ", recomputed ", b_line);
+    }
+    i = a_end + 1;
+    j = b_end + 1;
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::Status Verifier::CheckCancelled() const {
+  if (options_.is_cancelled && options_.is_cancelled()) {
+    return absl::CancelledError("the verification was cancelled");
+  }
+  return absl::OkStatus();
+}
+
+void Verifier::Report(Finding finding) {
+  ++report_.finding_count;
+  if (finding.severity == FindingSeverity::kDamage) ++report_.damage_count;
+  if (report_.finding_count <= kFindingMax && options_.on_finding) {
+    options_.on_finding(finding);
+  }
+}
+
+void Verifier::Progress() {
+  if (options_.on_progress) options_.on_progress(progress_);
+}
+
+std::string Verifier::CompareTotals(const GraphReader& reader) const {
+  const StoreTotals counted = reader.totals(store_.id);
+  RecountInputs inputs;
+  inputs.store = store_.id;
+  inputs.now = clock_->Now();
+  inputs.grace_period = graph_->options().grace_period;
+  inputs.orphans = counted.orphan;
+  const StoreTotals recomputed = Recount(reader.view(), inputs);
+  if (counted == recomputed) return "";
+  return DifferingLines(ToString(counted), ToString(recomputed));
+}
+
+absl::Status Verifier::CheckCounters() {
+  std::string difference;
+  {
+    const auto reader = graph_->Read();
+    difference = CompareTotals(*reader);
+  }
+  // Writers that came in between, or a moment at which a grace period ended:
+  // once more with nobody writing.
+  for (int attempt = 0; attempt < 2 && !difference.empty(); ++attempt) {
+    graph_->Read();  // settles what has expired
+    const auto order = graph_->HoldWriteOrder();
+    difference = CompareTotals(order->reader());
+  }
+  if (!difference.empty()) {
+    Report({"counter-mismatch", FindingSeverity::kDamage, store_.name,
+            difference,
+            "restart reclaimd: it counts anew; then please report this"});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<VerifyReport> Verify(ReferenceGraph* graph,
+                                    absl::string_view store,
+                                    const store::ContentStore* content,
+                                    const base::Clock& clock,
+                                    const VerifyOptions& options) {
+  for (const StoreRecord& record : graph->Stores()) {
+    if (record.name != store) continue;
+    Verifier verifier(graph, record, content, &clock, &options);
+    RECLAIM_RETURN_IF_ERROR(verifier.CheckCounters());
+    RECLAIM_RETURN_IF_ERROR(verifier.CheckRecords());
+    RECLAIM_RETURN_IF_ERROR(verifier.CheckFiles());
+    return verifier.report();
+  }
+  return absl::NotFoundError(
+      absl::StrCat("store \"", store, "\" is not registered"));
+}
+
+}  // namespace reclaim::index

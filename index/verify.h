@@ -1,0 +1,72 @@
+// index/verify.h — everything recomputed from nothing, and compared.
+//
+//   counters   the running totals with Recount() (I6), and their identity
+//   records    each durable record with the resident node, both ways
+//   files      each present node with its file, each quarantined one with the
+//              quarantine, each file with its node
+//   data       on request: every blob's bytes with its digest, every manifest's
+//              bytes with its edges
+//
+// Changes nothing.  Writers and collections may go on: what looks wrong is
+// looked at again with the write order held, or with the file read again,
+// before it is reported.  Reads no file while a lock is held.
+
+#ifndef RECLAIM_INDEX_VERIFY_H_
+#define RECLAIM_INDEX_VERIFY_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/clock.h"
+#include "index/reference_graph.h"
+#include "store/content_store.h"
+
+namespace reclaim::index {
+
+enum class FindingSeverity : uint8_t { kNote = 1, kWarning = 2, kDamage = 3 };
+
+struct Finding {
+  // A closed set of words: "counter-mismatch", "identity-broken",
+  // "record-mismatch", "missing-record", "missing-blob", "size-differs",
+  // "missing-quarantine", "unknown-content", "unreadable", "digest-mismatch",
+  // "edge-mismatch".
+  std::string check;
+  FindingSeverity severity = FindingSeverity::kNote;
+  std::string subject;  // digest, name or path
+  std::string detail;
+  std::string advice;
+};
+
+struct VerifyProgress {
+  uint64_t done_count = 0;  // nodes
+  uint64_t total_count = 0;
+  uint64_t done_bytes = 0;  // read
+};
+
+struct VerifyOptions {
+  bool read_data = false;
+  std::function<bool()> is_cancelled;                      // may be empty
+  std::function<void(const VerifyProgress&)> on_progress;  // may be empty
+  std::function<void(const Finding&)> on_finding;          // at most 10,000
+};
+
+struct VerifyReport {
+  uint64_t node_count = 0;
+  uint64_t finding_count = 0;  // notes included
+  uint64_t damage_count = 0;
+};
+
+// Verifies one store.  `content` may be null: then its files are not looked at.
+// NOT_FOUND: no such store; CANCELLED; errors of the engine.
+absl::StatusOr<VerifyReport> Verify(ReferenceGraph* graph,
+                                    absl::string_view store,
+                                    const store::ContentStore* content,
+                                    const base::Clock& clock,
+                                    const VerifyOptions& options);
+
+}  // namespace reclaim::index
+
+#endif  // RECLAIM_INDEX_VERIFY_H_

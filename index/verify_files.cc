@@ -1,0 +1,265 @@
+// The graph against the files of the store.
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "index/verifier.h"
+#include "oci/manifest.h"
+#include "store/scan.h"
+
+namespace reclaim::index {
+namespace {
+
+constexpr size_t kFilesAtOnce = 1024;
+constexpr uint64_t kManifestBytesMax = 4u << 20;
+constexpr char kScanAdvice[] = "scan the store: `reclaim scan`";
+
+// Blobs that the graph does not know, and what could not be read.
+class UnknownSink final : public store::ScanSink {
+ public:
+  UnknownSink(ReferenceGraph* graph, StoreId store,
+              const VerifyOptions* options)
+      : graph_(graph), store_(store), options_(*options) {}
+
+  absl::Status Accept(store::ScanBatch batch) override {
+    const auto reader = graph_->Read();
+    const GraphView& view = reader->view();
+    for (const store::BlobFact& blob : batch.blobs) {
+      const NodeId id =
+          view.FindContent(view.FindPlace(store_, blob.place), blob.digest);
+      if (id != kNoNode && view.state(id) == NodeState::kPresent) continue;
+      unknown.push_back(blob);
+    }
+    for (const store::ProblemFact& problem : batch.problems) {
+      unreadable.emplace_back(problem.path,
+                              std::string(problem.status.message()));
+    }
+    for (const store::SectionReport& section : batch.sections) {
+      if (section.state != store::SectionState::kUnreadable) continue;
+      unreadable.emplace_back(section.scope,
+                              std::string(section.error.message()));
+    }
+    return absl::OkStatus();
+  }
+  bool IsCancelled() const override {
+    return options_.is_cancelled && options_.is_cancelled();
+  }
+
+  std::vector<store::BlobFact> unknown;
+  std::vector<std::pair<std::string, std::string>> unreadable;
+
+ private:
+  ReferenceGraph* graph_;
+  const StoreId store_;
+  const VerifyOptions& options_;
+};
+
+std::string NameOf(const store::Place& place, const oci::Digest& digest) {
+  return absl::StrCat(digest.ToString(), place.empty() ? "" : " in ", place);
+}
+
+std::set<oci::Digest> DigestsOf(const oci::Manifest& manifest) {
+  std::set<oci::Digest> digests;
+  if (manifest.config) digests.insert(manifest.config->digest);
+  for (const oci::Descriptor& child : manifest.children) {
+    digests.insert(child.digest);
+  }
+  return digests;
+}
+
+}  // namespace
+
+Verifier::FileNode Verifier::FileOf(const GraphReader& reader,
+                                    NodeId id) const {
+  const GraphView& view = reader.view();
+  const NodeFields fields = view.fields(id);
+  FileNode file;
+  file.id = id;
+  file.kind = fields.kind;
+  file.state = fields.state;
+  file.place = view.PlaceName(fields.place);
+  file.digest = view.digest(id);
+  file.bytes = fields.bytes;
+  if (const NodeId extent = view.ExtentOf(id); extent != kNoNode) {
+    file.bytes = view.fields(extent).bytes;
+  }
+  file.is_live = reader.IsLive(id);
+  file.is_opaque = (fields.flags & kOpaque) != 0;
+  return file;
+}
+
+std::vector<Verifier::FileNode> Verifier::NextFiles(NodeId* next) const {
+  std::vector<FileNode> files;
+  const auto reader = graph_->Read();
+  const GraphView& view = reader->view();
+  for (; *next < view.node_count() && files.size() < kFilesAtOnce; ++*next) {
+    const NodeId id = *next;
+    if (!view.Exists(id) || !IsContent(view.kind(id)) ||
+        view.kind(id) == NodeKind::kExtent ||
+        view.fields(id).store != store_.id ||
+        view.state(id) == NodeState::kAbsent) {
+      continue;
+    }
+    files.push_back(FileOf(*reader, id));
+  }
+  if (files.empty()) *next = view.node_count();
+  return files;
+}
+
+bool Verifier::IsUnchanged(const FileNode& file) const {
+  const auto reader = graph_->Read();
+  if (!reader->view().Exists(file.id)) return false;
+  const FileNode now = FileOf(*reader, file.id);
+  return now.state == file.state && now.bytes == file.bytes;
+}
+
+void Verifier::CheckFile(const FileNode& file) {
+  for (int attempt = 0;; ++attempt) {
+    const auto stat = content_->Stat(file.place, file.digest);
+    if (stat.ok() && stat->bytes == file.bytes) return;
+    if (!IsUnchanged(file)) return;
+    if (attempt == 0) continue;
+    Finding finding;
+    finding.subject = NameOf(file.place, file.digest);
+    finding.advice = kScanAdvice;
+    if (!stat.ok()) {
+      finding.check = "missing-blob";
+      finding.severity =
+          file.is_live ? FindingSeverity::kDamage : FindingSeverity::kWarning;
+      finding.detail = std::string(stat.status().message());
+      if (file.is_live) {
+        finding.advice =
+            "something that is used lacks it: push it again, or `reclaim "
+            "restore` it if it is in quarantine";
+      }
+    } else {
+      finding.check = "size-differs";
+      finding.severity = FindingSeverity::kWarning;
+      finding.detail =
+          absl::StrCat("recorded ", file.bytes.logical_bytes, " (",
+                       file.bytes.allocated_bytes, " on disk), found ",
+                       stat->bytes.logical_bytes, " (",
+                       stat->bytes.allocated_bytes, " on disk)");
+    }
+    Report(std::move(finding));
+    return;
+  }
+}
+
+void Verifier::CheckData(const FileNode& file) {
+  const absl::Status status = content_->VerifyDigest(file.place, file.digest);
+  progress_.done_bytes += file.bytes.logical_bytes;
+  if (absl::IsDataLoss(status) && IsUnchanged(file)) {
+    Report({"digest-mismatch", FindingSeverity::kDamage,
+            NameOf(file.place, file.digest), std::string(status.message()),
+            "the bytes are not what their name says: push the content again"});
+  }
+  if (IsManifestLike(file.kind) && !file.is_opaque && status.ok()) {
+    CheckEdges(file);
+  }
+}
+
+void Verifier::CheckEdges(const FileNode& file) {
+  const auto bytes = content_->Read(file.place, file.digest, kManifestBytesMax);
+  if (!bytes.ok()) return;  // CheckFile() tells that
+  const auto manifest = oci::ParseManifest(*bytes, "");
+  std::string difference;
+  if (!manifest.ok()) {
+    difference = std::string(manifest.status().message());
+  } else {
+    const std::set<oci::Digest> expected = DigestsOf(*manifest);
+    const auto reader = graph_->Read();
+    const GraphView& view = reader->view();
+    std::set<oci::Digest> kept;
+    for (const NodeId child : view.Kept(file.id)) {
+      kept.insert(view.digest(child));
+    }
+    if (kept == expected) return;
+    difference = absl::StrCat("the manifest names ", expected.size(),
+                              " things, the graph has edges to ", kept.size());
+  }
+  Report({"edge-mismatch", FindingSeverity::kDamage,
+          NameOf(file.place, file.digest), difference,
+          "scan from nothing: `reclaim scan --from-nothing`"});
+}
+
+absl::Status Verifier::CheckQuarantine(const std::vector<FileNode>& files) {
+  if (files.empty()) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const auto items, content_->ListQuarantine());
+  std::set<std::pair<store::Place, oci::Digest>> held;
+  for (const store::QuarantinedItem& item : items) {
+    if (item.removal.kind == store::RemovalKind::kBlob && item.removal.digest) {
+      held.insert({item.removal.place, *item.removal.digest});
+    }
+  }
+  for (const FileNode& file : files) {
+    if (held.count({file.place, file.digest}) > 0 || !IsUnchanged(file)) {
+      continue;
+    }
+    Report({"missing-quarantine", FindingSeverity::kWarning,
+            NameOf(file.place, file.digest),
+            "its bytes are not in the quarantine, so they can't be restored",
+            kScanAdvice});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Verifier::CheckUnknown() {
+  UnknownSink sink(graph_, store_.id, &options_);
+  store::ScanRequest request;
+  request.now = clock_->Now();
+  RECLAIM_RETURN_IF_ERROR(content_->Scan(request, &sink).status());
+  for (const auto& [path, why] : sink.unreadable) {
+    Report({"unreadable", FindingSeverity::kWarning, path, why,
+            "nothing beside it is collected until it can be read"});
+  }
+  for (const store::BlobFact& blob : sink.unknown) {
+    // Quarantined, purged or recorded meanwhile?
+    if (!content_->Stat(blob.place, blob.digest).ok()) continue;
+    const auto reader = graph_->Read();
+    const GraphView& view = reader->view();
+    const NodeId id =
+        view.FindContent(view.FindPlace(store_.id, blob.place), blob.digest);
+    if (id != kNoNode && view.state(id) == NodeState::kPresent) continue;
+    Report({"unknown-content", FindingSeverity::kNote,
+            NameOf(blob.place, blob.digest),
+            absl::StrCat(blob.stat.bytes.logical_bytes,
+                         " bytes that the last scan has not seen"),
+            kScanAdvice});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Verifier::CheckFiles() {
+  // The bytes of an external store are not here to be looked at.
+  if (content_ == nullptr ||
+      content_->traits().kind == store::StoreKind::kExternal) {
+    return absl::OkStatus();
+  }
+  progress_.total_count = report_.node_count;
+  std::vector<FileNode> quarantined;
+  NodeId next = 0;
+  for (;;) {
+    const std::vector<FileNode> files = NextFiles(&next);
+    if (files.empty()) break;
+    for (const FileNode& file : files) {
+      RECLAIM_RETURN_IF_ERROR(CheckCancelled());
+      ++progress_.done_count;
+      if (file.state == NodeState::kQuarantined) {
+        quarantined.push_back(file);
+        continue;
+      }
+      CheckFile(file);
+      if (options_.read_data) CheckData(file);
+    }
+    Progress();
+  }
+  RECLAIM_RETURN_IF_ERROR(CheckQuarantine(quarantined));
+  return CheckUnknown();
+}
+
+}  // namespace reclaim::index

@@ -1,0 +1,24 @@
+#include "rpc/call.h"
+
+#include "rpc/errors.h"
+#include "rpc/peers.h"
+
+namespace reclaim::rpc {
+
+grpc::Status Call(const ServiceParts& parts, grpc::ServerContext* context,
+                  const char* method,
+                  absl::FunctionRef<absl::Status(const Caller&)> body) {
+  const absl::Duration begin = parts.clock->Monotonic();
+  parts.observer->OnCallBegin(method);
+  Caller caller;
+  caller.actor = parts.peers->ActorOf(*context);
+  caller.is_cancelled = [context] { return context->IsCancelled(); };
+  const absl::Status status =
+      context->IsCancelled()
+          ? absl::CancelledError("the caller went away before the call began")
+          : body(caller);
+  parts.observer->OnCallEnd(method, status, parts.clock->Monotonic() - begin);
+  return ToGrpc(status);
+}
+
+}  // namespace reclaim::rpc

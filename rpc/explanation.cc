@@ -1,0 +1,183 @@
+#include "rpc/explanation.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "rpc/convert.h"
+#include "rpc/node_details.h"
+#include "rpc/subject.h"
+
+namespace reclaim::rpc {
+namespace {
+
+using index::NodeId;
+
+constexpr int kPathCountDefault = 5;
+constexpr int kPathCountMax = 100;
+constexpr uint64_t kQuarantinePage = 1000;
+
+std::string When(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time, absl::UTCTimeZone());
+}
+
+absl::StatusOr<int> PathCount(const v1::ExplainRequest& request) {
+  if (request.max_paths() < 0 || request.max_paths() > kPathCountMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_paths: ", request.max_paths(), " is not 0 to ", kPathCountMax));
+  }
+  return request.max_paths() == 0 ? kPathCountDefault : request.max_paths();
+}
+
+std::string NameOf(const v1::Node& node) {
+  if (node.kind() == v1::NODE_KIND_TAG) {
+    return absl::StrCat("the tag ", node.scope(), ":", node.name());
+  }
+  if (!node.name().empty()) return node.name();
+  return node.digest();
+}
+
+std::string KeptSentence(const v1::ExplainResponse& response,
+                         const ServiceParts& parts) {
+  const v1::KeepPath& path = response.paths(0);
+  const v1::Node& root = path.nodes(0);
+  const std::string more =
+      response.root_count() > 1
+          ? absl::StrCat(", and ", response.root_count() - 1, " more")
+          : "";
+  switch (path.reason()) {
+    case v1::ROOT_REASON_GRACE: {
+      const absl::Time until =
+          absl::FromUnixSeconds(root.record_time().seconds()) +
+          parts.policy.grace_period;
+      return absl::StrCat("Kept: ", NameOf(root),
+                          " is younger than the grace period, which ends at ",
+                          When(until), more, ".");
+    }
+    case v1::ROOT_REASON_LEASE:
+      return absl::StrCat(
+          "Kept by the lease ", root.name(),
+          root.has_expire_time()
+              ? absl::StrCat(" until ", When(absl::FromUnixSeconds(
+                                            root.expire_time().seconds())))
+              : ", which does not expire",
+          more, ".");
+    case v1::ROOT_REASON_PIN:
+      return absl::StrCat("Kept by the pin ", root.name(),
+                          "; `reclaim pin rm` takes it away", more, ".");
+    case v1::ROOT_REASON_CONTAINER:
+      return absl::StrCat("Kept by the container ", root.name(), more, ".");
+    case v1::ROOT_REASON_OPAQUE:
+      return absl::StrCat(
+          "Kept: ", NameOf(root),
+          " could not be understood, so nothing beside it is collected", more,
+          ".");
+    default:
+      return absl::StrCat("Kept by ", NameOf(root), more, ".");
+  }
+}
+
+std::string Sentence(const v1::ExplainResponse& response,
+                     const ServiceParts& parts) {
+  const v1::Node& node = response.node();
+  if (!response.quarantine_run_id().empty()) {
+    return absl::StrCat(
+        "In quarantine: run ", response.quarantine_run_id(),
+        " took it; restorable until ",
+        When(absl::FromUnixSeconds(response.restorable_until_time().seconds())),
+        " with `reclaim restore ", response.quarantine_run_id(), "`.");
+  }
+  if (node.state() == v1::NODE_STATE_ABSENT) {
+    return "Not here: something references it, but the store has no such "
+           "bytes.";
+  }
+  if (response.is_kept()) return KeptSentence(response, parts);
+  if (node.kind() == v1::NODE_KIND_REPOSITORY) {
+    return "A repository keeps nothing: its tags do.";
+  }
+  const std::string since =
+      response.has_unreferenced_since_time()
+          ? absl::StrCat(" since ",
+                         When(absl::FromUnixSeconds(
+                             response.unreferenced_since_time().seconds())))
+          : "";
+  return absl::StrCat("Unreferenced", since,
+                      ": no root reaches it, so the next prune takes it.");
+}
+
+// The run that took a quarantined node, if it is on record.
+absl::Status AddQuarantine(const ServiceParts& parts, const std::string& store,
+                           v1::ExplainResponse* response) {
+  for (uint64_t offset = 0;; offset += kQuarantinePage) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        const std::vector<gc::QuarantineEntry> entries,
+        parts.collector->ListQuarantine(store, offset, kQuarantinePage));
+    for (const gc::QuarantineEntry& entry : entries) {
+      if (!entry.item.digest || !entry.item.removal) continue;
+      if (entry.item.removal->kind != store::RemovalKind::kBlob ||
+          entry.item.digest->ToString() != response->node().digest() ||
+          entry.item.removal->place != response->node().place()) {
+        continue;
+      }
+      response->set_quarantine_run_id(entry.run_id);
+      SetTime(entry.restorable_until,
+              [&] { return response->mutable_restorable_until_time(); });
+      return absl::OkStatus();
+    }
+    if (entries.size() < kQuarantinePage) return absl::OkStatus();
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ExplainResponse> MakeExplanation(
+    const ServiceParts& parts, const v1::ExplainRequest& request) {
+  RECLAIM_ASSIGN_OR_RETURN(const int path_count, PathCount(request));
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
+                           parts.stores->Find(request.store()));
+  NodeId id = index::kNoNode;
+  {
+    const auto reader = parts.graph->Read();
+    RECLAIM_ASSIGN_OR_RETURN(
+        id, FindSubject(reader->view(), store.id, request.place(),
+                        request.subject()));
+  }
+  RECLAIM_ASSIGN_OR_RETURN(
+      const gc::Explanation explanation,
+      parts.collector->Explain(id, parts.policy, path_count));
+  v1::ExplainResponse response;
+  {
+    const auto reader = parts.graph->Read();
+    if (!reader->view().Exists(id)) {
+      return absl::NotFoundError("it went away while it was explained");
+    }
+    *response.mutable_node() = MakeNode(*reader, id);
+    response.set_is_kept(explanation.is_kept);
+    response.set_root_count(explanation.root_count);
+    for (const gc::KeepPath& path : explanation.paths) {
+      v1::KeepPath* out = response.add_paths();
+      out->set_reason(ToProto(path.reason));
+      for (const NodeId node : path.nodes) {
+        *out->add_nodes() = MakeNode(*reader, node);
+      }
+    }
+    for (const NodeId keeper : explanation.dead_keepers) {
+      *response.add_dead_keepers() = MakeNode(*reader, keeper);
+    }
+    if (!explanation.is_kept) {
+      SetTime(reader->view().fields(id).unreferenced_since,
+              [&] { return response.mutable_unreferenced_since_time(); });
+    }
+  }
+  AddDetails(*parts.graph, id, response.mutable_node());
+  if (response.node().state() == v1::NODE_STATE_QUARANTINED) {
+    RECLAIM_RETURN_IF_ERROR(AddQuarantine(parts, store.name, &response));
+  }
+  response.set_summary(Sentence(response, parts));
+  return response;
+}
+
+}  // namespace reclaim::rpc

@@ -1,0 +1,261 @@
+#include "rpc/graph_service.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "index/put_codec.h"
+#include "rpc/call.h"
+#include "rpc/convert.h"
+#include "rpc/explanation.h"
+#include "rpc/named_page.h"
+#include "rpc/node_details.h"
+#include "rpc/operations.h"
+
+namespace reclaim::rpc {
+namespace {
+
+using index::NodeId;
+using index::NodeKind;
+
+constexpr int kCheckCountMax = 10000;
+constexpr size_t kNeighbourMax = 1000;
+constexpr int kStreamProblemMax = 100;
+
+absl::StatusOr<NodeId> FindRequested(const index::GraphView& view,
+                                     const v1::GetNodeRequest& request,
+                                     index::StoreId store) {
+  NodeId id = index::kNoNode;
+  if (request.has_content()) {
+    RECLAIM_ASSIGN_OR_RETURN(const index::ContentName name,
+                             index::FromProto(request.content()));
+    id = view.FindContent(view.FindPlace(store, name.place), name.digest);
+  } else {
+    RECLAIM_ASSIGN_OR_RETURN(const NodeKind kind,
+                             index::FromProto(request.named().kind()));
+    id = view.FindNamed(
+        {kind, store, request.named().scope(), request.named().name()});
+  }
+  if (id != index::kNoNode) return id;
+  return absl::NotFoundError(
+      "the store has no such node; `reclaim why` finds nodes by part of a "
+      "digest");
+}
+
+NodePage ContentPage(const index::GraphView& view, index::StoreId store,
+                     NodeKind kind, const std::string& position, size_t size) {
+  NodePage page;
+  NodeId begin = 0;
+  if (!absl::SimpleAtoi(position, &begin)) begin = 0;
+  for (NodeId id = begin; id < view.node_count(); ++id) {
+    if ((id - begin) % 4096 == 4095) view.Yield();
+    if (!view.Exists(id) || view.kind(id) != kind ||
+        view.fields(id).store != store) {
+      continue;
+    }
+    if (page.ids.size() == size) {
+      page.next = absl::StrCat(id);
+      break;
+    }
+    page.ids.push_back(id);
+  }
+  return page;
+}
+
+}  // namespace
+
+grpc::Status GraphService::Record(grpc::ServerContext* context,
+                                  const v1::RecordRequest* request,
+                                  v1::RecordResponse* response) {
+  return CallFor(
+      parts_, context, "GraphService/Record", response,
+      [&](const Caller& caller) { return RecordOne(*request, caller); });
+}
+
+absl::StatusOr<v1::RecordResponse> GraphService::RecordOne(
+    const v1::RecordRequest& request, const Caller& caller) const {
+  RECLAIM_ASSIGN_OR_RETURN(index::Mutation mutation, MakeMutation(request));
+  if (LacksStore(mutation)) {
+    RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord only,
+                             parts_.stores->Find(""));
+    FillStore(only.name, &mutation);
+  }
+  mutation.actor = caller.actor;
+  RECLAIM_ASSIGN_OR_RETURN(
+      const index::AppliedMutation applied,
+      parts_.graph->Apply(mutation, request.relaxed()
+                                        ? index::Durability::kBuffered
+                                        : index::Durability::kDurable));
+  v1::RecordResponse response;
+  response.set_sequence(applied.sequence);
+  response.set_changed_count(applied.changed_count);
+  response.set_was_replayed(applied.was_replayed);
+  for (const std::string& problem : applied.problems) {
+    response.add_problems(problem);
+  }
+  return response;
+}
+
+grpc::Status GraphService::RecordStream(
+    grpc::ServerContext* context,
+    grpc::ServerReader<v1::RecordRequest>* requests,
+    v1::RecordStreamResponse* response) {
+  return Call(
+      parts_, context, "GraphService/RecordStream",
+      [&](const Caller& caller) -> absl::Status {
+        v1::RecordRequest request;
+        uint64_t count = 0;
+        while (requests->Read(&request)) {
+          const auto one = RecordOne(request, caller);
+          if (!one.ok()) {
+            return absl::Status(
+                one.status().code(),
+                absl::StrCat("request ", count, " (the ", count,
+                             " before it stand): ", one.status().message()));
+          }
+          ++count;
+          response->set_sequence(one->sequence());
+          response->set_changed_count(response->changed_count() +
+                                      one->changed_count());
+          for (const std::string& problem : one->problems()) {
+            if (response->problems_size() == kStreamProblemMax) break;
+            response->add_problems(problem);
+          }
+        }
+        response->set_request_count(count);
+        return absl::OkStatus();
+      });
+}
+
+grpc::Status GraphService::CheckBlobs(grpc::ServerContext* context,
+                                      const v1::CheckBlobsRequest* request,
+                                      v1::CheckBlobsResponse* response) {
+  return CallFor(
+      parts_, context, "GraphService/CheckBlobs", response,
+      [&](const Caller& caller) { return CheckAll(*request, caller); });
+}
+
+absl::StatusOr<v1::CheckBlobsResponse> GraphService::CheckAll(
+    const v1::CheckBlobsRequest& request, const Caller& caller) const {
+  if (request.names_size() > kCheckCountMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("names: ", request.names_size(), " are more than ",
+                     kCheckCountMax, "; send them in several requests"));
+  }
+  v1::CheckBlobsResponse response;
+  for (int i = 0; i < request.names_size(); ++i) {
+    if (caller.is_cancelled()) return absl::CancelledError("cancelled");
+    auto name = index::FromProto(request.names(i));
+    if (!name.ok()) {
+      return absl::Status(
+          name.status().code(),
+          absl::StrCat("names[", i, "].", name.status().message()));
+    }
+    if (name->store.empty()) {
+      RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord only,
+                               parts_.stores->Find(""));
+      name->store = only.name;
+    }
+    RECLAIM_ASSIGN_OR_RETURN(const bool exists,
+                             parts_.graph->CheckExists(*name, caller.actor));
+    response.add_exists(exists);
+  }
+  return response;
+}
+
+grpc::Status GraphService::GetNode(grpc::ServerContext* context,
+                                   const v1::GetNodeRequest* request,
+                                   v1::GetNodeResponse* response) {
+  return CallFor(parts_, context, "GraphService/GetNode", response,
+                 [&](const Caller&) { return Get(*request); });
+}
+
+absl::StatusOr<v1::GetNodeResponse> GraphService::Get(
+    const v1::GetNodeRequest& request) const {
+  if (!request.has_content() && !request.has_named()) {
+    return absl::InvalidArgumentError("node: neither content nor named");
+  }
+  RECLAIM_ASSIGN_OR_RETURN(
+      const index::StoreRecord store,
+      parts_.stores->Find(request.has_content() ? request.content().store()
+                                                : request.named().store()));
+  v1::GetNodeResponse response;
+  NodeId id = index::kNoNode;
+  {
+    const auto reader = parts_.graph->Read();
+    const index::GraphView& view = reader->view();
+    RECLAIM_ASSIGN_OR_RETURN(id, FindRequested(view, request, store.id));
+    *response.mutable_node() = MakeNode(*reader, id);
+    const auto kept = view.Kept(id);
+    for (const NodeId child :
+         kept.subspan(0, std::min(kept.size(), kNeighbourMax))) {
+      *response.add_kept() = MakeNode(*reader, child);
+    }
+    const auto referrers = view.Referrers(id);
+    for (const NodeId referrer :
+         referrers.subspan(0, std::min(referrers.size(), kNeighbourMax))) {
+      *response.add_referrers() = MakeNode(*reader, referrer);
+    }
+    view.ForEachRepositoryOf(id, [&](NodeId repository) {
+      response.add_repositories(view.named_key(repository).name);
+      return response.repositories_size() < static_cast<int>(kNeighbourMax);
+    });
+  }
+  AddDetails(*parts_.graph, id, response.mutable_node());
+  return response;
+}
+
+grpc::Status GraphService::ListNodes(grpc::ServerContext* context,
+                                     const v1::ListNodesRequest* request,
+                                     v1::ListNodesResponse* response) {
+  return CallFor(parts_, context, "GraphService/ListNodes", response,
+                 [&](const Caller&) { return List(*request); });
+}
+
+absl::StatusOr<v1::ListNodesResponse> GraphService::List(
+    const v1::ListNodesRequest& request) const {
+  RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
+                           parts_.stores->Find(request.store()));
+  RECLAIM_ASSIGN_OR_RETURN(const NodeKind kind,
+                           index::FromProto(request.kind()));
+  const std::string arguments = TokenArguments(request);
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::string position,
+      parts_.tokens->Read(arguments, request.page_token()));
+  v1::ListNodesResponse response;
+  NodePage page;
+  {
+    const auto reader = parts_.graph->Read();
+    page = IsContent(kind)
+               ? ContentPage(reader->view(), store.id, kind, position,
+                             static_cast<size_t>(size))
+               : ReadPage(reader->view(), {store.id, kind, request.scope()},
+                          position, static_cast<size_t>(size));
+    for (const NodeId id : page.ids) {
+      *response.add_nodes() = MakeNode(*reader, id);
+    }
+  }
+  for (size_t i = 0; i < page.ids.size(); ++i) {
+    AddDetails(*parts_.graph, page.ids[i],
+               response.mutable_nodes(static_cast<int>(i)));
+  }
+  if (!page.next.empty()) {
+    response.set_next_page_token(parts_.tokens->Make(arguments, page.next));
+  }
+  return response;
+}
+
+grpc::Status GraphService::Explain(grpc::ServerContext* context,
+                                   const v1::ExplainRequest* request,
+                                   v1::ExplainResponse* response) {
+  return CallFor(
+      parts_, context, "GraphService/Explain", response,
+      [&](const Caller&) { return MakeExplanation(parts_, *request); });
+}
+
+}  // namespace reclaim::rpc

@@ -1,0 +1,51 @@
+// rpc/server.h — the gRPC server: services, sockets, health, reflection.
+//
+// Thread-safe after Start().
+
+#ifndef RECLAIM_RPC_SERVER_H_
+#define RECLAIM_RPC_SERVER_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "rpc/service_parts.h"
+#include "rpc/unix_listener.h"
+
+namespace reclaim::rpc {
+
+struct ServerOptions {
+  std::optional<UnixSocket> unix_socket;
+  // "HOST:PORT", port 0 for any; "" for no TCP.
+  std::string tcp_address;
+  // PEM files.  TCP asks for clients' certificates by `client_ca`.
+  std::string certificate;
+  std::string key;
+  std::string client_ca;
+  // TCP without TLS: only on a loopback address.
+  bool is_insecure = false;
+};
+
+class Server {
+ public:
+  // `parts` is copied but for what it points to; tokens and peers are the
+  // server's own.  INVALID_ARGUMENT: the options; ALREADY_EXISTS: the socket is
+  // another daemon's; UNAVAILABLE: the port is taken.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      const ServerOptions& options, const ServiceParts& parts);
+
+  virtual ~Server() = default;
+  // The port of tcp_address; 0 without TCP.
+  virtual int tcp_port() const = 0;
+  // What grpc.health.v1 tells, of every service.  False until it is said.
+  virtual void SetServing(bool is_serving) = 0;
+  // Health turns to NOT_SERVING, no connection is accepted; calls that go on
+  // may take `patience`, then they are cut.  Idempotent.
+  virtual void Shutdown(absl::Duration patience) = 0;
+};
+
+}  // namespace reclaim::rpc
+
+#endif  // RECLAIM_RPC_SERVER_H_

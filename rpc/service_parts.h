@@ -1,0 +1,61 @@
+// rpc/service_parts.h — what every service stands on, and who calls.
+//
+// Values and pointers only; nothing is owned.
+
+#ifndef RECLAIM_RPC_SERVICE_PARTS_H_
+#define RECLAIM_RPC_SERVICE_PARTS_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "gc/collector.h"
+#include "gc/policy.h"
+#include "index/reference_graph.h"
+#include "rpc/page_token.h"
+#include "rpc/run_board.h"
+#include "rpc/store_table.h"
+
+namespace reclaim::rpc {
+
+// Hears of each call; metrics and logs listen.  Called from several threads.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  // `method` is "GraphService/Record".
+  virtual void OnCallBegin(absl::string_view method) {}
+  virtual void OnCallEnd(absl::string_view method, const absl::Status& status,
+                         absl::Duration took) {}
+};
+
+class Peers;
+
+struct ServiceParts {
+  index::ReferenceGraph* graph = nullptr;
+  gc::Collector* collector = nullptr;
+  StoreTable* stores = nullptr;
+  RunBoard* runs = nullptr;
+  const base::Clock* clock = nullptr;
+  base::RandomSource* random = nullptr;
+  const PageTokens* tokens = nullptr;
+  CallObserver* observer = nullptr;
+  const Peers* peers = nullptr;
+  // What requests that say nothing get.
+  gc::GcPolicy policy;
+  // Of filters whose instants name no zone.
+  absl::TimeZone zone = absl::UTCTimeZone();
+};
+
+// One call as the services see it.
+struct Caller {
+  std::string actor;  // "uid:1000", a certificate's name, or the address
+  std::function<bool()> is_cancelled;  // by the caller, or past its deadline
+};
+
+}  // namespace reclaim::rpc
+
+#endif  // RECLAIM_RPC_SERVICE_PARTS_H_

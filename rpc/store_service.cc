@@ -1,0 +1,140 @@
+#include "rpc/store_service.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "rpc/call.h"
+#include "rpc/convert.h"
+#include "rpc/operations.h"
+#include "rpc/run_starter.h"
+
+namespace reclaim::rpc {
+
+v1::Store StoreService::Describe(const index::StoreRecord& record) const {
+  v1::Store out;
+  out.set_name(record.name);
+  out.set_uri(record.uri);
+  out.set_kind(store::ToString(record.kind));
+  out.set_is_read_only(record.is_read_only);
+  out.set_knows_containers(record.knows_containers);
+  SetTime(record.last_scan_begin, [&] { return out.mutable_last_scan_time(); });
+  out.set_run_id(parts_.collector->ActingRun(record.name));
+  const auto content = parts_.stores->Content(record.name);
+  if (!content.ok()) {
+    out.set_state(absl::StrCat("unreadable: ",
+                               parts_.stores->Problem(record.name).message()));
+    return out;
+  }
+  const store::StoreTraits traits = (*content)->traits();
+  out.set_has_quarantine(traits.has_quarantine && !traits.is_read_only);
+  out.set_knows_containers(record.knows_containers || traits.knows_containers);
+  out.set_state(record.last_scan_end == absl::InfinitePast() &&
+                        traits.has_foreign_writers
+                    ? "never scanned"
+                    : "ready");
+  const auto capacity = (*content)->GetCapacity();
+  if (capacity.ok()) {
+    out.set_capacity_bytes(capacity->capacity_bytes);
+    out.set_available_bytes(capacity->available_bytes);
+  }
+  return out;
+}
+
+grpc::Status StoreService::RegisterStore(
+    grpc::ServerContext* context, const v1::RegisterStoreRequest* request,
+    v1::Store* response) {
+  return CallFor(
+      parts_, context, "StoreService/RegisterStore", response,
+      [&](const Caller&) -> absl::StatusOr<v1::Store> {
+        // Registering is idempotent by name and path.
+        RECLAIM_RETURN_IF_ERROR(CheckRequestId(request->request_id()));
+        RECLAIM_ASSIGN_OR_RETURN(
+            const index::StoreRecord record,
+            parts_.stores->Register({request->name(), request->uri(),
+                                     request->is_read_only(),
+                                     request->knows_containers()}));
+        return Describe(record);
+      });
+}
+
+grpc::Status StoreService::ForgetStore(grpc::ServerContext* context,
+                                       const v1::ForgetStoreRequest* request,
+                                       v1::ForgetStoreResponse*) {
+  return Call(parts_, context, "StoreService/ForgetStore",
+              [&](const Caller&) -> absl::Status {
+                if (request->name().empty()) {
+                  return absl::InvalidArgumentError("name: is empty");
+                }
+                return parts_.stores->Forget(request->name());
+              });
+}
+
+grpc::Status StoreService::ListStores(grpc::ServerContext* context,
+                                      const v1::ListStoresRequest* request,
+                                      v1::ListStoresResponse* response) {
+  return CallFor(parts_, context, "StoreService/ListStores", response,
+                 [&](const Caller&) { return Stores(*request); });
+}
+
+absl::StatusOr<v1::ListStoresResponse> StoreService::Stores(
+    const v1::ListStoresRequest& request) const {
+  RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
+  const std::string arguments = TokenArguments(request);
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::string after,
+      parts_.tokens->Read(arguments, request.page_token()));
+  uint64_t last_id = 0;
+  const bool is_first = !absl::SimpleAtoi(after, &last_id);
+  v1::ListStoresResponse response;
+  for (const index::StoreRecord& record : parts_.graph->Stores()) {
+    if (!is_first && record.id <= last_id) continue;
+    if (response.stores_size() == size) {
+      response.set_next_page_token(
+          parts_.tokens->Make(arguments, absl::StrCat(last_id)));
+      break;
+    }
+    last_id = record.id;
+    *response.add_stores() = Describe(record);
+  }
+  return response;
+}
+
+grpc::Status StoreService::GetStore(grpc::ServerContext* context,
+                                    const v1::GetStoreRequest* request,
+                                    v1::Store* response) {
+  return CallFor(parts_, context, "StoreService/GetStore", response,
+                 [&](const Caller&) -> absl::StatusOr<v1::Store> {
+                   RECLAIM_ASSIGN_OR_RETURN(
+                       const index::StoreRecord record,
+                       parts_.stores->Find(request->name()));
+                   return Describe(record);
+                 });
+}
+
+grpc::Status StoreService::ScanStore(grpc::ServerContext* context,
+                                     const v1::ScanStoreRequest* request,
+                                     v1::Run* response) {
+  return CallFor(
+      parts_, context, "StoreService/ScanStore", response,
+      [&](const Caller& caller) -> absl::StatusOr<v1::Run> {
+        RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record,
+                                 parts_.stores->Find(request->name()));
+        const auto begin = [&]() -> absl::StatusOr<std::string> {
+          RECLAIM_ASSIGN_OR_RETURN(
+              const gc::Run run,
+              StartScan(parts_, record.name, request->from_nothing(), caller));
+          return run.id;
+        };
+        RECLAIM_ASSIGN_OR_RETURN(
+            const std::string id,
+            memory_.Once(caller.actor, request->request_id(), begin));
+        RECLAIM_ASSIGN_OR_RETURN(const gc::Run run, FindRun(parts_, id));
+        return ToProto(run);
+      });
+}
+
+}  // namespace reclaim::rpc

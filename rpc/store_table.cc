@@ -1,0 +1,201 @@
+#include "rpc/store_table.h"
+
+#include <stdlib.h>
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
+#include "store/open_store.h"
+
+namespace reclaim::rpc {
+namespace {
+
+constexpr size_t kNameBytesMax = 63;
+
+bool IsStoreName(absl::string_view name) {
+  if (name.empty() || name.size() > kNameBytesMax) return false;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const bool is_word =
+        absl::ascii_islower(name[i]) || absl::ascii_isdigit(name[i]);
+    const bool is_mark = name[i] == '.' || name[i] == '_' || name[i] == '-';
+    if (!is_word && (i == 0 || !is_mark)) return false;
+  }
+  return true;
+}
+
+// One tree has one name: without links on the way and slashes at the end.
+store::StoreUri Resolved(store::StoreUri uri) {
+  if (uri.kind == store::StoreKind::kExternal) return uri;
+  char* real = realpath(uri.path.c_str(), nullptr);
+  if (real != nullptr) uri.path = real;
+  free(real);
+  return uri;
+}
+
+std::string UriOf(const store::StoreUri& uri) {
+  return absl::StrCat(store::ToString(uri.kind), ":", uri.path);
+}
+
+}  // namespace
+
+absl::Status StoreTable::CheckPath(const StoreSettings& settings,
+                                   const std::string& name) const {
+  for (const index::StoreRecord& record : graph_->Stores()) {
+    if (record.uri == settings.uri && record.name != name) {
+      return absl::AlreadyExistsError(
+          absl::StrCat(settings.uri, " is registered already as the store ",
+                       record.name, "; one tree must not be collected twice"));
+    }
+    if (record.name == name && record.uri != settings.uri) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          "the store ", name, " is ", record.uri,
+          "; choose another name, or forget that one first with `reclaim store "
+          "rm ",
+          name, "`"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<index::StoreRecord> StoreTable::Register(
+    const StoreSettings& settings) {
+  RECLAIM_ASSIGN_OR_RETURN(store::StoreUri uri,
+                           store::ParseStoreUri(settings.uri));
+  uri = Resolved(std::move(uri));
+  const std::string name =
+      settings.name.empty() ? store::DefaultStoreName(uri) : settings.name;
+  if (!IsStoreName(name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("name: \"", absl::CHexEscape(name),
+                     "\" is not [a-z0-9][a-z0-9._-]{0,62}"));
+  }
+  StoreSettings resolved = settings;
+  resolved.uri = UriOf(uri);
+  std::lock_guard<std::mutex> lock(mutex_);
+  RECLAIM_RETURN_IF_ERROR(CheckPath(resolved, name));
+  const auto known = entries_.find(name);
+  const bool is_open =
+      known != entries_.end() && known->second.content != nullptr;
+  if (is_open &&
+      known->second.content->traits().is_read_only != settings.is_read_only) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the store ", name, " is open ",
+                     settings.is_read_only ? "for deletion" : "read-only",
+                     "; forget it first to register it otherwise"));
+  }
+  // Before it is remembered: a path that is no store is an error, not a store.
+  if (!is_open) {
+    RECLAIM_RETURN_IF_ERROR(
+        store::OpenStore(uri, settings.is_read_only).status());
+  }
+  index::StoreRecord record;
+  record.name = name;
+  record.kind = uri.kind;
+  record.uri = resolved.uri;
+  record.is_read_only = settings.is_read_only;
+  record.knows_containers = settings.knows_containers;
+  RECLAIM_ASSIGN_OR_RETURN(record.id, graph_->RegisterStore(record));
+  if (!is_open) RECLAIM_RETURN_IF_ERROR(OpenLocked(record));
+  return record;
+}
+
+absl::Status StoreTable::OpenLocked(const index::StoreRecord& record) {
+  Entry& entry = entries_[record.name];
+  if (entry.content != nullptr) return absl::OkStatus();
+  const auto uri = store::ParseStoreUri(record.uri);
+  entry.problem = uri.status();
+  if (!uri.ok()) return entry.problem;
+  auto content = store::OpenStore(*uri, record.is_read_only);
+  entry.problem = content.status();
+  if (!content.ok()) return entry.problem;
+  entry.problem = collector_->AttachStore(record.name, content->get());
+  if (!entry.problem.ok()) return entry.problem;
+  entry.content = content->get();
+  opened_.push_back(*std::move(content));
+  return absl::OkStatus();
+}
+
+void StoreTable::OpenAll() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const index::StoreRecord& record : graph_->Stores()) {
+    // Its entry holds the reason.
+    OpenLocked(record).IgnoreError();
+  }
+}
+
+absl::Status StoreTable::Open(absl::string_view name) {
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record, Find(name));
+  std::lock_guard<std::mutex> lock(mutex_);
+  return OpenLocked(record);
+}
+
+absl::Status StoreTable::Forget(absl::string_view name) {
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record, Find(name));
+  std::lock_guard<std::mutex> lock(mutex_);
+  Entry& entry = entries_[record.name];
+  if (entry.content != nullptr) {
+    RECLAIM_RETURN_IF_ERROR(collector_->DetachStore(record.name));
+    entry.content = nullptr;
+  }
+  const absl::Status forgotten = graph_->ForgetStore(record.name);
+  if (!forgotten.ok()) {
+    // As it was: whoever asks next finds it open again.
+    OpenLocked(record).IgnoreError();
+    return forgotten;
+  }
+  entries_.erase(record.name);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<index::StoreRecord> StoreTable::Find(
+    absl::string_view name) const {
+  const std::vector<index::StoreRecord> stores = graph_->Stores();
+  if (name.empty()) {
+    if (stores.size() == 1) return stores[0];
+    if (stores.empty()) {
+      return absl::NotFoundError(
+          "no store is registered; add one with `reclaim store add URI`");
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "store: there are ", stores.size(), " stores (",
+        absl::StrJoin(stores, ", ",
+                      [](std::string* out, const index::StoreRecord& record) {
+                        out->append(record.name);
+                      }),
+        "); say which"));
+  }
+  for (const index::StoreRecord& record : stores) {
+    if (record.name == name) return record;
+  }
+  return absl::NotFoundError(absl::StrCat(
+      "store \"", absl::CHexEscape(name),
+      "\" is not registered; `reclaim store ls` lists those that are"));
+}
+
+absl::StatusOr<store::ContentStore*> StoreTable::Content(
+    absl::string_view name) const {
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record, Find(name));
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto it = entries_.find(record.name);
+  if (it != entries_.end() && it->second.content != nullptr) {
+    return it->second.content;
+  }
+  const absl::Status why =
+      it == entries_.end() ? absl::OkStatus() : it->second.problem;
+  return absl::UnavailableError(absl::StrCat(
+      "the store ", record.name, " is not open: ",
+      why.ok() ? "it has not been tried" : std::string(why.message()),
+      "; mend that, then `reclaim scan ", record.name, "`"));
+}
+
+absl::Status StoreTable::Problem(absl::string_view name) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto it = entries_.find(std::string(name));
+  return it == entries_.end() ? absl::OkStatus() : it->second.problem;
+}
+
+}  // namespace reclaim::rpc

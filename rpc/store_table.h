@@ -1,0 +1,82 @@
+// rpc/store_table.h — the open stores by name.
+//
+// The graph remembers which stores there are; the table opens them and attaches
+// them to the collector.  A store that can't be opened (a disk that is away)
+// stays listed with the reason, and is tried again by Open().
+//
+// Thread-safe.  A ContentStore lives as long as the table.
+
+#ifndef RECLAIM_RPC_STORE_TABLE_H_
+#define RECLAIM_RPC_STORE_TABLE_H_
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "gc/collector.h"
+#include "index/reference_graph.h"
+#include "store/content_store.h"
+
+namespace reclaim::rpc {
+
+struct StoreSettings {
+  std::string name;  // "": derived from the path
+  std::string uri;   // see store/open_store.h
+  bool is_read_only = false;
+  bool knows_containers = false;
+};
+
+class StoreTable {
+ public:
+  // Neither is owned.
+  StoreTable(index::ReferenceGraph* graph, gc::Collector* collector)
+      : graph_(graph), collector_(collector) {}
+
+  // Opens a store, remembers it durably and attaches it.  Again with the same
+  // name and kind: the settings change; a path that moves needs a restart
+  // (FAILED_PRECONDITION).  INVALID_ARGUMENT (name, URI), ALREADY_EXISTS (the
+  // name or the path is another store's), NOT_FOUND, FAILED_PRECONDITION (not
+  // a store).
+  absl::StatusOr<index::StoreRecord> Register(const StoreSettings& settings);
+
+  // At start: all that the graph remembers.  Failures are per store: Problem().
+  void OpenAll();
+  // Tries again what could not be opened.  OK if it is open.
+  absl::Status Open(absl::string_view name);
+
+  // Forgets a store and its part of the graph; its bytes stay.
+  absl::Status Forget(absl::string_view name);
+
+  // "" means the only store; NOT_FOUND or INVALID_ARGUMENT (several) says so.
+  absl::StatusOr<index::StoreRecord> Find(absl::string_view name) const;
+  // The open store; UNAVAILABLE with the reason if it could not be opened.
+  absl::StatusOr<store::ContentStore*> Content(absl::string_view name) const;
+  // Why it is not open; OK if it is.
+  absl::Status Problem(absl::string_view name) const;
+
+ private:
+  struct Entry {
+    store::ContentStore* content = nullptr;
+    absl::Status problem;
+  };
+
+  absl::Status OpenLocked(const index::StoreRecord& record);
+  absl::Status CheckPath(const StoreSettings& settings,
+                         const std::string& name) const;
+
+  index::ReferenceGraph* graph_;
+  gc::Collector* collector_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Entry> entries_;
+  // All that were ever open: calls may still read a forgotten one.
+  std::vector<std::unique_ptr<store::ContentStore>> opened_;
+};
+
+}  // namespace reclaim::rpc
+
+#endif  // RECLAIM_RPC_STORE_TABLE_H_

@@ -1,0 +1,74 @@
+// VerifyStore: findings and progress as a stream.
+
+#include <utility>
+
+#include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "index/verify.h"
+#include "rpc/call.h"
+#include "rpc/store_service.h"
+
+namespace reclaim::rpc {
+namespace {
+
+constexpr absl::Duration kShortestInterval = absl::Milliseconds(100);
+
+v1::Finding ToProto(const index::Finding& finding) {
+  v1::Finding out;
+  out.set_check(finding.check);
+  out.set_severity(static_cast<v1::FindingSeverity>(finding.severity));
+  out.set_subject(finding.subject);
+  out.set_detail(finding.detail);
+  out.set_advice(finding.advice);
+  return out;
+}
+
+}  // namespace
+
+absl::Status StoreService::Verify(
+    const v1::VerifyStoreRequest& request, const Caller& caller,
+    grpc::ServerWriter<v1::VerifyStoreResponse>* responses) const {
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
+                           parts_.stores->Find(request.name()));
+  RECLAIM_ASSIGN_OR_RETURN(const store::ContentStore* content,
+                           parts_.stores->Content(store.name));
+  v1::VerifyStoreResponse pending;
+  absl::Duration last = parts_.clock->Monotonic();
+  index::VerifyOptions options;
+  options.read_data = request.read_data();
+  options.is_cancelled = caller.is_cancelled;
+  options.on_finding = [&](const index::Finding& finding) {
+    *pending.add_findings() = ToProto(finding);
+  };
+  options.on_progress = [&](const index::VerifyProgress& progress) {
+    pending.set_done_count(progress.done_count);
+    pending.set_total_count(progress.total_count);
+    pending.set_done_bytes(progress.done_bytes);
+    const absl::Duration now = parts_.clock->Monotonic();
+    if (now - last < kShortestInterval) return;
+    last = now;
+    // A caller that has gone is seen by is_cancelled.
+    responses->Write(pending);
+    pending.clear_findings();
+  };
+  RECLAIM_ASSIGN_OR_RETURN(
+      const index::VerifyReport report,
+      index::Verify(parts_.graph, store.name, content, *parts_.clock, options));
+  pending.set_is_complete(true);
+  pending.set_node_count(report.node_count);
+  pending.set_finding_count(report.finding_count);
+  pending.set_damage_count(report.damage_count);
+  responses->Write(pending);
+  return absl::OkStatus();
+}
+
+grpc::Status StoreService::VerifyStore(
+    grpc::ServerContext* context, const v1::VerifyStoreRequest* request,
+    grpc::ServerWriter<v1::VerifyStoreResponse>* responses) {
+  return Call(parts_, context, "StoreService/VerifyStore",
+              [&](const Caller& caller) {
+                return Verify(*request, caller, responses);
+              });
+}
+
+}  // namespace reclaim::rpc
