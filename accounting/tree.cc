@@ -104,6 +104,8 @@ Tree MakeTree(const GraphView& view, NodeId top, uint32_t depth_max,
       tree.is_truncated = true;
       break;
     }
+    // A tree that begins with a tag says so once.
+    if (next.depth > 0 && next.node == top) continue;
     next.is_repeated =
         !shown.insert(next.node).second && !view.Kept(next.node).empty();
     tree.nodes.push_back(next);

@@ -39,6 +39,7 @@ absl::Status StoreService::Verify(
   options.is_cancelled = caller.is_cancelled;
   options.on_finding = [&](const index::Finding& finding) {
     *pending.add_findings() = ToProto(finding);
+    parts_.observer->OnFinding(finding.check);
   };
   options.on_progress = [&](const index::VerifyProgress& progress) {
     pending.set_done_count(progress.done_count);

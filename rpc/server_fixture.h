@@ -1,0 +1,187 @@
+// rpc/server_fixture.h — a whole service on a Unix socket; for tests.
+//
+// An empty graph in memory, the simulated clock, a temporary folder with room
+// for trees, and stubs that talk to the server as any client does.
+
+#ifndef RECLAIM_RPC_SERVER_FIXTURE_H_
+#define RECLAIM_RPC_SERVER_FIXTURE_H_
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <type_traits>
+
+#include "absl/strings/str_cat.h"
+#include "base/random.h"
+#include "base/simulated_clock.h"
+#include "base/status_matchers.h"
+#include "gc/collector.h"
+#include "gmock/gmock.h"
+#include "google/rpc/error_details.pb.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "gtest/gtest.h"
+#include "index/memory_engine.h"
+#include "index/reference_graph.h"
+#include "reclaim/v1/collection.grpc.pb.h"
+#include "reclaim/v1/graph.grpc.pb.h"
+#include "reclaim/v1/lease.grpc.pb.h"
+#include "reclaim/v1/store.grpc.pb.h"
+#include "reclaim/v1/usage.grpc.pb.h"
+#include "rpc/server.h"
+#include "store/testing/store_tree.h"
+
+namespace reclaim::rpc {
+
+// A folder whose path is short: a socket's path has 107 bytes, and a test's own
+// folder may be deeper than that.
+class SocketFolder {
+ public:
+  SocketFolder() { EXPECT_NE(mkdtemp(path_), nullptr); }
+  ~SocketFolder() { std::filesystem::remove_all(path_); }
+  std::string path() const { return path_; }
+
+ private:
+  char path_[32] = "/tmp/reclaim-XXXXXX";
+};
+
+class ServerFixture : public ::testing::Test {
+ protected:
+  ServerFixture() { options_.grace_period = absl::ZeroDuration(); }
+
+  void SetUp() override { StartServer(); }
+
+  void StartServer() {
+    auto graph = index::ReferenceGraph::Open(engine_.get(), &clock_, options_);
+    ASSERT_THAT(graph, base::IsOk());
+    graph_ = *std::move(graph);
+    auto collector =
+        gc::Collector::Create(graph_.get(), &clock_, &random_, nullptr);
+    ASSERT_THAT(collector, base::IsOk());
+    collector_ = *std::move(collector);
+    stores_ = std::make_unique<StoreTable>(graph_.get(), collector_.get());
+    stores_->OpenAll();
+    ASSERT_THAT(collector_->Recover(), base::IsOk());
+    runs_ = std::make_unique<RunBoard>();
+    ServiceParts parts;
+    parts.graph = graph_.get();
+    parts.collector = collector_.get();
+    parts.stores = stores_.get();
+    parts.runs = runs_.get();
+    parts.clock = &clock_;
+    parts.random = &random_;
+    parts.policy = policy_;
+    ServerOptions options;
+    options.unix_socket = UnixSocket{SocketPath()};
+    auto server = Server::Start(options, parts);
+    ASSERT_THAT(server, base::IsOk());
+    server_ = *std::move(server);
+    server_->SetServing(true);
+    Connect();
+  }
+
+  void StopServer() {
+    server_->Shutdown(absl::ZeroDuration());
+    runs_->Shutdown();
+    server_.reset();
+    runs_.reset();
+    collector_.reset();
+    stores_.reset();
+    graph_.reset();
+  }
+
+  void TearDown() override {
+    if (server_ != nullptr) StopServer();
+  }
+
+  void Connect() {
+    const auto channel =
+        grpc::CreateChannel(absl::StrCat("unix:", SocketPath()),
+                            grpc::InsecureChannelCredentials());
+    graph_stub_ = v1::GraphService::NewStub(channel);
+    lease_stub_ = v1::LeaseService::NewStub(channel);
+    usage_stub_ = v1::UsageService::NewStub(channel);
+    collection_stub_ = v1::CollectionService::NewStub(channel);
+    store_stub_ = v1::StoreService::NewStub(channel);
+  }
+
+  std::string SocketPath() const { return socket_folder_.path() + "/r.sock"; }
+
+  // Calls `method` of `stub`; the answer is in `out`.
+  template <typename Stub, typename Request, typename Response>
+  static grpc::Status Ask(const std::unique_ptr<Stub>& stub,
+                          grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                       const Request&,
+                                                       Response*),
+                          const std::common_type_t<Request>& request,
+                          Response* out) {
+    grpc::ClientContext context;
+    return (stub.get()->*method)(&context, request, out);
+  }
+
+  static google::rpc::ErrorInfo ErrorOf(const grpc::Status& status) {
+    google::rpc::Status details;
+    google::rpc::ErrorInfo info;
+    EXPECT_TRUE(details.ParseFromString(status.error_details()));
+    EXPECT_EQ(details.details_size(), 1);
+    if (details.details_size() == 1) {
+      EXPECT_TRUE(details.details(0).UnpackTo(&info));
+    }
+    return info;
+  }
+
+  // Waits for the end of a run.
+  v1::Run Await(const v1::Run& begun) {
+    v1::WatchRunRequest request;
+    request.set_id(begun.id());
+    grpc::ClientContext context;
+    const auto reader = collection_stub_->WatchRun(&context, request);
+    v1::Run run;
+    v1::Run last;
+    while (reader->Read(&run)) last = run;
+    const grpc::Status status = reader->Finish();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return last;
+  }
+
+  // Registers the tree in folder_ as "s" and scans it.
+  void AddStore(const std::string& kind) {
+    v1::RegisterStoreRequest add;
+    add.set_name("s");
+    add.set_uri(absl::StrCat(kind, ":", folder_.path()));
+    v1::Store store;
+    grpc::Status status =
+        Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    v1::ScanStoreRequest scan;
+    v1::Run run;
+    status = Ask(store_stub_, &v1::StoreService::Stub::ScanStore, scan, &run);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    ASSERT_EQ(Await(run).phase(), v1::RUN_PHASE_SUCCEEDED);
+  }
+
+  store::TempFolder folder_;
+  SocketFolder socket_folder_;
+  base::SimulatedClock clock_;
+  base::SeededRandom random_{1};
+  index::GraphOptions options_;
+  gc::GcPolicy policy_ = gc::NoGrace();
+  std::unique_ptr<index::Engine> engine_ =
+      std::make_unique<index::MemoryEngine>();
+  std::unique_ptr<index::ReferenceGraph> graph_;
+  std::unique_ptr<gc::Collector> collector_;
+  std::unique_ptr<StoreTable> stores_;
+  std::unique_ptr<RunBoard> runs_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<v1::GraphService::Stub> graph_stub_;
+  std::unique_ptr<v1::LeaseService::Stub> lease_stub_;
+  std::unique_ptr<v1::UsageService::Stub> usage_stub_;
+  std::unique_ptr<v1::CollectionService::Stub> collection_stub_;
+  std::unique_ptr<v1::StoreService::Stub> store_stub_;
+};
+
+}  // namespace reclaim::rpc
+
+#endif  // RECLAIM_RPC_SERVER_FIXTURE_H_
