@@ -1,0 +1,56 @@
+// metrics/metrics.h — everything that Prometheus scrapes.
+//
+// Gauges are read out of the graph's counters at scrape time (the same cost
+// whatever the size of the stores); counters and histograms are filled by what
+// the collector and the gRPC server tell.  Names follow Prometheus' rules and
+// the set is docs/METRICS.md's.  No label holds a name that a client chooses
+// but the store's: repositories, tags and digests are not bounded.
+//
+// Thread-safe.
+
+#ifndef RECLAIM_METRICS_METRICS_H_
+#define RECLAIM_METRICS_METRICS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "gc/observer.h"
+#include "index/reference_graph.h"
+#include "store/types.h"
+
+namespace reclaim::metrics {
+
+class Metrics : public gc::CollectorObserver {
+ public:
+  // `graph` may be given later (SetGraph()); until then there are no stores.
+  static std::unique_ptr<Metrics> Create(const base::Clock* clock,
+                                         absl::string_view version);
+
+  // Not owned.  `capacity` answers for a store's file system, if it is known.
+  using CapacityOf =
+      std::function<std::optional<store::Capacity>(const std::string& store)>;
+  virtual void SetGraph(const index::ReferenceGraph* graph,
+                        CapacityOf capacity) = 0;
+  // No scrape reads the graph afterwards.
+  virtual void ClearGraph() = 0;
+
+  // gRPC calls; a method that is none of reclaim.v1 counts as "other".
+  virtual void OnCallBegin(absl::string_view method) = 0;
+  virtual void OnCallEnd(absl::string_view method, absl::StatusCode code,
+                         absl::Duration took) = 0;
+  // A finding of `verify`, by its check.
+  virtual void OnFinding(absl::string_view check) = 0;
+
+  // The text exposition format, version 0.0.4.
+  virtual std::string Scrape() = 0;
+};
+
+}  // namespace reclaim::metrics
+
+#endif  // RECLAIM_METRICS_METRICS_H_

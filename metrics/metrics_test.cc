@@ -1,0 +1,124 @@
+#include "metrics/metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <memory>
+#include <string>
+
+#include "base/simulated_clock.h"
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "index/memory_engine.h"
+
+namespace reclaim::metrics {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class MetricsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto graph = index::ReferenceGraph::Open(&engine_, &clock_, {});
+    ASSERT_THAT(graph, base::IsOk());
+    graph_ = *std::move(graph);
+    index::StoreRecord store;
+    store.name = "s";
+    ASSERT_THAT(graph_->RegisterStore(store), base::IsOk());
+    metrics_->SetGraph(graph_.get(), [](const std::string&) {
+      store::Capacity capacity;
+      capacity.capacity_bytes = 1000;
+      capacity.available_bytes = 250;
+      return std::optional<store::Capacity>(capacity);
+    });
+  }
+
+  base::SimulatedClock clock_;
+  index::MemoryEngine engine_;
+  std::unique_ptr<index::ReferenceGraph> graph_;
+  std::unique_ptr<Metrics> metrics_ = Metrics::Create(&clock_, "1.2.3");
+};
+
+TEST_F(MetricsTest, GaugesComeFromTheCounters) {
+  index::Mutation mutation;
+  index::PutBlob put;
+  put.name = {"s", "", oci::Digest::Sha256Of("x")};
+  put.bytes = {7, 4096};
+  put.modified = clock_.Now() - absl::Hours(1000);
+  mutation.operations.push_back(put);
+  ASSERT_THAT(graph_->Apply(mutation, index::Durability::kDurable),
+              base::IsOk());
+  const std::string text = metrics_->Scrape();
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_blobs{store=\"s\",state=\"garbage\"} 1\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("reclaim_blob_bytes{store=\"s\",state=\"garbage\"} 4096"));
+  EXPECT_THAT(text, HasSubstr("reclaim_reclaimable_bytes{store=\"s\"} 4096"));
+  EXPECT_THAT(
+      text, HasSubstr("reclaim_store_filesystem_free_bytes{store=\"s\"} 250"));
+  EXPECT_THAT(text, HasSubstr("reclaim_build_info{version=\"1.2.3\"} 1"));
+}
+
+TEST_F(MetricsTest, SeriesAreThereBeforeTheirFirstEvent) {
+  const std::string text = metrics_->Scrape();
+  EXPECT_THAT(text, HasSubstr("reclaim_deleted_bytes_total{store=\"s\"} 0"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "reclaim_deleted_blobs_total{reason=\"unreferenced\",store=\"s\"} "
+          "0"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("reclaim_graph_inconsistencies_total{kind=\"missing-blob\"} "
+                "0"));
+}
+
+TEST_F(MetricsTest, RunsAndCallsAreCounted) {
+  gc::Run run;
+  run.kind = gc::RunKind::kScan;
+  run.store = "s";
+  run.started = clock_.Now();
+  metrics_->OnRunBegin(run);
+  EXPECT_THAT(metrics_->Scrape(),
+              HasSubstr("reclaim_runs_in_progress{kind=\"scan\"} 1"));
+  run.ended = run.started + absl::Seconds(3);
+  run.phase = gc::RunPhase::kSucceeded;
+  metrics_->OnRunEnd(run);
+  metrics_->OnCallBegin("GraphService/Record");
+  metrics_->OnCallEnd("GraphService/Record", absl::StatusCode::kNotFound,
+                      absl::Milliseconds(2));
+  metrics_->OnCallBegin("nonsense");
+  metrics_->OnCallEnd("nonsense", absl::StatusCode::kOk, absl::Seconds(1));
+  const std::string text = metrics_->Scrape();
+  EXPECT_THAT(text, HasSubstr("reclaim_runs_in_progress{kind=\"scan\"} 0"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_scan_duration_seconds_sum{store=\"s\"} 3"));
+  EXPECT_THAT(text, HasSubstr("code=\"NOT_FOUND\",method=\"GraphService/"
+                              "Record\"} 1"));
+  EXPECT_THAT(text, HasSubstr("code=\"OK\",method=\"other\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("nonsense")));
+}
+
+TEST_F(MetricsTest, WithoutAGraphThereAreNoStores) {
+  metrics_->ClearGraph();
+  EXPECT_THAT(metrics_->Scrape(), Not(HasSubstr("reclaim_blobs{")));
+}
+
+TEST_F(MetricsTest, PromtoolHasNothingToSay) {
+  metrics_->OnCallBegin("GraphService/Record");
+  metrics_->OnCallEnd("GraphService/Record", absl::StatusCode::kOk,
+                      absl::Milliseconds(2));
+  ASSERT_EQ(system("command -v promtool >/dev/null"), 0)
+      << "promtool is missing: run tools/setup";
+  FILE* promtool = popen("promtool check metrics", "w");
+  ASSERT_NE(promtool, nullptr);
+  const std::string text = metrics_->Scrape();
+  EXPECT_EQ(fwrite(text.data(), 1, text.size(), promtool), text.size());
+  EXPECT_EQ(pclose(promtool), 0);
+}
+
+}  // namespace
+}  // namespace reclaim::metrics

@@ -1,0 +1,247 @@
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "metrics/graph_gauges.h"
+#include "metrics/metrics.h"
+
+namespace reclaim::metrics {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Histogram;
+
+const Histogram::BucketBoundaries& RunBuckets() {
+  static const auto* const buckets = new Histogram::BucketBoundaries{
+      0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200};
+  return *buckets;
+}
+const Histogram::BucketBoundaries& CallBuckets() {
+  static const auto* const buckets = new Histogram::BucketBoundaries{
+      0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30};
+  return *buckets;
+}
+const Histogram::BucketBoundaries& HoldBuckets() {
+  static const auto* const buckets = new Histogram::BucketBoundaries{
+      0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1};
+  return *buckets;
+}
+
+constexpr gc::DoomReason kReasons[] = {gc::DoomReason::kUnreferenced,
+                                       gc::DoomReason::kDangling,
+                                       gc::DoomReason::kUnused,
+                                       gc::DoomReason::kStopped,
+                                       gc::DoomReason::kNoContainer,
+                                       gc::DoomReason::kCacheUnused,
+                                       gc::DoomReason::kUntaggedLink,
+                                       gc::DoomReason::kUnusedLayerLink,
+                                       gc::DoomReason::kAbandonedUpload,
+                                       gc::DoomReason::kSubjectGone,
+                                       gc::DoomReason::kNamed};
+constexpr gc::RunKind kKinds[] = {gc::RunKind::kScan, gc::RunKind::kApply,
+                                  gc::RunKind::kRestore, gc::RunKind::kPurge,
+                                  gc::RunKind::kVerify};
+const char* const kChecks[] = {
+    "counter-mismatch", "record-mismatch",    "missing-record",  "missing-blob",
+    "size-differs",     "missing-quarantine", "unknown-content", "unreadable",
+    "digest-mismatch",  "edge-mismatch"};
+
+Family<Counter>& Counters(prometheus::Registry* registry, const char* name,
+                          const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(*registry);
+}
+Family<Histogram>& Histograms(prometheus::Registry* registry, const char* name,
+                              const char* help) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(*registry);
+}
+Family<prometheus::Gauge>& Gauges(prometheus::Registry* registry,
+                                  const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(*registry);
+}
+
+bool IsKnownMethod(absl::string_view method) {
+  return method.find("Service/") != absl::string_view::npos;
+}
+
+class RegistryMetrics final : public Metrics {
+ public:
+  RegistryMetrics(const base::Clock* clock, absl::string_view version)
+      : clock_(clock), version_(version) {
+    for (const char* check : kChecks) findings_.Add({{"kind", check}});
+  }
+
+  void SetGraph(const index::ReferenceGraph* graph,
+                CapacityOf capacity) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    graph_ = graph;
+    capacity_ = std::move(capacity);
+  }
+  void ClearGraph() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    graph_ = nullptr;
+    capacity_ = nullptr;
+  }
+
+  void OnRunBegin(const gc::Run& run) override {
+    running_.Add({{"kind", gc::ToString(run.kind)}}).Increment();
+  }
+  void OnRunEnd(const gc::Run& run) override {
+    const char* kind = gc::ToString(run.kind);
+    running_.Add({{"kind", kind}}).Decrement();
+    if (run.phase == gc::RunPhase::kSucceeded) {
+      last_success_.Add({{"store", run.store}, {"phase", kind}})
+          .Set(absl::ToDoubleSeconds(run.ended - absl::UnixEpoch()));
+    }
+    const double took = absl::ToDoubleSeconds(run.ended - run.started);
+    if (run.kind == gc::RunKind::kScan) Observe(&scan_, run.store, took);
+    if (run.kind == gc::RunKind::kApply) Observe(&sweep_, run.store, took);
+  }
+  void OnMarked(const std::string& store, absl::Duration took) override {
+    Observe(&mark_, store, absl::ToDoubleSeconds(took));
+  }
+  void OnItemQuarantined(const std::string& store,
+                         const gc::PlanItem& item) override {
+    if (!item.removal || item.removal->kind != store::RemovalKind::kBlob) {
+      return;
+    }
+    deleted_.Add({{"store", store}, {"reason", gc::ToString(item.reason)}})
+        .Increment();
+  }
+  void OnBytesPurged(const std::string& store,
+                     const store::Bytes& bytes) override {
+    deleted_bytes_.Add({{"store", store}})
+        .Increment(static_cast<double>(bytes.allocated_bytes));
+  }
+  void OnItemRestored(const std::string& store) override {
+    restored_.Add({{"store", store}}).Increment();
+  }
+  void OnItemFailed(const std::string& store,
+                    const absl::Status& status) override {
+    errors_
+        .Add({{"store", store},
+              {"code", absl::StatusCodeToString(status.code())}})
+        .Increment();
+  }
+  void OnBatchHeld(const std::string& store, absl::Duration took) override {
+    held_.Add({{"store", store}}, HoldBuckets())
+        .Observe(absl::ToDoubleSeconds(took));
+  }
+
+  void OnCallBegin(absl::string_view) override { in_flight_.Increment(); }
+  void OnCallEnd(absl::string_view method, absl::StatusCode code,
+                 absl::Duration took) override {
+    in_flight_.Decrement();
+    const std::string name =
+        IsKnownMethod(method) ? std::string(method) : "other";
+    handled_.Add({{"method", name}, {"code", absl::StatusCodeToString(code)}})
+        .Increment();
+    handling_.Add({{"method", name}}, CallBuckets())
+        .Observe(absl::ToDoubleSeconds(took));
+  }
+  void OnFinding(absl::string_view check) override {
+    findings_.Add({{"kind", std::string(check)}}).Increment();
+  }
+
+  std::string Scrape() override {
+    std::vector<prometheus::MetricFamily> families;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      AddProcess(*clock_, version_, &families);
+      if (graph_ != nullptr) {
+        for (const auto& store : graph_->Stores()) Begin(store.name);
+        AddGraph(*graph_, capacity_, *clock_, &families);
+      }
+    }
+    std::vector<prometheus::MetricFamily> counted = registry_.Collect();
+    std::move(counted.begin(), counted.end(), std::back_inserter(families));
+    return prometheus::TextSerializer().Serialize(families);
+  }
+
+ private:
+  void Observe(Family<Histogram>* family, const std::string& store,
+               double seconds) {
+    family->Add({{"store", store}}, RunBuckets()).Observe(seconds);
+  }
+
+  // Every series of a store is there from its first scrape, at 0: a rate over
+  // a series that appears with its first event misses that event.
+  void Begin(const std::string& store) {
+    for (const gc::DoomReason reason : kReasons) {
+      deleted_.Add({{"store", store}, {"reason", gc::ToString(reason)}});
+    }
+    deleted_bytes_.Add({{"store", store}});
+    restored_.Add({{"store", store}});
+    scan_.Add({{"store", store}}, RunBuckets());
+    mark_.Add({{"store", store}}, RunBuckets());
+    sweep_.Add({{"store", store}}, RunBuckets());
+    held_.Add({{"store", store}}, HoldBuckets());
+    for (const gc::RunKind kind : kKinds) {
+      running_.Add({{"kind", gc::ToString(kind)}});
+    }
+  }
+
+  const base::Clock* clock_;
+  const std::string version_;
+  std::mutex mutex_;
+  const index::ReferenceGraph* graph_ = nullptr;
+  CapacityOf capacity_;
+  prometheus::Registry registry_;
+  Family<Histogram>& scan_ =
+      Histograms(&registry_, "reclaim_scan_duration_seconds",
+                 "How long scans of a store took.");
+  Family<Histogram>& mark_ =
+      Histograms(&registry_, "reclaim_mark_duration_seconds",
+                 "How long marking and planning took.");
+  Family<Histogram>& sweep_ =
+      Histograms(&registry_, "reclaim_sweep_duration_seconds",
+                 "How long applied plans took.");
+  Family<Histogram>& held_ =
+      Histograms(&registry_, "reclaim_sweep_batch_held_seconds",
+                 "How long a sweep batch kept writers waiting.");
+  Family<Counter>& deleted_ =
+      Counters(&registry_, "reclaim_deleted_blobs_total",
+               "Blobs taken into quarantine, by the reason of their plan.");
+  Family<Counter>& deleted_bytes_ =
+      Counters(&registry_, "reclaim_deleted_bytes_total",
+               "Bytes on disk that purges freed.");
+  Family<Counter>& errors_ =
+      Counters(&registry_, "reclaim_delete_errors_total",
+               "Items that a store refused to take away, by status code.");
+  Family<Counter>& restored_ =
+      Counters(&registry_, "reclaim_resurrected_blobs_total",
+               "Items that came back out of quarantine.");
+  Family<Counter>& findings_ =
+      Counters(&registry_, "reclaim_graph_inconsistencies_total",
+               "Findings of verifications, by check.");
+  Family<prometheus::Gauge>& last_success_ =
+      Gauges(&registry_, "reclaim_last_success_timestamp_seconds",
+             "When a run of this phase last succeeded.");
+  Family<prometheus::Gauge>& running_ = Gauges(
+      &registry_, "reclaim_runs_in_progress", "Runs at work now, by kind.");
+  Family<Counter>& handled_ =
+      Counters(&registry_, "reclaim_grpc_server_handled_total",
+               "gRPC calls that ended, by method and code.");
+  Family<Histogram>& handling_ =
+      Histograms(&registry_, "reclaim_grpc_server_handling_seconds",
+                 "How long gRPC calls took, streams included.");
+  prometheus::Gauge& in_flight_ =
+      Gauges(&registry_, "reclaim_grpc_server_in_flight",
+             "gRPC calls that are being answered.")
+          .Add({});
+};
+
+}  // namespace
+
+std::unique_ptr<Metrics> Metrics::Create(const base::Clock* clock,
+                                         absl::string_view version) {
+  return std::make_unique<RegistryMetrics>(clock, version);
+}
+
+}  // namespace reclaim::metrics
