@@ -1,0 +1,56 @@
+// server/config.h — what the operator says.
+//
+// One TOML file with strict keys: an unknown key, a wrong type and a value out
+// of bounds are INVALID_ARGUMENT with file, line, key and what is allowed.  The
+// table of keys in config.cc is the only place that knows them; it also prints
+// docs/CONFIGURATION.md (`reclaimd --print-config-reference`).
+
+#ifndef RECLAIM_SERVER_CONFIG_H_
+#define RECLAIM_SERVER_CONFIG_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "gc/policy.h"
+#include "index/reference_graph.h"
+#include "rpc/server.h"
+#include "rpc/store_table.h"
+
+namespace reclaim::server {
+
+struct Config {
+  std::string data_directory = "/var/lib/reclaim";
+  std::string socket = "/run/reclaim/reclaim.sock";
+  int64_t socket_mode = 0660;
+  std::string socket_group;  // "": the daemon's
+  std::string tcp_address;   // "": no TCP
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string tls_client_ca;
+  bool is_insecure = false;
+  std::string http_address = "127.0.0.1:9464";        // "": no metrics port
+  std::string time_zone = "UTC";                      // of filters' instants
+  absl::Duration purge_interval = absl::Minutes(10);  // 0: never by itself
+  gc::GcPolicy policy;
+  index::GraphOptions graph;
+  std::vector<rpc::StoreSettings> stores;
+};
+
+// `file` is named in errors only.
+absl::StatusOr<Config> ParseConfig(absl::string_view text,
+                                   const std::string& file);
+// NOT_FOUND, PERMISSION_DENIED if it can't be read.
+absl::StatusOr<Config> ReadConfig(const std::string& path);
+
+// What fits together, and the bounds of gc::GcPolicy.
+absl::Status CheckConfig(const Config& config);
+
+// The reference page of all keys, as Markdown.
+std::string ConfigReference();
+
+}  // namespace reclaim::server
+
+#endif  // RECLAIM_SERVER_CONFIG_H_

@@ -1,0 +1,87 @@
+#include "server/config.h"
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace reclaim::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Error(const std::string& text) {
+  const auto config = ParseConfig(text, "reclaim.toml");
+  EXPECT_THAT(config, base::StatusIs(absl::StatusCode::kInvalidArgument));
+  return std::string(config.status().message());
+}
+
+TEST(ConfigTest, NothingGivesTheDefaults) {
+  const auto config = ParseConfig("", "f");
+  ASSERT_THAT(config, base::IsOk());
+  EXPECT_EQ(config->socket, "/run/reclaim/reclaim.sock");
+  EXPECT_EQ(config->policy.grace_period, absl::Hours(24));
+}
+
+TEST(ConfigTest, EveryKeyIsRead) {
+  const auto config = ParseConfig(R"(
+data_directory = "/d"
+[listen]
+socket = "/s"
+socket_mode = 0o600
+[gc]
+grace_period = "1h30m"
+quarantine_period = "0s"
+large_plan_percent = 80
+[[store]]
+uri = "registry:/r"
+read_only = true
+[[store]]
+uri = "image-layout:/l"
+name = "layouts"
+knows_containers = true
+)",
+                                  "f");
+  ASSERT_THAT(config, base::IsOk());
+  EXPECT_EQ(config->data_directory, "/d");
+  EXPECT_EQ(config->socket_mode, 0600);
+  EXPECT_EQ(config->policy.grace_period, absl::Minutes(90));
+  EXPECT_EQ(config->graph.grace_period, absl::Minutes(90));
+  EXPECT_EQ(config->policy.large_plan_percent, 80);
+  ASSERT_EQ(config->stores.size(), 2u);
+  EXPECT_TRUE(config->stores[0].is_read_only);
+  EXPECT_EQ(config->stores[1].name, "layouts");
+}
+
+TEST(ConfigTest, ErrorsNameFileLineAndKey) {
+  EXPECT_THAT(Error("\ncolour = 1\n"),
+              HasSubstr("reclaim.toml:2: colour is not a key"));
+  EXPECT_THAT(Error("[gc]\ngrace = \"1h\"\n"), HasSubstr("gc.grace"));
+  EXPECT_THAT(Error("[gc]\ngrace_period = 24\n"),
+              HasSubstr("reclaim.toml:2: gc.grace_period must be a duration"));
+  EXPECT_THAT(Error("[gc]\ngrace_period = \"-1h\"\n"), HasSubstr("from 0"));
+  EXPECT_THAT(Error("[gc]\nlarge_plan_percent = 101\n"), HasSubstr("1 to 100"));
+  EXPECT_THAT(Error("[[store]]\nname = \"x\"\n"),
+              HasSubstr("store.uri is missing"));
+  EXPECT_THAT(Error("store = 3\n"), HasSubstr("[[store]]"));
+  EXPECT_THAT(Error("a = [\n"), HasSubstr("reclaim.toml:"));
+  EXPECT_THAT(Error("time_zone = \"Mars/Olympus\"\n"),
+              HasSubstr("Mars/Olympus"));
+  EXPECT_THAT(Error("[listen]\nsocket = \"\"\n"), HasSubstr("nobody"));
+  EXPECT_THAT(Error("[listen]\naddress = \"0.0.0.0:1\"\n"),
+              HasSubstr("tls_certificate"));
+}
+
+TEST(ConfigTest, TheReferencePageIsTheCodes) {
+  std::ifstream file("docs/CONFIGURATION.md");
+  std::ostringstream page;
+  page << file.rdbuf();
+  EXPECT_EQ(page.str(), ConfigReference())
+      << "run reclaimd --print-config-reference > docs/CONFIGURATION.md";
+}
+
+}  // namespace
+}  // namespace reclaim::server

@@ -1,0 +1,170 @@
+// reclaimd: reads the configuration, starts the daemon, waits for a signal.
+
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "server/config.h"
+#include "server/daemon.h"
+
+namespace reclaim::server {
+namespace {
+
+// One line, safe on a terminal.
+void Say(absl::string_view line) {
+  const std::string text = absl::Utf8SafeCEscape(line);
+  fprintf(
+      stderr, "%s reclaimd: %s\n",
+      absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(), absl::UTCTimeZone())
+          .c_str(),
+      text.c_str());
+}
+
+struct Flags {
+  std::string config;
+  std::string data_directory;
+  std::string socket;
+  std::string http;
+  std::string listen;
+  bool insecure = false;
+  std::vector<std::string> stores;
+  bool read_only = false;
+  bool check_config = false;
+  bool print_reference = false;
+};
+
+void Declare(CLI::App* app, Flags* flags) {
+  app->add_option("--config", flags->config,
+                  "TOML file (docs/CONFIGURATION.md)");
+  app->add_option("--data-directory", flags->data_directory,
+                  "Folder of the database");
+  app->add_option("--socket", flags->socket, "Unix socket of the gRPC API");
+  app->add_option("--http", flags->http,
+                  "HOST:PORT of /metrics; port 0 for any");
+  app->add_option("--listen", flags->listen, "HOST:PORT of the gRPC API");
+  app->add_flag("--insecure", flags->insecure,
+                "No TLS on --listen (loopback only)");
+  app->add_option("--store", flags->stores,
+                  "image-layout:PATH, registry:PATH or external:NAME; "
+                  "repeatable");
+  app->add_flag("--read-only", flags->read_only,
+                "Delete nothing in the stores of --store");
+  app->add_flag("--check-config", flags->check_config,
+                "Read the configuration, say what is wrong, and end");
+  app->add_flag("--print-config-reference", flags->print_reference,
+                "Print the page of all keys, and end");
+}
+
+absl::StatusOr<Config> MakeConfig(const Flags& flags) {
+  Config config;
+  if (!flags.config.empty()) {
+    auto read = ReadConfig(flags.config);
+    if (!read.ok()) return read.status();
+    config = *std::move(read);
+  }
+  if (!flags.data_directory.empty()) {
+    config.data_directory = flags.data_directory;
+  }
+  if (!flags.socket.empty()) config.socket = flags.socket;
+  if (!flags.http.empty()) config.http_address = flags.http;
+  if (!flags.listen.empty()) config.tcp_address = flags.listen;
+  if (flags.insecure) config.is_insecure = true;
+  for (const std::string& uri : flags.stores) {
+    rpc::StoreSettings store;
+    store.uri = uri;
+    store.is_read_only = flags.read_only;
+    config.stores.push_back(store);
+  }
+  const absl::Status checked = CheckConfig(config);
+  if (!checked.ok()) return checked;
+  return config;
+}
+
+// Waits for SIGTERM or SIGINT; purges what is due in the meantime.
+void WaitForTheEnd(const sigset_t& signals, const Config& config,
+                   Daemon* daemon) {
+  const bool purges = config.purge_interval > absl::ZeroDuration();
+  const timespec interval = absl::ToTimespec(config.purge_interval);
+  for (;;) {
+    const int caught = purges ? sigtimedwait(&signals, nullptr, &interval)
+                              : sigwaitinfo(&signals, nullptr);
+    if (caught == SIGTERM || caught == SIGINT) return;
+    if (!purges) continue;
+    const absl::Status purged = daemon->PurgeExpired();
+    if (!purged.ok()) Say(absl::StrCat("purge: ", purged.message()));
+  }
+}
+
+int Serve(const Config& config) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  // Before any thread starts: all of them leave these to the main thread.
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  auto daemon = Daemon::Start(config, Say);
+  if (!daemon.ok()) {
+    Say(absl::StrCat("cannot start: ", daemon.status().message()));
+    return 1;
+  }
+  Say(absl::StrCat(
+      "version ", kVersion, " serves ",
+      config.socket.empty() ? "" : absl::StrCat("unix:", config.socket, " "),
+      (*daemon)->tcp_port() == 0
+          ? ""
+          : absl::StrCat("tcp port ", (*daemon)->tcp_port(), " "),
+      (*daemon)->http_port() == 0
+          ? ""
+          : absl::StrCat("http port ", (*daemon)->http_port())));
+  sd_notify(0, "READY=1");
+  WaitForTheEnd(signals, config, daemon->get());
+  sd_notify(0, "STOPPING=1");
+  Say("stopping");
+  (*daemon)->Stop();
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(
+      "Garbage collection and storage accounting for container "
+      "content.");
+  app.set_version_flag("--version", std::string("reclaimd ") + kVersion);
+  Flags flags;
+  Declare(&app, &flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  if (flags.print_reference) {
+    fputs(ConfigReference().c_str(), stdout);
+    return 0;
+  }
+  const auto config = MakeConfig(flags);
+  if (!config.ok()) {
+    Say(config.status().message());
+    return 2;
+  }
+  if (flags.check_config) {
+    puts("the configuration is good");
+    return 0;
+  }
+  return Serve(*config);
+}
+
+}  // namespace
+}  // namespace reclaim::server
+
+int main(int argc, char** argv) { return reclaim::server::Main(argc, argv); }
