@@ -1,0 +1,36 @@
+// cli/commands.h — the command line: what there is and what it does.
+//
+// Each Add...() declares its commands below `app`; parsing sets
+// Session::chosen.  The subcommands keep their own flags.
+
+#ifndef RECLAIM_CLI_COMMANDS_H_
+#define RECLAIM_CLI_COMMANDS_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/session.h"
+
+namespace reclaim::cli {
+
+void AddUsageCommands(CLI::App* app, Session* session);
+void AddImageCommands(CLI::App* app, Session* session);
+void AddPruneCommands(CLI::App* app, Session* session);
+void AddPlanCommands(CLI::App* app, Session* session);
+void AddRunCommands(CLI::App* app, Session* session);
+void AddStoreCommands(CLI::App* app, Session* session);
+void AddGraphCommands(CLI::App* app, Session* session);
+void AddLeaseCommands(CLI::App* app, Session* session);
+void AddCompletion(CLI::App* app, Session* session);
+
+// Parses and runs; gives the exit code.  `arguments` without the program.
+int RunCli(std::vector<std::string> arguments, Terminal terminal);
+
+// A command group ("image", "store") that is made once.
+CLI::App* Group(CLI::App* app, const std::string& name,
+                const std::string& help);
+
+}  // namespace reclaim::cli
+
+#endif  // RECLAIM_CLI_COMMANDS_H_

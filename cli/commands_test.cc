@@ -1,0 +1,239 @@
+// The whole command line against a whole service.
+
+#include "cli/commands.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "rpc/server_fixture.h"
+
+namespace reclaim::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class CommandsTest : public rpc::ServerFixture {
+ protected:
+  void SetUp() override {
+    kept_ = tree_.Image("app", "v1", {"base", "new"});
+    old_ = tree_.Image("app", "", {"base", "old"});
+    orphan_ = tree_.Blob("nothing names me");
+    const int64_t seconds =
+        absl::ToUnixSeconds(clock_.Now() - absl::Hours(1000));
+    const struct timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(folder_.path())) {
+      ASSERT_EQ(utimensat(AT_FDCWD, entry.path().c_str(), times, 0), 0);
+    }
+    ServerFixture::SetUp();
+  }
+
+  // Runs one command; its output is in out_ and err_.
+  int Run(std::vector<std::string> arguments, const std::string& answer = "",
+          bool asks = false) {
+    arguments.insert(arguments.begin(), {"--host", "unix:" + SocketPath()});
+    std::istringstream in(answer);
+    std::ostringstream out;
+    std::ostringstream err;
+    Terminal terminal;
+    terminal.in = &in;
+    terminal.out = &out;
+    terminal.err = &err;
+    terminal.asks = asks;
+    terminal.now = [this] { return clock_.Now(); };
+    const int code = RunCli(std::move(arguments), terminal);
+    out_ = out.str();
+    err_ = err.str();
+    return code;
+  }
+  void AddAndScan() {
+    ASSERT_EQ(
+        Run({"store", "add", "registry:" + folder_.path(), "--name", "hub"}),
+        kDone)
+        << err_;
+    ASSERT_EQ(Run({"scan"}), kDone) << err_;
+    EXPECT_THAT(out_, HasSubstr("Scanned hub: 8 blobs"));
+  }
+  // The word behind `before` in the last output.
+  std::string WordAfter(const std::string& before) {
+    const std::string text = out_ + err_;
+    const size_t at = text.find(before);
+    EXPECT_NE(at, std::string::npos) << text;
+    if (at == std::string::npos) return "";
+    const size_t begin = at + before.size();
+    return text.substr(begin, text.find_first_of(" \n", begin) - begin);
+  }
+
+  store::RegistryTree tree_{&folder_};
+  oci::Digest kept_;
+  oci::Digest old_;
+  oci::Digest orphan_;
+  std::string out_;
+  std::string err_;
+};
+
+TEST_F(CommandsTest, DfOfAnEmptyServiceIsDockers) {
+  ASSERT_EQ(Run({"system", "df"}), kDone) << err_;
+  EXPECT_THAT(out_, ::testing::StartsWith(
+                        "TYPE            TOTAL     ACTIVE    SIZE      "
+                        "RECLAIMABLE\n"
+                        "Images          0         0         0B        0B\n"
+                        "Containers      0         0         0B        0B\n"
+                        "Local Volumes   0         0         0B        0B\n"
+                        "Build Cache     0         0         0B        0B\n"));
+}
+
+TEST_F(CommandsTest, AFirstSession) {
+  AddAndScan();
+  const std::string before = folder_.Snapshot();
+  ASSERT_EQ(Run({"df"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("Images          2         0"));
+  ASSERT_EQ(Run({"df", "-v"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("Images space usage:"));
+  EXPECT_THAT(out_, HasSubstr("app          v1"));
+  ASSERT_EQ(Run({"df", "--by", "repository"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("app"));
+  ASSERT_EQ(Run({"images"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("REPOSITORY   TAG"));
+  ASSERT_EQ(Run({"history", "app:v1"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("<missing>"));
+  ASSERT_EQ(Run({"tree", "app:v1"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("  manifest " + kept_.ToString()));
+  ASSERT_EQ(Run({"what-if", "app:v1"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("Would go: "));
+
+  ASSERT_EQ(Run({"system", "prune", "--dry-run"}), kDone);
+  EXPECT_THAT(out_, HasSubstr(orphan_.ToString()));
+  EXPECT_THAT(out_, HasSubstr("unreferenced"));
+  EXPECT_THAT(out_, Not(HasSubstr(kept_.ToString())));
+  EXPECT_EQ(folder_.Snapshot(), before);
+
+  ASSERT_EQ(Run({"why", kept_.ToString()}), kDone);
+  EXPECT_THAT(out_, HasSubstr("Kept by the tag app:v1"));
+  ASSERT_EQ(Run({"why", orphan_.hex().substr(0, 12)}), kDone);
+  EXPECT_THAT(out_, HasSubstr("Unreferenced"));
+
+  ASSERT_EQ(Run({"system", "prune", "--force", "--allow-large"}), kDone)
+      << err_;
+  EXPECT_THAT(out_, HasSubstr("deleted: " + orphan_.ToString()));
+  EXPECT_THAT(out_, HasSubstr("\nTotal reclaimed space: "));
+  const std::string run = WordAfter("reclaim restore ");
+  ASSERT_EQ(Run({"quarantine", "ls"}), kDone);
+  EXPECT_THAT(out_, HasSubstr(run));
+  ASSERT_EQ(Run({"restore", run}), kDone) << err_;
+  EXPECT_EQ(folder_.Snapshot(), before);
+  ASSERT_EQ(Run({"verify", "--read-data"}), kDone) << out_;
+  EXPECT_THAT(out_, HasSubstr("0 findings"));
+
+  ASSERT_EQ(Run({"prune", "-f", "--allow-large", "--purge"}), kDone) << err_;
+  ASSERT_EQ(Run({"quarantine", "ls"}), kDone);
+  EXPECT_THAT(out_, Not(HasSubstr("sha256")));
+  ASSERT_EQ(Run({"runs", "ls"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("purge"));
+  EXPECT_THAT(out_, HasSubstr("restore"));
+  ASSERT_EQ(Run({"events", "--kind", "purged"}), kDone);
+  EXPECT_THAT(out_, HasSubstr(orphan_.ToString()));
+}
+
+TEST_F(CommandsTest, PlansAreMadeListedAndApplied) {
+  AddAndScan();
+  ASSERT_EQ(Run({"plan"}), kDone) << err_;
+  const std::string id = WordAfter("reclaim apply ");
+  ASSERT_EQ(Run({"plans", "ls"}), kDone);
+  EXPECT_THAT(out_, HasSubstr(id));
+  ASSERT_EQ(Run({"plans", "show", id}), kDone);
+  ASSERT_EQ(Run({"apply", id, "-f", "--allow-large"}), kDone) << err_;
+  EXPECT_EQ(Run({"apply", id, "-f"}), kFailed) << "it was applied";
+  ASSERT_EQ(Run({"plans", "rm", id}), kDone);
+  EXPECT_EQ(Run({"plans", "show", id}), kNotFound);
+  ASSERT_EQ(Run({"purge", "--now", "-f"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("Freed "));
+}
+
+TEST_F(CommandsTest, NothingIsRemovedWithoutAYes) {
+  AddAndScan();
+  const std::string before = folder_.Snapshot();
+  EXPECT_EQ(Run({"prune"}), kUsage) << "nobody can be asked";
+  EXPECT_EQ(Run({"prune"}, "n\n", true), kDeclined);
+  EXPECT_THAT(err_, HasSubstr("WARNING! This will remove:"));
+  EXPECT_THAT(err_, HasSubstr("Are you sure you want to continue? [y/N]"));
+  EXPECT_EQ(Run({"prune"}, "", true), kDeclined);
+  EXPECT_EQ(folder_.Snapshot(), before);
+  EXPECT_EQ(Run({"prune", "--allow-large"}, "y\n", true), kDone) << err_;
+  EXPECT_NE(folder_.Snapshot(), before);
+}
+
+TEST_F(CommandsTest, AnImageIsRemovedByName) {
+  AddAndScan();
+  ASSERT_EQ(Run({"image", "rm", "app:v1", "--allow-large"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("untagged: app:v1"));
+  EXPECT_EQ(Run({"image", "rm", "app:v1"}), kNotFound);
+  EXPECT_EQ(Run({"restore", "--ref", "app:v1"}), kDone) << err_;
+}
+
+TEST_F(CommandsTest, LeasesPinsAndRecords) {
+  ASSERT_EQ(Run({"store", "add", "external:e", "--name", "e"}), kDone) << err_;
+  const std::string lines =
+      "{\"putVolume\":{\"name\":\"db\",\"sizeBytes\":\"5\"}}\n"
+      "\n{\"putContainer\":{\"id\":\"c1\",\"name\":\"web\",\"volumes\":[\"db\"]"
+      "}}\n";
+  ASSERT_EQ(Run({"record", "-"}, lines), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("Recorded 2 changes"));
+  EXPECT_EQ(Run({"record", "-"}, "{\"putNonsense\":{}}\n"), kUsage);
+  EXPECT_THAT(err_, HasSubstr("-:1: "));
+  ASSERT_EQ(Run({"lease", "create", orphan_.ToString(), "--id", "l",
+                 "--expires", "1h"}),
+            kDone)
+      << err_;
+  ASSERT_EQ(Run({"lease", "extend", "l", "--expires", "2h"}), kDone);
+  ASSERT_EQ(Run({"lease", "ls"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("l "));
+  ASSERT_EQ(Run({"lease", "rm", "l"}), kDone);
+  EXPECT_EQ(Run({"lease", "rm", "l"}), kNotFound);
+  ASSERT_EQ(Run({"volume", "prune", "-a", "-f"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("Total reclaimed space: 0B"))
+      << "a container uses it";
+  ASSERT_EQ(Run({"why", "volume/db"}), kDone);
+  ASSERT_EQ(Run({"df", "-v"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("db            1         5B"));
+}
+
+TEST_F(CommandsTest, WrongUse) {
+  EXPECT_EQ(Run({}), kUsage);
+  EXPECT_EQ(Run({"nonsense"}), kUsage);
+  EXPECT_EQ(Run({"df", "--by", "colour"}), kUsage);
+  EXPECT_EQ(Run({"scan", "nowhere"}), kNotFound);
+  EXPECT_THAT(err_, HasSubstr("reclaim store ls"));
+  EXPECT_EQ(Run({"--help"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("Exit codes:"));
+  EXPECT_EQ(Run({"store", "add", "/does/not/exist"}), kNotFound);
+  StopServer();
+  EXPECT_EQ(Run({"df"}), kFailed);
+  EXPECT_THAT(err_, HasSubstr("Is reclaimd running?"));
+}
+
+TEST_F(CommandsTest, CompletionsAreGoodScripts) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    ASSERT_EQ(Run({"completion", shell}), kDone);
+    EXPECT_THAT(out_, HasSubstr("dry-run"));
+    EXPECT_THAT(out_, HasSubstr("what-if"));
+    const std::string file = socket_folder_.path() + "/" + shell;
+    std::ofstream(file) << out_;
+    EXPECT_EQ(system((std::string(shell) + " -n " + file).c_str()), 0) << shell;
+  }
+  const std::string script =
+      "source " + socket_folder_.path() +
+      "/bash; COMP_WORDS=(reclaim image pr); COMP_CWORD=2; _reclaim; "
+      "[[ ${COMPREPLY[*]} == prune ]]";
+  EXPECT_EQ(system(("bash -c '" + script + "'").c_str()), 0);
+}
+
+}  // namespace
+}  // namespace reclaim::cli

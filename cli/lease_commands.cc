@@ -1,0 +1,231 @@
+// lease, pin.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "cli/commands.h"
+#include "cli/listing.h"
+#include "cli/units.h"
+#include "reclaim/v1/lease.grpc.pb.h"
+
+namespace reclaim::cli {
+namespace {
+
+using Stub = v1::LeaseService::Stub;
+
+struct LeaseFlags {
+  std::string id;
+  std::string expires;
+  std::string reason;
+  bool flat = false;
+  std::vector<std::string> targets;
+  std::string format;
+};
+
+std::unique_ptr<Stub> NewStub(Session* session) {
+  return v1::LeaseService::NewStub(session->channel());
+}
+
+// A digest, or repo:tag.
+v1::Target TargetOf(const std::string& text) {
+  v1::Target target;
+  const size_t colon = text.rfind(':');
+  const bool is_digest =
+      absl::StartsWith(text, "sha256:") || absl::StartsWith(text, "sha512:");
+  if (is_digest || colon == std::string::npos) {
+    target.mutable_content()->set_digest(text);
+    return target;
+  }
+  target.mutable_named()->set_kind(v1::NODE_KIND_TAG);
+  target.mutable_named()->set_scope(text.substr(0, colon));
+  target.mutable_named()->set_name(text.substr(colon + 1));
+  return target;
+}
+
+absl::Status SetExpiry(const Session& session, const std::string& text,
+                       google::protobuf::Timestamp* time) {
+  RECLAIM_ASSIGN_OR_RETURN(const absl::Duration span, ParseSpan(text));
+  time->set_seconds(absl::ToUnixSeconds(session.Now() + span));
+  return absl::OkStatus();
+}
+
+int CreateLease(Session* session, const LeaseFlags& flags) {
+  v1::CreateLeaseRequest request;
+  v1::Lease* lease = request.mutable_lease();
+  lease->set_store(session->store);
+  lease->set_id(flags.id);
+  lease->set_is_flat(flags.flat);
+  if (!flags.expires.empty()) {
+    const absl::Status status =
+        SetExpiry(*session, flags.expires, lease->mutable_expire_time());
+    if (!status.ok()) return session->Fail(status);
+  }
+  for (const std::string& text : flags.targets) {
+    *lease->add_targets() = TargetOf(text);
+  }
+  v1::Lease made;
+  const int code =
+      session->Ask(&Stub::CreateLease, NewStub(session).get(), request, &made);
+  if (code == kDone) session->out() << made.id() << '\n';
+  return code;
+}
+
+int ExtendLease(Session* session, const LeaseFlags& flags) {
+  v1::UpdateLeaseRequest request;
+  request.set_store(session->store);
+  request.set_id(flags.id);
+  const absl::Status status =
+      SetExpiry(*session, flags.expires, request.mutable_expire_time());
+  if (!status.ok()) return session->Fail(status);
+  v1::Lease lease;
+  return session->Ask(&Stub::UpdateLease, NewStub(session).get(), request,
+                      &lease);
+}
+
+int ListLeases(Session* session, const LeaseFlags& flags) {
+  Listing listing({{"LEASE", "ID"},
+                   {"OWNER", "Owner"},
+                   {"CREATED", "Created"},
+                   {"EXPIRES", "Expires"},
+                   {"TARGETS", "Targets"}});
+  v1::ListLeasesRequest request;
+  request.set_store(session->store);
+  const auto stub = NewStub(session);
+  do {
+    v1::ListLeasesResponse page;
+    const int code =
+        session->Ask(&Stub::ListLeases, stub.get(), request, &page);
+    if (code != kDone) return code;
+    for (const v1::Lease& lease : page.leases()) {
+      listing.Add(
+          {{"ID", lease.id()},
+           {"Owner", lease.owner()},
+           {"Created", Ago(TimeOf(lease.create_time()), session->Now())},
+           {"Expires",
+            lease.has_expire_time() ? Moment(lease.expire_time()) : "never"},
+           {"Targets", absl::StrCat(lease.targets_size())}});
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return session->Fail(listing.Print(flags.format, &session->out()));
+}
+
+int AddPin(Session* session, const LeaseFlags& flags) {
+  v1::CreatePinRequest request;
+  request.mutable_pin()->set_store(session->store);
+  request.mutable_pin()->set_id(flags.id);
+  request.mutable_pin()->set_reason(flags.reason);
+  *request.mutable_pin()->mutable_target() = TargetOf(flags.targets[0]);
+  v1::Pin pin;
+  const int code =
+      session->Ask(&Stub::CreatePin, NewStub(session).get(), request, &pin);
+  if (code == kDone) session->out() << pin.id() << '\n';
+  return code;
+}
+
+int ListPins(Session* session, const LeaseFlags& flags) {
+  Listing listing({{"PIN", "ID"},
+                   {"CREATED", "Created"},
+                   {"TARGET", "Target"},
+                   {"REASON", "Reason"}});
+  v1::ListPinsRequest request;
+  request.set_store(session->store);
+  const auto stub = NewStub(session);
+  do {
+    v1::ListPinsResponse page;
+    const int code = session->Ask(&Stub::ListPins, stub.get(), request, &page);
+    if (code != kDone) return code;
+    for (const v1::Pin& pin : page.pins()) {
+      listing.Add(
+          {{"ID", pin.id()},
+           {"Created", Ago(TimeOf(pin.create_time()), session->Now())},
+           {"Target", pin.target().has_content()
+                          ? pin.target().content().digest()
+                          : absl::StrCat(pin.target().named().scope(), ":",
+                                         pin.target().named().name())},
+           {"Reason", pin.reason()}});
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return session->Fail(listing.Print(flags.format, &session->out()));
+}
+
+void AddLease(CLI::App* app, Session* session) {
+  CLI::App* lease = Group(app, "lease", "Hold content for a while");
+  auto flags = std::make_shared<LeaseFlags>();
+  CLI::App* create = lease->add_subcommand("create", "Take a lease");
+  create->add_option("target", flags->targets, "Digests, repo:tag");
+  create->add_option("--id", flags->id, "Id; else one is made");
+  create->add_option("--expires", flags->expires, "After this long, e.g. 1h");
+  create->add_flag("--flat", flags->flat,
+                   "Keep the targets, not what they reference");
+  create->add_option("--store", session->store, "Store");
+  create->callback(
+      [=] { session->chosen = [=] { return CreateLease(session, *flags); }; });
+  CLI::App* extend = lease->add_subcommand("extend", "Move the expiry");
+  extend->add_option("id", flags->id, "Lease")->required();
+  extend->add_option("--expires", flags->expires, "From now, e.g. 1h")
+      ->required();
+  extend->add_option("--store", session->store, "Store");
+  extend->callback(
+      [=] { session->chosen = [=] { return ExtendLease(session, *flags); }; });
+  CLI::App* list = lease->add_subcommand("ls", "List leases");
+  list->add_option("--store", session->store, "Store");
+  list->add_option("--format", flags->format, "table, json or a template");
+  list->callback(
+      [=] { session->chosen = [=] { return ListLeases(session, *flags); }; });
+  CLI::App* remove = lease->add_subcommand("rm", "Give a lease back");
+  remove->add_option("id", flags->id, "Lease")->required();
+  remove->add_option("--store", session->store, "Store");
+  remove->callback([=] {
+    session->chosen = [=] {
+      v1::DeleteLeaseRequest request;
+      request.set_store(session->store);
+      request.set_id(flags->id);
+      v1::DeleteLeaseResponse none;
+      return session->Ask(&Stub::DeleteLease, NewStub(session).get(), request,
+                          &none);
+    };
+  });
+}
+
+}  // namespace
+
+void AddLeaseCommands(CLI::App* app, Session* session) {
+  AddLease(app, session);
+  CLI::App* pin = Group(app, "pin", "Keep content for good");
+  auto flags = std::make_shared<LeaseFlags>();
+  CLI::App* add = pin->add_subcommand("add", "Pin a digest or repo:tag");
+  add->add_option("target", flags->targets, "Digest or repo:tag")
+      ->required()
+      ->expected(1);
+  add->add_option("--id", flags->id, "Id; else one is made");
+  add->add_option("--reason", flags->reason, "Why, for those who come later");
+  add->add_option("--store", session->store, "Store");
+  add->callback(
+      [=] { session->chosen = [=] { return AddPin(session, *flags); }; });
+  CLI::App* list = pin->add_subcommand("ls", "List pins");
+  list->add_option("--store", session->store, "Store");
+  list->add_option("--format", flags->format, "table, json or a template");
+  list->callback(
+      [=] { session->chosen = [=] { return ListPins(session, *flags); }; });
+  CLI::App* remove = pin->add_subcommand("rm", "Take a pin away");
+  remove->add_option("id", flags->id, "Pin")->required();
+  remove->add_option("--store", session->store, "Store");
+  remove->callback([=] {
+    session->chosen = [=] {
+      v1::DeletePinRequest request;
+      request.set_store(session->store);
+      request.set_id(flags->id);
+      v1::DeletePinResponse none;
+      return session->Ask(&Stub::DeletePin, NewStub(session).get(), request,
+                          &none);
+    };
+  });
+}
+
+}  // namespace reclaim::cli

@@ -1,0 +1,188 @@
+#include "cli/listing.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+
+namespace reclaim::cli {
+namespace {
+
+constexpr size_t kCellWidthMin = 10;
+constexpr size_t kPadding = 3;
+
+// East Asian wide and full-width characters take two columns.
+bool IsWide(uint32_t rune) {
+  return (rune >= 0x1100 && rune <= 0x115f) ||
+         (rune >= 0x2e80 && rune <= 0xa4cf) ||
+         (rune >= 0xac00 && rune <= 0xd7a3) ||
+         (rune >= 0xf900 && rune <= 0xfaff) ||
+         (rune >= 0xfe30 && rune <= 0xfe6f) ||
+         (rune >= 0xff00 && rune <= 0xff60) ||
+         (rune >= 0x1f300 && rune <= 0x1faff) ||
+         (rune >= 0x20000 && rune <= 0x3fffd);
+}
+
+size_t WidthOf(const std::string& text) {
+  size_t width = 0;
+  for (size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const size_t length = lead < 0x80   ? 1
+                          : lead < 0xe0 ? 2
+                          : lead < 0xf0 ? 3
+                                        : 4;
+    uint32_t rune = length == 1 ? lead : lead & (0x7f >> length);
+    for (size_t k = 1; k < length && i + k < text.size(); ++k) {
+      rune = (rune << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3f);
+    }
+    width += IsWide(rune) ? 2 : 1;
+    i += length;
+  }
+  return width;
+}
+
+absl::Status NotUnderstood(absl::string_view part) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--format: \"", part,
+      "\" is not understood; there are {{.Field}}, {{json .}}, {{json "
+      ".Field}}, \\t and \\n"));
+}
+
+std::string Json(const Row& row) { return nlohmann::json(row).dump(); }
+
+// One {{...}} for one row.
+absl::StatusOr<std::string> Evaluate(absl::string_view expression,
+                                     const Row& row) {
+  absl::string_view inner = absl::StripAsciiWhitespace(expression);
+  const bool is_json = absl::ConsumePrefix(&inner, "json ");
+  inner = absl::StripAsciiWhitespace(inner);
+  if (!absl::ConsumePrefix(&inner, ".")) return NotUnderstood(expression);
+  if (inner.empty()) {
+    if (is_json) return Json(row);
+    return NotUnderstood(expression);
+  }
+  const auto it = row.find(std::string(inner));
+  if (it == row.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--format: there is no field \"", inner, "\""));
+  }
+  return is_json ? nlohmann::json(it->second).dump() : it->second;
+}
+
+absl::StatusOr<std::string> Expand(const std::string& text, const Row& row) {
+  std::string out;
+  size_t at = 0;
+  for (;;) {
+    const size_t open = text.find("{{", at);
+    out += text.substr(at, open - at);
+    if (open == std::string::npos) return out;
+    const size_t close = text.find("}}", open);
+    if (close == std::string::npos) return NotUnderstood(text.substr(open));
+    RECLAIM_ASSIGN_OR_RETURN(
+        const std::string value,
+        Evaluate(text.substr(open + 2, close - open - 2), row));
+    out += value;
+    at = close + 2;
+  }
+}
+
+}  // namespace
+
+std::string Safe(absl::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      const char digits[] = "0123456789abcdef";
+      out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string Tabulate(const std::vector<std::vector<std::string>>& lines) {
+  std::vector<size_t> widths;
+  for (const auto& line : lines) {
+    for (size_t i = 0; i + 1 < line.size(); ++i) {
+      if (widths.size() <= i) widths.push_back(kCellWidthMin);
+      widths[i] = std::max(widths[i], WidthOf(line[i]) + kPadding);
+    }
+  }
+  std::string out;
+  for (const auto& line : lines) {
+    for (size_t i = 0; i < line.size(); ++i) {
+      out += line[i];
+      if (i + 1 < line.size()) out.append(widths[i] - WidthOf(line[i]), ' ');
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+std::string Listing::HeaderOf(const std::string& field) const {
+  for (const Column& column : columns_) {
+    if (column.field == field) return column.header;
+  }
+  return absl::AsciiStrToUpper(field);
+}
+
+absl::Status Listing::Print(absl::string_view format, std::ostream* out) const {
+  if (format == "json") {
+    for (const Row& row : rows_) *out << Json(row) << '\n';
+    return absl::OkStatus();
+  }
+  std::vector<std::vector<std::string>> lines;
+  const bool is_plain = format.empty() || format == "table";
+  if (is_plain) {
+    lines.emplace_back();
+    for (const Column& column : columns_) {
+      lines.back().push_back(column.header);
+    }
+    for (const Row& row : rows_) {
+      lines.emplace_back();
+      for (const Column& column : columns_) {
+        const auto it = row.find(column.field);
+        lines.back().push_back(it == row.end() ? "" : Safe(it->second));
+      }
+    }
+    *out << Tabulate(lines);
+    return absl::OkStatus();
+  }
+  const bool is_table = absl::ConsumePrefix(&format, "table ");
+  const std::string text =
+      absl::StrReplaceAll(format, {{"\\t", "\t"}, {"\\n", "\n"}});
+  std::vector<Row> all = rows_;
+  if (is_table) {
+    Row header;
+    for (const Column& column : columns_) {
+      header[column.field] = column.header;
+    }
+    for (const Row& row : rows_) {
+      for (const auto& [field, value] : row) header[field] = HeaderOf(field);
+    }
+    all.insert(all.begin(), header);
+  }
+  for (Row row : all) {
+    for (auto& [field, value] : row) value = Safe(value);
+    RECLAIM_ASSIGN_OR_RETURN(const std::string line, Expand(text, row));
+    if (is_table) {
+      lines.push_back(absl::StrSplit(line, '\t'));
+    } else {
+      *out << line << '\n';
+    }
+  }
+  if (is_table) *out << Tabulate(lines);
+  return absl::OkStatus();
+}
+
+}  // namespace reclaim::cli

@@ -1,0 +1,26 @@
+// reclaim: the command line.
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "cli/commands.h"
+
+int main(int argc, char** argv) {
+  reclaim::cli::Terminal terminal;
+  terminal.in = &std::cin;
+  terminal.out = &std::cout;
+  terminal.err = &std::cerr;
+  terminal.asks = isatty(STDIN_FILENO) != 0;
+  const char* kind = std::getenv("TERM");
+  terminal.shows_progress = isatty(STDERR_FILENO) != 0 && kind != nullptr &&
+                            std::strcmp(kind, "dumb") != 0;
+  terminal.now = [] { return absl::Now(); };
+  return reclaim::cli::RunCli(std::vector<std::string>(argv + 1, argv + argc),
+                              terminal);
+}

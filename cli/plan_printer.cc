@@ -1,0 +1,191 @@
+#include "cli/plan_printer.h"
+
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "cli/listing.h"
+#include "cli/run_follower.h"
+#include "cli/units.h"
+#include "reclaim/v1/collection.grpc.pb.h"
+
+namespace reclaim::cli {
+namespace {
+
+using Stub = v1::CollectionService::Stub;
+
+constexpr int kItemsShown = 50;
+constexpr int kPageSize = 1000;
+
+// Docker's headings, in its order.
+const char* HeadingOf(const v1::PlanItem& item) {
+  switch (item.node().kind()) {
+    case v1::NODE_KIND_CONTAINER:
+      return "1Deleted Containers:";
+    case v1::NODE_KIND_NETWORK:
+      return "2Deleted Networks:";
+    case v1::NODE_KIND_VOLUME:
+      return "3Deleted Volumes:";
+    case v1::NODE_KIND_BUILD_CACHE:
+      return "5Deleted build cache objects:";
+    default:
+      return "4Deleted Images:";
+  }
+}
+
+// The line of an item in Docker's report; "" for what Docker does not tell.
+std::string LineOf(const v1::PlanItem& item) {
+  if (item.action() == "tag") return absl::StrCat("untagged: ", NameOf(item));
+  if (item.action() == "blob" || item.action() == "upload") {
+    return absl::StrCat("deleted: ", NameOf(item));
+  }
+  if (item.action() == "revision-link" || item.action() == "layer-link") {
+    return "";
+  }
+  return item.node().name();
+}
+
+int ReportItems(Session* session, const v1::Plan& plan, const v1::Run& run) {
+  std::set<std::string> skipped;
+  for (const v1::SkippedItem& item : run.skipped()) {
+    skipped.insert(item.subject());
+  }
+  std::map<std::string, std::vector<std::string>> sections;
+  const int code =
+      ForEachItem(session, plan.id(), [&](const v1::PlanItem& item) {
+        std::string line = LineOf(item);
+        bool was_skipped = false;
+        for (const std::string& subject : skipped) {
+          was_skipped |=
+              !item.node().digest().empty() &&
+              subject.find(item.node().digest()) != std::string::npos;
+        }
+        if (!line.empty() && !was_skipped) {
+          sections[HeadingOf(item)].push_back(std::move(line));
+        }
+        return true;
+      });
+  if (code != kDone) return code;
+  for (const auto& [heading, lines] : sections) {
+    session->out() << heading.substr(1) << '\n';
+    for (const std::string& line : lines) session->out() << Safe(line) << '\n';
+    session->out() << '\n';
+  }
+  return kDone;
+}
+
+}  // namespace
+
+std::string NameOf(const v1::PlanItem& item) {
+  const v1::Node& node = item.node();
+  if (item.action() == "tag") {
+    return absl::StrCat(node.scope(), ":", node.name());
+  }
+  if (item.action() == "upload") {
+    return absl::StrCat(node.scope(), "/", node.name());
+  }
+  if (item.action() == "revision-link" || item.action() == "layer-link") {
+    return absl::StrCat(node.scope(), "@", node.digest());
+  }
+  return node.digest().empty() ? node.name() : node.digest();
+}
+
+int ForEachItem(Session* session, const std::string& plan_id,
+                const std::function<bool(const v1::PlanItem&)>& visit) {
+  const auto stub = v1::CollectionService::NewStub(session->channel());
+  v1::ListPlanItemsRequest request;
+  request.set_id(plan_id);
+  request.set_page_size(kPageSize);
+  do {
+    v1::ListPlanItemsResponse page;
+    const int code =
+        session->Ask(&Stub::ListPlanItems, stub.get(), request, &page);
+    if (code != kDone) return code;
+    for (const v1::PlanItem& item : page.items()) {
+      if (!visit(item)) return kDone;
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return kDone;
+}
+
+void SayKept(Session* session, const v1::Plan& plan) {
+  for (const v1::KeptScope& kept : plan.kept_scopes()) {
+    session->err() << "reclaim: "
+                   << (kept.scope().empty() ? "the whole store"
+                                            : Safe(kept.scope()))
+                   << " is kept as it is: " << Safe(kept.why()) << '\n';
+  }
+}
+
+int PrintPlan(Session* session, const v1::Plan& plan, bool all_items) {
+  SayKept(session, plan);
+  Listing listing({{"ACTION", "Action"},
+                   {"SUBJECT", "Subject"},
+                   {"SIZE", "Size"},
+                   {"REASON", "Reason"},
+                   {"DETAIL", "Detail"}});
+  const int code =
+      ForEachItem(session, plan.id(), [&](const v1::PlanItem& item) {
+        if (!all_items && listing.size() == kItemsShown) return false;
+        listing.Add({{"Action", item.action()},
+                     {"Subject", NameOf(item)},
+                     {"Size", HumanSize(item.bytes().logical_bytes())},
+                     {"Reason", item.reason()},
+                     {"Detail", item.detail()}});
+        return true;
+      });
+  if (code != kDone) return code;
+  if (listing.size() > 0) {
+    const absl::Status printed = listing.Print("", &session->out());
+    if (!printed.ok()) return session->Fail(printed);
+  }
+  if (plan.item_count() > listing.size()) {
+    session->out() << "and " << plan.item_count() - listing.size()
+                   << " more (--all-items)\n";
+  }
+  session->out() << "Plan " << plan.id() << " of the store " << plan.store()
+                 << ": " << plan.item_count() << " items, " << plan.blob_count()
+                 << " blobs, would free " << HumanSize(FreedBytes(plan.bytes()))
+                 << " ("
+                 << plan.bytes().content().allocated_bytes() +
+                        plan.bytes().metadata().allocated_bytes()
+                 << " bytes on disk)\n";
+  return kDone;
+}
+
+int ApplyAndReport(Session* session, const v1::Plan& plan,
+                   const PruneFlags& flags) {
+  if (plan.item_count() == 0) {
+    session->out() << "Total reclaimed space: 0B\n";
+    return kDone;
+  }
+  const auto stub = v1::CollectionService::NewStub(session->channel());
+  v1::ApplyPlanRequest request;
+  request.set_plan_id(plan.id());
+  request.set_allow_large(flags.allow_large);
+  request.set_purge(flags.purge);
+  v1::Run run;
+  int code = session->Ask(&Stub::ApplyPlan, stub.get(), request, &run);
+  if (code != kDone) return code;
+  code = FollowRun(session, &run);
+  const int reported = ReportItems(session, plan, run);
+  for (const v1::SkippedItem& item : run.skipped()) {
+    session->err() << "reclaim: kept " << Safe(item.subject()) << ": "
+                   << item.reason() << " " << Safe(item.detail()) << '\n';
+  }
+  if (!flags.purge && run.item_count() > 0) {
+    session->err() << "Until " << Moment(run.restorable_until_time())
+                   << " it can be undone with: reclaim restore " << run.id()
+                   << "\nThe space is free after that, or at once with: "
+                      "reclaim purge --run "
+                   << run.id() << " --now\n";
+  }
+  session->out() << "Total reclaimed space: "
+                 << HumanSize(FreedBytes(run.bytes())) << '\n';
+  return code != kDone ? code : reported;
+}
+
+}  // namespace reclaim::cli

@@ -1,0 +1,79 @@
+#include "cli/prune_flags.h"
+
+#include "base/status_macros.h"
+#include "cli/units.h"
+
+namespace reclaim::cli {
+namespace {
+
+absl::Status SetSpan(const std::string& text,
+                     google::protobuf::Duration* duration) {
+  RECLAIM_ASSIGN_OR_RETURN(const absl::Duration span, ParseSpan(text));
+  duration->set_seconds(absl::ToInt64Seconds(span));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void PruneFlags::DeclareScope(CLI::App* command, Session* session) {
+  command->add_option("--store", session->store,
+                      "Store; not needed if there is only one");
+  command->add_option("--filter", filters,
+                      "Only what matches, e.g. until=24h, label=k=v, "
+                      "label!=k, reference=app*, dangling=true");
+  command->add_option("--grace", grace,
+                      "Keep what is younger, e.g. 24h; 0s judges references "
+                      "alone");
+  command->add_option("--quarantine", quarantine,
+                      "How long it can be restored, e.g. 24h");
+  command->add_option("--pace", pace, "Bytes a second at most; 0: no limit");
+  if (verb == v1::PRUNE_VERB_IMAGES || verb == v1::PRUNE_VERB_VOLUMES ||
+      verb == v1::PRUNE_VERB_BUILD_CACHE || verb == v1::PRUNE_VERB_SYSTEM) {
+    command->add_flag("-a,--all", all,
+                      "All that is unused, not only what is dangling");
+  }
+  if (verb == v1::PRUNE_VERB_SYSTEM) {
+    command->add_flag("--volumes", volumes, "Anonymous volumes as well");
+  }
+  if (verb == v1::PRUNE_VERB_SYSTEM || verb == v1::PRUNE_VERB_IMAGES) {
+    command->add_flag("--containers-are-complete", containers_are_complete,
+                      "The recorded containers are all that use the store");
+  }
+}
+
+void PruneFlags::Declare(CLI::App* command, Session* session) {
+  DeclareScope(command, session);
+  command->add_flag("-f,--force", force, "Do not ask");
+  command->add_flag("--dry-run", dry_run,
+                    "Show what would go, and remove nothing");
+  command->add_flag("--all-items", all_items, "List every item");
+  command->add_flag("--purge", purge, "Free the bytes at once: no undo");
+  command->add_flag("--allow-large", allow_large,
+                    "Even more than the configured share of the store");
+}
+
+absl::Status PruneFlags::Fill(const Session& session,
+                              v1::CreatePlanRequest* request) const {
+  request->set_store(session.store);
+  request->set_verb(
+      verb == v1::PRUNE_VERB_IMAGES && all ? v1::PRUNE_VERB_ALL_IMAGES : verb);
+  request->set_all_images(verb == v1::PRUNE_VERB_SYSTEM && all);
+  request->set_with_volumes(volumes);
+  request->set_all_volumes(verb == v1::PRUNE_VERB_VOLUMES && all);
+  request->set_all_cache(all && (verb == v1::PRUNE_VERB_BUILD_CACHE ||
+                                 verb == v1::PRUNE_VERB_SYSTEM));
+  request->set_containers_are_complete(containers_are_complete);
+  request->set_pace_bytes_per_second(pace);
+  for (const std::string& filter : filters) request->add_filters(filter);
+  for (const std::string& text : references) request->add_references(text);
+  if (!grace.empty()) {
+    RECLAIM_RETURN_IF_ERROR(SetSpan(grace, request->mutable_grace_period()));
+  }
+  if (!quarantine.empty()) {
+    RECLAIM_RETURN_IF_ERROR(
+        SetSpan(quarantine, request->mutable_quarantine_period()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace reclaim::cli

@@ -1,0 +1,43 @@
+// cli/prune_flags.h — what the prune verbs and `plan` can be told.
+
+#ifndef RECLAIM_CLI_PRUNE_FLAGS_H_
+#define RECLAIM_CLI_PRUNE_FLAGS_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "cli/session.h"
+#include "reclaim/v1/collection.pb.h"
+
+namespace reclaim::cli {
+
+struct PruneFlags {
+  v1::PruneVerb verb = v1::PRUNE_VERB_SYSTEM;
+  bool all = false;
+  bool volumes = false;
+  std::vector<std::string> filters;
+  std::string grace;
+  std::string quarantine;
+  uint64_t pace = 0;
+  bool containers_are_complete = false;
+  bool force = false;
+  bool dry_run = false;
+  bool all_items = false;
+  bool purge = false;
+  bool allow_large = false;
+  std::vector<std::string> references;
+
+  // The flags that fit `verb`.
+  void Declare(CLI::App* command, Session* session);
+  // Those that say what to look at.
+  void DeclareScope(CLI::App* command, Session* session);
+  // INVALID_ARGUMENT: a duration.
+  absl::Status Fill(const Session& session,
+                    v1::CreatePlanRequest* request) const;
+};
+
+}  // namespace reclaim::cli
+
+#endif  // RECLAIM_CLI_PRUNE_FLAGS_H_

@@ -1,0 +1,197 @@
+// runs, events.
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "cli/commands.h"
+#include "cli/listing.h"
+#include "cli/run_follower.h"
+#include "cli/units.h"
+#include "reclaim/v1/collection.grpc.pb.h"
+
+namespace reclaim::cli {
+namespace {
+
+using Stub = v1::CollectionService::Stub;
+
+constexpr int kRunsShown = 20;
+
+std::unique_ptr<Stub> NewStub(Session* session) {
+  return v1::CollectionService::NewStub(session->channel());
+}
+
+int ListRuns(Session* session, const std::string& format, int limit) {
+  Listing listing({{"RUN", "ID"},
+                   {"KIND", "Kind"},
+                   {"STORE", "Store"},
+                   {"STARTED", "Started"},
+                   {"STATE", "State"},
+                   {"ITEMS", "Items"},
+                   {"SIZE", "Size"},
+                   {"ACTOR", "Actor"}});
+  v1::ListRunsRequest request;
+  request.set_store(session->store);
+  request.set_page_size(std::min(limit, 1000));
+  v1::ListRunsResponse page;
+  const int code =
+      session->Ask(&Stub::ListRuns, NewStub(session).get(), request, &page);
+  if (code != kDone) return code;
+  for (const v1::Run& run : page.runs()) {
+    listing.Add({{"ID", run.id()},
+                 {"Kind", KindWord(run.kind())},
+                 {"Store", run.store()},
+                 {"Started", Ago(TimeOf(run.start_time()), session->Now())},
+                 {"State", PhaseWord(run.phase())},
+                 {"Items", absl::StrCat(run.item_count())},
+                 {"Size", HumanSize(FreedBytes(run.bytes()))},
+                 {"Actor", run.actor()}});
+  }
+  return session->Fail(listing.Print(format, &session->out()));
+}
+
+int ShowRun(Session* session, const std::string& id) {
+  v1::GetRunRequest request;
+  request.set_id(id);
+  v1::Run run;
+  const int code =
+      session->Ask(&Stub::GetRun, NewStub(session).get(), request, &run);
+  if (code != kDone) return code;
+  std::ostream& out = session->out();
+  out << KindWord(run.kind()) << ' ' << run.id() << " of the store "
+      << run.store() << ": " << PhaseWord(run.phase()) << "\n  started "
+      << Moment(run.start_time()) << " by " << Safe(run.actor()) << '\n';
+  if (run.has_end_time()) out << "  ended " << Moment(run.end_time()) << '\n';
+  if (!run.plan_id().empty()) out << "  plan " << run.plan_id() << '\n';
+  out << "  " << run.item_count() << " items, " << run.blob_count()
+      << " blobs, " << HumanSize(FreedBytes(run.bytes())) << '\n';
+  if (run.has_restorable_until_time()) {
+    out << "  restorable until " << Moment(run.restorable_until_time()) << '\n';
+  }
+  if (run.skipped_count() > 0) {
+    out << "  " << run.skipped_count() << " items were left:\n";
+  }
+  for (const v1::SkippedItem& item : run.skipped()) {
+    out << "    " << Safe(item.subject()) << ": " << item.reason() << ' '
+        << Safe(item.detail()) << '\n';
+  }
+  for (const std::string& problem : run.problems()) {
+    out << "  problem: " << Safe(problem) << '\n';
+  }
+  return kDone;
+}
+
+struct EventFlags {
+  uint64_t since = 0;
+  bool follow = false;
+  int limit = 0;
+  std::vector<std::string> kinds;
+};
+
+std::string SubjectOf(const v1::Event& event) {
+  const v1::Node& node = event.node();
+  if (!node.name().empty()) {
+    return absl::StrCat(node.scope(), node.scope().empty() ? "" : ":",
+                        node.name());
+  }
+  return node.digest();
+}
+
+int ShowEvents(Session* session, const EventFlags& flags) {
+  v1::WatchEventsRequest request;
+  request.set_after_sequence(flags.since);
+  request.set_store(session->store);
+  request.set_follow(flags.follow);
+  request.set_limit(flags.limit);
+  for (const std::string& word : flags.kinds) {
+    v1::EventKind kind = v1::EVENT_KIND_UNSPECIFIED;
+    std::string name = absl::StrCat("EVENT_KIND_", absl::AsciiStrToUpper(word));
+    std::replace(name.begin(), name.end(), '-', '_');
+    if (!v1::EventKind_Parse(name, &kind)) {
+      return session->Fail(absl::InvalidArgumentError(absl::StrCat(
+          "--kind: \"", word,
+          "\" is none of added, changed, removed, tag-moved, used, "
+          "quarantined, restored, purged, problem")));
+    }
+    request.add_kinds(kind);
+  }
+  grpc::ClientContext context;
+  const auto reader = NewStub(session)->WatchEvents(&context, request);
+  v1::WatchEventsResponse batch;
+  while (reader->Read(&batch)) {
+    for (const v1::Event& event : batch.events()) {
+      std::string kind = v1::EventKind_Name(event.kind());
+      absl::string_view word = kind;
+      absl::ConsumePrefix(&word, "EVENT_KIND_");
+      session->out() << event.sequence() << ' ' << Moment(event.event_time())
+                     << ' ' << absl::AsciiStrToLower(word) << ' '
+                     << Safe(SubjectOf(event)) << ' '
+                     << HumanSize(event.node().bytes().logical_bytes())
+                     << " by " << Safe(event.actor());
+      if (!event.run_id().empty()) session->out() << " run " << event.run_id();
+      if (!event.detail().empty()) {
+        session->out() << ": " << Safe(event.detail());
+      }
+      session->out() << '\n';
+    }
+    session->out() << std::flush;
+  }
+  return session->Check(reader->Finish());
+}
+
+}  // namespace
+
+void AddRunCommands(CLI::App* app, Session* session) {
+  CLI::App* runs = Group(app, "runs", "Scans, applies, restores, purges");
+  auto format = std::make_shared<std::string>();
+  auto id = std::make_shared<std::string>();
+  auto limit = std::make_shared<int>(kRunsShown);
+  CLI::App* list = runs->add_subcommand("ls", "List runs, newest first");
+  list->add_option("--store", session->store, "Store; empty for all");
+  list->add_option("--limit", *limit, "At most so many");
+  list->add_option("--format", *format, "table, json or a template");
+  list->callback([=] {
+    session->chosen = [=] { return ListRuns(session, *format, *limit); };
+  });
+  CLI::App* show = runs->add_subcommand("show", "Show a run");
+  show->add_option("id", *id, "Run")->required();
+  show->callback(
+      [=] { session->chosen = [=] { return ShowRun(session, *id); }; });
+  CLI::App* watch = runs->add_subcommand("watch", "Follow a run to its end");
+  watch->add_option("id", *id, "Run")->required();
+  watch->callback([=] {
+    session->chosen = [=] {
+      v1::Run run;
+      run.set_id(*id);
+      const int code = FollowRun(session, &run);
+      const int shown = ShowRun(session, *id);
+      return code != kDone ? code : shown;
+    };
+  });
+  CLI::App* cancel =
+      runs->add_subcommand("cancel", "Stop a run at the next item");
+  cancel->add_option("id", *id, "Run")->required();
+  cancel->callback([=] {
+    session->chosen = [=] {
+      v1::CancelRunRequest request;
+      request.set_id(*id);
+      v1::Run run;
+      return session->Ask(&Stub::CancelRun, NewStub(session).get(), request,
+                          &run);
+    };
+  });
+  CLI::App* events = app->add_subcommand("events", "What changed, in order");
+  auto flags = std::make_shared<EventFlags>();
+  events->add_option("--since", flags->since, "After this sequence number");
+  events->add_flag("--follow", flags->follow, "Go on until interrupted");
+  events->add_option("--limit", flags->limit, "At most so many");
+  events->add_option("--kind", flags->kinds, "Only these, e.g. quarantined");
+  events->add_option("--store", session->store, "Store; empty for all");
+  events->callback(
+      [=] { session->chosen = [=] { return ShowEvents(session, *flags); }; });
+}
+
+}  // namespace reclaim::cli

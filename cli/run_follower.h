@@ -1,0 +1,25 @@
+// cli/run_follower.h — a run to its end, with progress.
+
+#ifndef RECLAIM_CLI_RUN_FOLLOWER_H_
+#define RECLAIM_CLI_RUN_FOLLOWER_H_
+
+#include <string>
+
+#include "cli/session.h"
+#include "reclaim/v1/collection.pb.h"
+
+namespace reclaim::cli {
+
+// Watches until the run has ended; `run` is then its last state.  An interrupt
+// (SIGINT) asks the daemon to cancel it, and waits on.  kPartial and kFailed
+// are said with their problems.
+int FollowRun(Session* session, v1::Run* run);
+
+// "scan", "apply", ...; "succeeded", "partial", ...
+std::string KindWord(v1::RunKind kind);
+std::string PhaseWord(v1::RunPhase phase);
+uint64_t FreedBytes(const v1::RemovalBytes& bytes);
+
+}  // namespace reclaim::cli
+
+#endif  // RECLAIM_CLI_RUN_FOLLOWER_H_

@@ -1,0 +1,110 @@
+#include "cli/session.h"
+
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "cli/listing.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+
+namespace reclaim::cli {
+namespace {
+
+constexpr int kMessageBytesMax = 64 << 20;
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+int CodeOf(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::OK:
+      return kDone;
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return kUsage;
+    case grpc::StatusCode::NOT_FOUND:
+      return kNotFound;
+    case grpc::StatusCode::ABORTED:
+      return kBusy;
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return kForbidden;
+    case grpc::StatusCode::DATA_LOSS:
+      return kDamaged;
+    default:
+      return kFailed;
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> Session::channel() {
+  if (channel_ != nullptr) return channel_;
+  std::shared_ptr<grpc::ChannelCredentials> credentials =
+      grpc::InsecureChannelCredentials();
+  if (!tls_ca.empty()) {
+    grpc::SslCredentialsOptions tls;
+    tls.pem_root_certs = ReadFile(tls_ca);
+    tls.pem_cert_chain = ReadFile(tls_certificate);
+    tls.pem_private_key = ReadFile(tls_key);
+    credentials = grpc::SslCredentials(tls);
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  // A proxy of the environment is not meant for this.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  channel_ = grpc::CreateCustomChannel(host, credentials, arguments);
+  return channel_;
+}
+
+int Session::Check(const grpc::Status& status) {
+  if (status.ok()) return kDone;
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+    err() << "reclaim: cannot reach the daemon at " << host << ": "
+          << Safe(status.error_message())
+          << "\nIs reclaimd running?  --host or RECLAIM_HOST names another "
+             "address.\n";
+    return kFailed;
+  }
+  err() << "reclaim: " << Safe(status.error_message()) << '\n';
+  return CodeOf(status.error_code());
+}
+
+int Session::Fail(const absl::Status& status) {
+  if (status.ok()) return kDone;
+  err() << "reclaim: " << Safe(std::string(status.message())) << '\n';
+  return CodeOf(static_cast<grpc::StatusCode>(status.code()));
+}
+
+int Session::Confirm(const std::string& warning, bool is_forced) {
+  if (is_forced) return kDone;
+  if (!terminal_.asks) {
+    err() << "reclaim: nobody can be asked here; look at it with --dry-run, "
+             "then use --force\n";
+    return kUsage;
+  }
+  err() << warning << "Are you sure you want to continue? [y/N] " << std::flush;
+  std::string answer;
+  std::getline(*terminal_.in, answer);
+  absl::AsciiStrToLower(&answer);
+  if (answer == "y" || answer == "yes") return kDone;
+  return kDeclined;
+}
+
+absl::Time TimeOf(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) +
+         absl::Nanoseconds(time.nanos());
+}
+
+std::string Moment(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", TimeOf(time),
+                          absl::UTCTimeZone());
+}
+
+}  // namespace reclaim::cli

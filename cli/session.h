@@ -1,0 +1,94 @@
+// cli/session.h — one run of the command line: its terminal and its daemon.
+//
+// Results go to `out`; prompts, progress and warnings to `err`.
+
+#ifndef RECLAIM_CLI_SESSION_H_
+#define RECLAIM_CLI_SESSION_H_
+
+#include <functional>
+#include <istream>
+#include <memory>
+#include <ostream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/support/status.h"
+
+namespace reclaim::cli {
+
+// The table of exit codes; `reclaim --help` prints it.
+enum ExitCode {
+  kDone = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kPartial = 3,
+  kDeclined = 4,
+  kNotFound = 10,
+  kBusy = 11,
+  kForbidden = 12,
+  kDamaged = 13,
+};
+
+struct Terminal {
+  std::istream* in = nullptr;
+  std::ostream* out = nullptr;
+  std::ostream* err = nullptr;
+  bool asks = false;            // somebody can answer on `in`
+  bool shows_progress = false;  // `err` is a terminal
+  std::function<absl::Time()> now;
+};
+
+class Session {
+ public:
+  explicit Session(Terminal terminal) : terminal_(std::move(terminal)) {}
+
+  // Where the daemon is; set by flags before the first call.
+  std::string host = "unix:///run/reclaim/reclaim.sock";
+  std::string tls_ca;
+  std::string tls_certificate;
+  std::string tls_key;
+  // Name of the store that the command means; "" for the only one.
+  std::string store;
+
+  // What parsing chose; run by RunCli().
+  std::function<int()> chosen;
+
+  std::ostream& out() { return *terminal_.out; }
+  std::ostream& err() { return *terminal_.err; }
+  const Terminal& terminal() const { return terminal_; }
+  absl::Time Now() const { return terminal_.now(); }
+
+  std::shared_ptr<grpc::Channel> channel();
+
+  // Makes one call; on an error says it and returns its exit code.
+  template <typename Stub, typename Request, typename Response>
+  int Ask(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                       Response*),
+          Stub* stub, const Request& request, Response* response) {
+    grpc::ClientContext context;
+    return Check((stub->*method)(&context, request, response));
+  }
+
+  int Check(const grpc::Status& status);
+  // Says an error; OK is kDone.
+  int Fail(const absl::Status& status);
+
+  // Asks [y/N].  kDone: yes.  Nobody to ask is kUsage, "no" is kDeclined.
+  int Confirm(const std::string& warning, bool is_forced);
+
+ private:
+  Terminal terminal_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+absl::Time TimeOf(const google::protobuf::Timestamp& time);
+// "2026-01-02 03:04:05 UTC"
+std::string Moment(const google::protobuf::Timestamp& time);
+
+}  // namespace reclaim::cli
+
+#endif  // RECLAIM_CLI_SESSION_H_

@@ -1,0 +1,178 @@
+// store, scan, verify.
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands.h"
+#include "cli/listing.h"
+#include "cli/run_follower.h"
+#include "cli/units.h"
+#include "reclaim/v1/store.grpc.pb.h"
+
+namespace reclaim::cli {
+namespace {
+
+using Stub = v1::StoreService::Stub;
+
+struct StoreFlags {
+  std::string uri;
+  std::string name;
+  bool knows_containers = false;
+  bool read_only = false;
+  bool from_nothing = false;
+  bool read_data = false;
+  std::string format;
+};
+
+std::unique_ptr<Stub> NewStub(Session* session) {
+  return v1::StoreService::NewStub(session->channel());
+}
+
+int AddStore(Session* session, const StoreFlags& flags) {
+  v1::RegisterStoreRequest request;
+  request.set_uri(flags.uri);
+  request.set_name(flags.name);
+  request.set_knows_containers(flags.knows_containers);
+  request.set_is_read_only(flags.read_only);
+  v1::Store store;
+  const int code = session->Ask(&Stub::RegisterStore, NewStub(session).get(),
+                                request, &store);
+  if (code == kDone) session->out() << store.name() << '\n';
+  return code;
+}
+
+int ListStores(Session* session, const StoreFlags& flags) {
+  Listing listing({{"NAME", "Name"},
+                   {"KIND", "Kind"},
+                   {"STATE", "State"},
+                   {"LAST SCAN", "LastScan"},
+                   {"FREE", "Free"},
+                   {"URI", "URI"}});
+  v1::ListStoresRequest request;
+  const auto stub = NewStub(session);
+  do {
+    v1::ListStoresResponse page;
+    const int code =
+        session->Ask(&Stub::ListStores, stub.get(), request, &page);
+    if (code != kDone) return code;
+    for (const v1::Store& store : page.stores()) {
+      listing.Add(
+          {{"Name", store.name()},
+           {"Kind", store.kind()},
+           {"State", absl::StrCat(store.state(),
+                                  store.is_read_only() ? ", read-only" : "",
+                                  store.run_id().empty() ? "" : ", run ",
+                                  store.run_id())},
+           {"LastScan",
+            store.has_last_scan_time()
+                ? Ago(TimeOf(store.last_scan_time()), session->Now())
+                : "never"},
+           {"Free", store.has_available_bytes()
+                        ? HumanSize(store.available_bytes())
+                        : "N/A"},
+           {"URI", store.uri()}});
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return session->Fail(listing.Print(flags.format, &session->out()));
+}
+
+int Scan(Session* session, const StoreFlags& flags) {
+  v1::ScanStoreRequest request;
+  request.set_name(session->store);
+  request.set_from_nothing(flags.from_nothing);
+  v1::Run run;
+  int code =
+      session->Ask(&Stub::ScanStore, NewStub(session).get(), request, &run);
+  if (code != kDone) return code;
+  code = FollowRun(session, &run);
+  session->out() << "Scanned " << run.store() << ": " << run.blob_count()
+                 << " blobs, " << HumanSize(FreedBytes(run.bytes())) << ", "
+                 << run.item_count() << " changes\n";
+  return code;
+}
+
+void SayFinding(Session* session, const v1::Finding& finding) {
+  const char* severity =
+      finding.severity() == v1::FINDING_SEVERITY_DAMAGE    ? "damage"
+      : finding.severity() == v1::FINDING_SEVERITY_WARNING ? "warning"
+                                                           : "note";
+  session->out() << severity << ": " << finding.check() << ' '
+                 << Safe(finding.subject()) << ": " << Safe(finding.detail())
+                 << "\n  " << Safe(finding.advice()) << '\n';
+}
+
+int Verify(Session* session, const StoreFlags& flags) {
+  v1::VerifyStoreRequest request;
+  request.set_name(session->store);
+  request.set_read_data(flags.read_data);
+  grpc::ClientContext context;
+  const auto reader = NewStub(session)->VerifyStore(&context, request);
+  v1::VerifyStoreResponse response;
+  while (reader->Read(&response)) {
+    for (const v1::Finding& finding : response.findings()) {
+      SayFinding(session, finding);
+    }
+    if (session->terminal().shows_progress && !response.is_complete()) {
+      session->err() << "\r\x1b[Kverify " << response.done_count() << "/"
+                     << response.total_count() << ' '
+                     << HumanSize(response.done_bytes()) << std::flush;
+    }
+  }
+  if (session->terminal().shows_progress) session->err() << "\r\x1b[K";
+  const int code = session->Check(reader->Finish());
+  if (code != kDone) return code;
+  session->out() << "Verified " << response.node_count()
+                 << " nodes: " << response.finding_count() << " findings, "
+                 << response.damage_count() << " of them damage\n";
+  return response.damage_count() > 0 ? kDamaged : kDone;
+}
+
+}  // namespace
+
+void AddStoreCommands(CLI::App* app, Session* session) {
+  CLI::App* store = Group(app, "store", "Manage stores");
+  auto flags = std::make_shared<StoreFlags>();
+  CLI::App* add = store->add_subcommand("add", "Look after a store");
+  add->add_option("uri", flags->uri,
+                  "image-layout:PATH, registry:PATH or external:NAME")
+      ->required();
+  add->add_option("--name", flags->name, "Name; else from the path");
+  add->add_flag("--knows-containers", flags->knows_containers,
+                "All containers that use it are recorded");
+  add->add_flag("--read-only", flags->read_only, "Delete nothing there");
+  add->callback(
+      [=] { session->chosen = [=] { return AddStore(session, *flags); }; });
+  CLI::App* list = store->add_subcommand("ls", "List stores");
+  list->add_option("--format", flags->format, "table, json or a template");
+  list->callback(
+      [=] { session->chosen = [=] { return ListStores(session, *flags); }; });
+  CLI::App* remove =
+      store->add_subcommand("rm", "Forget a store; its bytes are not touched");
+  remove->add_option("name", session->store, "Store")->required();
+  remove->callback([=] {
+    session->chosen = [=] {
+      v1::ForgetStoreRequest request;
+      request.set_name(session->store);
+      v1::ForgetStoreResponse none;
+      return session->Ask(&Stub::ForgetStore, NewStub(session).get(), request,
+                          &none);
+    };
+  });
+  CLI::App* scan = app->add_subcommand("scan", "Read a store into the graph");
+  scan->add_option("store", session->store, "Store");
+  scan->add_flag("--from-nothing", flags->from_nothing,
+                 "List everything, whatever the last scan saw");
+  scan->callback(
+      [=] { session->chosen = [=] { return Scan(session, *flags); }; });
+  CLI::App* verify = app->add_subcommand(
+      "verify", "Recompute everything from nothing and compare");
+  verify->add_option("store", session->store, "Store");
+  verify->add_flag("--read-data", flags->read_data,
+                   "Compare every blob's bytes with its digest");
+  verify->callback(
+      [=] { session->chosen = [=] { return Verify(session, *flags); }; });
+}
+
+}  // namespace reclaim::cli

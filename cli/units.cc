@@ -1,0 +1,81 @@
+#include "cli/units.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace reclaim::cli {
+namespace {
+
+const char* const kUnits[] = {"B",  "kB", "MB", "GB", "TB",
+                              "PB", "EB", "ZB", "YB"};
+
+std::string Count(int64_t number, const char* unit) {
+  return absl::StrCat(number, " ", unit);
+}
+
+}  // namespace
+
+std::string HumanSize(uint64_t bytes, int digits) {
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  // What rounds up to 1000 is 1 of the next unit.
+  const double limit = 1000.0 - 0.5 * std::pow(10.0, 3 - digits);
+  while (value >= limit && unit + 1 < std::size(kUnits)) {
+    value /= 1000.0;
+    ++unit;
+  }
+  char text[64];
+  snprintf(text, sizeof(text), "%.*g%s", digits, value, kUnits[unit]);
+  return text;
+}
+
+std::string HumanDuration(absl::Duration age) {
+  const int64_t seconds = absl::ToInt64Seconds(age);
+  if (seconds < 1) return "Less than a second";
+  if (seconds == 1) return "1 second";
+  if (seconds < 60) return Count(seconds, "seconds");
+  const int64_t minutes = seconds / 60;
+  if (minutes == 1) return "About a minute";
+  if (minutes < 60) return Count(minutes, "minutes");
+  const int64_t hours =
+      static_cast<int64_t>(std::round(static_cast<double>(seconds) / 3600.0));
+  if (hours == 1) return "About an hour";
+  if (hours < 48) return Count(hours, "hours");
+  if (hours < 24 * 7 * 2) return Count(hours / 24, "days");
+  if (hours < 24 * 60) return Count(hours / 24 / 7, "weeks");
+  if (hours < 24 * 365 * 2) return Count(hours / 24 / 30, "months");
+  return Count(hours / 24 / 365, "years");
+}
+
+std::string Ago(absl::Time time, absl::Time now) {
+  return HumanDuration(now - time) + " ago";
+}
+
+std::string ShortId(absl::string_view digest) {
+  const size_t colon = digest.find(':');
+  if (colon != absl::string_view::npos) digest.remove_prefix(colon + 1);
+  return std::string(digest.substr(0, 12));
+}
+
+absl::StatusOr<absl::Duration> ParseSpan(const std::string& text) {
+  absl::string_view rest = text;
+  absl::Duration days = absl::ZeroDuration();
+  if (const size_t d = rest.find('d'); d != absl::string_view::npos) {
+    int64_t count = 0;
+    if (absl::SimpleAtoi(rest.substr(0, d), &count)) {
+      days = absl::Hours(24 * count);
+      rest.remove_prefix(d + 1);
+      if (rest.empty()) return days;
+    }
+  }
+  absl::Duration parsed;
+  if (absl::ParseDuration(rest, &parsed)) return days + parsed;
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text, "\" is no duration; write 24h, 7d or 1h30m"));
+}
+
+}  // namespace reclaim::cli

@@ -1,0 +1,200 @@
+// df, system df, tree, what-if.
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands.h"
+#include "cli/listing.h"
+#include "cli/units.h"
+#include "cli/usage_details.h"
+#include "reclaim/v1/usage.grpc.pb.h"
+
+namespace reclaim::cli {
+namespace {
+
+using Stub = v1::UsageService::Stub;
+
+struct DfFlags {
+  bool verbose = false;
+  std::string by;
+  std::string format;
+  std::string reference;
+  std::vector<std::string> references;
+  int depth = 0;
+};
+
+std::string Reclaimable(const v1::UsageRow& row) {
+  const uint64_t bytes = row.reclaimable().logical_bytes();
+  const uint64_t total = row.bytes().logical_bytes();
+  // Docker gives no percentage for the build cache.
+  if (total == 0 || row.type() == "Build Cache") return HumanSize(bytes);
+  return absl::StrCat(HumanSize(bytes), " (", bytes * 100 / total, "%)");
+}
+
+int PrintRows(Session* session, const v1::GetDiskUsageResponse& usage,
+              const std::string& format) {
+  Listing listing({{"TYPE", "Type"},
+                   {"TOTAL", "TotalCount"},
+                   {"ACTIVE", "Active"},
+                   {"SIZE", "Size"},
+                   {"RECLAIMABLE", "Reclaimable"}});
+  for (const v1::UsageRow& row : usage.total().rows()) {
+    listing.Add({{"Type", row.type()},
+                 {"TotalCount", absl::StrCat(row.total_count())},
+                 {"Active", absl::StrCat(row.active_count())},
+                 {"Size", HumanSize(row.bytes().logical_bytes())},
+                 {"Reclaimable", Reclaimable(row)}});
+  }
+  for (const v1::UsageRow& row : usage.total().rows()) {
+    if (row.unknown_size_count() == 0) continue;
+    session->err() << "reclaim: the size of " << row.unknown_size_count()
+                   << " records is not known; they count as 0B\n";
+  }
+  return session->Fail(listing.Print(format, &session->out()));
+}
+
+int PrintGroups(Session* session, const DfFlags& flags) {
+  const auto stub = v1::UsageService::NewStub(session->channel());
+  v1::ListUsageRequest request;
+  request.set_store(session->store);
+  request.set_by(flags.by == "store" ? v1::USAGE_GROUPING_STORE
+                                     : v1::USAGE_GROUPING_REPOSITORY);
+  request.set_page_size(1000);
+  Listing listing({{flags.by == "store" ? "STORE" : "REPOSITORY", "Name"},
+                   {"TAGS", "Tags"},
+                   {"REACHABLE", "Reachable"},
+                   {"EXCLUSIVE", "Exclusive"},
+                   {"SHARE", "Share"}});
+  uint64_t rest = 0;
+  do {
+    v1::ListUsageResponse page;
+    const int code = session->Ask(&Stub::ListUsage, stub.get(), request, &page);
+    if (code != kDone) return code;
+    for (const v1::GroupUsage& group : page.groups()) {
+      listing.Add(
+          {{"Name", group.name()},
+           {"Store", group.store()},
+           {"Tags", absl::StrCat(group.tag_count())},
+           {"Reachable", HumanSize(group.reachable().bytes().logical_bytes())},
+           {"Exclusive", HumanSize(group.exclusive().bytes().logical_bytes())},
+           {"Share", HumanSize(group.apportioned().logical_bytes())}});
+    }
+    rest = page.unattributed().logical_bytes();
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  const absl::Status printed = listing.Print(flags.format, &session->out());
+  if (!printed.ok()) return session->Fail(printed);
+  if (rest > 0 && flags.format.empty()) {
+    session->out() << "\nKept without a tag (young, pinned, leased): "
+                   << HumanSize(rest) << '\n';
+  }
+  return kDone;
+}
+
+int Df(Session* session, const DfFlags& flags) {
+  if (!flags.by.empty()) return PrintGroups(session, flags);
+  if (flags.verbose) return PrintDetails(session, flags.format);
+  const auto stub = v1::UsageService::NewStub(session->channel());
+  v1::GetDiskUsageRequest request;
+  request.set_store(session->store);
+  v1::GetDiskUsageResponse usage;
+  const int code =
+      session->Ask(&Stub::GetDiskUsage, stub.get(), request, &usage);
+  return code != kDone ? code : PrintRows(session, usage, flags.format);
+}
+
+void AddDf(CLI::App* app, Session* session) {
+  CLI::App* df = app->add_subcommand("df", "Show disk usage");
+  auto flags = std::make_shared<DfFlags>();
+  df->add_flag("-v,--verbose", flags->verbose, "Every image, volume, ...");
+  df->add_option("--by", flags->by, "repository or store")
+      ->check(CLI::IsMember({"repository", "store"}));
+  df->add_option("--store", session->store, "Store; empty for all");
+  df->add_option("--format", flags->format, "table, json or a template");
+  df->callback([=] { session->chosen = [=] { return Df(session, *flags); }; });
+}
+
+std::string LabelOf(const v1::TreeNode& node) {
+  const v1::Node& n = node.node();
+  std::string name = n.name().empty() ? n.digest()
+                     : n.scope().empty()
+                         ? n.name()
+                         : absl::StrCat(n.scope(), ":", n.name());
+  if (n.state() == v1::NODE_STATE_ABSENT) name += " (not here)";
+  if (n.state() == v1::NODE_STATE_QUARANTINED) name += " (in quarantine)";
+  return name;
+}
+
+int Tree(Session* session, const DfFlags& flags) {
+  const auto stub = v1::UsageService::NewStub(session->channel());
+  v1::GetTreeRequest request;
+  request.set_store(session->store);
+  request.set_reference(flags.reference);
+  request.set_max_depth(flags.depth);
+  v1::GetTreeResponse tree;
+  const int code = session->Ask(&Stub::GetTree, stub.get(), request, &tree);
+  if (code != kDone) return code;
+  for (const v1::TreeNode& node : tree.nodes()) {
+    session->out() << std::string(2 * node.depth(), ' ')
+                   << (node.depth() == 0 ? "" : node.role() + " ")
+                   << Safe(LabelOf(node)) << "  "
+                   << HumanSize(node.node().bytes().logical_bytes())
+                   << (node.is_repeated() ? "  (shown above)" : "") << '\n';
+  }
+  if (tree.is_truncated()) session->out() << "... (--depth shows more)\n";
+  return kDone;
+}
+
+int WhatIf(Session* session, const DfFlags& flags) {
+  const auto stub = v1::UsageService::NewStub(session->channel());
+  v1::WhatIfRequest request;
+  request.set_store(session->store);
+  for (const std::string& text : flags.references) {
+    request.add_references(text);
+  }
+  v1::WhatIfResponse answer;
+  const int code = session->Ask(&Stub::WhatIf, stub.get(), request, &answer);
+  if (code != kDone) return code;
+  session->out() << "Would go: " << answer.freed().count() << " blobs, "
+                 << HumanSize(answer.freed().bytes().logical_bytes())
+                 << "\nWould stay: " << answer.kept().count() << " blobs, "
+                 << HumanSize(answer.kept().bytes().logical_bytes()) << '\n';
+  for (const v1::Keeper& keeper : answer.keepers()) {
+    const v1::Node& root = keeper.root();
+    session->out() << "  " << HumanSize(keeper.bytes().logical_bytes())
+                   << " because of " << keeper.reason() << ' '
+                   << Safe(root.name().empty()
+                               ? root.digest()
+                               : absl::StrCat(root.scope(), ":", root.name()))
+                   << '\n';
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void AddUsageCommands(CLI::App* app, Session* session) {
+  AddDf(app, session);
+  AddDf(Group(app, "system", "Manage it all"), session);
+  auto flags = std::make_shared<DfFlags>();
+  CLI::App* tree =
+      app->add_subcommand("tree", "An image and all that hangs on it");
+  tree->add_option("reference", flags->reference, "repo:tag or digest")
+      ->required();
+  tree->add_option("--depth", flags->depth, "Levels at most");
+  tree->add_option("--store", session->store, "Store");
+  tree->callback(
+      [=] { session->chosen = [=] { return Tree(session, *flags); }; });
+  CLI::App* what = app->add_subcommand(
+      "what-if", "What would go if these went, and what would stay");
+  what->add_option("reference", flags->references, "repo, repo:tag or digest")
+      ->required();
+  what->add_option("--store", session->store, "Store");
+  what->callback(
+      [=] { session->chosen = [=] { return WhatIf(session, *flags); }; });
+}
+
+}  // namespace reclaim::cli

@@ -1,0 +1,29 @@
+// cli/usage_details.h — `df -v`: every image, container, volume and record.
+
+#ifndef RECLAIM_CLI_USAGE_DETAILS_H_
+#define RECLAIM_CLI_USAGE_DETAILS_H_
+
+#include <functional>
+#include <string>
+
+#include "cli/session.h"
+#include "reclaim/v1/usage.pb.h"
+
+namespace reclaim::cli {
+
+// Docker's four sections.  `format` "json" gives one object with a list each;
+// other formats are refused.
+int PrintDetails(Session* session, const std::string& format);
+
+// Calls `visit` for every image that the request lists.
+int ForEachImage(Session* session, v1::ListImagesRequest request,
+                 const std::function<void(const v1::Image&)>& visit);
+
+// "app" and "v1" of "app:v1"; "<none>" for what is missing.
+std::pair<std::string, std::string> SplitReference(const std::string& text);
+
+std::string CreatedAgo(const Session& session, const v1::Image& image);
+
+}  // namespace reclaim::cli
+
+#endif  // RECLAIM_CLI_USAGE_DETAILS_H_
