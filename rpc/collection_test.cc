@@ -61,6 +61,29 @@ class CollectionTest : public ServerFixture {
     return status;
   }
 
+  // Digests of the blobs of a plan, read in pages of two.
+  std::set<std::string> DoomedBlobs(const v1::Plan& plan) {
+    v1::ListPlanItemsRequest list;
+    list.set_id(plan.id());
+    list.set_page_size(2);
+    std::set<std::string> digests;
+    uint64_t item_count = 0;
+    do {
+      v1::ListPlanItemsResponse page;
+      EXPECT_TRUE(
+          Ask(collection_stub_, &Collection::ListPlanItems, list, &page).ok());
+      EXPECT_LE(page.items_size(), 2);
+      for (const v1::PlanItem& item : page.items()) {
+        ++item_count;
+        EXPECT_FALSE(item.reason().empty());
+        if (item.action() == "blob") digests.insert(item.node().digest());
+      }
+      list.set_page_token(page.next_page_token());
+    } while (!list.page_token().empty());
+    EXPECT_EQ(item_count, plan.item_count());
+    return digests;
+  }
+
   v1::StoreUsage Df() {
     v1::GetDiskUsageResponse response;
     const grpc::Status status =
@@ -113,24 +136,7 @@ TEST_F(CollectionTest, PlanApplyRestorePurge) {
   EXPECT_TRUE(plan.is_restorable());
   EXPECT_EQ(folder_.Snapshot(), before) << "a preview changes nothing (I8)";
 
-  v1::ListPlanItemsRequest list;
-  list.set_id(plan.id());
-  list.set_page_size(2);
-  std::set<std::string> digests;
-  uint64_t item_count = 0;
-  do {
-    v1::ListPlanItemsResponse page;
-    ASSERT_TRUE(
-        Ask(collection_stub_, &Collection::ListPlanItems, list, &page).ok());
-    EXPECT_LE(page.items_size(), 2);
-    for (const v1::PlanItem& item : page.items()) {
-      ++item_count;
-      EXPECT_FALSE(item.reason().empty());
-      if (item.action() == "blob") digests.insert(item.node().digest());
-    }
-    list.set_page_token(page.next_page_token());
-  } while (!list.page_token().empty());
-  EXPECT_EQ(item_count, plan.item_count());
+  const std::set<std::string> digests = DoomedBlobs(plan);
   EXPECT_EQ(digests.count(old_.ToString()), 1u);
   EXPECT_EQ(digests.count(orphan_.ToString()), 1u);
   EXPECT_EQ(digests.count(kept_.ToString()), 0u);

@@ -104,6 +104,11 @@ std::vector<Key> ListenKeys() {
       {"listen.address", "text", "HOST:PORT, port 0 for any; \"\" for none",
        "TCP for the gRPC API, with mutual TLS.", "",
        Text([](Config & c) -> auto& { return c.tcp_address; })},
+  };
+}
+
+std::vector<Key> NetworkKeys() {
+  return {
       {"listen.tls_certificate", "text", "a PEM file", "The server's chain.",
        "", Text([](Config & c) -> auto& { return c.tls_certificate; })},
       {"listen.tls_key", "text", "a PEM file", "The key of the certificate.",
@@ -181,6 +186,11 @@ std::vector<Key> PolicyKeys() {
        Span(
            [](Config & c) -> auto& { return c.purge_interval; },
            absl::ZeroDuration(), absl::Hours(24))},
+  };
+}
+
+std::vector<Key> GraphKeys() {
+  return {
       {"graph.request_memory", "duration", "1m to 720h",
        "How long a request id is remembered.", "24h",
        Span(
@@ -218,7 +228,7 @@ std::vector<Key> StoreKeys() {
 const std::vector<Key>& Keys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<Key>(ListenKeys());
-    for (auto part : {PolicyKeys(), StoreKeys()}) {
+    for (auto part : {NetworkKeys(), PolicyKeys(), GraphKeys(), StoreKeys()}) {
       all->insert(all->end(), part.begin(), part.end());
     }
     return all;

@@ -1,0 +1,441 @@
+#!/usr/bin/env python3
+"""End to end with systems that we did not make: the registry, skopeo, umoci,
+Python's gRPC through reflection.
+
+Run me from the root, after `bazel build //cli:reclaim //server:reclaimd`;
+tools/test does.  Everything listens on loopback or in a temporary folder, and
+is stopped by process id.
+"""
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
+import quickstart_images as images  # noqa: E402
+
+CLI = os.path.join(os.getcwd(), "bazel-bin/cli/reclaim")
+DAEMON = os.path.join(os.getcwd(), "bazel-bin/server/reclaimd")
+INDEX = images.OCI + "index.v1+json"
+MANIFEST = images.OCI + "manifest.v1+json"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def await_url(url):
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return urllib.request.urlopen(url).read().decode()
+        except (urllib.error.URLError, ConnectionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def snapshot(folder):
+    """Every path below with its kind, mode and content."""
+    seen = {}
+    for path, folders, files in os.walk(folder):
+        for name in folders:
+            full = os.path.join(path, name)
+            seen[os.path.relpath(full, folder)] = os.stat(full).st_mode
+        for name in files:
+            full = os.path.join(path, name)
+            with open(full, "rb") as file:
+                data = hashlib.sha256(file.read()).hexdigest()
+            seen[os.path.relpath(full, folder)] = (os.stat(full).st_mode, data)
+    return seen
+
+
+def blobs(root):
+    found = set()
+    for path, _, files in os.walk(
+            os.path.join(root, "docker/registry/v2/blobs/sha256")):
+        if "data" in files:
+            found.add("sha256:" + os.path.basename(path))
+    return found
+
+
+def disk_bytes(folder):
+    total = os.lstat(folder).st_blocks * 512
+    for path, folders, files in os.walk(folder):
+        for name in folders + files:
+            total += os.lstat(os.path.join(path, name)).st_blocks * 512
+    return total
+
+
+class World(unittest.TestCase):
+    """A folder, and processes that end with the test."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="reclaim-e2e-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, self.folder, True)
+
+    def start(self, *command):
+        log = open(os.path.join(self.folder, "%s.log" %
+                                os.path.basename(command[0])), "w")
+        self.addCleanup(log.close)
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.addCleanup(self.stop, process)
+        return process
+
+    @staticmethod
+    def stop(process):
+        if process.poll() is None:
+            process.terminate()
+        process.wait(timeout=30)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def start_registry(self):
+        self.registry = "127.0.0.1:%d" % free_port()
+        with open(self.path("registry.yml"), "w") as file:
+            file.write("""version: 0.1
+log: {level: error}
+storage:
+  filesystem: {rootdirectory: %s}
+  delete: {enabled: true}
+http: {addr: "%s"}
+""" % (self.path("registry"), self.registry))
+        process = self.start("docker-registry", "serve",
+                             self.path("registry.yml"))
+        await_url("http://%s/v2/" % self.registry)
+        return process
+
+    def start_daemon(self):
+        with open(self.path("reclaim.toml"), "w") as file:
+            file.write('[gc]\ngrace_period = "0s"\nlarge_plan_percent = 100\n')
+        port = free_port()
+        process = self.start(
+            DAEMON, "--config", self.path("reclaim.toml"), "--data-directory",
+            self.path("data"), "--socket", self.path("r.sock"), "--http",
+            "127.0.0.1:%d" % port)
+        self.metrics = "http://127.0.0.1:%d/metrics" % port
+        await_url("http://127.0.0.1:%d/readyz" % port)
+        return process
+
+    def reclaim(self, *arguments, code=0):
+        done = subprocess.run(
+            [CLI, "--host", "unix:" + self.path("r.sock"), *arguments],
+            capture_output=True, text=True)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def fill(self):
+        """What tools/quickstart pushes."""
+        subprocess.run(
+            [sys.executable, "tools/quickstart_images.py",
+             self.path("images"), self.registry],
+            check=True, stdout=subprocess.DEVNULL)
+
+    def get_manifest(self, repository, reference):
+        call = urllib.request.Request(
+            "http://%s/v2/%s/manifests/%s"
+            % (self.registry, repository, reference),
+            headers={"Accept": ", ".join((INDEX, MANIFEST))})
+        with urllib.request.urlopen(call) as answer:
+            return json.load(answer)
+
+    def pull_whole(self, repository, reference):
+        """Everything that a manifest reaches, read and compared."""
+        manifest = self.get_manifest(repository, reference)
+        for child in manifest.get("manifests", []):
+            self.pull_whole(repository, child["digest"])
+        parts = manifest.get("layers", [])
+        if "config" in manifest:
+            parts = parts + [manifest["config"]]
+        for part in parts:
+            with urllib.request.urlopen("http://%s/v2/%s/blobs/%s" % (
+                    self.registry, repository, part["digest"])) as answer:
+                self.assertEqual(images.digest_of(answer.read()),
+                                 part["digest"])
+
+    def pull_everything(self):
+        for repository, tag in (("app", "v1"), ("app", "v2"), ("app", "multi"),
+                                ("app", "edge"), ("team/worker", "latest")):
+            self.pull_whole(repository, tag)
+
+
+class RegistryTest(World):
+
+    def setUp(self):
+        super().setUp()
+        self.start_registry()
+        self.fill()
+        self.start_daemon()
+        self.reclaim("store", "add", "registry:" + self.path("registry"),
+                     "--name", "hub")
+        self.reclaim("scan", "hub")
+
+    def test_predicted_applied_and_lost_by_the_disk_are_equal(self):
+        root = self.path("registry")
+        before = snapshot(root)
+        bytes_before = disk_bytes(root)
+        plan = self.reclaim("plan").split("reclaim apply ")[1].strip()
+        self.assertEqual(snapshot(root), before, "a preview changes nothing")
+        shown = json.loads(self.reclaim(
+            "plans", "ls", "--format", "json").splitlines()[0])
+        self.assertEqual(shown["ID"], plan)
+        predicted = int(self.reclaim("plans", "show", plan)
+                        .split(" bytes on disk)")[0].split("(")[-1])
+        self.reclaim("apply", plan, "--force")
+        self.pull_everything()
+        freed = int(self.reclaim("purge", "--now", "--force")
+                    .split(" bytes on disk)")[0].split("(")[-1])
+        self.assertEqual(freed, predicted)
+        self.assertEqual(bytes_before - disk_bytes(root), predicted)
+        self.pull_everything()
+        self.assertIn("0 findings", self.reclaim("verify", "--read-data"))
+        self.assertIn("0 items", self.reclaim("plan"))
+
+    def test_restore_gives_back_the_same_tree(self):
+        root = self.path("registry")
+        before = snapshot(root)
+        self.reclaim("system", "prune", "--force")
+        self.assertNotEqual(snapshot(root), before)
+        run = [line.split() for line in self.reclaim(
+            "runs", "ls", "--format", "{{.ID}} {{.Kind}}").splitlines()
+            if line.endswith(" apply")][0][0]
+        self.reclaim("restore", run)
+        self.assertEqual(snapshot(root), before)
+
+    def test_beside_the_registrys_own_collector(self):
+        root = self.path("registry")
+        peer = self.path("peer")
+        shutil.copytree(root, peer)
+        start = blobs(root)
+        self.reclaim("system", "prune", "--force", "--purge")
+        with open(self.path("peer.yml"), "w") as file:
+            file.write("version: 0.1\nlog: {level: error}\nstorage:\n"
+                       "  filesystem: {rootdirectory: %s}\n"
+                       "  delete: {enabled: true}\n" % peer)
+        subprocess.run(["docker-registry", "garbage-collect",
+                        self.path("peer.yml")], check=True,
+                       stdout=subprocess.DEVNULL)
+        ours, theirs = blobs(root), blobs(peer)
+        # Without --delete-untagged it keeps what a revision link names: the
+        # manifest that lost its tag, and what only that one references.
+        extra = theirs - ours
+        self.assertEqual(ours - theirs, set(), "it kept all that we keep")
+        old = [digest for digest in extra
+               if self.is_manifest(peer, digest)]
+        self.assertEqual(len(old), 1, "the moved tag's first manifest")
+        manifest = json.loads(self.blob(peer, old[0]))
+        self.assertEqual(
+            extra, {old[0], manifest["config"]["digest"],
+                    manifest["layers"][1]["digest"]})
+        self.assertLess(len(ours), len(start))
+        # With it, children of tagged indexes are lost (its known fault 1).
+        subprocess.run(["docker-registry", "garbage-collect",
+                        "--delete-untagged", self.path("peer.yml")],
+                       check=True, stdout=subprocess.DEVNULL)
+        lost = ours - blobs(peer)
+        self.assertTrue(lost, "the peer's fault is gone: change this test")
+        self.pull_everything()
+
+    @staticmethod
+    def blob(root, digest):
+        with open(os.path.join(
+                root, "docker/registry/v2/blobs/sha256", digest[7:9],
+                digest[7:], "data"), "rb") as file:
+            return file.read()
+
+    def is_manifest(self, root, digest):
+        data = self.blob(root, digest)
+        return data.startswith(b"{") and b'"schemaVersion"' in data
+
+    def test_killed_at_once_and_started_again(self):
+        self.reclaim("pin", "add", "app:v1", "--id", "p")
+        self.daemon_restart(kill=True)
+        self.assertIn("p ", self.reclaim("pin", "ls"))
+        self.assertIn("0 findings", self.reclaim("verify"))
+
+    def daemon_restart(self, kill):
+        # The last process started is the daemon.
+        for process in self.daemons:
+            (process.kill if kill else process.terminate)()
+            process.wait(timeout=30)
+        self.start_daemon()
+
+    def start_daemon(self):
+        process = super().start_daemon()
+        self.daemons = [process]
+        return process
+
+    def test_a_missing_database_is_rebuilt_from_the_stores(self):
+        df = self.reclaim("df")
+        for process in self.daemons:
+            process.terminate()
+            process.wait(timeout=30)
+        shutil.rmtree(self.path("data"))
+        super().start_daemon()
+        self.reclaim("store", "add", "registry:" + self.path("registry"),
+                     "--name", "hub")
+        self.reclaim("scan", "hub")
+        self.assertEqual(self.reclaim("df"), df)
+
+    def test_metrics_and_promtool(self):
+        text = await_url(self.metrics)
+        self.assertIn('reclaim_blobs{store="hub",state="garbage"} 4', text)
+        subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                       check=True)
+
+
+class LayoutTest(World):
+
+    def test_a_layout_of_skopeo_and_umoci(self):
+        self.start_daemon()
+        layout = images.Layout(self.path("made"))
+        for name, seed in (("one", "1"), ("two", "2")):
+            layout.name(layout.image([("base", 50_000), (seed, 20_000)]), name)
+            subprocess.run(
+                ["skopeo", "copy", "--quiet", "--insecure-policy",
+                 "oci:%s:%s" % (self.path("made"), name),
+                 "oci:%s:%s" % (self.path("copied"), name)], check=True)
+        subprocess.run(["umoci", "rm", "--image",
+                        self.path("copied") + ":two"], check=True)
+        self.reclaim("store", "add", "image-layout:" + self.path("copied"),
+                     "--name", "layout")
+        self.reclaim("scan")
+        twin = self.path("twin")
+        shutil.copytree(self.path("copied"), twin)
+        before = snapshot(self.path("copied"))
+        self.reclaim("system", "prune", "--force")
+        run = [line.split()[0] for line in self.reclaim(
+            "runs", "ls", "--format", "{{.ID}} {{.Kind}}").splitlines()
+            if line.endswith(" apply")][0]
+        self.reclaim("restore", run)
+        self.assertEqual(snapshot(self.path("copied")), before)
+        self.reclaim("system", "prune", "--force", "--purge")
+        subprocess.run(["umoci", "gc", "--layout", twin], check=True,
+                       stdout=subprocess.DEVNULL)
+        names = [set(os.listdir(os.path.join(root, "blobs/sha256")))
+                 for root in (self.path("copied"), twin)]
+        self.assertEqual(names[0], names[1], "what umoci keeps as well")
+        self.assertEqual(len(names[0]), 4)
+
+
+class ForeignClientTest(World):
+    """A client that knows nothing of us but the address."""
+
+    def test_python_by_reflection(self):
+        try:
+            import grpc
+        except ImportError:
+            self.fail("python3-grpcio is missing: run tools/setup")
+        self.start_daemon()
+        self.reclaim("store", "add", "external:e", "--name", "e")
+        channel = grpc.insecure_channel("unix:" + self.path("r.sock"))
+        self.addCleanup(channel.close)
+        # grpc.reflection.v1alpha.ServerReflectionRequest: list_services = 7.
+        ask = channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            request_serializer=lambda text: text,
+            response_deserializer=lambda data: data)
+        answer = b"".join(ask(iter([b"\x3a\x01*"]), timeout=10))
+        for service in ("Graph", "Lease", "Usage", "Collection", "Store"):
+            self.assertIn(b"reclaim.v1.%sService" % service.encode(), answer)
+        self.assertIn(b"grpc.health.v1.Health", answer)
+        # file_containing_symbol = 4: the descriptors make a working client.
+        from google.protobuf import descriptor_pb2, descriptor_pool
+        from google.protobuf import message_factory
+        symbol = b"reclaim.v1.UsageService"
+        answer = b"".join(ask(iter([b"\x22" + bytes([len(symbol)]) + symbol]),
+                              timeout=10))
+        pool = descriptor_pool.DescriptorPool()
+        for data in self.file_descriptors(answer):
+            pool.Add(descriptor_pb2.FileDescriptorProto.FromString(data))
+        get = message_factory.MessageFactory(pool).GetPrototype
+        request = get(pool.FindMessageTypeByName(
+            "reclaim.v1.GetDiskUsageRequest"))
+        response = get(pool.FindMessageTypeByName(
+            "reclaim.v1.GetDiskUsageResponse"))
+        call = channel.unary_unary(
+            "/reclaim.v1.UsageService/GetDiskUsage",
+            request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString)
+        usage = call(request(), timeout=10)
+        self.assertEqual([row.type for row in usage.total.rows][:4],
+                         ["Images", "Containers", "Local Volumes",
+                          "Build Cache"])
+        with self.assertRaises(grpc.RpcError) as caught:
+            call(request(store="nowhere"), timeout=10)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
+        self.assertIn("reclaim store ls", caught.exception.details())
+
+    @staticmethod
+    def file_descriptors(data):
+        """FileDescriptorResponse (field 4) { bytes file_descriptor = 1 }."""
+        def fields(buffer):
+            at = 0
+            while at < len(buffer):
+                tag, at = varint(buffer, at)
+                size, at = varint(buffer, at)
+                if tag & 7 == 2:
+                    yield tag >> 3, buffer[at:at + size]
+                    at += size
+
+        def varint(buffer, at):
+            value = shift = 0
+            while True:
+                byte = buffer[at]
+                at += 1
+                value |= (byte & 0x7f) << shift
+                shift += 7
+                if byte < 0x80:
+                    return value, at
+
+        for number, inner in fields(data):
+            if number == 4:
+                files = [value for field, value in fields(inner) if field == 1]
+                return sorted(files, key=ForeignClientTest.rank)
+        return []
+
+    @staticmethod
+    def rank(data):
+        from google.protobuf import descriptor_pb2
+        file = descriptor_pb2.FileDescriptorProto.FromString(data)
+        order = ["google/protobuf", "common", "graph", "lease", "usage"]
+        return [i for i, part in enumerate(order) if part in file.name][:1] \
+            or [len(order)]
+
+
+class SecondDaemonTest(World):
+
+    def test_a_second_daemon_on_the_same_data_is_refused(self):
+        self.start_daemon()
+        done = subprocess.run(
+            [DAEMON, "--data-directory", self.path("data"), "--socket",
+             self.path("other.sock"), "--http", ""],
+            capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("open", done.stderr)
+        self.reclaim("df")
+
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False, verbosity=2).result
+    output = os.environ.get("XML_OUTPUT_FILE")
+    if output:
+        with open(output, "w", encoding="utf-8") as file:
+            file.write("<testsuite>")
+            for number in range(result.testsRun):
+                broken = number < len(result.failures) + len(result.errors)
+                file.write('<testcase name="e2e%d">%s</testcase>' %
+                           (number, "<failure/>" if broken else ""))
+            file.write("</testsuite>")
+    sys.exit(not result.wasSuccessful())
