@@ -130,12 +130,14 @@ bool IsListedImage(const GraphView& view, NodeId id) {
   if (!IsPresentManifest(view, id)) return false;
   if ((view.fields(id).flags & index::kReferrer) != 0) return false;
   bool is_listed_by_index = false;
+  bool has_tag = false;
   view.ForEachKeeper(id, [&](NodeId keeper) {
-    is_listed_by_index = view.kind(keeper) == NodeKind::kImageIndex &&
-                         view.state(keeper) == NodeState::kPresent;
-    return !is_listed_by_index;
+    is_listed_by_index |= view.kind(keeper) == NodeKind::kImageIndex &&
+                          view.state(keeper) == NodeState::kPresent;
+    has_tag |= view.kind(keeper) == NodeKind::kTag;
+    return !has_tag;
   });
-  return !is_listed_by_index;
+  return has_tag || !is_listed_by_index;
 }
 
 std::vector<ImageUsage> ListImageUsage(const GraphView& view,

@@ -1,10 +1,11 @@
 // accounting/image_usage.h — images with their own, shared and unique bytes.
 //
 // An image is a present manifest or image index; it is listed on its own unless
-// a present index lists it or it is a referrer (`all` lists those too).  Its
-// size is the distinct present content that it reaches over content edges:
-// size = shared + unique, where shared bytes are reached by another listed
-// image as well.  Content behind hard links counts once (GraphView::ExtentOf).
+// a present index lists it and no tag names it, or it is a referrer (`all`
+// lists those too).  Its size is the distinct present content that it reaches
+// over content edges: size = shared + unique, where shared bytes are reached by
+// another listed image as well.  Content behind hard links counts once
+// (GraphView::ExtentOf).
 //
 // One pass over the closures of all images of a store: O(sum of closures).
 // Pure; yields.
