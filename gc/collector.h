@@ -110,6 +110,11 @@ class Collector {
   // Resumes or abandons interrupted runs; call after all stores are attached.
   virtual absl::Status Recover() = 0;
 
+  // For a store that was attached later: takes up what lies in its quarantine
+  // and no record knows, and ends what was interrupted.  ABORTED while a run is
+  // at work there.
+  virtual absl::Status RecoverStore(absl::string_view name) = 0;
+
   // Walks a store into the graph (index/store_scanner.h) as a run.
   virtual absl::StatusOr<Run> Scan(absl::string_view store, bool from_nothing,
                                    absl::string_view actor,

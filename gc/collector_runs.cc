@@ -211,6 +211,12 @@ absl::Status StoreCollector::ResumeRun(StoredRun stored) {
   return RunSweep(*site, plan->plan, std::move(stored), RunControl()).status();
 }
 
+absl::Status StoreCollector::RecoverStore(absl::string_view name) {
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(name));
+  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, "recovery"));
+  return gc::RecoverStore(site);
+}
+
 absl::Status StoreCollector::Recover() {
   std::vector<CollectedStore*> sites;
   {
@@ -219,7 +225,7 @@ absl::Status StoreCollector::Recover() {
   }
   absl::Status status;
   for (CollectedStore* site : sites) {
-    const absl::Status recovered = RecoverStore(site);
+    const absl::Status recovered = gc::RecoverStore(site);
     if (recovered.ok()) continue;
     // One store that is away does not stop the others.
     status.Update(absl::Status(

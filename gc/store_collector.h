@@ -55,6 +55,7 @@ class StoreCollector final : public Collector {
   absl::Status DetachStore(absl::string_view name) override;
   std::string ActingRun(absl::string_view name) const override;
   absl::Status Recover() override;
+  absl::Status RecoverStore(absl::string_view name) override;
   absl::StatusOr<Run> Scan(absl::string_view store, bool from_nothing,
                            absl::string_view actor,
                            const RunControl& control) override;

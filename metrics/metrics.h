@@ -2,9 +2,9 @@
 //
 // Gauges are read out of the graph's counters at scrape time (the same cost
 // whatever the size of the stores); counters and histograms are filled by what
-// the collector and the gRPC server tell.  Names follow Prometheus' rules and
-// the set is docs/METRICS.md's.  No label holds a name that a client chooses
-// but the store's: repositories, tags and digests are not bounded.
+// the collector and the gRPC server tell.  Names follow Prometheus' rules
+// (`promtool check metrics` is clean).  No label holds a name that a client
+// chooses but the store's: repositories, tags and digests are not bounded.
 //
 // Thread-safe.
 

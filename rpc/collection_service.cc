@@ -29,6 +29,13 @@ absl::StatusOr<uint64_t> ReadOffset(const PageTokens& tokens,
   return offset;
 }
 
+// "" for a run that only the quarantine of a store knows: then the store must
+// be the only one, or be named.
+std::string StoreOfRun(const ServiceParts& parts, const std::string& id) {
+  const auto run = parts.collector->GetRun(id);
+  return run.ok() ? run->store : "";
+}
+
 v1::Plan Finish(v1::Plan plan, const ServiceParts& parts) {
   const auto content = parts.stores->Content(plan.store());
   plan.set_is_restorable(content.ok() && (*content)->traits().has_quarantine);
@@ -213,9 +220,7 @@ grpc::Status CollectionService::Restore(grpc::ServerContext* context,
         restore.store = request->store();
         // A run knows its store.
         if (restore.store.empty() && request->has_run_id()) {
-          RECLAIM_ASSIGN_OR_RETURN(const gc::Run run,
-                                   parts_.collector->GetRun(request->run_id()));
-          restore.store = run.store;
+          restore.store = StoreOfRun(parts_, request->run_id());
         }
         RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                                  parts_.stores->Find(restore.store));
@@ -240,10 +245,7 @@ grpc::Status CollectionService::Purge(grpc::ServerContext* context,
                    purge.free_bytes = request->free_bytes();
                    purge.store = request->store();
                    if (purge.store.empty() && !purge.run_id.empty()) {
-                     RECLAIM_ASSIGN_OR_RETURN(
-                         const gc::Run run,
-                         parts_.collector->GetRun(purge.run_id));
-                     purge.store = run.store;
+                     purge.store = StoreOfRun(parts_, purge.run_id);
                    }
                    RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                                             parts_.stores->Find(purge.store));

@@ -99,7 +99,11 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
   record.is_read_only = settings.is_read_only;
   record.knows_containers = settings.knows_containers;
   RECLAIM_ASSIGN_OR_RETURN(record.id, graph_->RegisterStore(record));
-  if (!is_open) RECLAIM_RETURN_IF_ERROR(OpenLocked(record));
+  if (!is_open) {
+    RECLAIM_RETURN_IF_ERROR(OpenLocked(record));
+    // Another database may have known what lies in its quarantine.
+    RECLAIM_RETURN_IF_ERROR(collector_->RecoverStore(name));
+  }
   return record;
 }
 

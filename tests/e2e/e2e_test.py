@@ -288,6 +288,25 @@ class RegistryTest(World):
         self.reclaim("scan", "hub")
         self.assertEqual(self.reclaim("df"), df)
 
+    def test_quarantine_outlives_the_database(self):
+        root = self.path("registry")
+        before = snapshot(root)
+        self.reclaim("system", "prune", "--force")
+        for process in self.daemons:
+            process.terminate()
+            process.wait(timeout=30)
+        shutil.rmtree(self.path("data"))
+        self.start_daemon()
+        self.reclaim("store", "add", "registry:" + root, "--name", "hub")
+        self.reclaim("scan", "hub")
+        run = self.reclaim("quarantine", "ls", "--format",
+                           "{{.Run}}").split()[0]
+        self.reclaim("restore", run)
+        self.assertEqual(snapshot(root), before)
+        # What came back is new to this database.
+        self.reclaim("scan", "hub")
+        self.assertIn("0 findings", self.reclaim("verify", "--read-data"))
+
     def test_metrics_and_promtool(self):
         text = await_url(self.metrics)
         self.assertIn('reclaim_blobs{store="hub",state="garbage"} 4', text)
