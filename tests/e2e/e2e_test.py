@@ -116,9 +116,13 @@ http: {addr: "%s"}
         await_url("http://%s/v2/" % self.registry)
         return process
 
+    keeps_configuration = False
+
     def start_daemon(self):
-        with open(self.path("reclaim.toml"), "w") as file:
-            file.write('[gc]\ngrace_period = "0s"\nlarge_plan_percent = 100\n')
+        if not self.keeps_configuration:
+            with open(self.path("reclaim.toml"), "w") as file:
+                file.write('[gc]\ngrace_period = "0s"\n'
+                           'large_plan_percent = 100\n')
         port = free_port()
         process = self.start(
             DAEMON, "--config", self.path("reclaim.toml"), "--data-directory",
@@ -287,6 +291,26 @@ class RegistryTest(World):
                      "--name", "hub")
         self.reclaim("scan", "hub")
         self.assertEqual(self.reclaim("df"), df)
+
+    def test_a_damaged_database_is_moved_aside_and_rebuilt(self):
+        df = self.reclaim("df")
+        for process in self.daemons:
+            process.terminate()
+            process.wait(timeout=30)
+        with open(self.path("reclaim.toml"), "a") as file:
+            file.write('[[store]]\nname = "hub"\nuri = "registry:%s"\n'
+                       % self.path("registry"))
+        self.keeps_configuration = True
+        graph = os.path.join(self.path("data"), "graph")
+        for name in os.listdir(graph):
+            if name.endswith((".sst", ".log")) or name.startswith("MANIFEST"):
+                with open(os.path.join(graph, name), "r+b") as file:
+                    file.write(b"\xff" * 64)
+        self.start_daemon()
+        self.assertEqual(self.reclaim("df"), df)
+        aside = [name for name in os.listdir(self.path("data"))
+                 if name.startswith("graph.damaged-")]
+        self.assertEqual(len(aside), 1)
 
     def test_quarantine_outlives_the_database(self):
         root = self.path("registry")
