@@ -14,7 +14,6 @@ namespace reclaim::store {
 namespace {
 
 constexpr uint64_t kLinkBytesMax = 1024;
-constexpr int kDepthMax = 64;
 
 std::string Top(absl::string_view path) { return JoinPath(kRegistryTop, path); }
 std::string RepositoryPath(const std::string& repository) {
