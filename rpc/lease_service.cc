@@ -74,6 +74,36 @@ bool IsSame(v1::Pin there, const v1::Pin& asked) {
   return google::protobuf::util::MessageDifferencer::Equals(there, asked);
 }
 
+// One page of the names of a kind.
+struct NamePage {
+  std::string store;
+  std::vector<std::string> names;
+  std::string next_token;
+};
+
+template <typename Request>
+absl::StatusOr<NamePage> ReadNames(const ServiceParts& parts,
+                                   const Request& request, NodeKind kind) {
+  RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
+                           parts.stores->Find(request.store()));
+  const std::string arguments = TokenArguments(request);
+  RECLAIM_ASSIGN_OR_RETURN(const std::string position,
+                           parts.tokens->Read(arguments, request.page_token()));
+  NamePage names;
+  names.store = store.name;
+  const auto reader = parts.graph->Read();
+  const NodePage page = ReadPage(reader->view(), {store.id, kind, ""}, position,
+                                 static_cast<size_t>(size));
+  for (const NodeId id : page.ids) {
+    names.names.push_back(reader->view().named_key(id).name);
+  }
+  if (!page.next.empty()) {
+    names.next_token = parts.tokens->Make(arguments, page.next);
+  }
+  return names;
+}
+
 absl::Status NoLease(const std::string& id) {
   return absl::NotFoundError(
       absl::StrCat("there is no lease ", id, ", or it has expired"));
@@ -242,32 +272,15 @@ grpc::Status LeaseService::ListLeases(grpc::ServerContext* context,
 
 absl::StatusOr<v1::ListLeasesResponse> LeaseService::Leases(
     const v1::ListLeasesRequest& request) const {
-  RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
-  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
-                           parts_.stores->Find(request.store()));
-  const std::string arguments = TokenArguments(request);
-  RECLAIM_ASSIGN_OR_RETURN(
-      const std::string position,
-      parts_.tokens->Read(arguments, request.page_token()));
-  NodePage page;
-  std::vector<std::string> ids;
-  {
-    const auto reader = parts_.graph->Read();
-    page = ReadPage(reader->view(), {store.id, NodeKind::kLease, ""}, position,
-                    static_cast<size_t>(size));
-    for (const NodeId id : page.ids) {
-      ids.push_back(reader->view().named_key(id).name);
-    }
-  }
+  RECLAIM_ASSIGN_OR_RETURN(const NamePage page,
+                           ReadNames(parts_, request, NodeKind::kLease));
   v1::ListLeasesResponse response;
-  for (const std::string& id : ids) {
-    absl::StatusOr<v1::Lease> lease = Find(store.name, id);
+  for (const std::string& id : page.names) {
+    absl::StatusOr<v1::Lease> lease = Find(page.store, id);
     // Expired ones are no leases; others may have gone meanwhile.
     if (lease.ok()) *response.add_leases() = *std::move(lease);
   }
-  if (!page.next.empty()) {
-    response.set_next_page_token(parts_.tokens->Make(arguments, page.next));
-  }
+  response.set_next_page_token(page.next_token);
   return response;
 }
 
@@ -351,31 +364,14 @@ grpc::Status LeaseService::ListPins(grpc::ServerContext* context,
 
 absl::StatusOr<v1::ListPinsResponse> LeaseService::Pins(
     const v1::ListPinsRequest& request) const {
-  RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
-  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
-                           parts_.stores->Find(request.store()));
-  const std::string arguments = TokenArguments(request);
-  RECLAIM_ASSIGN_OR_RETURN(
-      const std::string position,
-      parts_.tokens->Read(arguments, request.page_token()));
-  NodePage page;
-  std::vector<std::string> ids;
-  {
-    const auto reader = parts_.graph->Read();
-    page = ReadPage(reader->view(), {store.id, NodeKind::kPin, ""}, position,
-                    static_cast<size_t>(size));
-    for (const NodeId id : page.ids) {
-      ids.push_back(reader->view().named_key(id).name);
-    }
-  }
+  RECLAIM_ASSIGN_OR_RETURN(const NamePage page,
+                           ReadNames(parts_, request, NodeKind::kPin));
   v1::ListPinsResponse response;
-  for (const std::string& id : ids) {
-    absl::StatusOr<v1::Pin> pin = FindPin(store.name, id);
+  for (const std::string& id : page.names) {
+    absl::StatusOr<v1::Pin> pin = FindPin(page.store, id);
     if (pin.ok()) *response.add_pins() = *std::move(pin);
   }
-  if (!page.next.empty()) {
-    response.set_next_page_token(parts_.tokens->Make(arguments, page.next));
-  }
+  response.set_next_page_token(page.next_token);
   return response;
 }
 
