@@ -126,7 +126,8 @@ absl::Status StoreTable::OpenLocked(const index::StoreRecord& record) {
 void StoreTable::OpenAll() {
   std::lock_guard<std::mutex> lock(mutex_);
   for (const index::StoreRecord& record : graph_->Stores()) {
-    // Its entry holds the reason.
+    // Its entry holds the reason; a store that is not open loses nothing, for
+    // nothing can be taken away there.
     OpenLocked(record).IgnoreError();
   }
 }
@@ -147,7 +148,8 @@ absl::Status StoreTable::Forget(absl::string_view name) {
   }
   const absl::Status forgotten = graph_->ForgetStore(record.name);
   if (!forgotten.ok()) {
-    // As it was: whoever asks next finds it open again.
+    // As it was: whoever asks next finds it open again.  If that fails, the
+    // entry holds the reason, and a closed store only keeps more.
     OpenLocked(record).IgnoreError();
     return forgotten;
   }

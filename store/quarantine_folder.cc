@@ -268,6 +268,8 @@ absl::Status QuarantineFolder::Settle(const RunId& run_id) {
     const absl::StatusOr<FileStat> now = root_->Stat(folder);
     // Only a folder that nobody but us has changed keeps the time it had.
     if (now.ok() && now->type == FileType::kFolder && now->mode == stat.mode) {
+      // All bytes are back; a folder's later time only makes it look younger,
+      // which keeps more.
       root_->SetAttributes(folder, stat).IgnoreError();
     }
   }
