@@ -1,9 +1,10 @@
 // server/config.h — what the operator says.
 //
 // One TOML file with strict keys: an unknown key, a wrong type and a value out
-// of bounds are INVALID_ARGUMENT with file, line, key and what is allowed.  The
-// table of keys in config.cc is the only place that knows them; it also prints
-// docs/CONFIGURATION.md (`reclaimd --print-config-reference`).
+// of bounds are INVALID_ARGUMENT with file, line, key and what is allowed (or
+// the nearest key).  The table of keys in config_keys.cc is the only place that
+// knows them; it also prints docs/CONFIGURATION.md (`reclaimd
+// --print-config-reference`).
 
 #ifndef RECLAIM_SERVER_CONFIG_H_
 #define RECLAIM_SERVER_CONFIG_H_

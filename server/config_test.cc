@@ -59,7 +59,17 @@ knows_containers = true
 TEST(ConfigTest, ErrorsNameFileLineAndKey) {
   EXPECT_THAT(Error("\ncolour = 1\n"),
               HasSubstr("reclaim.toml:2: colour is not a key"));
-  EXPECT_THAT(Error("[gc]\ngrace = \"1h\"\n"), HasSubstr("gc.grace"));
+  EXPECT_THAT(Error("[gc]\ngrace = \"1h\"\n"),
+              HasSubstr("gc.grace is not a key; the nearest one is "
+                        "gc.grace_period"));
+  EXPECT_THAT(Error("[gc]\n\ngrace_perod = \"1h\"\n"),
+              HasSubstr("reclaim.toml:3: gc.grace_perod is not a key; the "
+                        "nearest one is gc.grace_period"));
+  EXPECT_THAT(Error("[[store]]\nurl = \"registry:/r\"\nuri = \"x\"\n"),
+              HasSubstr("the nearest one is store.uri"));
+  EXPECT_THAT(Error("[lisen]\nsocket = \"/s\"\n"), HasSubstr("lisen is not"));
+  EXPECT_THAT(Error("[[store]]\nuri = \"\"\n"),
+              HasSubstr("store.uri is missing"));
   EXPECT_THAT(Error("[gc]\ngrace_period = 24\n"),
               HasSubstr("reclaim.toml:2: gc.grace_period must be a duration"));
   EXPECT_THAT(Error("[gc]\ngrace_period = \"-1h\"\n"), HasSubstr("from 0"));

@@ -1,0 +1,26 @@
+// server/nearest_name.h — which known name somebody meant.  Pure.
+
+#ifndef RECLAIM_SERVER_NEAREST_NAME_H_
+#define RECLAIM_SERVER_NEAREST_NAME_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace reclaim::server {
+
+// Insertions, removals and replacements of bytes that turn one into the other
+// (Levenshtein).  Time |a|·|b|, space |b|.
+size_t EditDistance(absl::string_view a, absl::string_view b);
+
+// The name out of `names` that is nearest to `text`; the first of equals, ""
+// of none.  Names are dotted: the last part alone counts too, and so does a
+// last part that was cut short ("grace" is near "gc.grace_period").
+std::string NearestName(absl::string_view text,
+                        const std::vector<std::string>& names);
+
+}  // namespace reclaim::server
+
+#endif  // RECLAIM_SERVER_NEAREST_NAME_H_

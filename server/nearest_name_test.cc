@@ -1,0 +1,28 @@
+#include "server/nearest_name.h"
+
+#include "gtest/gtest.h"
+
+namespace reclaim::server {
+namespace {
+
+TEST(NearestNameTest, DistancesAreLevenshteins) {
+  EXPECT_EQ(EditDistance("", ""), 0u);
+  EXPECT_EQ(EditDistance("", "abc"), 3u);
+  EXPECT_EQ(EditDistance("kitten", "sitting"), 3u);
+  EXPECT_EQ(EditDistance("sitting", "kitten"), 3u);
+  EXPECT_EQ(EditDistance("same", "same"), 0u);
+}
+
+TEST(NearestNameTest, FindsWhatWasMeant) {
+  const std::vector<std::string> names = {"listen.socket", "gc.grace_period",
+                                          "gc.purge_interval", "store.uri"};
+  EXPECT_EQ(NearestName("gc.grace_perod", names), "gc.grace_period");
+  EXPECT_EQ(NearestName("gc.grace", names), "gc.grace_period");
+  EXPECT_EQ(NearestName("socket", names), "listen.socket");
+  EXPECT_EQ(NearestName("http.socket", names), "listen.socket");
+  EXPECT_EQ(NearestName("store.url", names), "store.uri");
+  EXPECT_EQ(NearestName("x", {}), "");
+}
+
+}  // namespace
+}  // namespace reclaim::server
