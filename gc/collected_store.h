@@ -23,6 +23,10 @@ struct CollectedStore {
   std::string name;
   index::StoreId id = index::kNoStore;
   store::ContentStore* store = nullptr;
+  // Held while a batch of a sweep moves names and while single names are
+  // looked up: a name is here or gone, never on its way.  Taken before `deed`,
+  // for a reference that comes in by such a look may have to restore.
+  std::mutex names;
   // Held from the intent of a batch to its outcome, so that a restore finds
   // each item either here or there.  Taken before the write order, never while
   // it is held, and never across batches.

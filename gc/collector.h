@@ -27,12 +27,14 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "gc/explain.h"
 #include "gc/observer.h"
 #include "gc/plan.h"
 #include "gc/run.h"
+#include "index/hints.h"
 #include "index/reference_graph.h"
 #include "store/content_store.h"
 
@@ -119,6 +121,13 @@ class Collector {
   virtual absl::StatusOr<Run> Scan(absl::string_view store, bool from_nothing,
                                    absl::string_view actor,
                                    const RunControl& control) = 0;
+
+  // Looks at what somebody says has changed (index/hints.h), between batches
+  // of a sweep: also while a run is at work.  Returns what is worth a second
+  // look.  Errors as there.
+  virtual absl::StatusOr<std::vector<index::Hint>> FollowHints(
+      absl::string_view store, absl::Span<const index::Hint> hints,
+      absl::string_view actor) = 0;
 
   virtual absl::StatusOr<Plan> MakePlan(const PruneRequest& request,
                                         const RunControl& control) = 0;

@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -47,6 +48,15 @@ absl::StatusOr<Run> StoreCollector::Scan(absl::string_view store,
                                 problem.why));
   }
   return run.End(absl::OkStatus());
+}
+
+absl::StatusOr<std::vector<index::Hint>> StoreCollector::FollowHints(
+    absl::string_view store, absl::Span<const index::Hint> hints,
+    absl::string_view actor) {
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(store));
+  std::lock_guard<std::mutex> names(site->names);
+  return index::FollowHints(graph_, site->name, *site->store, hints,
+                            clock_->Now(), actor);
 }
 
 absl::Status StoreCollector::CheckSize(const Plan& plan,

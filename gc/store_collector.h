@@ -59,6 +59,9 @@ class StoreCollector final : public Collector {
   absl::StatusOr<Run> Scan(absl::string_view store, bool from_nothing,
                            absl::string_view actor,
                            const RunControl& control) override;
+  absl::StatusOr<std::vector<index::Hint>> FollowHints(
+      absl::string_view store, absl::Span<const index::Hint> hints,
+      absl::string_view actor) override;
   absl::StatusOr<Plan> MakePlan(const PruneRequest& request,
                                 const RunControl& control) override;
   absl::StatusOr<PlanPage> GetPlan(absl::string_view id, uint64_t offset,

@@ -240,6 +240,7 @@ absl::Status Sweep::Move(const DeletionGuard& guard, Batch* batch) {
 
 absl::Status Sweep::RunBatch(Batch* batch) {
   const std::vector<Verdict> files = CheckFiles(batch->items);
+  std::lock_guard<std::mutex> names(site_->names);
   std::lock_guard<std::mutex> deed(site_->deed);
   {
     DeletionGuard guard(site_->graph);

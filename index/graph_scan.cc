@@ -67,9 +67,8 @@ absl::Status GraphScan::Flush() {
     mutation.operations.assign(
         std::make_move_iterator(pending_.begin() + begin),
         std::make_move_iterator(pending_.begin() + end));
-    // The record of the scan, durable, comes after all of these in the log.
     RECLAIM_ASSIGN_OR_RETURN(const AppliedMutation applied,
-                             graph_->Apply(mutation, Durability::kBuffered));
+                             graph_->Apply(mutation, options_->durability));
     for (const std::string& problem : applied.problems) {
       AddProblem("", "", problem);
     }

@@ -187,7 +187,15 @@ absl::Status OperationApplier::operator()(const PutMembership& op) {
   }
   // A new link of a writer is a promise; a link that a scan saw is none.
   if (!op.linked) content->set_stamp(set_->epoch());
-  if (!old) NoteQuarantined(content->id());
+  // A registry that is sent a blob which it has writes the link alone, anew: as
+  // the link says, the content is young (grace counts from it).  The entries of
+  // an image layout have the time of the whole index.json, which says nothing.
+  if (store->kind == store::StoreKind::kRegistry &&
+      static_cast<NodeState>(content->state()) == NodeState::kPresent) {
+    content->set_recorded(std::max(content->recorded(), record.linked()));
+  }
+  // Also one that is put anew: whoever links wants the content.
+  NoteQuarantined(content->id());
   ++changed_count_;
   set_->PutMembership(record);
   return absl::OkStatus();

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/clock.h"
+#include "index/engine.h"
 #include "index/reference_graph.h"
 #include "store/content_store.h"
 
@@ -33,6 +34,9 @@ struct ScanProgress {
 struct ScanOptions {
   int thread_count = 2;
   bool from_nothing = false;  // ignore the memo: list every section
+  // Of each mutation.  A scan ends with a durable record, after which all that
+  // it has put is durable as well.
+  Durability durability = Durability::kBuffered;
   std::string actor;
   std::function<bool()> is_cancelled;                    // may be empty
   std::function<void(const ScanProgress&)> on_progress;  // may be empty

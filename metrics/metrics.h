@@ -47,6 +47,9 @@ class Metrics : public gc::CollectorObserver {
   // A finding of `verify`, by its check.
   virtual void OnFinding(absl::string_view check) = 0;
 
+  // A registry told of something, by its action.
+  virtual void OnNotification(absl::string_view action) = 0;
+
   // The text exposition format, version 0.0.4.
   virtual std::string Scrape() = 0;
 };

@@ -53,6 +53,8 @@ const char* const kChecks[] = {
     "size-differs",     "missing-quarantine", "unknown-content", "unreadable",
     "digest-mismatch",  "edge-mismatch"};
 
+const char* const kActions[] = {"push", "pull", "mount", "delete", "unknown"};
+
 Family<Counter>& Counters(prometheus::Registry* registry, const char* name,
                           const char* help) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(*registry);
@@ -75,6 +77,7 @@ class RegistryMetrics final : public Metrics {
   RegistryMetrics(const base::Clock* clock, absl::string_view version)
       : clock_(clock), version_(version) {
     for (const char* check : kChecks) findings_.Add({{"kind", check}});
+    for (const char* action : kActions) notified_.Add({{"action", action}});
   }
 
   void SetGraph(const index::ReferenceGraph* graph,
@@ -149,6 +152,10 @@ class RegistryMetrics final : public Metrics {
     findings_.Add({{"kind", std::string(check)}}).Increment();
   }
 
+  void OnNotification(absl::string_view action) override {
+    notified_.Add({{"action", std::string(action)}}).Increment();
+  }
+
   std::string Scrape() override {
     std::vector<prometheus::MetricFamily> families;
     {
@@ -220,6 +227,10 @@ class RegistryMetrics final : public Metrics {
   Family<Counter>& findings_ =
       Counters(&registry_, "reclaim_graph_inconsistencies_total",
                "Findings of verifications, by check.");
+  Family<Counter>& notified_ =
+      Counters(&registry_, "reclaim_registry_notifications_total",
+               "Events that registries told of and that are in the graph, by "
+               "action.");
   Family<prometheus::Gauge>& last_success_ =
       Gauges(&registry_, "reclaim_last_success_timestamp_seconds",
              "When a run of this phase last succeeded.");

@@ -30,6 +30,9 @@ class CallObserver {
   virtual void OnCallBegin(absl::string_view method) {}
   virtual void OnCallEnd(absl::string_view method, const absl::Status& status,
                          absl::Duration took) {}
+  // A registry told of something: "push", "pull", "mount", "delete",
+  // "unknown".
+  virtual void OnNotification(absl::string_view action) {}
   // A verification found something; `check` is a word of index/verify.h.
   virtual void OnFinding(absl::string_view check) {}
 };

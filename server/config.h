@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "gc/policy.h"
 #include "index/reference_graph.h"
+#include "rpc/notification_intake.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
 
@@ -32,7 +33,11 @@ struct Config {
   std::string tls_key;
   std::string tls_client_ca;
   bool is_insecure = false;
-  std::string http_address = "127.0.0.1:9464";        // "": no metrics port
+  std::string http_address = "127.0.0.1:9464";  // "": no metrics port
+  std::string notification_secret_file;  // "": no notifications are taken
+  std::string notification_address;      // "": at http_address
+  // Without the secret, which lies in the file.
+  rpc::NotificationOptions notifications;
   std::string time_zone = "UTC";                      // of filters' instants
   absl::Duration purge_interval = absl::Minutes(10);  // 0: never by itself
   gc::GcPolicy policy;

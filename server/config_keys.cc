@@ -53,6 +53,26 @@ std::vector<Key> ListenKeys() {
   };
 }
 
+std::vector<Key> NotificationKeys() {
+  return {
+      {"notifications.secret_file", "text", "a file of mode 0600",
+       "Holds the secret, 16 bytes or more, that registries show as "
+       "`Authorization: Bearer SECRET` when they post to "
+       "/v1/notifications/STORE; empty: none are taken.",
+       "", Text(RECLAIM_FIELD(notification_secret_file))},
+      {"notifications.address", "text", "HOST:PORT, port 0 for any",
+       "Where notifications are taken; empty: at http.address.", "",
+       Text(RECLAIM_FIELD(notification_address))},
+      {"notifications.waiting_max", "number", "1 to 10000",
+       "Envelopes at a time; what is beyond is answered 503 and sent again.",
+       "64", Number(RECLAIM_FIELD(notifications.waiting_max), 1, 10000)},
+      {"notifications.events_per_second", "number", "1 to 1000000",
+       "Mean rate of events; what is beyond is answered 429 and sent again.",
+       "1000",
+       Number(RECLAIM_FIELD(notifications.events_per_second), 1, 1000000)},
+  };
+}
+
 std::vector<Key> PolicyKeys() {
   const absl::Duration zero = absl::ZeroDuration();
   return {
@@ -122,7 +142,8 @@ std::vector<Key> StoreKeys() {
 const std::vector<Key>& Keys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<Key>(ListenKeys());
-    for (const auto& section : {PolicyKeys(), GraphKeys(), StoreKeys()}) {
+    for (const auto& section :
+         {NotificationKeys(), PolicyKeys(), GraphKeys(), StoreKeys()}) {
       all->insert(all->end(), section.begin(), section.end());
     }
     return all;

@@ -15,15 +15,18 @@
 #include "index/reference_graph.h"
 #include "index/rocksdb_engine.h"
 #include "metrics/metrics.h"
+#include "rpc/notification_intake.h"
 #include "rpc/run_board.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
 #include "server/http_server.h"
+#include "server/ticker.h"
 
 namespace reclaim::server {
 namespace {
 
 constexpr absl::Duration kDrainPatience = absl::Seconds(5);
+constexpr absl::Duration kSecondLookInterval = absl::Milliseconds(250);
 
 // What the gRPC server tells, counted.
 class CountedCalls final : public rpc::CallObserver {
@@ -35,6 +38,9 @@ class CountedCalls final : public rpc::CallObserver {
   void OnCallEnd(absl::string_view method, const absl::Status& status,
                  absl::Duration took) override {
     metrics_->OnCallEnd(method, status.code(), took);
+  }
+  void OnNotification(absl::string_view action) override {
+    metrics_->OnNotification(action);
   }
   void OnFinding(absl::string_view check) override {
     metrics_->OnFinding(check);
@@ -72,6 +78,8 @@ class ReclaimDaemon final : public Daemon {
 
  private:
   absl::Status OpenOnce(const std::string& path);
+  absl::Status ServeHttp();
+  absl::Status TakeNotifications(const rpc::ServiceParts& parts);
 
   const Config config_;
   const base::Clock* clock_;
@@ -84,7 +92,10 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<rpc::StoreTable> stores_;
   std::unique_ptr<rpc::RunBoard> runs_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<rpc::NotificationIntake> intake_;
+  std::unique_ptr<Ticker> second_looks_;
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<HttpServer> notifications_;
   std::once_flag stopped_;
 };
 
@@ -215,15 +226,46 @@ absl::Status ReclaimDaemon::Serve() {
         if (!capacity.ok()) return std::nullopt;
         return *capacity;
       });
+  RECLAIM_RETURN_IF_ERROR(TakeNotifications(parts));
+  RECLAIM_RETURN_IF_ERROR(ServeHttp());
+  server_->SetServing(true);
+  return absl::OkStatus();
+}
+
+absl::Status ReclaimDaemon::TakeNotifications(const rpc::ServiceParts& parts) {
+  if (config_.notification_secret_file.empty()) return absl::OkStatus();
+  rpc::NotificationOptions options = config_.notifications;
+  RECLAIM_ASSIGN_OR_RETURN(options.secret,
+                           rpc::ReadSecret(config_.notification_secret_file));
+  RECLAIM_ASSIGN_OR_RETURN(intake_,
+                           rpc::NotificationIntake::Create(options, parts));
+  second_looks_ = std::make_unique<Ticker>(kSecondLookInterval,
+                                           [this] { intake_->LookAgain(); });
+  return absl::OkStatus();
+}
+
+absl::Status ReclaimDaemon::ServeHttp() {
+  const auto notify = [this](const std::string& store,
+                             absl::string_view authorization,
+                             absl::string_view body) {
+    return intake_->Take(store, authorization, body);
+  };
+  const bool has_own_address = !config_.notification_address.empty();
   if (!config_.http_address.empty()) {
     HttpPages pages;
     pages.metrics = [this] { return metrics_->Scrape(); };
     // Whoever can ask finds the graph loaded.
     pages.readiness = [] { return absl::OkStatus(); };
+    if (intake_ != nullptr && !has_own_address) pages.notify = notify;
     RECLAIM_ASSIGN_OR_RETURN(
         http_, HttpServer::Start(config_.http_address, std::move(pages)));
   }
-  server_->SetServing(true);
+  if (intake_ == nullptr || !has_own_address) return absl::OkStatus();
+  HttpPages pages;
+  pages.notify = notify;
+  RECLAIM_ASSIGN_OR_RETURN(
+      notifications_,
+      HttpServer::Start(config_.notification_address, std::move(pages)));
   return absl::OkStatus();
 }
 
@@ -256,6 +298,8 @@ void ReclaimDaemon::Stop() {
   std::call_once(stopped_, [this] {
     if (server_ != nullptr) server_->SetServing(false);
     http_.reset();
+    notifications_.reset();
+    second_looks_.reset();
     metrics_->ClearGraph();
     if (runs_ != nullptr) runs_->Shutdown();
     if (server_ != nullptr) server_->Shutdown(kDrainPatience);

@@ -1,6 +1,8 @@
-// server/http_server.h — /metrics, /livez and /readyz over HTTP.
+// server/http_server.h — /metrics, /livez and /readyz over HTTP, and the
+// notifications of registries at /v1/notifications/STORE.
 //
-// Thread-safe.  Answers GET and HEAD; everything else is 404 or 405.
+// Thread-safe.  Pages answer GET and HEAD, notifications POST; everything else
+// is 404 or 405.  A page without a function is not there.
 
 #ifndef RECLAIM_SERVER_HTTP_SERVER_H_
 #define RECLAIM_SERVER_HTTP_SERVER_H_
@@ -11,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace reclaim::server {
 
@@ -18,7 +21,17 @@ struct HttpPages {
   std::function<std::string()> metrics;
   // OK: ready; else 503 with the reason.
   std::function<absl::Status()> readiness;
+  // What was posted for `store`; `authorization` is the header's value, "" if
+  // it was not sent.  Bodies over 4 MiB (413) and without a length (411) do not
+  // come here.
+  std::function<absl::Status(const std::string& store,
+                             absl::string_view authorization,
+                             absl::string_view body)>
+      notify;
 };
+
+// What a status is over HTTP: 200, 400, 401, 404, 413, 429, 503, or 500.
+int HttpCode(const absl::Status& status);
 
 class HttpServer {
  public:

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -23,6 +24,12 @@ class HttpServerTest : public ::testing::Test {
     HttpPages pages;
     pages.metrics = [] { return std::string("a_metric 1\n"); };
     pages.readiness = [this] { return ready_; };
+    pages.notify = [this](const std::string& store,
+                          absl::string_view authorization,
+                          absl::string_view body) {
+      posted_ = absl::StrCat(store, "|", authorization, "|", body);
+      return answer_;
+    };
     auto server = HttpServer::Start("127.0.0.1:0", std::move(pages));
     ASSERT_THAT(server, base::IsOk());
     server_ = *std::move(server);
@@ -52,7 +59,14 @@ class HttpServerTest : public ::testing::Test {
                 " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   }
 
+  std::string Post(const std::string& head, const std::string& body) {
+    return Send(absl::StrCat("POST /v1/notifications/hub HTTP/1.1\r\nHost: x",
+                             "\r\nConnection: close\r\n", head, "\r\n", body));
+  }
+
   absl::Status ready_;
+  absl::Status answer_;
+  std::string posted_;
   std::unique_ptr<HttpServer> server_;
 };
 
@@ -74,6 +88,51 @@ TEST_F(HttpServerTest, NothingElse) {
                    "0\r\nConnection: close\r\n\r\n"),
               Not(HasSubstr("a_metric")));
   EXPECT_THAT(Send("nonsense\r\n\r\n"), Not(HasSubstr("200 OK")));
+}
+
+TEST_F(HttpServerTest, NotificationsArePosted) {
+  EXPECT_THAT(Post("Authorization: Bearer s\r\nContent-Length: 4\r\n", "body"),
+              StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(posted_, "hub|Bearer s|body");
+  EXPECT_THAT(Get("/v1/notifications/hub"), Not(StartsWith("HTTP/1.1 200")));
+}
+
+TEST_F(HttpServerTest, RefusalsSayWhatToDo) {
+  answer_ = absl::UnavailableError("later");
+  EXPECT_THAT(Post("Content-Length: 1\r\n", "x"),
+              AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("Retry-After: 1"),
+                    HasSubstr("later")));
+  answer_ = absl::ResourceExhaustedError("too many");
+  EXPECT_THAT(Post("Content-Length: 1\r\n", "x"),
+              AllOf(StartsWith("HTTP/1.1 429"), HasSubstr("Retry-After: 1")));
+  answer_ = absl::UnauthenticatedError("no");
+  EXPECT_THAT(
+      Post("Content-Length: 1\r\n", "x"),
+      AllOf(StartsWith("HTTP/1.1 401"), HasSubstr("WWW-Authenticate: Bearer")));
+  answer_ = absl::NotFoundError("no such store");
+  EXPECT_THAT(Post("Content-Length: 1\r\n", "x"), StartsWith("HTTP/1.1 404"));
+  answer_ = absl::InvalidArgumentError("not an envelope");
+  EXPECT_THAT(Post("Content-Length: 1\r\n", "x"), StartsWith("HTTP/1.1 400"));
+  answer_ = absl::DataLossError("the database");
+  EXPECT_THAT(Post("Content-Length: 1\r\n", "x"), StartsWith("HTTP/1.1 500"));
+}
+
+TEST_F(HttpServerTest, BodiesAreBounded) {
+  EXPECT_THAT(Post("Content-Length: 4194305\r\n", ""),
+              StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(Post("Content-Length: 99999999999999999999\r\n", ""),
+              Not(StartsWith("HTTP/1.1 200")));
+  EXPECT_EQ(posted_, "");
+}
+
+TEST_F(HttpServerTest, APageWithoutAFunctionIsNotThere) {
+  auto server = HttpServer::Start("127.0.0.1:0", {});
+  ASSERT_THAT(server, base::IsOk());
+  server_ = *std::move(server);
+  EXPECT_THAT(Get("/metrics"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(Get("/livez"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Post("Content-Length: 1\r\n", "x"),
+              Not(StartsWith("HTTP/1.1 200")));
 }
 
 TEST_F(HttpServerTest, ATakenPortIsAnError) {

@@ -28,6 +28,7 @@
 #include "absl/types/span.h"
 #include "oci/digest.h"
 #include "store/deletion_permit.h"
+#include "store/name_reader.h"
 #include "store/scan.h"
 #include "store/types.h"
 
@@ -93,6 +94,9 @@ class ContentStore : public ContentReader {
   // crash this is compared with the records.
   virtual absl::StatusOr<std::vector<QuarantinedItem>> ListQuarantine()
       const = 0;
+
+  // Looks up single names; nullptr where a store can only be scanned.
+  virtual const NameReader* names() const { return nullptr; }
 };
 
 }  // namespace reclaim::store

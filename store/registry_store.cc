@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "oci/name.h"
+#include "store/registry_names.h"
 #include "store/registry_scan.h"
 
 namespace reclaim::store {
@@ -35,6 +36,7 @@ class RegistryStore final : public TreeStore {
                                   ScanSink* sink) const override {
     return RegistryScan(&root(), sink).Run(request.thread_count);
   }
+  const NameReader* names() const override { return &names_; }
 
  protected:
   std::string BlobPath(const Place&, const oci::Digest& digest) const override {
@@ -131,6 +133,8 @@ class RegistryStore final : public TreeStore {
     }
     return absl::OkStatus();
   }
+
+  const RegistryNames names_{&root()};
 };
 
 }  // namespace

@@ -1,0 +1,272 @@
+#include "rpc/notification_intake.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <deque>
+#include <fstream>
+#include <mutex>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+#include "oci/digest.h"
+#include "oci/notification.h"
+
+namespace reclaim::rpc {
+namespace {
+
+constexpr char kActor[] = "registry";
+constexpr size_t kSecretBytesMin = 16;
+constexpr size_t kSecretBytesMax = 4096;
+constexpr double kBurstSeconds = 10;
+constexpr size_t kSecondLookMax = 10000;
+constexpr absl::Duration kLookDelays[] = {absl::Milliseconds(250),
+                                          absl::Seconds(2), absl::Seconds(8)};
+
+// Takes the same time wherever the two differ: digests of equal length are
+// compared, all of their bytes.
+bool IsSame(absl::string_view a, absl::string_view b) {
+  const oci::Digest x = oci::Digest::Sha256Of(a);
+  const oci::Digest y = oci::Digest::Sha256Of(b);
+  unsigned char difference = 0;
+  for (size_t i = 0; i < x.bytes().size(); ++i) {
+    difference |= static_cast<unsigned char>(x.bytes()[i] ^ y.bytes()[i]);
+  }
+  return difference == 0;
+}
+
+// Events a second on the average (a token bucket).
+class Rate {
+ public:
+  Rate(double per_second, absl::Duration now)
+      : per_second_(per_second), left_(per_second * kBurstSeconds), at_(now) {}
+
+  // One batch may overdraw: it is taken whole while anything is left.
+  bool Take(size_t count, absl::Duration now) {
+    left_ = std::min(per_second_ * kBurstSeconds,
+                     left_ + absl::ToDoubleSeconds(now - at_) * per_second_);
+    at_ = now;
+    if (left_ <= 0) return false;
+    left_ -= static_cast<double>(count);
+    return true;
+  }
+
+ private:
+  const double per_second_;
+  double left_;
+  absl::Duration at_;
+};
+
+index::Hint HintOf(const oci::Notification& event, absl::Time now) {
+  index::Hint hint;
+  hint.repository = event.repository;
+  hint.tag = event.tag;
+  hint.digest = event.digest;
+  hint.media_type = event.media_type;
+  if (event.action == oci::NotifiedAction::kPull) {
+    hint.pulled = event.time.value_or(now);
+  }
+  return hint;
+}
+
+class RegistryIntake final : public NotificationIntake {
+ public:
+  RegistryIntake(const NotificationOptions& options, const ServiceParts& parts)
+      : options_(options),
+        parts_(parts),
+        rate_(options.events_per_second, parts.clock->Monotonic()) {}
+
+  absl::Status Take(const std::string& store, absl::string_view authorization,
+                    absl::string_view body) override;
+  void LookAgain() override;
+
+ private:
+  struct SecondLook {
+    std::string store;
+    index::Hint hint;
+    size_t attempt = 0;
+    absl::Duration due;
+  };
+  // A place among those that wait.
+  class Seat {
+   public:
+    explicit Seat(RegistryIntake* intake) : intake_(*intake) {
+      std::lock_guard<std::mutex> lock(intake_.mutex_);
+      is_taken_ = intake_.waiting_count_ < intake_.options_.waiting_max;
+      if (is_taken_) ++intake_.waiting_count_;
+    }
+    ~Seat() {
+      if (!is_taken_) return;
+      std::lock_guard<std::mutex> lock(intake_.mutex_);
+      --intake_.waiting_count_;
+    }
+    Seat(const Seat&) = delete;
+    Seat& operator=(const Seat&) = delete;
+    bool is_taken() const { return is_taken_; }
+
+   private:
+    RegistryIntake& intake_;
+    bool is_taken_ = false;
+  };
+
+  bool IsAuthorized(absl::string_view authorization) const;
+  absl::Status CheckStore(const std::string& store) const;
+  absl::Status CheckRate(size_t count);
+  absl::Status Follow(const std::string& store,
+                      const std::vector<index::Hint>& hints, size_t attempt);
+
+  const NotificationOptions options_;
+  const ServiceParts parts_;
+  std::mutex mutex_;  // guards what follows
+  Rate rate_;
+  int waiting_count_ = 0;
+  std::deque<SecondLook> looks_;
+};
+
+bool RegistryIntake::IsAuthorized(absl::string_view authorization) const {
+  return absl::ConsumePrefix(&authorization, "Bearer ") &&
+         authorization.size() <= kSecretBytesMax &&
+         IsSame(authorization, options_.secret);
+}
+
+absl::Status RegistryIntake::CheckStore(const std::string& store) const {
+  if (store.empty()) {
+    return absl::NotFoundError("post to /v1/notifications/STORE");
+  }
+  RECLAIM_RETURN_IF_ERROR(parts_.stores->Find(store).status());
+  RECLAIM_ASSIGN_OR_RETURN(const store::ContentStore* content,
+                           parts_.stores->Content(store));
+  if (content->names() != nullptr) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the store ", store, " is no registry; it is followed by scans"));
+}
+
+absl::Status RegistryIntake::CheckRate(size_t count) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (rate_.Take(count, parts_.clock->Monotonic())) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("more than ", options_.events_per_second,
+                   " events a second; send them again later "
+                   "(notifications.events_per_second)"));
+}
+
+absl::Status RegistryIntake::Take(const std::string& store,
+                                  absl::string_view authorization,
+                                  absl::string_view body) {
+  if (!IsAuthorized(authorization)) {
+    return absl::UnauthenticatedError(
+        "show \"Authorization: Bearer SECRET\" with the secret of "
+        "notifications.secret_file");
+  }
+  RECLAIM_RETURN_IF_ERROR(CheckStore(store));
+  if (body.size() > kNotificationBytesMax) {
+    return absl::OutOfRangeError("an envelope of more than 4 MiB");
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const oci::NotificationEnvelope envelope,
+                           oci::ParseNotifications(body));
+  const size_t count = envelope.notifications.size() + envelope.passed_by_count;
+  RECLAIM_RETURN_IF_ERROR(CheckRate(count));
+  const Seat seat(this);
+  if (!seat.is_taken()) {
+    return absl::UnavailableError(
+        absl::StrCat(options_.waiting_max, " envelopes wait already"));
+  }
+  std::vector<index::Hint> hints;
+  for (const oci::Notification& event : envelope.notifications) {
+    hints.push_back(HintOf(event, parts_.clock->Now()));
+  }
+  RECLAIM_RETURN_IF_ERROR(Follow(store, hints, 0));
+  if (parts_.observer == nullptr) return absl::OkStatus();
+  for (const oci::Notification& event : envelope.notifications) {
+    parts_.observer->OnNotification(oci::ToString(event.action));
+  }
+  for (uint64_t i = 0; i < envelope.passed_by_count; ++i) {
+    parts_.observer->OnNotification("unknown");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RegistryIntake::Follow(const std::string& store,
+                                    const std::vector<index::Hint>& hints,
+                                    size_t attempt) {
+  if (hints.empty()) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<index::Hint> unsettled,
+                           parts_.collector->FollowHints(store, hints, kActor));
+  if (attempt >= std::size(kLookDelays)) return absl::OkStatus();
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (index::Hint& hint : unsettled) {
+    // Beyond the bound the next scan finds them.
+    if (looks_.size() >= kSecondLookMax) break;
+    looks_.push_back({store, std::move(hint), attempt + 1,
+                      parts_.clock->Monotonic() + kLookDelays[attempt]});
+  }
+  return absl::OkStatus();
+}
+
+void RegistryIntake::LookAgain() {
+  std::vector<SecondLook> due;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const absl::Duration now = parts_.clock->Monotonic();
+    const auto later = std::stable_partition(
+        looks_.begin(), looks_.end(),
+        [&](const SecondLook& look) { return look.due <= now; });
+    due.assign(std::make_move_iterator(looks_.begin()),
+               std::make_move_iterator(later));
+    looks_.erase(looks_.begin(), later);
+  }
+  for (const SecondLook& look : due) {
+    // A store that can't be read now is read by the next scan, before which no
+    // plan is made: what is not looked at is only kept for longer.
+    Follow(look.store, {look.hint}, look.attempt).IgnoreError();
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<NotificationIntake>> NotificationIntake::Create(
+    const NotificationOptions& options, const ServiceParts& parts) {
+  if (options.secret.size() < kSecretBytesMin) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the secret has ", options.secret.size(),
+                     " bytes; it needs ", kSecretBytesMin, " at least"));
+  }
+  if (options.waiting_max < 1 || options.waiting_max > 10000 ||
+      options.events_per_second < 1 || options.events_per_second > 1000000) {
+    return absl::InvalidArgumentError(
+        "waiting_max is 1 to 10000, events_per_second 1 to 1000000");
+  }
+  return std::unique_ptr<NotificationIntake>(
+      std::make_unique<RegistryIntake>(options, parts));
+}
+
+absl::StatusOr<std::string> ReadSecret(const std::string& path) {
+  struct stat stat = {};
+  std::ifstream file(path, std::ios::binary);
+  if (::stat(path.c_str(), &stat) != 0 || !file.good()) {
+    return absl::NotFoundError(
+        absl::StrCat("cannot read the file of the secret, ", path));
+  }
+  if ((stat.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "others may read the secret in ", path, "; `chmod 600 ", path, "`"));
+  }
+  std::string text(kSecretBytesMax, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  const std::string secret(absl::StripAsciiWhitespace(text));
+  if (secret.size() >= kSecretBytesMin) return secret;
+  return absl::InvalidArgumentError(
+      absl::StrCat("the secret in ", path, " has ", secret.size(),
+                   " bytes; it needs ", kSecretBytesMin,
+                   " at least, such as "
+                   "`openssl rand -hex 32`"));
+}
+
+}  // namespace reclaim::rpc

@@ -1,0 +1,220 @@
+#include "rpc/notification_intake.h"
+
+#include <sys/stat.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/random.h"
+#include "base/simulated_clock.h"
+#include "base/status_matchers.h"
+#include "gc/collector.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "index/memory_engine.h"
+#include "index/reference_graph.h"
+#include "rpc/run_board.h"
+#include "rpc/store_table.h"
+#include "store/testing/store_tree.h"
+
+namespace reclaim::rpc {
+namespace {
+
+using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
+
+constexpr char kSecret[] = "0123456789abcdef";
+constexpr char kBearer[] = "Bearer 0123456789abcdef";
+
+class CountedActions final : public CallObserver {
+ public:
+  void OnNotification(absl::string_view action) override {
+    actions.emplace_back(action);
+  }
+  std::vector<std::string> actions;
+};
+
+class NotificationIntakeTest : public ::testing::Test {
+ protected:
+  NotificationIntakeTest() {
+    tree_.Image("app", "v1", {"base", "one"});
+    auto graph = index::ReferenceGraph::Open(&engine_, &clock_, {});
+    EXPECT_THAT(graph, IsOk());
+    graph_ = *std::move(graph);
+    auto collector =
+        gc::Collector::Create(graph_.get(), &clock_, &random_, nullptr);
+    EXPECT_THAT(collector, IsOk());
+    collector_ = *std::move(collector);
+    stores_ = std::make_unique<StoreTable>(graph_.get(), collector_.get());
+    Register("hub", absl::StrCat("registry:", folder_.path()));
+    parts_.graph = graph_.get();
+    parts_.collector = collector_.get();
+    parts_.stores = stores_.get();
+    parts_.clock = &clock_;
+    parts_.observer = &observer_;
+    options_.secret = kSecret;
+    Create();
+  }
+
+  void Register(const std::string& name, const std::string& uri) {
+    StoreSettings settings;
+    settings.name = name;
+    settings.uri = uri;
+    EXPECT_THAT(stores_->Register(settings), IsOk());
+  }
+  void Create() {
+    auto intake = NotificationIntake::Create(options_, parts_);
+    ASSERT_THAT(intake, IsOk());
+    intake_ = *std::move(intake);
+  }
+
+  static std::string Event(const std::string& action, const std::string& tag,
+                           const oci::Digest& digest) {
+    return absl::StrCat(
+        R"({"events":[{"id":"1","action":")", action,
+        R"(","timestamp":"2026-01-01T00:00:00Z","target":{"repository":"app",)",
+        R"("tag":")", tag, R"(","digest":")", digest.ToString(), R"("}}]})");
+  }
+  bool HasTag(const std::string& tag) const {
+    const auto reader = graph_->Read();
+    return reader->view().FindNamed({index::NodeKind::kTag,
+                                     reader->view().FindStore("hub"), "app",
+                                     tag}) != index::kNoNode;
+  }
+
+  base::SimulatedClock clock_;
+  base::SeededRandom random_{5};
+  store::TempFolder folder_;
+  store::RegistryTree tree_{&folder_};
+  index::MemoryEngine engine_;
+  std::unique_ptr<index::ReferenceGraph> graph_;
+  std::unique_ptr<gc::Collector> collector_;
+  std::unique_ptr<StoreTable> stores_;
+  CountedActions observer_;
+  ServiceParts parts_;
+  NotificationOptions options_;
+  std::unique_ptr<NotificationIntake> intake_;
+};
+
+TEST_F(NotificationIntakeTest, APushIsInTheGraphWhenItIsAccepted) {
+  const oci::Digest image = tree_.Image("app", "v2", {"base", "two"});
+  ASSERT_THAT(intake_->Take("hub", kBearer, Event("push", "v2", image)),
+              IsOk());
+  EXPECT_TRUE(HasTag("v2"));
+  EXPECT_EQ(observer_.actions, std::vector<std::string>{"push"});
+  // Durable: it is there after a start from the engine alone.
+  const auto again = index::ReferenceGraph::Open(&engine_, &clock_, {});
+  ASSERT_THAT(again, IsOk());
+  const auto reader = (*again)->Read();
+  EXPECT_NE(
+      reader->view().FindNamed({index::NodeKind::kTag,
+                                reader->view().FindStore("hub"), "app", "v2"}),
+      index::kNoNode);
+}
+
+TEST_F(NotificationIntakeTest, NobodyWithoutTheSecret) {
+  const oci::Digest image = tree_.Image("app", "v2", {"base", "two"});
+  for (const char* shown :
+       {"", "Bearer ", "Bearer 0123456789abcdeF", "0123456789abcdef",
+        "Basic 0123456789abcdef", "Bearer 0123456789abcdef0"}) {
+    EXPECT_THAT(intake_->Take("hub", shown, Event("push", "v2", image)),
+                StatusIs(absl::StatusCode::kUnauthenticated))
+        << shown;
+    EXPECT_THAT(intake_->Take("no-such-store", shown, ""),
+                StatusIs(absl::StatusCode::kUnauthenticated))
+        << "who has no secret learns no names";
+  }
+  EXPECT_FALSE(HasTag("v2"));
+}
+
+TEST_F(NotificationIntakeTest, StoresAndEnvelopesAreChecked) {
+  EXPECT_THAT(intake_->Take("", kBearer, "{}"),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(intake_->Take("other", kBearer, "{}"),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(intake_->Take("hub", kBearer, "{}"),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(intake_->Take("hub", kBearer,
+                            std::string(kNotificationBytesMax + 1, ' ')),
+              StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_THAT(intake_->Take("hub", kBearer, R"({"events":[7]})"), IsOk());
+  EXPECT_EQ(observer_.actions, std::vector<std::string>{"unknown"});
+  Register("feed", "external:feed");
+  EXPECT_THAT(intake_->Take("feed", kBearer, R"({"events":[]})"),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(NotificationIntakeTest, TooManyASecondAreSentAgainLater) {
+  options_.events_per_second = 1;
+  Create();
+  const std::string envelope = R"({"events":[]})";
+  const oci::Digest image = oci::Digest::Sha256Of("x");
+  int accepted = 0;
+  while (intake_->Take("hub", kBearer, Event("pull", "v1", image)).ok()) {
+    ASSERT_LE(++accepted, 10);
+  }
+  EXPECT_EQ(accepted, 10);
+  EXPECT_THAT(intake_->Take("hub", kBearer, Event("pull", "v1", image)),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_THAT(intake_->Take("hub", kBearer, Event("pull", "v1", image)),
+              IsOk());
+}
+
+// The registry tells of a push before it writes the tag.
+TEST_F(NotificationIntakeTest, ATagThatComesLaterIsFoundByASecondLook) {
+  const oci::Digest image = tree_.Image("app", "", {"base", "two"});
+  ASSERT_THAT(intake_->Take("hub", kBearer, Event("push", "v2", image)),
+              IsOk());
+  EXPECT_FALSE(HasTag("v2"));
+  tree_.Tag("app", "v2", image);
+  intake_->LookAgain();
+  EXPECT_FALSE(HasTag("v2")) << "not yet";
+  clock_.Advance(absl::Seconds(1));
+  intake_->LookAgain();
+  EXPECT_TRUE(HasTag("v2"));
+}
+
+TEST_F(NotificationIntakeTest, SecondLooksEnd) {
+  const oci::Digest image = tree_.Image("app", "", {"base", "two"});
+  ASSERT_THAT(intake_->Take("hub", kBearer, Event("push", "v2", image)),
+              IsOk());
+  for (int i = 0; i < 4; ++i) {
+    clock_.Advance(absl::Seconds(10));
+    intake_->LookAgain();
+  }
+  tree_.Tag("app", "v2", image);
+  clock_.Advance(absl::Hours(1));
+  intake_->LookAgain();
+  EXPECT_FALSE(HasTag("v2")) << "this one is for a scan";
+  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
+  EXPECT_TRUE(HasTag("v2"));
+}
+
+TEST_F(NotificationIntakeTest, OptionsHaveBounds) {
+  options_.secret = "short";
+  EXPECT_THAT(NotificationIntake::Create(options_, parts_),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  options_.secret = kSecret;
+  options_.waiting_max = 0;
+  EXPECT_THAT(NotificationIntake::Create(options_, parts_),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(NotificationIntakeTest, ASecretIsItsOwnersAlone) {
+  const std::string path = folder_.path() + "/secret";
+  EXPECT_THAT(ReadSecret(path), StatusIs(absl::StatusCode::kNotFound));
+  folder_.Write("secret", absl::StrCat(kSecret, "\n"));
+  chmod(path.c_str(), 0640);
+  EXPECT_THAT(ReadSecret(path), StatusIs(absl::StatusCode::kPermissionDenied));
+  chmod(path.c_str(), 0600);
+  EXPECT_THAT(ReadSecret(path), base::IsOkAndHolds(std::string(kSecret)));
+  folder_.Write("secret", "short\n");
+  chmod(path.c_str(), 0600);
+  EXPECT_THAT(ReadSecret(path), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+}  // namespace
+}  // namespace reclaim::rpc
