@@ -3,11 +3,16 @@
 #ifndef RECLAIM_GC_COLLECTED_STORE_H_
 #define RECLAIM_GC_COLLECTED_STORE_H_
 
+#include <atomic>
 #include <mutex>
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "base/clock.h"
+#include "gc/audit.h"
 #include "gc/observer.h"
+#include "gc/records.h"
 #include "gc/run_store.h"
 #include "index/reference_graph.h"
 #include "store/content_store.h"
@@ -20,6 +25,8 @@ struct CollectedStore {
   const base::Clock* clock = nullptr;
   RunStore* runs = nullptr;
   CollectorObserver* observer = nullptr;
+  // The collector's; holds null where nobody keeps an audit.
+  const std::atomic<DeletionAudit*>* audit = nullptr;
   std::string name;
   index::StoreId id = index::kNoStore;
   store::ContentStore* store = nullptr;
@@ -34,6 +41,11 @@ struct CollectedStore {
   // The run at work on the store; "" if none.  Guarded by the collector.
   std::string acting_run;
 };
+
+// Tells the audit what is about to go.  An error: it must not go (I9).
+absl::Status Announce(const CollectedStore& site, DeletionStep step,
+                      const Run& run,
+                      absl::Span<const QuarantineRecord> records);
 
 }  // namespace reclaim::gc
 

@@ -30,6 +30,7 @@
 #include "absl/types/span.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "gc/audit.h"
 #include "gc/explain.h"
 #include "gc/observer.h"
 #include "gc/plan.h"
@@ -95,6 +96,9 @@ class Collector {
   static absl::StatusOr<std::unique_ptr<Collector>> Create(
       index::ReferenceGraph* graph, const base::Clock* clock,
       base::RandomSource* random, CollectorObserver* observer);
+
+  // Hears of each deletion before it is done (I9).  Before any run; not owned.
+  virtual void SetAudit(DeletionAudit* audit) = 0;
 
   // Stores are attached once; not owned.
   virtual absl::Status AttachStore(absl::string_view name,

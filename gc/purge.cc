@@ -129,6 +129,8 @@ absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
                                          run_->run().actor));
     site_->runs->Note(intent);
     RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_intent"));
+    RECLAIM_RETURN_IF_ERROR(
+        Announce(*site_, DeletionStep::kPurge, run_->run(), intent.put));
     if (!removals.empty()) {
       RECLAIM_ASSIGN_OR_RETURN(
           outcomes,

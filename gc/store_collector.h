@@ -5,6 +5,7 @@
 #ifndef RECLAIM_GC_STORE_COLLECTOR_H_
 #define RECLAIM_GC_STORE_COLLECTOR_H_
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -50,6 +51,7 @@ class StoreCollector final : public Collector {
   }
   ~StoreCollector() override { graph_->SetRestorer(nullptr); }
 
+  void SetAudit(DeletionAudit* audit) override { audit_ = audit; }
   absl::Status AttachStore(absl::string_view name,
                            store::ContentStore* store) override;
   absl::Status DetachStore(absl::string_view name) override;
@@ -107,6 +109,7 @@ class StoreCollector final : public Collector {
   base::RandomSource* random_;
   CollectorObserver nobody_;
   CollectorObserver* observer_;
+  std::atomic<DeletionAudit*> audit_{nullptr};
   std::unique_ptr<RunStore> runs_;
   QuarantineRestorer restorer_;
   mutable std::mutex mutex_;  // guards sites_ and their acting_run

@@ -223,6 +223,8 @@ absl::Status Sweep::Move(const DeletionGuard& guard, Batch* batch) {
   for (const QuarantineRecord& record : batch->accepted) {
     if (record.item.removal) removals.push_back(*record.item.removal);
   }
+  RECLAIM_RETURN_IF_ERROR(Announce(*site_, DeletionStep::kQuarantine,
+                                   run_->run(), batch->accepted));
   if (removals.empty()) {
     SettleOutcomes({}, {}, batch);
     return absl::OkStatus();

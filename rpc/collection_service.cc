@@ -165,7 +165,7 @@ absl::StatusOr<v1::ListPlanItemsResponse> CollectionService::Items(
 grpc::Status CollectionService::DeletePlan(grpc::ServerContext* context,
                                            const v1::DeletePlanRequest* request,
                                            v1::DeletePlanResponse*) {
-  return Call(parts_, context, "CollectionService/DeletePlan",
+  return Call(parts_, context, {"CollectionService/DeletePlan", *request},
               [&](const Caller&) {
                 return parts_.collector->DeletePlan(request->id());
               });
@@ -187,8 +187,8 @@ absl::StatusOr<v1::Run> CollectionService::StartOnce(
 grpc::Status CollectionService::ApplyPlan(grpc::ServerContext* context,
                                           const v1::ApplyPlanRequest* request,
                                           v1::Run* response) {
-  return CallFor(parts_, context, "CollectionService/ApplyPlan", response,
-                 [&](const Caller& caller) {
+  return CallFor(parts_, context, {"CollectionService/ApplyPlan", *request},
+                 response, [&](const Caller& caller) {
                    gc::ApplyRequest apply;
                    apply.plan_id = request->plan_id();
                    apply.allow_large = request->allow_large();
@@ -206,7 +206,7 @@ grpc::Status CollectionService::Restore(grpc::ServerContext* context,
                                         const v1::RestoreRequest* request,
                                         v1::Run* response) {
   return CallFor(
-      parts_, context, "CollectionService/Restore", response,
+      parts_, context, {"CollectionService/Restore", *request}, response,
       [&](const Caller& caller) -> absl::StatusOr<v1::Run> {
         gc::RestoreRequest restore;
         restore.actor = caller.actor;
@@ -236,7 +236,8 @@ grpc::Status CollectionService::Restore(grpc::ServerContext* context,
 grpc::Status CollectionService::Purge(grpc::ServerContext* context,
                                       const v1::PurgeRequest* request,
                                       v1::Run* response) {
-  return CallFor(parts_, context, "CollectionService/Purge", response,
+  return CallFor(parts_, context, {"CollectionService/Purge", *request},
+                 response,
                  [&](const Caller& caller) -> absl::StatusOr<v1::Run> {
                    gc::PurgeRequest purge;
                    purge.actor = caller.actor;
@@ -324,8 +325,8 @@ grpc::Status CollectionService::WatchRun(
 grpc::Status CollectionService::CancelRun(grpc::ServerContext* context,
                                           const v1::CancelRunRequest* request,
                                           v1::Run* response) {
-  return CallFor(parts_, context, "CollectionService/CancelRun", response,
-                 [&](const Caller&) {
+  return CallFor(parts_, context, {"CollectionService/CancelRun", *request},
+                 response, [&](const Caller&) {
                    // One that has ended stays as it is.
                    parts_.runs->Cancel(request->id());
                    return RunById(request->id());

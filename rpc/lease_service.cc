@@ -109,6 +109,13 @@ absl::Status NoLease(const std::string& id) {
       absl::StrCat("there is no lease ", id, ", or it has expired"));
 }
 
+// Leases protect what their owners rely on: nobody else ends or moves one.
+absl::Status CheckOwner(const v1::Lease& lease, const Caller& caller) {
+  if (lease.owner() == caller.actor) return absl::OkStatus();
+  return Require(caller, Role::kAdmin,
+                 absl::StrCat("a lease of ", lease.owner()));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Lease> LeaseService::Find(const std::string& store,
@@ -133,7 +140,7 @@ grpc::Status LeaseService::CreateLease(grpc::ServerContext* context,
                                        const v1::CreateLeaseRequest* request,
                                        v1::Lease* response) {
   return CallFor(
-      parts_, context, "LeaseService/CreateLease", response,
+      parts_, context, {"LeaseService/CreateLease", *request}, response,
       [&](const Caller& caller) { return Create(*request, caller); });
 }
 
@@ -183,7 +190,7 @@ grpc::Status LeaseService::UpdateLease(grpc::ServerContext* context,
                                        const v1::UpdateLeaseRequest* request,
                                        v1::Lease* response) {
   return CallFor(
-      parts_, context, "LeaseService/UpdateLease", response,
+      parts_, context, {"LeaseService/UpdateLease", *request}, response,
       [&](const Caller& caller) { return Update(*request, caller); });
 }
 
@@ -195,6 +202,7 @@ absl::StatusOr<v1::Lease> LeaseService::Update(
                            parts_.stores->Find(request.store()));
   std::lock_guard<std::mutex> lock(mutex_);
   RECLAIM_ASSIGN_OR_RETURN(v1::Lease lease, Find(store.name, request.id()));
+  RECLAIM_RETURN_IF_ERROR(CheckOwner(lease, caller));
   if (!request.etag().empty() && request.etag() != lease.etag()) {
     return absl::AbortedError(absl::StrCat(
         "etag: the lease ", request.id(), " has changed since; read it again"));
@@ -227,6 +235,10 @@ absl::Status LeaseService::Remove(const std::string& store, NodeKind kind,
   RECLAIM_RETURN_IF_ERROR(CheckRequestId(request_id));
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord found,
                            parts_.stores->Find(store));
+  if (kind == NodeKind::kLease) {
+    const absl::StatusOr<v1::Lease> lease = Find(found.name, id);
+    if (lease.ok()) RECLAIM_RETURN_IF_ERROR(CheckOwner(*lease, caller));
+  }
   index::Mutation mutation;
   mutation.request_id = request_id;
   mutation.actor = caller.actor;
@@ -244,7 +256,7 @@ absl::Status LeaseService::Remove(const std::string& store, NodeKind kind,
 grpc::Status LeaseService::DeleteLease(grpc::ServerContext* context,
                                        const v1::DeleteLeaseRequest* request,
                                        v1::DeleteLeaseResponse*) {
-  return Call(parts_, context, "LeaseService/DeleteLease",
+  return Call(parts_, context, {"LeaseService/DeleteLease", *request},
               [&](const Caller& caller) {
                 return Remove(request->store(), NodeKind::kLease, request->id(),
                               request->request_id(), caller);
@@ -308,7 +320,7 @@ grpc::Status LeaseService::CreatePin(grpc::ServerContext* context,
                                      const v1::CreatePinRequest* request,
                                      v1::Pin* response) {
   return CallFor(
-      parts_, context, "LeaseService/CreatePin", response,
+      parts_, context, {"LeaseService/CreatePin", *request}, response,
       [&](const Caller& caller) { return AddPin(*request, caller); });
 }
 
@@ -348,7 +360,7 @@ absl::StatusOr<v1::Pin> LeaseService::AddPin(
 grpc::Status LeaseService::DeletePin(grpc::ServerContext* context,
                                      const v1::DeletePinRequest* request,
                                      v1::DeletePinResponse*) {
-  return Call(parts_, context, "LeaseService/DeletePin",
+  return Call(parts_, context, {"LeaseService/DeletePin", *request},
               [&](const Caller& caller) {
                 return Remove(request->store(), NodeKind::kPin, request->id(),
                               request->request_id(), caller);

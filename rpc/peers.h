@@ -1,10 +1,10 @@
-// rpc/peers.h — who is at the other end of a connection.
+// rpc/peers.h — who is at the other end of a connection, and what it may do.
 //
 // gRPC tells nothing of the peer of a Unix socket, so we accept such
 // connections ourselves (rpc/unix_listener.h) and note the credentials that the
-// kernel gives (SO_PEERCRED) under the descriptor's number, which is all that
-// gRPC calls such a peer.  A number that is used again is noted again before
-// any call of the new connection is read.
+// kernel gives (SO_PEERCRED, SO_PEERGROUPS) under the descriptor's number,
+// which is all that gRPC calls such a peer.  A number that is used again is
+// noted again before any call of the new connection is read.
 //
 // Thread-safe.
 
@@ -16,22 +16,45 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "absl/strings/string_view.h"
 #include "grpcpp/server_context.h"
+#include "rpc/grants.h"
+#include "rpc/role.h"
 
 namespace reclaim::rpc {
 
+struct Peer {
+  std::string actor;  // "uid:1000", "uri:…", "cn:…", else the address
+  RoleSet roles;
+};
+
+// What the kernel tells of the process that connected.
+struct UnixPeer {
+  uid_t uid = static_cast<uid_t>(-1);
+  std::vector<gid_t> groups;
+  RoleSet socket_roles;  // of the socket that it came through
+};
+
 class Peers {
  public:
-  void Note(int fd, uid_t uid);
+  // `plain_roles` are those of a peer that nothing authenticates: TCP without
+  // TLS.
+  Peers(Grants grants, RoleSet plain_roles)
+      : grants_(std::move(grants)), plain_roles_(plain_roles) {}
 
-  // "uid:1000"; the name in a client's certificate ("cn:…"); else the address.
-  std::string ActorOf(const grpc::ServerContext& context) const;
+  void Note(int fd, UnixPeer peer);
+  Peer PeerOf(const grpc::ServerContext& context) const;
 
  private:
+  bool FindUnix(const std::string& address, Peer* out) const;
+  Peer Certified(const grpc::AuthContext& auth) const;
+
+  const Grants grants_;
+  const RoleSet plain_roles_;
   mutable std::mutex mutex_;
-  std::map<int, uid_t> uids_;
+  std::map<int, UnixPeer> unix_;
 };
 
 }  // namespace reclaim::rpc

@@ -1,10 +1,9 @@
 #include "rpc/server.h"
 
 #include <chrono>
-#include <fstream>
 #include <mutex>
-#include <sstream>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +18,7 @@
 #include "rpc/lease_service.h"
 #include "rpc/peers.h"
 #include "rpc/store_service.h"
+#include "rpc/tls.h"
 #include "rpc/usage_service.h"
 
 namespace reclaim::rpc {
@@ -37,15 +37,6 @@ const char* const kServices[] = {"",
                                  "reclaim.v1.CollectionService",
                                  "reclaim.v1.StoreService"};
 
-absl::StatusOr<std::string> ReadPem(const char* what, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (file.good() && !text.str().empty()) return text.str();
-  return absl::InvalidArgumentError(
-      absl::StrCat(what, ": cannot read \"", path, "\""));
-}
-
 bool IsLoopback(const std::string& address) {
   return absl::StartsWith(address, "127.") ||
          absl::StartsWith(address, "localhost:") ||
@@ -63,16 +54,7 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(
     }
     return grpc::InsecureServerCredentials();
   }
-  grpc::SslServerCredentialsOptions tls(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  RECLAIM_ASSIGN_OR_RETURN(tls.pem_root_certs,
-                           ReadPem("the client CA", options.client_ca));
-  grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
-  RECLAIM_ASSIGN_OR_RETURN(pair.private_key, ReadPem("the key", options.key));
-  RECLAIM_ASSIGN_OR_RETURN(pair.cert_chain,
-                           ReadPem("the certificate", options.certificate));
-  tls.pem_key_cert_pairs.push_back(std::move(pair));
-  return grpc::SslServerCredentials(tls);
+  return MakeTlsCredentials(options.tls);
 }
 
 void EnablePlugins() {
@@ -85,8 +67,10 @@ void EnablePlugins() {
 
 class GrpcServer final : public Server {
  public:
-  explicit GrpcServer(const ServiceParts& parts)
-      : parts_(parts), tokens_(parts.random) {
+  GrpcServer(const ServiceParts& parts, Grants grants, RoleSet plain_roles)
+      : parts_(parts),
+        tokens_(parts.random),
+        peers_(std::move(grants), plain_roles) {
     parts_.tokens = &tokens_;
     parts_.peers = &peers_;
     if (parts_.observer == nullptr) parts_.observer = &nobody_;
@@ -94,6 +78,7 @@ class GrpcServer final : public Server {
   ~GrpcServer() override { Shutdown(absl::ZeroDuration()); }
 
   absl::Status Listen(const ServerOptions& options);
+  absl::Status OpenSockets(const ServerOptions& options);
   int tcp_port() const override { return tcp_port_; }
   void SetServing(bool is_serving) override;
   void Shutdown(absl::Duration patience) override;
@@ -110,7 +95,7 @@ class GrpcServer final : public Server {
   StoreService stores_{&parts_};
   int tcp_port_ = 0;
   std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<UnixListener> listener_;
+  std::vector<std::unique_ptr<UnixListener>> listeners_;
   std::once_flag shut_;
 };
 
@@ -135,10 +120,7 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.RegisterService(&usage_);
   builder.RegisterService(&collection_);
   builder.RegisterService(&stores_);
-  if (options.unix_socket) {
-    RECLAIM_ASSIGN_OR_RETURN(listener_,
-                             UnixListener::Open(*options.unix_socket));
-  }
+  RECLAIM_RETURN_IF_ERROR(OpenSockets(options));
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {
     return absl::UnavailableError(absl::StrCat(
@@ -146,7 +128,18 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
         "; is the port taken, or the certificate no match for the key?"));
   }
   SetServing(false);
-  if (listener_ != nullptr) listener_->Start(server_.get(), &peers_);
+  for (const auto& listener : listeners_) {
+    listener->Start(server_.get(), &peers_);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GrpcServer::OpenSockets(const ServerOptions& options) {
+  for (const auto& socket : {options.unix_socket, options.read_socket}) {
+    if (!socket) continue;
+    RECLAIM_ASSIGN_OR_RETURN(auto listener, UnixListener::Open(*socket));
+    listeners_.push_back(std::move(listener));
+  }
   return absl::OkStatus();
 }
 
@@ -160,7 +153,7 @@ void GrpcServer::Shutdown(absl::Duration patience) {
   std::call_once(shut_, [&] {
     if (server_ == nullptr) return;
     server_->GetHealthCheckService()->Shutdown();
-    if (listener_ != nullptr) listener_->Stop();
+    for (const auto& listener : listeners_) listener->Stop();
     server_->Shutdown(std::chrono::system_clock::now() +
                       absl::ToChronoMilliseconds(patience));
     server_->Wait();
@@ -175,7 +168,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     return absl::InvalidArgumentError(
         "there is neither a Unix socket nor an address to listen on");
   }
-  auto server = std::make_unique<GrpcServer>(parts);
+  RECLAIM_ASSIGN_OR_RETURN(Grants grants, Grants::Create(options.grants));
+  auto server = std::make_unique<GrpcServer>(parts, std::move(grants),
+                                             options.insecure_roles);
   RECLAIM_RETURN_IF_ERROR(server->Listen(options));
   return std::unique_ptr<Server>(std::move(server));
 }

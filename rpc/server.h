@@ -8,24 +8,32 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "rpc/grants.h"
+#include "rpc/role.h"
 #include "rpc/service_parts.h"
+#include "rpc/tls.h"
 #include "rpc/unix_listener.h"
 
 namespace reclaim::rpc {
 
 struct ServerOptions {
   std::optional<UnixSocket> unix_socket;
+  // A second one, for those who may look only: its `roles` say so.
+  std::optional<UnixSocket> read_socket;
   // "HOST:PORT", port 0 for any; "" for no TCP.
   std::string tcp_address;
-  // PEM files.  TCP asks for clients' certificates by `client_ca`.
-  std::string certificate;
-  std::string key;
-  std::string client_ca;
-  // TCP without TLS: only on a loopback address.
+  // TCP asks for clients' certificates.
+  TlsFiles tls;
+  // TCP without TLS: only on a loopback address, and whoever calls holds
+  // `insecure_roles`.
   bool is_insecure = false;
+  RoleSet insecure_roles = RoleSet(Role::kRead);
+  // Who holds which roles; see rpc/grants.h for those whom none names.
+  std::vector<Grant> grants;
 };
 
 class Server {

@@ -17,6 +17,7 @@
 #include "gc/policy.h"
 #include "index/reference_graph.h"
 #include "rpc/page_token.h"
+#include "rpc/role.h"
 #include "rpc/run_board.h"
 #include "rpc/store_table.h"
 
@@ -37,6 +38,7 @@ class CallObserver {
   virtual void OnFinding(absl::string_view check) {}
 };
 
+class AuditLog;
 class Peers;
 
 struct ServiceParts {
@@ -49,6 +51,7 @@ struct ServiceParts {
   const PageTokens* tokens = nullptr;
   CallObserver* observer = nullptr;
   const Peers* peers = nullptr;
+  AuditLog* audit = nullptr;  // null: nobody keeps an audit
   // What requests that say nothing get.
   gc::GcPolicy policy;
   // Of filters whose instants name no zone.
@@ -58,6 +61,7 @@ struct ServiceParts {
 // One call as the services see it.
 struct Caller {
   std::string actor;  // "uid:1000", a certificate's name, or the address
+  RoleSet roles;
   std::function<bool()> is_cancelled;  // by the caller, or past its deadline
 };
 

@@ -48,7 +48,7 @@ grpc::Status StoreService::RegisterStore(
     grpc::ServerContext* context, const v1::RegisterStoreRequest* request,
     v1::Store* response) {
   return CallFor(
-      parts_, context, "StoreService/RegisterStore", response,
+      parts_, context, {"StoreService/RegisterStore", *request}, response,
       [&](const Caller&) -> absl::StatusOr<v1::Store> {
         // Registering is idempotent by name and path.
         RECLAIM_RETURN_IF_ERROR(CheckRequestId(request->request_id()));
@@ -64,7 +64,7 @@ grpc::Status StoreService::RegisterStore(
 grpc::Status StoreService::ForgetStore(grpc::ServerContext* context,
                                        const v1::ForgetStoreRequest* request,
                                        v1::ForgetStoreResponse*) {
-  return Call(parts_, context, "StoreService/ForgetStore",
+  return Call(parts_, context, {"StoreService/ForgetStore", *request},
               [&](const Caller&) -> absl::Status {
                 if (request->name().empty()) {
                   return absl::InvalidArgumentError("name: is empty");
@@ -119,7 +119,7 @@ grpc::Status StoreService::ScanStore(grpc::ServerContext* context,
                                      const v1::ScanStoreRequest* request,
                                      v1::Run* response) {
   return CallFor(
-      parts_, context, "StoreService/ScanStore", response,
+      parts_, context, {"StoreService/ScanStore", *request}, response,
       [&](const Caller& caller) -> absl::StatusOr<v1::Run> {
         RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record,
                                  parts_.stores->Find(request->name()));

@@ -28,6 +28,11 @@ v1::Finding ToProto(const index::Finding& finding) {
 absl::Status StoreService::Verify(
     const v1::VerifyStoreRequest& request, const Caller& caller,
     grpc::ServerWriter<v1::VerifyStoreResponse>* responses) const {
+  if (request.read_data()) {
+    // It may take the disk for hours.
+    RECLAIM_RETURN_IF_ERROR(
+        Require(caller, Role::kPrune, "VerifyStore with read_data"));
+  }
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                            parts_.stores->Find(request.name()));
   RECLAIM_ASSIGN_OR_RETURN(const store::ContentStore* content,
@@ -66,7 +71,7 @@ absl::Status StoreService::Verify(
 grpc::Status StoreService::VerifyStore(
     grpc::ServerContext* context, const v1::VerifyStoreRequest* request,
     grpc::ServerWriter<v1::VerifyStoreResponse>* responses) {
-  return Call(parts_, context, "StoreService/VerifyStore",
+  return Call(parts_, context, {"StoreService/VerifyStore", *request},
               [&](const Caller& caller) {
                 return Verify(*request, caller, responses);
               });

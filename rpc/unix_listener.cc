@@ -21,6 +21,8 @@ namespace reclaim::rpc {
 namespace {
 
 constexpr int kBacklog = 128;
+// Supplementary groups of a peer; the kernel's own limit is 65,536.
+constexpr size_t kGroupCountMax = 1024;
 // After a failed accept (too many descriptors): milliseconds.
 constexpr int kAcceptPause = 50;
 
@@ -87,6 +89,27 @@ absl::Status Bind(int fd, const UnixSocket& wanted,
   return absl::OkStatus();
 }
 
+// False: the kernel does not tell.
+bool ReadCredentials(int peer, UnixPeer* who) {
+  ucred credentials = {};
+  socklen_t size = sizeof(credentials);
+  if (getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    return false;
+  }
+  who->uid = credentials.uid;
+  who->groups.resize(kGroupCountMax);
+  size = static_cast<socklen_t>(who->groups.size() * sizeof(gid_t));
+  // Without them (an old kernel, too many) the primary group has to do: fewer
+  // grants hold then, never more.
+  if (getsockopt(peer, SOL_SOCKET, SO_PEERGROUPS, who->groups.data(), &size) !=
+      0) {
+    size = 0;
+  }
+  who->groups.resize(size / sizeof(gid_t));
+  who->groups.push_back(credentials.gid);
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Open(
@@ -111,7 +134,7 @@ absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Open(
     close(fd);
     return status;
   }
-  return std::unique_ptr<UnixListener>(new UnixListener(wanted.path, fd, wake));
+  return std::unique_ptr<UnixListener>(new UnixListener(wanted, fd, wake));
 }
 
 UnixListener::~UnixListener() {
@@ -149,13 +172,13 @@ void UnixListener::AcceptAll(grpc::Server* server, Peers* peers) {
       }
       continue;
     }
-    ucred credentials = {};
-    socklen_t size = sizeof(credentials);
-    if (getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    UnixPeer who;
+    if (!ReadCredentials(peer, &who)) {
       close(peer);
       continue;
     }
-    peers->Note(peer, credentials.uid);
+    who.socket_roles = roles_;
+    peers->Note(peer, std::move(who));
     // The server owns the descriptor from here on.
     grpc::AddInsecureChannelFromFd(server, peer);
   }

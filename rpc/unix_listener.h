@@ -1,8 +1,8 @@
 // rpc/unix_listener.h — a Unix socket that tells who connects.
 //
-// Accepts connections itself, notes the peer's uid (rpc/peers.h) and hands the
-// descriptor to the gRPC server.  A socket file that a dead daemon left is
-// taken over; one that a living daemon serves is an error.
+// Accepts connections itself, notes the peer's user and groups (rpc/peers.h)
+// and hands the descriptor to the gRPC server.  A socket file that a dead
+// daemon left is taken over; one that a living daemon serves is an error.
 
 #ifndef RECLAIM_RPC_UNIX_LISTENER_H_
 #define RECLAIM_RPC_UNIX_LISTENER_H_
@@ -23,6 +23,7 @@ struct UnixSocket {
   std::string path;  // its folder is made by need, mode 0755
   mode_t mode = 0660;
   gid_t group = static_cast<gid_t>(-1);  // -1: as the daemon's
+  RoleSet roles = RoleSet::All();        // of peers that no grant names
 };
 
 class UnixListener {
@@ -43,11 +44,12 @@ class UnixListener {
   void Stop();
 
  private:
-  UnixListener(std::string path, int fd, int wake_fd)
-      : path_(std::move(path)), fd_(fd), wake_fd_(wake_fd) {}
+  UnixListener(const UnixSocket& socket, int fd, int wake_fd)
+      : path_(socket.path), roles_(socket.roles), fd_(fd), wake_fd_(wake_fd) {}
   void AcceptAll(grpc::Server* server, Peers* peers);
 
   const std::string path_;
+  const RoleSet roles_;
   const int fd_;
   const int wake_fd_;  // an eventfd: ends the thread
   bool is_stopped_ = false;
