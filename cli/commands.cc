@@ -41,6 +41,7 @@ void Declare(CLI::App* app, Session* session) {
   AddStoreCommands(app, session);
   AddGraphCommands(app, session);
   AddLeaseCommands(app, session);
+  AddAuditCommands(app, session);
   AddCompletion(app, session);
   CLI::App* version = app->add_subcommand("version", "Print the version");
   version->callback([session] {

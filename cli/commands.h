@@ -21,6 +21,7 @@ void AddPlanCommands(CLI::App* app, Session* session);
 void AddRunCommands(CLI::App* app, Session* session);
 void AddStoreCommands(CLI::App* app, Session* session);
 void AddGraphCommands(CLI::App* app, Session* session);
+void AddAuditCommands(CLI::App* app, Session* session);
 void AddLeaseCommands(CLI::App* app, Session* session);
 void AddCompletion(CLI::App* app, Session* session);
 

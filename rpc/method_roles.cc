@@ -9,6 +9,8 @@ struct MethodRole {
 };
 
 constexpr MethodRole kMethodRoles[] = {
+    {"AuditService/ListAudit", Role::kAdmin},
+    {"AuditService/VerifyAudit", Role::kAdmin},
     {"CollectionService/CreatePlan", Role::kRead},
     {"CollectionService/GetPlan", Role::kRead},
     {"CollectionService/ListPlans", Role::kRead},

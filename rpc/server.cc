@@ -13,6 +13,7 @@
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "rpc/audit_service.h"
 #include "rpc/collection_service.h"
 #include "rpc/graph_service.h"
 #include "rpc/lease_service.h"
@@ -35,7 +36,8 @@ const char* const kServices[] = {"",
                                  "reclaim.v1.LeaseService",
                                  "reclaim.v1.UsageService",
                                  "reclaim.v1.CollectionService",
-                                 "reclaim.v1.StoreService"};
+                                 "reclaim.v1.StoreService",
+                                 "reclaim.v1.AuditService"};
 
 bool IsLoopback(const std::string& address) {
   return absl::StartsWith(address, "127.") ||
@@ -93,6 +95,7 @@ class GrpcServer final : public Server {
   UsageService usage_{&parts_};
   CollectionService collection_{&parts_};
   StoreService stores_{&parts_};
+  AuditService audit_{&parts_};
   int tcp_port_ = 0;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::unique_ptr<UnixListener>> listeners_;
@@ -120,6 +123,7 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.RegisterService(&usage_);
   builder.RegisterService(&collection_);
   builder.RegisterService(&stores_);
+  builder.RegisterService(&audit_);
   RECLAIM_RETURN_IF_ERROR(OpenSockets(options));
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) {

@@ -23,21 +23,35 @@
 
 namespace reclaim::server {
 
+// One [[grant]]: rpc/grants.h says who can be named.
+struct GrantConfig {
+  std::string who;
+  std::vector<std::string> roles;
+};
+
 struct Config {
   std::string data_directory = "/var/lib/reclaim";
   std::string socket = "/run/reclaim/reclaim.sock";
   int64_t socket_mode = 0660;
   std::string socket_group;  // "": the daemon's
-  std::string tcp_address;   // "": no TCP
+  std::vector<std::string> socket_roles = {"admin"};
+  std::string read_socket;  // "": none
+  int64_t read_socket_mode = 0660;
+  std::string tcp_address;  // "": no TCP
   std::string tls_certificate;
   std::string tls_key;
   std::string tls_client_ca;
+  std::string tls_crl_directory;  // "": no revocation lists
   bool is_insecure = false;
   std::string http_address = "127.0.0.1:9464";  // "": no metrics port
   std::string notification_secret_file;  // "": no notifications are taken
   std::string notification_address;      // "": at http_address
   // Without the secret, which lies in the file.
   rpc::NotificationOptions notifications;
+  std::vector<std::string> insecure_roles = {"read"};
+  std::vector<GrantConfig> grants;
+  uint64_t audit_segment_bytes = 64u << 20;
+  uint32_t audit_segment_count_max = 0;               // 0: all are kept
   std::string time_zone = "UTC";                      // of filters' instants
   absl::Duration purge_interval = absl::Minutes(10);  // 0: never by itself
   gc::GcPolicy policy;

@@ -1,6 +1,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/config.h"
+#include "server/listening.h"
 
 namespace reclaim::server {
 
@@ -12,6 +13,7 @@ absl::Status CheckConfig(const Config& config) {
         absl::StrCat("time_zone: \"", config.time_zone,
                      "\" is not a zone that this machine knows"));
   }
+  RECLAIM_RETURN_IF_ERROR(MakeServerOptions(config).status());
   if (config.socket.empty() && config.tcp_address.empty()) {
     return absl::InvalidArgumentError(
         "listen.socket and listen.address are both empty: nobody could call");

@@ -34,6 +34,21 @@ std::vector<Key> ListenKeys() {
       {"listen.socket_group", "text", "a group's name",
        "The socket's group; empty: the daemon's.", "",
        Text(RECLAIM_FIELD(socket_group))},
+      {"listen.socket_roles", "texts", "read, record, prune, admin",
+       "What peers of the socket may do whom no [[grant]] names.",
+       "[\"admin\"]", Texts(RECLAIM_FIELD(socket_roles))},
+      {"listen.read_socket", "text",
+       "a path of at most 107 bytes; \"\" for none",
+       "A second Unix socket, for those who may only look.", "",
+       Text(RECLAIM_FIELD(read_socket))},
+      {"listen.read_socket_mode", "number", "0 to 0o777",
+       "The second socket's file mode.", "0o660",
+       Number(RECLAIM_FIELD(read_socket_mode), 0, 0777)},
+  };
+}
+
+std::vector<Key> NetworkKeys() {
+  return {
       {"listen.address", "text", "HOST:PORT, port 0 for any; \"\" for none",
        "TCP for the gRPC API, with mutual TLS.", "",
        Text(RECLAIM_FIELD(tcp_address))},
@@ -44,9 +59,15 @@ std::vector<Key> ListenKeys() {
       {"listen.tls_client_ca", "text", "a PEM file",
        "Who signs the certificates of clients.", "",
        Text(RECLAIM_FIELD(tls_client_ca))},
+      {"listen.tls_crl_directory", "text", "a folder; \"\" for none",
+       "Revocation lists under OpenSSL's hashed names.", "",
+       Text(RECLAIM_FIELD(tls_crl_directory))},
       {"listen.insecure", "yes or no", "",
        "TCP without TLS; only on a loopback address.", "false",
        Flag(RECLAIM_FIELD(is_insecure))},
+      {"listen.insecure_roles", "texts", "read, record, prune, admin",
+       "What anybody may do over TCP without TLS.", "[\"read\"]",
+       Texts(RECLAIM_FIELD(insecure_roles))},
       {"http.address", "text", "HOST:PORT, port 0 for any; \"\" for none",
        "/metrics, /livez and /readyz.", "127.0.0.1:9464",
        Text(RECLAIM_FIELD(http_address))},
@@ -120,6 +141,23 @@ std::vector<Key> GraphKeys() {
   };
 }
 
+std::vector<Key> GrantKeys() {
+  return {
+      {"audit.segment_bytes", "number", "4096 or more",
+       "A file of the audit log that has reached this is followed by another.",
+       "67108864", Number(RECLAIM_FIELD(audit_segment_bytes), 4096, kAny)},
+      {"audit.segment_count_max", "number", "0 to 1000000",
+       "Older files of the audit log are removed; 0: all are kept.", "0",
+       Number(RECLAIM_FIELD(audit_segment_count_max), 0, 1'000'000)},
+      {"grant.who", "text", "uid:N, gid:N, cn:NAME, dns:NAME, uri:URI",
+       "Who: a user or group of a Unix socket, or a name of a certificate.", "",
+       Text(RECLAIM_FIELD(grants.back().who))},
+      {"grant.roles", "texts", "read, record, prune, admin",
+       "What it may do; a certificate without a grant may do nothing.", "[]",
+       Texts(RECLAIM_FIELD(grants.back().roles))},
+  };
+}
+
 std::vector<Key> StoreKeys() {
   return {
       {"store.uri", "text", "image-layout:PATH, registry:PATH, external:NAME",
@@ -142,8 +180,8 @@ std::vector<Key> StoreKeys() {
 const std::vector<Key>& Keys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<Key>(ListenKeys());
-    for (const auto& section :
-         {NotificationKeys(), PolicyKeys(), GraphKeys(), StoreKeys()}) {
+    for (const auto& section : {NetworkKeys(), NotificationKeys(), PolicyKeys(),
+                                GraphKeys(), GrantKeys(), StoreKeys()}) {
       all->insert(all->end(), section.begin(), section.end());
     }
     return all;
@@ -153,6 +191,8 @@ const std::vector<Key>& Keys() {
 
 const std::vector<RepeatedTable>& RepeatedTables() {
   static const auto* const tables = new std::vector<RepeatedTable>{
+      {"grant", "grant.who",
+       [](Config* config) { config->grants.emplace_back(); }},
       {"store", "store.uri",
        [](Config* config) { config->stores.emplace_back(); }},
   };

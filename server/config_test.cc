@@ -7,6 +7,8 @@
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rpc/role.h"
+#include "server/listening.h"
 
 namespace reclaim::server {
 namespace {
@@ -83,6 +85,39 @@ TEST(ConfigTest, ErrorsNameFileLineAndKey) {
   EXPECT_THAT(Error("[listen]\nsocket = \"\"\n"), HasSubstr("nobody"));
   EXPECT_THAT(Error("[listen]\naddress = \"0.0.0.0:1\"\n"),
               HasSubstr("tls_certificate"));
+}
+
+TEST(ConfigTest, RolesAndGrantsAreRead) {
+  const auto config = ParseConfig(R"(
+[listen]
+socket_roles = ["record"]
+read_socket = "/r"
+insecure_roles = []
+[[grant]]
+who = "uid:1000"
+roles = ["prune", "record"]
+)",
+                                  "f");
+  ASSERT_THAT(config, base::IsOk());
+  const auto options = MakeServerOptions(*config);
+  ASSERT_THAT(options, base::IsOk());
+  EXPECT_EQ(options->unix_socket->roles, rpc::RoleSet(rpc::Role::kRecord));
+  EXPECT_EQ(options->read_socket->roles, rpc::RoleSet(rpc::Role::kRead));
+  EXPECT_TRUE(options->insecure_roles.empty());
+  ASSERT_EQ(options->grants.size(), 1u);
+  EXPECT_TRUE(options->grants[0].roles.Has(rpc::Role::kPrune));
+  EXPECT_FALSE(options->grants[0].roles.Has(rpc::Role::kAdmin));
+}
+
+TEST(ConfigTest, WhatIsNoRoleAndNobodyIsRefused) {
+  EXPECT_THAT(Error("[listen]\nsocket_roles = [\"root\"]\n"),
+              HasSubstr("listen.socket_roles"));
+  EXPECT_THAT(Error("[[grant]]\nwho = \"bob\"\nroles = [\"read\"]\n"),
+              HasSubstr("grant.who"));
+  EXPECT_THAT(Error("[[grant]]\nwho = \"uid:1\"\nroles = [\"write\"]\n"),
+              HasSubstr("grant.roles"));
+  EXPECT_THAT(Error("[listen]\nsocket_group = \"no-such-group\"\n"),
+              HasSubstr("listen.socket_group"));
 }
 
 TEST(ConfigTest, TheReferencePageIsTheCodes) {

@@ -1,7 +1,5 @@
 #include "server/daemon.h"
 
-#include <grp.h>
-
 #include <filesystem>
 #include <mutex>
 #include <system_error>
@@ -15,11 +13,13 @@
 #include "index/reference_graph.h"
 #include "index/rocksdb_engine.h"
 #include "metrics/metrics.h"
+#include "rpc/audit_log.h"
 #include "rpc/notification_intake.h"
 #include "rpc/run_board.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
 #include "server/http_server.h"
+#include "server/listening.h"
 #include "server/ticker.h"
 
 namespace reclaim::server {
@@ -50,14 +50,6 @@ class CountedCalls final : public rpc::CallObserver {
   metrics::Metrics* metrics_;
 };
 
-absl::StatusOr<gid_t> GroupId(const std::string& name) {
-  if (name.empty()) return static_cast<gid_t>(-1);
-  const group* found = getgrnam(name.c_str());
-  if (found != nullptr) return found->gr_gid;
-  return absl::InvalidArgumentError(
-      absl::StrCat("listen.socket_group: there is no group \"", name, "\""));
-}
-
 class ReclaimDaemon final : public Daemon {
  public:
   explicit ReclaimDaemon(const Config& config)
@@ -68,6 +60,7 @@ class ReclaimDaemon final : public Daemon {
   ~ReclaimDaemon() override { Stop(); }
 
   absl::Status OpenGraph(absl::FunctionRef<void(absl::string_view)> say);
+  absl::Status OpenAudit(absl::FunctionRef<void(absl::string_view)> say);
   absl::Status OpenStores(absl::FunctionRef<void(absl::string_view)> say);
   absl::Status Serve();
 
@@ -88,6 +81,7 @@ class ReclaimDaemon final : public Daemon {
   bool is_rebuilt_ = false;
   std::unique_ptr<index::Engine> engine_;
   std::unique_ptr<index::ReferenceGraph> graph_;
+  std::unique_ptr<rpc::AuditLog> audit_;
   std::unique_ptr<gc::Collector> collector_;
   std::unique_ptr<rpc::StoreTable> stores_;
   std::unique_ptr<rpc::RunBoard> runs_;
@@ -152,6 +146,20 @@ absl::Status ReclaimDaemon::OpenGraph(
   return OpenOnce(path);
 }
 
+absl::Status ReclaimDaemon::OpenAudit(
+    absl::FunctionRef<void(absl::string_view)> say) {
+  rpc::AuditOptions options;
+  options.folder = config_.data_directory + "/audit";
+  options.segment_bytes = config_.audit_segment_bytes;
+  options.segment_count_max = config_.audit_segment_count_max;
+  RECLAIM_ASSIGN_OR_RETURN(audit_, rpc::AuditLog::Open(options, clock_));
+  collector_->SetAudit(audit_.get());
+  const rpc::AuditHead head = audit_->head();
+  say(absl::StrCat("the audit log is at record ", head.sequence, ", hash ",
+                   head.hash));
+  return absl::OkStatus();
+}
+
 absl::Status ReclaimDaemon::OpenStores(
     absl::FunctionRef<void(absl::string_view)> say) {
   stores_ = std::make_unique<rpc::StoreTable>(graph_.get(), collector_.get());
@@ -203,19 +211,9 @@ absl::Status ReclaimDaemon::Serve() {
   parts.observer = &calls_;
   parts.policy = config_.policy;
   absl::LoadTimeZone(config_.time_zone, &parts.zone);
-  rpc::ServerOptions options;
-  if (!config_.socket.empty()) {
-    rpc::UnixSocket socket;
-    socket.path = config_.socket;
-    socket.mode = static_cast<mode_t>(config_.socket_mode);
-    RECLAIM_ASSIGN_OR_RETURN(socket.group, GroupId(config_.socket_group));
-    options.unix_socket = socket;
-  }
-  options.tcp_address = config_.tcp_address;
-  options.certificate = config_.tls_certificate;
-  options.key = config_.tls_key;
-  options.client_ca = config_.tls_client_ca;
-  options.is_insecure = config_.is_insecure;
+  parts.audit = audit_.get();
+  RECLAIM_ASSIGN_OR_RETURN(const rpc::ServerOptions options,
+                           MakeServerOptions(config_));
   RECLAIM_ASSIGN_OR_RETURN(server_, rpc::Server::Start(options, parts));
   metrics_->SetGraph(
       graph_.get(),
@@ -306,6 +304,7 @@ void ReclaimDaemon::Stop() {
     server_.reset();
     runs_.reset();
     collector_.reset();
+    audit_.reset();
     stores_.reset();
     graph_.reset();
     engine_.reset();
@@ -319,6 +318,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(
   RECLAIM_RETURN_IF_ERROR(CheckConfig(config));
   auto daemon = std::make_unique<ReclaimDaemon>(config);
   RECLAIM_RETURN_IF_ERROR(daemon->OpenGraph(say));
+  RECLAIM_RETURN_IF_ERROR(daemon->OpenAudit(say));
   RECLAIM_RETURN_IF_ERROR(daemon->OpenStores(say));
   RECLAIM_RETURN_IF_ERROR(daemon->Serve());
   return std::unique_ptr<Daemon>(std::move(daemon));

@@ -486,6 +486,8 @@ class TlsTest(World):
                        'tls_certificate = "%s"\ntls_key = "%s"\n'
                        'tls_client_ca = "%s"\n[http]\n'
                        'address = "127.0.0.1:%d"\n'
+                       '[[grant]]\nwho = "cn:operator"\n'
+                       'roles = ["admin"]\n'
                        % (self.path("data"), port, self.path("server.crt"),
                           self.path("server.key"), self.path("ca.crt"),
                           metrics))
