@@ -189,6 +189,29 @@ std::vector<Key> PolicyKeys() {
   };
 }
 
+std::vector<Key> RetentionKeys() {
+  return {
+      {"gc.run_memory", "duration", "1h to 87600h",
+       "Runs that ended longer ago are forgotten, unless something of theirs "
+       "is in quarantine.",
+       "2160h",
+       Span(
+           [](Config & c) -> auto& { return c.retention.run_memory; },
+           absl::Hours(1), kYears)},
+      {"gc.run_count_max", "number", "100 or more",
+       "So many runs are remembered at the most, with the same exception.",
+       "10000",
+       Number(
+           [](Config & c) -> auto& { return c.retention.run_count_max; }, 100,
+           std::numeric_limits<int64_t>::max())},
+      {"gc.plan_memory", "duration", "0s to 87600h",
+       "How long after their expiry plans are kept.", "168h",
+       Span(
+           [](Config & c) -> auto& { return c.retention.plan_memory; },
+           absl::ZeroDuration(), kYears)},
+  };
+}
+
 std::vector<Key> GraphKeys() {
   return {
       {"graph.request_memory", "duration", "1m to 720h",
@@ -197,7 +220,8 @@ std::vector<Key> GraphKeys() {
            [](Config & c) -> auto& { return c.graph.request_memory; },
            absl::Minutes(1), absl::Hours(720))},
       {"graph.event_count_max", "number", "1000 or more",
-       "Event rows that are kept at the least.", "10000000",
+       "Event rows that are kept; older ones are trimmed bit by bit.",
+       "10000000",
        Number(
            [](Config & c) -> auto& { return c.graph.event_count_max; }, 1000,
            std::numeric_limits<int64_t>::max())},
@@ -228,7 +252,8 @@ std::vector<Key> StoreKeys() {
 const std::vector<Key>& Keys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<Key>(ListenKeys());
-    for (auto part : {NetworkKeys(), PolicyKeys(), GraphKeys(), StoreKeys()}) {
+    for (auto part : {NetworkKeys(), PolicyKeys(), RetentionKeys(), GraphKeys(),
+                      StoreKeys()}) {
       all->insert(all->end(), part.begin(), part.end());
     }
     return all;
