@@ -4,12 +4,12 @@
 #define RECLAIM_GC_COLLECTED_STORE_H_
 
 #include <atomic>
-#include <mutex>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "gc/audit.h"
 #include "gc/observer.h"
 #include "gc/records.h"
@@ -33,11 +33,11 @@ struct CollectedStore {
   // Held while a batch of a sweep moves names and while single names are
   // looked up: a name is here or gone, never on its way.  Taken before `deed`,
   // for a reference that comes in by such a look may have to restore.
-  std::mutex names;
+  base::Mutex names;
   // Held from the intent of a batch to its outcome, so that a restore finds
   // each item either here or there.  Taken before the write order, never while
   // it is held, and never across batches.
-  std::mutex deed;
+  base::Mutex deed;
   // The run at work on the store; "" if none.  Guarded by the collector.
   std::string acting_run;
 };

@@ -6,6 +6,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/roots.h"
 #include "gc/store_collector.h"
@@ -13,7 +14,7 @@
 namespace reclaim::gc {
 namespace {
 
-constexpr absl::Duration kPlanMemory = absl::Hours(7 * 24);
+constexpr absl::Duration kTrimInterval = absl::Minutes(10);
 
 class GraphDetails final : public DetailSource {
  public:
@@ -49,7 +50,7 @@ absl::Status Busy(const CollectedStore& site) {
 
 absl::StatusOr<CollectedStore*> StoreCollector::Site(
     absl::string_view name) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = sites_.find(std::string(name));
   if (it != sites_.end()) return it->second.get();
   return NoSuchStore(name);
@@ -57,7 +58,7 @@ absl::StatusOr<CollectedStore*> StoreCollector::Site(
 
 absl::StatusOr<std::unique_ptr<ActingSlot>> StoreCollector::Acquire(
     CollectedStore* site, const std::string& run) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (!site->acting_run.empty()) return Busy(*site);
   site->acting_run = run;
   return std::make_unique<ActingSlot>(&mutex_, site);
@@ -97,7 +98,7 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
   }
   CollectedStore* attached = site.get();
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     if (!sites_.try_emplace(std::string(name), std::move(site)).second) {
       return absl::AlreadyExistsError(
           absl::StrCat("store \"", name, "\" is attached already"));
@@ -114,7 +115,7 @@ absl::Status StoreCollector::DetachStore(absl::string_view name) {
         absl::StrCat("the store ", name, " has ", held.size(),
                      " items in quarantine; restore or purge them first"));
   }
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = sites_.find(std::string(name));
   if (it == sites_.end()) return NoSuchStore(name);
   if (!it->second->acting_run.empty()) return Busy(*it->second);
@@ -125,7 +126,7 @@ absl::Status StoreCollector::DetachStore(absl::string_view name) {
 }
 
 std::string StoreCollector::ActingRun(absl::string_view name) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = sites_.find(std::string(name));
   return it == sites_.end() ? "" : it->second->acting_run;
 }
@@ -189,18 +190,31 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   RECLAIM_ASSIGN_OR_RETURN(const store::RemovalBytes measured,
                            site->store->Measure(removals));
   plan.totals.bytes.metadata = measured.metadata;
-  RECLAIM_RETURN_IF_ERROR(DropOldPlans());
+  DropOldRecords();
   RECLAIM_RETURN_IF_ERROR(runs_->PutPlan(plan));
   observer_->OnPlanned(plan);
   return plan;
 }
 
-// Plans that nobody can apply any more, a week after they expired.
+void StoreCollector::DropOldRecords() {
+  const absl::Time now = clock_->Now();
+  {
+    base::MutexLock lock(&mutex_);
+    if (now < next_trim_) return;
+    next_trim_ = now + kTrimInterval;
+  }
+  // Where it fails, old records stay a little longer.
+  DropOldPlans().IgnoreError();
+  runs_->DropOldRuns(now - retention_.run_memory, retention_.run_count_max)
+      .IgnoreError();
+}
+
+// Plans that nobody can apply any more.
 absl::Status StoreCollector::DropOldPlans() {
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<StoredPlan> plans,
                            runs_->ListPlans());
   for (const StoredPlan& stored : plans) {
-    if (stored.plan.expires + kPlanMemory > clock_->Now()) continue;
+    if (stored.plan.expires + retention_.plan_memory > clock_->Now()) continue;
     const absl::Status status = DeletePlan(stored.plan.id);
     if (!status.ok() && !absl::IsFailedPrecondition(status) &&
         !absl::IsNotFound(status)) {
@@ -292,11 +306,12 @@ absl::StatusOr<Explanation> StoreCollector::Explain(index::NodeId node,
 
 absl::StatusOr<std::unique_ptr<Collector>> Collector::Create(
     index::ReferenceGraph* graph, const base::Clock* clock,
-    base::RandomSource* random, CollectorObserver* observer) {
+    base::RandomSource* random, CollectorObserver* observer,
+    const RecordRetention& retention) {
   RECLAIM_ASSIGN_OR_RETURN(std::unique_ptr<RunStore> runs,
                            RunStore::Open(&graph->engine()));
   return std::unique_ptr<Collector>(std::make_unique<StoreCollector>(
-      graph, clock, random, observer, std::move(runs)));
+      graph, clock, random, observer, retention, std::move(runs)));
 }
 
 }  // namespace reclaim::gc

@@ -2,10 +2,10 @@
 
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/ongoing_run.h"
 #include "gc/purge.h"
@@ -23,6 +23,7 @@ absl::StatusOr<Run> StoreCollector::Scan(absl::string_view store,
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(store));
   StoredRun stored = NewRun(RunKind::kScan, *site, actor);
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, stored.run.id));
+  DropOldRecords();
   RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
   OngoingRun run(std::move(stored), site, &control);
   run.Begin();
@@ -54,7 +55,7 @@ absl::StatusOr<std::vector<index::Hint>> StoreCollector::FollowHints(
     absl::string_view store, absl::Span<const index::Hint> hints,
     absl::string_view actor) {
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(store));
-  std::lock_guard<std::mutex> names(site->names);
+  base::MutexLock names(&site->names);
   return index::FollowHints(graph_, site->name, *site->store, hints,
                             clock_->Now(), actor);
 }
@@ -230,7 +231,7 @@ absl::Status StoreCollector::RecoverStore(absl::string_view name) {
 absl::Status StoreCollector::Recover() {
   std::vector<CollectedStore*> sites;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     for (const auto& [name, site] : sites_) sites.push_back(site.get());
   }
   absl::Status status;

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/graph_changes.h"
 #include "oci/name.h"
@@ -283,7 +284,7 @@ absl::Status RestoreRecords(CollectedStore* site,
                                         records.begin() + end);
     if (batch[0].item.removal) std::reverse(batch.begin(), batch.end());
     {
-      std::lock_guard<std::mutex> deed(site->deed);
+      base::MutexLock deed(&site->deed);
       const absl::Status status = RestoreBatch(site, actor, run).Run(batch);
       if (run != nullptr) RECLAIM_RETURN_IF_ERROR(status);
       failed.Update(status);
@@ -343,50 +344,6 @@ absl::StatusOr<std::vector<QuarantineRecord>> SelectForRestore(
   if (!selected.empty()) return selected;
   return absl::NotFoundError(absl::StrCat(
       "nothing of ", what, " is in the quarantine of the store ", site.name));
-}
-
-void QuarantineRestorer::AddStore(CollectedStore* site) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  sites_[site->id] = site;
-}
-
-void QuarantineRestorer::RemoveStore(index::StoreId id) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  sites_.erase(id);
-}
-
-absl::Status QuarantineRestorer::RestoreNodes(absl::Span<const NodeId> nodes,
-                                              absl::string_view actor) {
-  std::map<CollectedStore*, std::set<std::pair<store::Place, oci::Digest>>>
-      wanted;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    // The only store that a node may be of is one that is attached.
-    for (const auto& [id, site] : sites_) {
-      const auto reader = site->graph->Read();
-      const index::GraphView& view = reader->view();
-      for (const NodeId node : nodes) {
-        if (!view.Exists(node) || view.fields(node).store != id) continue;
-        wanted[site].insert(
-            {view.PlaceName(view.fields(node).place), view.digest(node)});
-      }
-    }
-  }
-  for (const auto& [site, names] : wanted) {
-    std::vector<QuarantineRecord> records;
-    for (const auto& [place, digest] : names) {
-      RECLAIM_ASSIGN_OR_RETURN(
-          std::vector<QuarantineRecord> found,
-          site->runs->FindQuarantined(site->name, place, digest));
-      for (QuarantineRecord& record : found) {
-        if (record.item.removal->kind == RemovalKind::kTag) continue;
-        records.push_back(std::move(record));
-      }
-    }
-    RECLAIM_RETURN_IF_ERROR(
-        RestoreRecords(site, std::move(records), actor, nullptr));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace reclaim::gc

@@ -1,8 +1,10 @@
 #include "gc/run_store.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 
 namespace reclaim::gc {
@@ -175,6 +177,31 @@ absl::StatusOr<std::vector<StoredRun>> RunStore::ListRuns(
   return runs;
 }
 
+bool RunStore::HasQuarantine(const std::string& run_id) const {
+  base::MutexLock lock(&mutex_);
+  const auto first = quarantine_.lower_bound({run_id, 0});
+  return first != quarantine_.end() && first->first.first == run_id;
+}
+
+absl::Status RunStore::DropOldRuns(absl::Time cutoff, uint64_t count_max) {
+  constexpr size_t kDroppedAtOnce = 100;
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<StoredRun> runs,
+                           ListRuns("", std::numeric_limits<size_t>::max()));
+  Batch batch;
+  size_t rank = runs.size();
+  for (auto it = runs.rbegin(); it != runs.rend(); ++it, --rank) {
+    if (batch.entries().size() == kDroppedAtOnce) break;
+    const Run& run = it->run;
+    const bool has_ended =
+        run.phase != RunPhase::kRunning && run.phase != RunPhase::kInterrupted;
+    const bool is_old = run.ended < cutoff || rank > count_max;
+    if (!has_ended || !is_old || HasQuarantine(run.id)) continue;
+    batch.Delete(Family::kRun, run.id);
+  }
+  if (batch.empty()) return absl::OkStatus();
+  return engine_->Commit(batch, Durability::kDurable);
+}
+
 index::RecordWrite RunStore::RunWrite(const StoredRun& run) {
   return {Family::kRun, run.run.id, EncodeRun(run)};
 }
@@ -208,7 +235,7 @@ std::vector<index::RecordWrite> RunStore::QuarantineWrites(
 }
 
 void RunStore::Note(const QuarantineChanges& changes) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   for (const QuarantineRecord& record : changes.put) NoteOne(record);
   for (const QuarantineKey& key : changes.removed) ForgetOne(key);
 }
@@ -264,7 +291,7 @@ absl::StatusOr<std::vector<QuarantineRecord>> RunStore::FindQuarantined(
     const oci::Digest& digest) const {
   std::set<QuarantineKey> keys;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     const auto it = by_content_.find({store, place, digest.ToString()});
     if (it != by_content_.end()) keys = it->second;
   }

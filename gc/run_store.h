@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <tuple>
@@ -24,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/mutex.h"
 #include "gc/records.h"
 #include "index/engine.h"
 #include "index/reference_graph.h"
@@ -60,6 +60,10 @@ class RunStore {
   absl::StatusOr<std::vector<StoredRun>> ListRuns(absl::string_view before_id,
                                                   size_t limit) const;
   absl::Status PutRun(const StoredRun& run);
+  // Forgets runs that ended before `cutoff`, and the oldest beyond `count_max`:
+  // at most a hundred a call, never one that runs or that has something in
+  // quarantine.
+  absl::Status DropOldRuns(absl::Time cutoff, uint64_t count_max);
   // A run begins to apply a plan: both records in one commit.
   absl::Status BeginApply(const StoredPlan& plan, const StoredRun& run);
   static index::RecordWrite RunWrite(const StoredRun& run);
@@ -85,13 +89,17 @@ class RunStore {
 
   explicit RunStore(index::Engine* engine) : engine_(engine) {}
   absl::Status Load();
-  void NoteOne(const QuarantineRecord& record);
-  void ForgetOne(const QuarantineKey& key);
+  bool HasQuarantine(const std::string& run_id) const;
+  void NoteOne(const QuarantineRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetOne(const QuarantineKey& key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   index::Engine* engine_;
-  mutable std::mutex mutex_;
-  std::map<QuarantineKey, Content> quarantine_;
-  std::map<Content, std::set<QuarantineKey>> by_content_;
+  mutable base::Mutex mutex_;
+  std::map<QuarantineKey, Content> quarantine_ ABSL_GUARDED_BY(mutex_);
+  std::map<Content, std::set<QuarantineKey>> by_content_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::gc

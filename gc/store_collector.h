@@ -8,11 +8,11 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/restore.h"
@@ -23,17 +23,17 @@ namespace reclaim::gc {
 // Gives the store free for the next run.
 class ActingSlot {
  public:
-  ActingSlot(std::mutex* mutex, CollectedStore* site)
+  ActingSlot(base::Mutex* mutex, CollectedStore* site)
       : mutex_(mutex), site_(site) {}
   ~ActingSlot() {
-    std::lock_guard<std::mutex> lock(*mutex_);
+    base::MutexLock lock(mutex_);
     site_->acting_run.clear();
   }
   ActingSlot(const ActingSlot&) = delete;
   ActingSlot& operator=(const ActingSlot&) = delete;
 
  private:
-  std::mutex* mutex_;
+  base::Mutex* mutex_;
   CollectedStore* site_;
 };
 
@@ -41,11 +41,13 @@ class StoreCollector final : public Collector {
  public:
   StoreCollector(index::ReferenceGraph* graph, const base::Clock* clock,
                  base::RandomSource* random, CollectorObserver* observer,
+                 const RecordRetention& retention,
                  std::unique_ptr<RunStore> runs)
       : graph_(graph),
         clock_(clock),
         random_(random),
         observer_(observer != nullptr ? observer : &nobody_),
+        retention_(retention),
         runs_(std::move(runs)) {
     graph_->SetRestorer(&restorer_);
   }
@@ -93,6 +95,8 @@ class StoreCollector final : public Collector {
   StoredRun NewRun(RunKind kind, const CollectedStore& site,
                    absl::string_view actor) const;
   absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
+  // Now and then; what fails is tried again the next time.
+  void DropOldRecords();
   absl::Status DropOldPlans();
   absl::Status CheckApplicable(const StoredPlan& plan,
                                const ApplyRequest& request,
@@ -110,12 +114,16 @@ class StoreCollector final : public Collector {
   CollectorObserver nobody_;
   CollectorObserver* observer_;
   std::atomic<DeletionAudit*> audit_{nullptr};
+  const RecordRetention retention_;
   std::unique_ptr<RunStore> runs_;
   QuarantineRestorer restorer_;
-  mutable std::mutex mutex_;  // guards sites_ and their acting_run
-  std::map<std::string, std::unique_ptr<CollectedStore>> sites_;
+  mutable base::Mutex mutex_;  // guards also the acting_run of sites_
+  absl::Time next_trim_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  std::map<std::string, std::unique_ptr<CollectedStore>> sites_
+      ABSL_GUARDED_BY(mutex_);
   // Kept, for a plan may be in the making on them.
-  std::vector<std::unique_ptr<CollectedStore>> detached_;
+  std::vector<std::unique_ptr<CollectedStore>> detached_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::gc

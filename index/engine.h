@@ -5,6 +5,9 @@
 // and rocksdb_engine (durable); index/engine_conformance_test.cc holds both to
 // this page.
 //
+// Batches become durable in the order in which they were committed: what is
+// there after a crash is a prefix of the commits, never one with a hole.
+//
 // Thread-safe.  Errors: RESOURCE_EXHAUSTED (the disk is full; nothing
 // changed), DATA_LOSS (damaged files: rebuild from the stores), UNAVAILABLE
 // (anything else that the disk did; reopen).
@@ -41,8 +44,9 @@ enum class Family : uint8_t {
 inline constexpr int kFamilyCount = 9;
 const char* ToString(Family family);
 
-// kDurable survives a power cut once Commit() returns; kBuffered survives a
-// crash of the process only.
+// kDurable survives a power cut once Commit() returns, and so does all that
+// was committed before; kBuffered survives a crash of the process only, until
+// the next Sync() or durable commit.
 enum class Durability : uint8_t { kDurable = 1, kBuffered = 2 };
 
 class Batch {
@@ -51,14 +55,22 @@ class Batch {
     Family family = Family::kMeta;
     std::string key;
     std::optional<std::string> value;  // unset deletes
+    std::string end;                   // not "": deletes all of [key, end)
   };
 
   void Put(Family family, std::string key, std::string value) {
-    entries_.push_back({family, std::move(key), std::move(value)});
+    entries_.push_back({family, std::move(key), std::move(value), ""});
   }
   void Delete(Family family, std::string key) {
-    entries_.push_back({family, std::move(key), std::nullopt});
+    entries_.push_back({family, std::move(key), std::nullopt, ""});
   }
+  // All keys from `begin` on and below `end`.  Costs the same however many
+  // there are.  REQUIRES: begin < end.
+  void DeleteRange(Family family, std::string begin, std::string end) {
+    entries_.push_back(
+        {family, std::move(begin), std::nullopt, std::move(end)});
+  }
+  void Add(Entry entry) { entries_.push_back(std::move(entry)); }
   const std::vector<Entry>& entries() const { return entries_; }
   bool empty() const { return entries_.empty(); }
 
@@ -87,6 +99,11 @@ class Engine {
                                      Visitor visit) const = 0;
 
   virtual absl::Status Commit(const Batch& batch, Durability durability) = 0;
+
+  // Makes durable what was committed before the call.  Many commits may share
+  // one Sync(); commits go on meanwhile.  After an error nobody knows what is
+  // on the disk: reopen.
+  virtual absl::Status Sync() = 0;
 
   // Bytes on disk, roughly.
   virtual uint64_t ApproximateBytes() const = 0;

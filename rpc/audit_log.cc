@@ -71,13 +71,13 @@ absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(
     return Failed("cannot set the mode of", options.folder);
   }
   std::unique_ptr<AuditLog> log(new AuditLog(options, clock));
-  std::lock_guard<std::mutex> lock(log->mutex_);
+  base::MutexLock lock(&log->mutex_);
   RECLAIM_RETURN_IF_ERROR(log->Begin());
   return log;
 }
 
 AuditLog::~AuditLog() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (fd_ >= 0) close(fd_);
 }
 
@@ -177,7 +177,7 @@ absl::Status AuditLog::Write(const AuditFields& fields, bool is_durable) {
 }
 
 absl::Status AuditLog::Append(const AuditFields& fields, bool is_durable) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (segment_size_ >= options_.segment_bytes) {
     if (fdatasync(fd_) != 0) return Failed("cannot sync", options_.folder);
     RECLAIM_RETURN_IF_ERROR(OpenSegment(segment_ + 1, true));
@@ -208,7 +208,7 @@ absl::Status AuditLog::Record(const gc::DeletionRecord& record) {
 }
 
 AuditHead AuditLog::head() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   return head_;
 }
 

@@ -24,7 +24,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -33,6 +32,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "gc/audit.h"
 #include "rpc/audit_chain.h"
 
@@ -80,7 +80,7 @@ class AuditLog final : public gc::DeletionAudit {
 
   const AuditOptions options_;
   const base::Clock* const clock_;
-  mutable std::mutex mutex_;
+  mutable base::Mutex mutex_;
   int fd_ ABSL_GUARDED_BY(mutex_) = -1;
   uint32_t segment_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t segment_size_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "index/put_codec.h"
@@ -159,7 +160,7 @@ absl::StatusOr<v1::Lease> LeaseService::Create(
   if (put.expires && *put.expires <= parts_.clock->Now()) {
     return absl::InvalidArgumentError("expire_time: is past");
   }
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (put.id.empty()) {
     put.id =
         request.request_id().empty()
@@ -200,7 +201,7 @@ absl::StatusOr<v1::Lease> LeaseService::Update(
   RECLAIM_RETURN_IF_ERROR(CheckTargets(request.add_targets_size()));
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                            parts_.stores->Find(request.store()));
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_ASSIGN_OR_RETURN(v1::Lease lease, Find(store.name, request.id()));
   RECLAIM_RETURN_IF_ERROR(CheckOwner(lease, caller));
   if (!request.etag().empty() && request.etag() != lease.etag()) {
@@ -335,7 +336,7 @@ absl::StatusOr<v1::Pin> LeaseService::AddPin(
   if (put.target.content && put.target.content->store.empty()) {
     put.target.content->store = store.name;
   }
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (put.id.empty()) {
     put.id =
         request.request_id().empty()

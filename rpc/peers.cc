@@ -3,6 +3,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/mutex.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -18,7 +19,7 @@ void AddNames(const grpc::AuthContext& auth, const char* property,
 }  // namespace
 
 void Peers::Note(int fd, UnixPeer peer) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   unix_[fd] = std::move(peer);
 }
 
@@ -28,7 +29,7 @@ bool Peers::FindUnix(const std::string& address, Peer* out) const {
   if (!absl::ConsumePrefix(&number, "fd:") || !absl::SimpleAtoi(number, &fd)) {
     return false;
   }
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = unix_.find(fd);
   if (it == unix_.end()) return false;
   const UnixPeer& peer = it->second;

@@ -14,11 +14,11 @@
 #include <sys/types.h>
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "grpcpp/server_context.h"
 #include "rpc/grants.h"
 #include "rpc/role.h"
@@ -53,8 +53,8 @@ class Peers {
 
   const Grants grants_;
   const RoleSet plain_roles_;
-  mutable std::mutex mutex_;
-  std::map<int, UnixPeer> unix_;
+  mutable base::Mutex mutex_;
+  std::map<int, UnixPeer> unix_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::rpc
