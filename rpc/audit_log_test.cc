@@ -14,7 +14,7 @@
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "store/testing/temp_dir.h"
+#include "store/testing/store_tree.h"
 
 namespace reclaim::rpc {
 namespace {

@@ -153,7 +153,9 @@ class AuthorizationTest : public ServerFixture {
     auto call = stub.PrepareCall(&context, "/reclaim.v1." + method, &queue);
     call->StartCall(nullptr);
     next();
-    call->WriteLast(grpc::ByteBuffer(), grpc::WriteOptions(), nullptr);
+    const grpc::Slice nothing;
+    call->WriteLast(grpc::ByteBuffer(&nothing, 1), grpc::WriteOptions(),
+                    nullptr);
     next();
     grpc::ByteBuffer answer;
     do {

@@ -30,16 +30,6 @@ class CollectionTest : public ServerFixture {
     AddStore("registry");
   }
 
-  void Age() {
-    const int64_t seconds =
-        absl::ToUnixSeconds(clock_.Now() - absl::Hours(1000));
-    const struct timespec times[2] = {{seconds, 0}, {seconds, 0}};
-    for (const auto& entry :
-         std::filesystem::recursive_directory_iterator(folder_.path())) {
-      ASSERT_EQ(utimensat(AT_FDCWD, entry.path().c_str(), times, 0), 0);
-    }
-  }
-
   v1::Plan MakePlan(const std::string& request_id = "") {
     v1::CreatePlanRequest request;
     request.set_verb(v1::PRUNE_VERB_SYSTEM);

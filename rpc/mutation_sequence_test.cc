@@ -47,6 +47,24 @@ class RandomMutations {
     for (int i = 0; i < count; ++i) AddOne(&request);
     return request;
   }
+  // Each content once, for only what is known can be touched.
+  v1::RecordRequest Everything() {
+    v1::RecordRequest request;
+    for (int i = 0; i < 10; ++i) {
+      request.add_operations()->mutable_put_manifest()->set_manifest(Image(i));
+    }
+    for (int i = 0; i < 4; ++i) {
+      request.add_operations()->mutable_put_manifest()->set_manifest(Index(i));
+    }
+    for (int i = 0; i < 12; ++i) {
+      for (const char* kind : {"config", "layer"}) {
+        v1::PutBlob* put = request.add_operations()->mutable_put_blob();
+        put->mutable_name()->set_digest(D(absl::StrCat(kind, i)).ToString());
+        put->mutable_bytes()->set_logical_bytes(i);
+      }
+    }
+    return request;
+  }
   int Below(int bound) { return static_cast<int>(random_() % bound); }
 
  private:
@@ -281,6 +299,10 @@ TEST_F(MutationSequenceTest, DfIsExactAfterEveryMutation) {
   const unsigned seed = std::random_device()();
   std::cout << "seed " << seed << "\n";
   RandomMutations mutations(seed);
+  v1::RecordResponse recorded;
+  ASSERT_TRUE(Ask(graph_stub_, &v1::GraphService::Stub::Record,
+                  mutations.Everything(), &recorded)
+                  .ok());
   for (int i = 1; i <= kStreamCount; ++i) {
     Send(&mutations);
     if (HasFailure()) return;

@@ -17,6 +17,7 @@ class RestartTest : public ServerFixture {
   void SetUp() override {
     tree_.Image("app", "v1", {"base", "new"});
     tree_.Blob("nothing names me");
+    Age();
     ServerFixture::SetUp();
     AddStore("registry");
   }

@@ -6,7 +6,9 @@
 #ifndef RECLAIM_RPC_SERVER_FIXTURE_H_
 #define RECLAIM_RPC_SERVER_FIXTURE_H_
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <memory>
@@ -150,6 +152,17 @@ class ServerFixture : public ::testing::Test {
     const grpc::Status status = reader->Finish();
     EXPECT_TRUE(status.ok()) << status.error_message();
     return last;
+  }
+
+  // Every file in folder_ as old as a thousand hours.
+  void Age() {
+    const int64_t seconds =
+        absl::ToUnixSeconds(clock_.Now() - absl::Hours(1000));
+    const struct timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(folder_.path())) {
+      ASSERT_EQ(utimensat(AT_FDCWD, entry.path().c_str(), times, 0), 0);
+    }
   }
 
   // Registers the tree in folder_ as "s" and scans it.
