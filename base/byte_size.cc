@@ -68,4 +68,11 @@ std::string FormatAge(absl::Duration age) {
   return absl::StrCat(hours / 24 / 365, " years");
 }
 
+int Percent(uint64_t part, uint64_t whole) {
+  if (part >= whole) return whole == 0 ? 0 : 100;
+  if (part <= UINT64_MAX / 100) return static_cast<int>(part * 100 / whole);
+  // As good as exact where a hundredth is more than 10^15.
+  return static_cast<int>(std::min<uint64_t>(part / (whole / 100), 99));
+}
+
 }  // namespace reclaim::base

@@ -25,6 +25,10 @@ absl::StatusOr<uint64_t> ParseBytes(absl::string_view text);
 // "Less than a second", "About a minute", "3 weeks", as `docker ps` says it.
 std::string FormatAge(absl::Duration age);
 
+// `part` of `whole` in percent, rounded down, from 0 to 100: 99.9 % is 99, and
+// nothing of nothing is 0.
+int Percent(uint64_t part, uint64_t whole);
+
 }  // namespace reclaim::base
 
 #endif  // RECLAIM_BASE_BYTE_SIZE_H_

@@ -47,5 +47,14 @@ TEST(FormatAgeTest, HasDockersShape) {
   EXPECT_EQ(FormatAge(absl::Hours(24 * 800)), "2 years");
 }
 
+TEST(ByteSizeTest, PercentagesAreRoundedDown) {
+  EXPECT_EQ(Percent(0, 0), 0);
+  EXPECT_EQ(Percent(5, 0), 0);
+  EXPECT_EQ(Percent(999, 1000), 99);
+  EXPECT_EQ(Percent(1000, 1000), 100);
+  EXPECT_EQ(Percent(1001, 1000), 100);
+  EXPECT_EQ(Percent(UINT64_MAX - 1, UINT64_MAX), 99);
+}
+
 }  // namespace
 }  // namespace reclaim::base

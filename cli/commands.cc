@@ -1,37 +1,51 @@
 #include "cli/commands.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
+#include "cli/command_table.h"
+
 namespace reclaim::cli {
-namespace {
 
-constexpr char kVersion[] = "reclaim 0.1.0";
-
-constexpr char kFooter[] =
+const char kFooter[] =
     "\nExit codes: 0 done; 1 failed, or the daemon cannot be reached; 2 wrong "
     "usage;\n3 done in part; 4 declined; 10 not found; 11 the store is busy; "
-    "12 not allowed;\n13 damage was found; 128+n ended by signal n.  Any other "
-    "code is a failure.\n\nExamples:\n"
+    "12 not allowed;\n13 damage was found, nothing was deleted; 14 nothing to "
+    "do, with --fail-if-empty;\n128+n ended by signal n.  Any other code is a "
+    "failure.\n\nEvery flag can be given as an environment variable: "
+    "--dry-run is RECLAIM_DRY_RUN.\nNO_COLOR and TERM=dumb are honoured.\n\n"
+    "Examples:\n"
     "  reclaim store add registry:/var/lib/registry\n"
     "  reclaim scan\n"
     "  reclaim df\n"
     "  reclaim system prune --dry-run\n"
     "  reclaim why sha256:1b2c3d4e5f60\n";
 
+namespace {
+
+constexpr char kVersion[] = "reclaim 0.1.0";
+
+void DeclareFlags(CLI::App* app, Session* session) {
+  app->add_option("--host", session->host, "Address of the daemon")
+      ->capture_default_str();
+  app->add_option("--tls-ca", session->tls_ca,
+                  "PEM file: who signs the server");
+  app->add_option("--tls-cert", session->tls_certificate,
+                  "PEM file: our certificate");
+  app->add_option("--tls-key", session->tls_key, "PEM file: its key");
+  app->add_flag("--json", session->json,
+                "Lines of JSON for programs: numbers, bytes, RFC 3339 times");
+  app->add_flag("--quiet", session->quiet, "No progress, no remarks");
+  app->add_flag("--no-color", session->no_color, "No colours");
+}
+
 void Declare(CLI::App* app, Session* session) {
   app->set_version_flag("--version", std::string(kVersion));
-  app->add_option("--host", session->host, "Address of the daemon")
-      ->envname("RECLAIM_HOST")
-      ->capture_default_str();
-  app->add_option("--tls-ca", session->tls_ca, "PEM file: who signs the server")
-      ->envname("RECLAIM_TLS_CA");
-  app->add_option("--tls-cert", session->tls_certificate,
-                  "PEM file: our certificate")
-      ->envname("RECLAIM_TLS_CERT");
-  app->add_option("--tls-key", session->tls_key, "PEM file: its key")
-      ->envname("RECLAIM_TLS_KEY");
+  DeclareFlags(app, session);
   app->require_subcommand(1);
+  // The program's flags may stand behind a command's as well.
+  app->fallthrough();
   app->footer(kFooter);
   AddUsageCommands(app, session);
   AddImageCommands(app, session);
@@ -42,7 +56,9 @@ void Declare(CLI::App* app, Session* session) {
   AddGraphCommands(app, session);
   AddLeaseCommands(app, session);
   AddAuditCommands(app, session);
+  AddHealthCommand(app, session);
   AddCompletion(app, session);
+  AddManPages(app, session);
   CLI::App* version = app->add_subcommand("version", "Print the version");
   version->callback([session] {
     session->chosen = [session] {
@@ -50,6 +66,7 @@ void Declare(CLI::App* app, Session* session) {
       return static_cast<int>(kDone);
     };
   });
+  NameVariables(app);
 }
 
 }  // namespace
@@ -64,17 +81,22 @@ CLI::App* Group(CLI::App* app, const std::string& name,
   return group;
 }
 
+std::unique_ptr<CLI::App> MakeApp(Session* session) {
+  auto app = std::make_unique<CLI::App>(
+      "Exact disk usage, plans, pruning with undo, for container content",
+      "reclaim");
+  Declare(app.get(), session);
+  return app;
+}
+
 int RunCli(std::vector<std::string> arguments, Terminal terminal) {
   Session session(std::move(terminal));
-  CLI::App app(
-      "Exact disk usage, plans, pruning with undo, for container content.",
-      "reclaim");
-  Declare(&app, &session);
+  const auto app = MakeApp(&session);
   std::reverse(arguments.begin(), arguments.end());
   try {
-    app.parse(arguments);
+    app->parse(arguments);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error, session.out(), session.err());
+    const int code = app->exit(error, session.out(), session.err());
     return code == 0 ? kDone : kUsage;
   }
   return session.chosen ? session.chosen() : kUsage;

@@ -7,6 +7,7 @@
 #define RECLAIM_CLI_COMMANDS_H_
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,15 @@ void AddStoreCommands(CLI::App* app, Session* session);
 void AddGraphCommands(CLI::App* app, Session* session);
 void AddAuditCommands(CLI::App* app, Session* session);
 void AddLeaseCommands(CLI::App* app, Session* session);
+void AddHealthCommand(CLI::App* app, Session* session);
 void AddCompletion(CLI::App* app, Session* session);
+void AddManPages(CLI::App* app, Session* session);
+
+// The exit codes and examples that --help and the manual end with.
+extern const char kFooter[];
+
+// The parser with all commands, for `session`, which must outlive it.
+std::unique_ptr<CLI::App> MakeApp(Session* session);
 
 // Parses and runs; gives the exit code.  `arguments` without the program.
 int RunCli(std::vector<std::string> arguments, Terminal terminal);

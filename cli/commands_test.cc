@@ -2,16 +2,9 @@
 
 #include "cli/commands.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-
-#include <filesystem>
-#include <sstream>
 #include <string>
-#include <vector>
 
-#include "rpc/server_fixture.h"
+#include "cli/command_fixture.h"
 
 namespace reclaim::cli {
 namespace {
@@ -19,65 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class CommandsTest : public rpc::ServerFixture {
- protected:
-  void SetUp() override {
-    kept_ = tree_.Image("app", "v1", {"base", "new"});
-    old_ = tree_.Image("app", "", {"base", "old"});
-    orphan_ = tree_.Blob("nothing names me");
-    const int64_t seconds =
-        absl::ToUnixSeconds(clock_.Now() - absl::Hours(1000));
-    const struct timespec times[2] = {{seconds, 0}, {seconds, 0}};
-    for (const auto& entry :
-         std::filesystem::recursive_directory_iterator(folder_.path())) {
-      ASSERT_EQ(utimensat(AT_FDCWD, entry.path().c_str(), times, 0), 0);
-    }
-    ServerFixture::SetUp();
-  }
-
-  // Runs one command; its output is in out_ and err_.
-  int Run(std::vector<std::string> arguments, const std::string& answer = "",
-          bool asks = false) {
-    arguments.insert(arguments.begin(), {"--host", "unix:" + SocketPath()});
-    std::istringstream in(answer);
-    std::ostringstream out;
-    std::ostringstream err;
-    Terminal terminal;
-    terminal.in = &in;
-    terminal.out = &out;
-    terminal.err = &err;
-    terminal.asks = asks;
-    terminal.now = [this] { return clock_.Now(); };
-    const int code = RunCli(std::move(arguments), terminal);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
-  }
-  void AddAndScan() {
-    ASSERT_EQ(
-        Run({"store", "add", "registry:" + folder_.path(), "--name", "hub"}),
-        kDone)
-        << err_;
-    ASSERT_EQ(Run({"scan"}), kDone) << err_;
-    EXPECT_THAT(out_, HasSubstr("Scanned hub: 8 blobs"));
-  }
-  // The word behind `before` in the last output.
-  std::string WordAfter(const std::string& before) {
-    const std::string text = out_ + err_;
-    const size_t at = text.find(before);
-    EXPECT_NE(at, std::string::npos) << text;
-    if (at == std::string::npos) return "";
-    const size_t begin = at + before.size();
-    return text.substr(begin, text.find_first_of(" \n", begin) - begin);
-  }
-
-  store::RegistryTree tree_{&folder_};
-  oci::Digest kept_;
-  oci::Digest old_;
-  oci::Digest orphan_;
-  std::string out_;
-  std::string err_;
-};
+class CommandsTest : public CommandFixture {};
 
 TEST_F(CommandsTest, DfOfAnEmptyServiceIsDockers) {
   ASSERT_EQ(Run({"system", "df"}), kDone) << err_;
@@ -216,23 +151,7 @@ TEST_F(CommandsTest, WrongUse) {
   EXPECT_EQ(Run({"store", "add", "/does/not/exist"}), kNotFound);
   StopServer();
   EXPECT_EQ(Run({"df"}), kFailed);
-  EXPECT_THAT(err_, HasSubstr("Is reclaimd running?"));
-}
-
-TEST_F(CommandsTest, CompletionsAreGoodScripts) {
-  for (const char* shell : {"bash", "zsh", "fish"}) {
-    ASSERT_EQ(Run({"completion", shell}), kDone);
-    EXPECT_THAT(out_, HasSubstr("dry-run"));
-    EXPECT_THAT(out_, HasSubstr("what-if"));
-    const std::string file = socket_folder_.path() + "/" + shell;
-    std::ofstream(file) << out_;
-    EXPECT_EQ(system((std::string(shell) + " -n " + file).c_str()), 0) << shell;
-  }
-  const std::string script =
-      "source " + socket_folder_.path() +
-      "/bash; COMP_WORDS=(reclaim image pr); COMP_CWORD=2; _reclaim; "
-      "[[ ${COMPREPLY[*]} == prune ]]";
-  EXPECT_EQ(system(("bash -c '" + script + "'").c_str()), 0);
+  EXPECT_THAT(err_, HasSubstr("is reclaimd running?"));
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
 // Completions for shells, from the commands themselves, so that they can't
 // drift.  Each script knows every subcommand and flag; it asks no daemon.
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "cli/command_table.h"
 #include "cli/commands.h"
 
 namespace reclaim::cli {
@@ -18,26 +21,30 @@ struct Place {
   std::vector<std::string> words;
 };
 
-void Walk(const CLI::App* app, const std::string& path,
-          std::vector<Place>* places) {
-  Place place;
-  place.path = path;
-  for (const CLI::Option* option : app->get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      place.words.push_back("--" + name);
+std::vector<Place> Places(const std::vector<CommandEntry>& table) {
+  std::vector<Place> places;
+  for (const CommandEntry& entry : table) {
+    Place place;
+    place.path = entry.path;
+    for (const FlagEntry& flag : entry.flags) {
+      for (const std::string& name : flag.names) {
+        if (absl::StartsWith(name, "--")) place.words.push_back(name);
+      }
     }
+    // The program's flags may stand behind any command.
+    if (!entry.path.empty()) {
+      for (const FlagEntry& flag : table[0].flags) {
+        const std::string& name = flag.names.back();
+        const bool is_known = std::find(place.words.begin(), place.words.end(),
+                                        name) != place.words.end();
+        if (name != "--version" && !is_known) place.words.push_back(name);
+      }
+    }
+    place.words.insert(place.words.end(), entry.commands.begin(),
+                       entry.commands.end());
+    places.push_back(std::move(place));
   }
-  const auto commands =
-      app->get_subcommands([](const CLI::App*) { return true; });
-  for (const CLI::App* command : commands) {
-    place.words.push_back(command->get_name());
-  }
-  places->push_back(std::move(place));
-  for (const CLI::App* command : commands) {
-    Walk(command,
-         absl::StrCat(path, path.empty() ? "" : " ", command->get_name()),
-         places);
-  }
+  return places;
 }
 
 // The shell function that bash and zsh share: the words for a path.
@@ -89,23 +96,28 @@ std::string Zsh(const std::vector<Place>& places) {
 std::string Fish(const std::vector<Place>& places) {
   std::string out =
       "# fish completion for reclaim\n"
+      "function __reclaim_words\n  switch \"$argv[1]\"\n";
+  for (const Place& place : places) {
+    absl::StrAppend(&out, "    case '", place.path, "'\n      printf '%s\\n' ",
+                    absl::StrJoin(place.words, " "), "\n");
+  }
+  absl::StrAppend(
+      &out,
+      "  end\n"
+      "end\n"
       "function __reclaim_place\n"
       "  set -l words (commandline -opc)\n"
-      "  set -l place\n"
-      "  for word in $words[2..-1]\n"
-      "    string match -q -- '-*' $word; or set place $place $word\n"
+      "  set -l place ''\n"
+      "  if test (count $words) -gt 1\n"
+      "    for word in $words[2..-1]\n"
+      "      string match -q -- '-*' $word; and continue\n"
+      "      contains -- $word (__reclaim_words \"$place\"); or continue\n"
+      "      set place (string trim -- \"$place $word\")\n"
+      "    end\n"
       "  end\n"
-      "  test \"$place\" = \"$argv\"\n"
-      "end\n";
-  for (const Place& place : places) {
-    for (const std::string& word : place.words) {
-      const std::string what = word.rfind("--", 0) == 0
-                                   ? absl::StrCat("-l ", word.substr(2))
-                                   : absl::StrCat("-a ", word);
-      absl::StrAppend(&out, "complete -c reclaim -f -n '__reclaim_place ",
-                      place.path, "' ", what, "\n");
-    }
-  }
+      "  echo $place\n"
+      "end\n"
+      "complete -c reclaim -f -a '(__reclaim_words (__reclaim_place))'\n");
   return out;
 }
 
@@ -120,8 +132,7 @@ void AddCompletion(CLI::App* app, Session* session) {
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   completion->callback([=] {
     session->chosen = [=] {
-      std::vector<Place> places;
-      Walk(app, "", &places);
+      const std::vector<Place> places = Places(CommandTable(*app));
       session->out() << (*shell == "bash"  ? Bash(places)
                          : *shell == "zsh" ? Zsh(places)
                                            : Fish(places));

@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "cli/commands.h"
 #include "cli/listing.h"
+#include "cli/typed_json.h"
 #include "cli/units.h"
 #include "google/protobuf/util/json_util.h"
 #include "reclaim/v1/graph.grpc.pb.h"
@@ -52,6 +53,10 @@ int Why(Session* session, const GraphFlags& flags) {
   const int code = session->Ask(&Stub::Explain, stub.get(), request, &why);
   if (code != kDone) return code;
   std::ostream& out = session->out();
+  if (session->json) {
+    out << JsonLine("explanation", why) << '\n';
+    return kDone;
+  }
   out << KindWord(why.node()) << ' ' << Safe(NameOf(why.node())) << "  "
       << HumanSize(why.node().bytes().logical_bytes()) << '\n'
       << Safe(why.summary()) << '\n';
@@ -121,6 +126,10 @@ int Record(Session* session, const GraphFlags& flags) {
   if (code != kDone) return code;
   for (const std::string& problem : response.problems()) {
     session->err() << "reclaim: " << Safe(problem) << '\n';
+  }
+  if (session->json) {
+    session->out() << JsonLine("summary", response) << '\n';
+    return kDone;
   }
   session->out() << "Recorded " << response.changed_count()
                  << " changes, sequence " << response.sequence() << '\n';

@@ -1,12 +1,17 @@
 // image ls, image history.
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "cli/commands.h"
+#include "cli/image_tree.h"
 #include "cli/listing.h"
+#include "cli/row_printer.h"
 #include "cli/units.h"
 #include "cli/usage_details.h"
 #include "reclaim/v1/usage.grpc.pb.h"
@@ -23,19 +28,15 @@ struct ImageFlags {
   bool quiet = false;
   bool digests = false;
   bool no_trunc = false;
+  bool tree = false;
+  bool human = true;
   std::vector<std::string> filters;
   std::string format;
   std::string reference;
   std::string platform;
 };
 
-std::string IdOf(const v1::Image& image, bool whole) {
-  const std::string& id =
-      image.config_digest().empty() ? image.digest() : image.config_digest();
-  return whole ? id : ShortId(id);
-}
-
-int ListImages(Session* session, const ImageFlags& flags) {
+std::vector<Column> ImageColumns(const ImageFlags& flags) {
   std::vector<Column> columns = {{"REPOSITORY", "Repository"}, {"TAG", "Tag"}};
   if (flags.digests) columns.push_back({"DIGEST", "Digest"});
   for (const Column& column : {Column{"IMAGE ID", "ID"},
@@ -43,44 +44,88 @@ int ListImages(Session* session, const ImageFlags& flags) {
                                {"SIZE", "Size"}}) {
     columns.push_back(column);
   }
-  Listing listing(columns);
-  std::vector<std::string> ids;
+  return columns;
+}
+
+Row ImageRow(const Session& session, const v1::Image& image,
+             const std::string& name, const ImageFlags& flags) {
+  auto [repository, tag] = SplitReference(name);
+  if (name.empty() && image.repositories_size() > 0) {
+    repository = image.repositories(0);
+  }
+  return {{"Repository", repository},
+          {"Tag", tag},
+          {"Digest", image.digest()},
+          {"ID", ImageId(image, flags.no_trunc)},
+          {"CreatedSince", CreatedAgo(session, image)},
+          {"CreatedAt",
+           image.has_create_time() ? Moment(image.create_time()) : "N/A"},
+          {"Size", HumanSize(image.size().logical_bytes(), 3)},
+          {"SharedSize", HumanSize(image.shared().logical_bytes())},
+          {"UniqueSize", HumanSize(image.unique().logical_bytes())},
+          {"Containers", absl::StrCat(image.container_count())},
+          {"Platforms", absl::StrJoin(image.platforms(), ",")},
+          {"Store", image.store()}};
+}
+
+int ListImages(Session* session, const ImageFlags& flags) {
   v1::ListImagesRequest request;
   request.set_store(session->store);
   request.set_all(flags.all);
   for (const std::string& filter : flags.filters) request.add_filters(filter);
+  if (flags.tree) return PrintImageTree(session, request);
+  RowPrinter rows(session, "image", flags.format, ImageColumns(flags));
   const int code = ForEachImage(session, request, [&](const v1::Image& image) {
-    ids.push_back(IdOf(image, flags.no_trunc));
-    std::vector<std::string> names(image.references().begin(),
-                                   image.references().end());
-    if (names.empty()) names.emplace_back();
-    for (const std::string& name : names) {
-      auto [repository, tag] = SplitReference(name);
-      if (name.empty() && image.repositories_size() > 0) {
-        repository = image.repositories(0);
-      }
-      listing.Add(
-          {{"Repository", repository},
-           {"Tag", tag},
-           {"Digest", image.digest()},
-           {"ID", IdOf(image, flags.no_trunc)},
-           {"CreatedSince", CreatedAgo(*session, image)},
-           {"CreatedAt",
-            image.has_create_time() ? Moment(image.create_time()) : "N/A"},
-           {"Size", HumanSize(image.size().logical_bytes(), 3)},
-           {"SharedSize", HumanSize(image.shared().logical_bytes())},
-           {"UniqueSize", HumanSize(image.unique().logical_bytes())},
-           {"Containers", absl::StrCat(image.container_count())},
-           {"Platforms", absl::StrJoin(image.platforms(), ",")},
-           {"Store", image.store()}});
+    if (flags.quiet) {
+      session->out() << ImageId(image, flags.no_trunc) << '\n';
+      return;
+    }
+    // As JSON an image is one line, with all of its names.
+    const int names = session->json ? 1 : std::max(1, image.references_size());
+    for (int i = 0; i < names; ++i) {
+      rows.Add(image, [&] {
+        return ImageRow(*session, image,
+                        image.references().empty() ? "" : image.references(i),
+                        flags);
+      });
     }
   });
-  if (code != kDone) return code;
-  if (flags.quiet) {
-    for (const std::string& id : ids) session->out() << id << '\n';
-    return kDone;
+  if (code != kDone || flags.quiet) return code;
+  return rows.Finish();
+}
+
+// Images without a date, and reproducible ones that say 1970, show none.
+bool HasDate(const v1::HistoryEntry& entry) {
+  return entry.has_create_time() &&
+         TimeOf(entry.create_time()) >=
+             absl::FromCivil(absl::CivilYear(2000), absl::UTCTimeZone());
+}
+
+Row HistoryRow(const Session& session, const v1::HistoryEntry& entry,
+               const ImageFlags& flags) {
+  std::string by = absl::StrReplaceAll(entry.created_by(), {{"\t", " "}});
+  if (!flags.no_trunc) by = Ellipsis(by, kCreatedByMax);
+  const std::string& digest = entry.image_digest();
+  std::string size = "N/A";
+  if (entry.has_size_bytes()) {
+    size = flags.human ? HumanSize(entry.size_bytes(), 3)
+                       : absl::StrCat(entry.size_bytes());
   }
-  return session->Fail(listing.Print(flags.format, &session->out()));
+  return {{"ID", digest.empty()   ? "<missing>"
+                 : flags.no_trunc ? digest
+                                  : ShortId(digest)},
+          {"CreatedSince", HasDate(entry)
+                               ? Ago(TimeOf(entry.create_time()), session.Now())
+                               : "N/A"},
+          {"CreatedAt", entry.has_create_time()
+                            ? absl::FormatTime("%Y-%m-%dT%H:%M:%SZ",
+                                               TimeOf(entry.create_time()),
+                                               absl::UTCTimeZone())
+                            : "N/A"},
+          {"CreatedBy", by},
+          {"Size", size},
+          {"Comment", entry.comment()},
+          {"LayerDigest", entry.layer_digest()}};
 }
 
 int History(Session* session, const ImageFlags& flags) {
@@ -93,33 +138,22 @@ int History(Session* session, const ImageFlags& flags) {
   const int code =
       session->Ask(&Stub::GetImageHistory, stub.get(), request, &history);
   if (code != kDone) return code;
-  Listing listing({{"IMAGE", "ID"},
-                   {"CREATED", "CreatedSince"},
+  RowPrinter rows(session, "history_entry", flags.format,
+                  {{"IMAGE", "ID"},
+                   flags.human ? Column{"CREATED", "CreatedSince"}
+                               : Column{"CREATED AT", "CreatedAt"},
                    {"CREATED BY", "CreatedBy"},
                    {"SIZE", "Size"},
                    {"COMMENT", "Comment"}});
   for (const v1::HistoryEntry& entry : history.entries()) {
-    std::string by = entry.created_by();
-    if (!flags.no_trunc && by.size() > kCreatedByMax) {
-      by = by.substr(0, kCreatedByMax - 1) + "…";
+    const auto row = [&] { return HistoryRow(*session, entry, flags); };
+    if (flags.quiet) {
+      session->out() << row()["ID"] << '\n';
+    } else {
+      rows.Add(entry, row);
     }
-    const std::string id = entry.image_digest().empty() ? "<missing>"
-                           : flags.no_trunc             ? entry.image_digest()
-                                            : ShortId(entry.image_digest());
-    listing.Add(
-        {{"ID", id},
-         {"CreatedSince",
-          entry.has_create_time() && TimeOf(entry.create_time()) >=
-                                         absl::FromCivil(absl::CivilYear(2000),
-                                                         absl::UTCTimeZone())
-              ? Ago(TimeOf(entry.create_time()), session->Now())
-              : "N/A"},
-         {"CreatedBy", by},
-         {"Size",
-          entry.has_size_bytes() ? HumanSize(entry.size_bytes(), 3) : "N/A"},
-         {"Comment", entry.comment()}});
   }
-  return session->Fail(listing.Print(flags.format, &session->out()));
+  return flags.quiet ? static_cast<int>(kDone) : rows.Finish();
 }
 
 void AddList(CLI::App* app, Session* session, const char* name) {
@@ -130,9 +164,10 @@ void AddList(CLI::App* app, Session* session, const char* name) {
   list->add_flag("-q,--quiet", flags->quiet, "Only the ids");
   list->add_flag("--digests", flags->digests, "Show digests");
   list->add_flag("--no-trunc", flags->no_trunc, "Whole ids");
-  list->add_option("--filter,-f", flags->filters,
+  list->add_flag("--tree", flags->tree, "The platforms of each image");
+  list->add_option("-f,--filter", flags->filters,
                    "dangling=, label=, reference=, until=, before=, since=");
-  list->add_option("--format", flags->format, "table, json or a template");
+  list->add_option("--format", flags->format, kFormatHelp);
   list->add_option("--store", session->store, "Store; empty for all");
   list->callback(
       [=] { session->chosen = [=] { return ListImages(session, *flags); }; });
@@ -145,8 +180,11 @@ void AddHistory(CLI::App* app, Session* session) {
   history->add_option("reference", flags->reference, "repo:tag or digest")
       ->required();
   history->add_option("--platform", flags->platform, "E.g. linux/amd64");
+  history->add_flag("-H,--human", flags->human,
+                    "Ages and units; --human=false for times and bytes");
   history->add_flag("--no-trunc", flags->no_trunc, "Whole texts");
-  history->add_option("--format", flags->format, "table, json or a template");
+  history->add_flag("-q,--quiet", flags->quiet, "Only the ids");
+  history->add_option("--format", flags->format, kFormatHelp);
   history->add_option("--store", session->store, "Store");
   history->callback(
       [=] { session->chosen = [=] { return History(session, *flags); }; });

@@ -9,6 +9,8 @@
 #include "base/status_macros.h"
 #include "cli/commands.h"
 #include "cli/listing.h"
+#include "cli/row_printer.h"
+#include "cli/typed_json.h"
 #include "cli/units.h"
 #include "reclaim/v1/lease.grpc.pb.h"
 
@@ -70,7 +72,10 @@ int CreateLease(Session* session, const LeaseFlags& flags) {
   v1::Lease made;
   const int code =
       session->Ask(&Stub::CreateLease, NewStub(session).get(), request, &made);
-  if (code == kDone) session->out() << made.id() << '\n';
+  if (code == kDone) {
+    session->out() << (session->json ? JsonLine("lease", made) : made.id())
+                   << '\n';
+  }
   return code;
 }
 
@@ -87,7 +92,8 @@ int ExtendLease(Session* session, const LeaseFlags& flags) {
 }
 
 int ListLeases(Session* session, const LeaseFlags& flags) {
-  Listing listing({{"LEASE", "ID"},
+  RowPrinter rows(session, "lease", flags.format,
+                  {{"LEASE", "ID"},
                    {"OWNER", "Owner"},
                    {"CREATED", "Created"},
                    {"EXPIRES", "Expires"},
@@ -101,17 +107,19 @@ int ListLeases(Session* session, const LeaseFlags& flags) {
         session->Ask(&Stub::ListLeases, stub.get(), request, &page);
     if (code != kDone) return code;
     for (const v1::Lease& lease : page.leases()) {
-      listing.Add(
-          {{"ID", lease.id()},
-           {"Owner", lease.owner()},
-           {"Created", Ago(TimeOf(lease.create_time()), session->Now())},
-           {"Expires",
-            lease.has_expire_time() ? Moment(lease.expire_time()) : "never"},
-           {"Targets", absl::StrCat(lease.targets_size())}});
+      rows.Add(lease, [&]() -> Row {
+        return {
+            {"ID", lease.id()},
+            {"Owner", lease.owner()},
+            {"Created", Ago(TimeOf(lease.create_time()), session->Now())},
+            {"Expires",
+             lease.has_expire_time() ? Moment(lease.expire_time()) : "never"},
+            {"Targets", absl::StrCat(lease.targets_size())}};
+      });
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
-  return session->Fail(listing.Print(flags.format, &session->out()));
+  return rows.Finish();
 }
 
 int AddPin(Session* session, const LeaseFlags& flags) {
@@ -123,12 +131,15 @@ int AddPin(Session* session, const LeaseFlags& flags) {
   v1::Pin pin;
   const int code =
       session->Ask(&Stub::CreatePin, NewStub(session).get(), request, &pin);
-  if (code == kDone) session->out() << pin.id() << '\n';
+  if (code == kDone) {
+    session->out() << (session->json ? JsonLine("pin", pin) : pin.id()) << '\n';
+  }
   return code;
 }
 
 int ListPins(Session* session, const LeaseFlags& flags) {
-  Listing listing({{"PIN", "ID"},
+  RowPrinter rows(session, "pin", flags.format,
+                  {{"PIN", "ID"},
                    {"CREATED", "Created"},
                    {"TARGET", "Target"},
                    {"REASON", "Reason"}});
@@ -140,18 +151,19 @@ int ListPins(Session* session, const LeaseFlags& flags) {
     const int code = session->Ask(&Stub::ListPins, stub.get(), request, &page);
     if (code != kDone) return code;
     for (const v1::Pin& pin : page.pins()) {
-      listing.Add(
-          {{"ID", pin.id()},
-           {"Created", Ago(TimeOf(pin.create_time()), session->Now())},
-           {"Target", pin.target().has_content()
-                          ? pin.target().content().digest()
-                          : absl::StrCat(pin.target().named().scope(), ":",
-                                         pin.target().named().name())},
-           {"Reason", pin.reason()}});
+      rows.Add(pin, [&]() -> Row {
+        return {{"ID", pin.id()},
+                {"Created", Ago(TimeOf(pin.create_time()), session->Now())},
+                {"Target", pin.target().has_content()
+                               ? pin.target().content().digest()
+                               : absl::StrCat(pin.target().named().scope(), ":",
+                                              pin.target().named().name())},
+                {"Reason", pin.reason()}};
+      });
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
-  return session->Fail(listing.Print(flags.format, &session->out()));
+  return rows.Finish();
 }
 
 void AddLease(CLI::App* app, Session* session) {
@@ -175,7 +187,7 @@ void AddLease(CLI::App* app, Session* session) {
       [=] { session->chosen = [=] { return ExtendLease(session, *flags); }; });
   CLI::App* list = lease->add_subcommand("ls", "List leases");
   list->add_option("--store", session->store, "Store");
-  list->add_option("--format", flags->format, "table, json or a template");
+  list->add_option("--format", flags->format, kFormatHelp);
   list->callback(
       [=] { session->chosen = [=] { return ListLeases(session, *flags); }; });
   CLI::App* remove = lease->add_subcommand("rm", "Give a lease back");
@@ -210,7 +222,7 @@ void AddLeaseCommands(CLI::App* app, Session* session) {
       [=] { session->chosen = [=] { return AddPin(session, *flags); }; });
   CLI::App* list = pin->add_subcommand("ls", "List pins");
   list->add_option("--store", session->store, "Store");
-  list->add_option("--format", flags->format, "table, json or a template");
+  list->add_option("--format", flags->format, kFormatHelp);
   list->callback(
       [=] { session->chosen = [=] { return ListPins(session, *flags); }; });
   CLI::App* remove = pin->add_subcommand("rm", "Take a pin away");

@@ -31,22 +31,21 @@ bool IsWide(uint32_t rune) {
          (rune >= 0x20000 && rune <= 0x3fffd);
 }
 
-size_t WidthOf(const std::string& text) {
-  size_t width = 0;
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80   ? 1
-                          : lead < 0xe0 ? 2
-                          : lead < 0xf0 ? 3
-                                        : 4;
-    uint32_t rune = length == 1 ? lead : lead & (0x7f >> length);
-    for (size_t k = 1; k < length && i + k < text.size(); ++k) {
-      rune = (rune << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3f);
-    }
-    width += IsWide(rune) ? 2 : 1;
-    i += length;
+// The rune at the front of `text` and its bytes; a byte that begins none is one
+// of its own.
+struct Rune {
+  uint32_t value;
+  size_t length;
+};
+Rune FrontOf(absl::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const size_t length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  if (length == 1 || length > text.size()) return {lead, 1};
+  uint32_t value = lead & (0x7f >> length);
+  for (size_t k = 1; k < length; ++k) {
+    value = (value << 6) | (static_cast<unsigned char>(text[k]) & 0x3f);
   }
-  return width;
+  return {value, length};
 }
 
 absl::Status NotUnderstood(absl::string_view part) {
@@ -96,6 +95,30 @@ absl::StatusOr<std::string> Expand(const std::string& text, const Row& row) {
 
 }  // namespace
 
+size_t DisplayWidth(absl::string_view text) {
+  size_t width = 0;
+  while (!text.empty()) {
+    const Rune rune = FrontOf(text);
+    width += IsWide(rune.value) ? 2 : 1;
+    text.remove_prefix(rune.length);
+  }
+  return width;
+}
+
+std::string Ellipsis(absl::string_view text, size_t width) {
+  if (DisplayWidth(text) <= width) return std::string(text);
+  std::string out;
+  size_t used = 1;  // the "…"
+  while (!text.empty()) {
+    const Rune rune = FrontOf(text);
+    used += IsWide(rune.value) ? 2 : 1;
+    if (used > width) break;
+    absl::StrAppend(&out, text.substr(0, rune.length));
+    text.remove_prefix(rune.length);
+  }
+  return out + "…";
+}
+
 std::string Safe(absl::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -115,14 +138,15 @@ std::string Tabulate(const std::vector<std::vector<std::string>>& lines) {
   for (const auto& line : lines) {
     for (size_t i = 0; i + 1 < line.size(); ++i) {
       if (widths.size() <= i) widths.push_back(kCellWidthMin);
-      widths[i] = std::max(widths[i], WidthOf(line[i]) + kPadding);
+      widths[i] = std::max(widths[i], DisplayWidth(line[i]) + kPadding);
     }
   }
   std::string out;
   for (const auto& line : lines) {
     for (size_t i = 0; i < line.size(); ++i) {
       out += line[i];
-      if (i + 1 < line.size()) out.append(widths[i] - WidthOf(line[i]), ' ');
+      if (i + 1 < line.size())
+        out.append(widths[i] - DisplayWidth(line[i]), ' ');
     }
     out += '\n';
   }

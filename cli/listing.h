@@ -32,6 +32,7 @@ class Listing {
       : columns_(std::move(columns)) {}
   void Add(Row row) { rows_.push_back(std::move(row)); }
   size_t size() const { return rows_.size(); }
+  const std::vector<Row>& rows() const { return rows_; }
 
   // `format`: "" or "table", "json", "table TEMPLATE" or TEMPLATE.
   absl::Status Print(absl::string_view format, std::ostream* out) const;
@@ -42,6 +43,16 @@ class Listing {
   std::vector<Column> columns_;
   std::vector<Row> rows_;
 };
+
+// Help of every --format.
+inline constexpr char kFormatHelp[] =
+    "table, json, TEMPLATE such as {{.ID}}, or \"table TEMPLATE\"";
+
+// Columns that a terminal needs: East Asian wide characters take two.
+size_t DisplayWidth(absl::string_view text);
+
+// Cut to `width` columns, the last of them "…", if it is wider.
+std::string Ellipsis(absl::string_view text, size_t width);
 
 // Cells of one line, as Docker pads them; lines end with '\n'.
 std::string Tabulate(const std::vector<std::vector<std::string>>& lines);

@@ -20,6 +20,10 @@ int main(int argc, char** argv) {
   const char* kind = std::getenv("TERM");
   terminal.shows_progress = isatty(STDERR_FILENO) != 0 && kind != nullptr &&
                             std::strcmp(kind, "dumb") != 0;
+  // no-color.org: set and not empty.
+  const char* no_color = std::getenv("NO_COLOR");
+  terminal.uses_color =
+      terminal.shows_progress && (no_color == nullptr || no_color[0] == '\0');
   terminal.now = [] { return absl::Now(); };
   return reclaim::cli::RunCli(std::vector<std::string>(argv + 1, argv + argc),
                               terminal);

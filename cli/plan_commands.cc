@@ -10,7 +10,9 @@
 #include "cli/listing.h"
 #include "cli/plan_printer.h"
 #include "cli/prune_flags.h"
+#include "cli/row_printer.h"
 #include "cli/run_follower.h"
+#include "cli/typed_json.h"
 #include "cli/units.h"
 #include "reclaim/v1/collection.grpc.pb.h"
 
@@ -35,15 +37,30 @@ int MakePlan(Session* session, PruneFlags* flags) {
   int code =
       session->Ask(&Stub::CreatePlan, NewStub(session).get(), request, &plan);
   if (code != kDone) return code;
-  code = PrintPlan(session, plan, flags->all_items);
-  if (code == kDone && plan.item_count() > 0) {
+  code = PrintPlan(session, plan, *flags);
+  const bool is_text = !session->json && flags->format.empty();
+  if (code == kDone && plan.item_count() > 0 && is_text) {
     session->out() << "Apply it with: reclaim apply " << plan.id() << '\n';
   }
-  return code;
+  return code != kDone ? code : flags->EmptyCode(plan);
+}
+
+Row PlanRow(const Session& session, const v1::Plan& plan) {
+  const bool is_old = TimeOf(plan.expire_time()) < session.Now();
+  return {{"ID", plan.id()},
+          {"Store", plan.store()},
+          {"Created", Ago(TimeOf(plan.create_time()), session.Now())},
+          {"Items", absl::StrCat(plan.item_count())},
+          {"Size", HumanSize(FreedBytes(plan.bytes()))},
+          {"State", !plan.run_id().empty()
+                        ? absl::StrCat("applied by ", plan.run_id())
+                    : is_old ? "expired"
+                             : "open"}};
 }
 
 int ListPlans(Session* session, const std::string& format) {
-  Listing listing({{"PLAN", "ID"},
+  RowPrinter rows(session, "plan", format,
+                  {{"PLAN", "ID"},
                    {"STORE", "Store"},
                    {"CREATED", "Created"},
                    {"ITEMS", "Items"},
@@ -57,20 +74,11 @@ int ListPlans(Session* session, const std::string& format) {
     const int code = session->Ask(&Stub::ListPlans, stub.get(), request, &page);
     if (code != kDone) return code;
     for (const v1::Plan& plan : page.plans()) {
-      const bool is_old = TimeOf(plan.expire_time()) < session->Now();
-      listing.Add({{"ID", plan.id()},
-                   {"Store", plan.store()},
-                   {"Created", Ago(TimeOf(plan.create_time()), session->Now())},
-                   {"Items", absl::StrCat(plan.item_count())},
-                   {"Size", HumanSize(FreedBytes(plan.bytes()))},
-                   {"State", !plan.run_id().empty()
-                                 ? absl::StrCat("applied by ", plan.run_id())
-                             : is_old ? "expired"
-                                      : "open"}});
+      rows.Add(plan, [&] { return PlanRow(*session, plan); });
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
-  return session->Fail(listing.Print(format, &session->out()));
+  return rows.Finish();
 }
 
 int GetPlan(Session* session, const std::string& id, v1::Plan* plan) {
@@ -86,17 +94,23 @@ int ApplyPlan(Session* session, const std::string& id, PruneFlags* flags) {
   code = session->Confirm(
       absl::StrCat("WARNING! This will remove ", plan.item_count(),
                    " items of the store ", plan.store(), ", ",
-                   HumanSize(FreedBytes(plan.bytes())), ".\n"),
+                   HumanSize(FreedBytes(plan.bytes())),
+                   ".\nAre you sure you want to continue?"),
       flags->force);
   if (code != kDone) return code;
-  return ApplyAndReport(session, plan, *flags);
+  code = ApplyAndReport(session, plan, *flags);
+  return code != kDone ? code : flags->EmptyCode(plan);
 }
 
 // What a restore or a purge did.
 int Report(Session* session, const char* did, int code, const v1::Run& run) {
+  if (session->json) {
+    session->out() << JsonLine("summary", run) << '\n';
+    return code;
+  }
   for (const v1::SkippedItem& item : run.skipped()) {
-    session->err() << "reclaim: left " << Safe(item.subject()) << ": "
-                   << item.reason() << " " << Safe(item.detail()) << '\n';
+    session->note() << "reclaim: left " << Safe(item.subject()) << ": "
+                    << item.reason() << " " << Safe(item.detail()) << '\n';
   }
   session->out() << did << ' ' << run.item_count() << " items, "
                  << HumanSize(FreedBytes(run.bytes())) << " ("
@@ -134,9 +148,9 @@ int Purge(Session* session, const PurgeFlags& flags) {
   }
   int code = session->Confirm(
       flags.now ? "WARNING! This will free what is in quarantine for good: it "
-                  "cannot be restored.\n"
+                  "cannot be restored.\nAre you sure you want to continue?"
                 : "WARNING! This will free what has been in quarantine for its "
-                  "period.\n",
+                  "period.\nAre you sure you want to continue?",
       flags.force);
   if (code != kDone) return code;
   v1::Run run;
@@ -147,7 +161,8 @@ int Purge(Session* session, const PurgeFlags& flags) {
 }
 
 int ListQuarantine(Session* session, const std::string& format) {
-  Listing listing({{"RUN", "Run"},
+  RowPrinter rows(session, "quarantine_entry", format,
+                  {{"RUN", "Run"},
                    {"ACTION", "Action"},
                    {"SUBJECT", "Subject"},
                    {"SIZE", "Size"},
@@ -162,17 +177,19 @@ int ListQuarantine(Session* session, const std::string& format) {
         session->Ask(&Stub::ListQuarantine, stub.get(), request, &page);
     if (code != kDone) return code;
     for (const v1::QuarantineEntry& entry : page.entries()) {
-      listing.Add({{"Run", entry.run_id()},
-                   {"Action", entry.item().action()},
-                   {"Subject", NameOf(entry.item())},
-                   {"Size", HumanSize(entry.item().bytes().logical_bytes())},
-                   {"Quarantined",
-                    Ago(TimeOf(entry.quarantine_time()), session->Now())},
-                   {"RestorableUntil", Moment(entry.restorable_until_time())}});
+      rows.Add(entry, [&]() -> Row {
+        return {{"Run", entry.run_id()},
+                {"Action", entry.item().action()},
+                {"Subject", NameOf(entry.item())},
+                {"Size", HumanSize(entry.item().bytes().logical_bytes())},
+                {"Quarantined",
+                 Ago(TimeOf(entry.quarantine_time()), session->Now())},
+                {"RestorableUntil", Moment(entry.restorable_until_time())}};
+      });
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
-  return session->Fail(listing.Print(format, &session->out()));
+  return rows.Finish();
 }
 
 void AddPlan(CLI::App* app, Session* session) {
@@ -180,7 +197,8 @@ void AddPlan(CLI::App* app, Session* session) {
       "plan", "Decide what a prune would do, and store it; removes nothing");
   auto flags = std::make_shared<PruneFlags>();
   flags->DeclareScope(plan, session);
-  plan->add_flag("--all-items", flags->all_items, "List every item");
+  plan->add_flag("--fail-if-empty", flags->fail_if_empty,
+                 "Exit code 14 if there is nothing to do");
   plan->add_option("reference", flags->references,
                    "Remove these and nothing else: repo, repo:tag, "
                    "repo@digest, digest");
@@ -195,21 +213,23 @@ void AddPlans(CLI::App* app, Session* session) {
   CLI::App* plans = Group(app, "plans", "Stored plans");
   auto format = std::make_shared<std::string>();
   auto id = std::make_shared<std::string>();
-  auto all = std::make_shared<bool>(false);
+  auto flags = std::make_shared<PruneFlags>();
   CLI::App* list = plans->add_subcommand("ls", "List plans, newest first");
   list->add_option("--store", session->store, "Store; empty for all");
-  list->add_option("--format", *format, "table, json or a template");
+  list->add_option("--format", *format, kFormatHelp);
   list->callback([session, format] {
     session->chosen = [=] { return ListPlans(session, *format); };
   });
   CLI::App* show = plans->add_subcommand("show", "Show a plan's items");
   show->add_option("id", *id, "Plan")->required();
-  show->add_flag("--all-items", *all, "List every item");
-  show->callback([session, id, all] {
+  show->add_flag("--all-items", flags->all_items, "List every item");
+  show->add_option("--format", flags->format,
+                   std::string("Items: ") + kFormatHelp);
+  show->callback([session, id, flags] {
     session->chosen = [=] {
       v1::Plan plan;
       const int code = GetPlan(session, *id, &plan);
-      return code != kDone ? code : PrintPlan(session, plan, *all);
+      return code != kDone ? code : PrintPlan(session, plan, *flags);
     };
   });
   CLI::App* remove = plans->add_subcommand("rm", "Forget a plan");
@@ -232,6 +252,8 @@ void AddApply(CLI::App* app, Session* session) {
   auto id = std::make_shared<std::string>();
   apply->add_option("id", *id, "Plan")->required();
   apply->add_flag("-f,--force", flags->force, "Do not ask");
+  apply->add_flag("--fail-if-empty", flags->fail_if_empty,
+                  "Exit code 14 if there is nothing to do");
   apply->add_flag("--purge", flags->purge, "Free the bytes at once: no undo");
   apply->add_flag("--allow-large", flags->allow_large,
                   "Even more than the configured share of the store");
@@ -297,7 +319,7 @@ void AddPlanCommands(CLI::App* app, Session* session) {
                        ->add_subcommand("ls", "List it, newest first");
   auto format = std::make_shared<std::string>();
   list->add_option("--store", session->store, "Store");
-  list->add_option("--format", *format, "table, json or a template");
+  list->add_option("--format", *format, kFormatHelp);
   list->callback([session, format] {
     session->chosen = [=] { return ListQuarantine(session, *format); };
   });
@@ -321,9 +343,10 @@ void AddPlanCommands(CLI::App* app, Session* session) {
       const int code = session->Ask(&Stub::CreatePlan, NewStub(session).get(),
                                     request, &plan);
       if (code != kDone) return code;
-      if (flags->dry_run) return PrintPlan(session, plan, flags->all_items);
+      if (flags->dry_run) return PrintPlan(session, plan, *flags);
       SayKept(session, plan);
-      return ApplyAndReport(session, plan, *flags);
+      const int applied = ApplyAndReport(session, plan, *flags);
+      return applied != kDone ? applied : flags->EmptyCode(plan);
     };
   });
 }

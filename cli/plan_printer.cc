@@ -1,5 +1,6 @@
 #include "cli/plan_printer.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -7,7 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/listing.h"
+#include "cli/row_printer.h"
 #include "cli/run_follower.h"
+#include "cli/typed_json.h"
 #include "cli/units.h"
 #include "reclaim/v1/collection.grpc.pb.h"
 
@@ -37,14 +40,24 @@ const char* HeadingOf(const v1::PlanItem& item) {
 
 // The line of an item in Docker's report; "" for what Docker does not tell.
 std::string LineOf(const v1::PlanItem& item) {
-  if (item.action() == "tag") return absl::StrCat("untagged: ", NameOf(item));
+  // A revision's link is the repository's name for it by digest.
+  if (item.action() == "tag" || item.action() == "revision-link") {
+    return absl::StrCat("untagged: ", NameOf(item));
+  }
   if (item.action() == "blob" || item.action() == "upload") {
     return absl::StrCat("deleted: ", NameOf(item));
   }
-  if (item.action() == "revision-link" || item.action() == "layer-link") {
-    return "";
-  }
-  return item.node().name();
+  return IsLink(item) ? "" : item.node().name();
+}
+
+// Items of the plan that something has come to need since.
+uint64_t NowLive(const v1::Run& run) {
+  return static_cast<uint64_t>(std::count_if(
+      run.skipped().begin(), run.skipped().end(),
+      [](const v1::SkippedItem& item) {
+        return item.reason() == "became-live" || item.reason() == "touched" ||
+               item.reason() == "leased" || item.reason() == "in-use";
+      }));
 }
 
 int ReportItems(Session* session, const v1::Plan& plan, const v1::Run& run) {
@@ -78,6 +91,10 @@ int ReportItems(Session* session, const v1::Plan& plan, const v1::Run& run) {
 
 }  // namespace
 
+bool IsLink(const v1::PlanItem& item) {
+  return item.action() == "revision-link" || item.action() == "layer-link";
+}
+
 std::string NameOf(const v1::PlanItem& item) {
   const v1::Node& node = item.node();
   if (item.action() == "tag") {
@@ -86,7 +103,7 @@ std::string NameOf(const v1::PlanItem& item) {
   if (item.action() == "upload") {
     return absl::StrCat(node.scope(), "/", node.name());
   }
-  if (item.action() == "revision-link" || item.action() == "layer-link") {
+  if (IsLink(item)) {
     return absl::StrCat(node.scope(), "@", node.digest());
   }
   return node.digest().empty() ? node.name() : node.digest();
@@ -120,30 +137,32 @@ void SayKept(Session* session, const v1::Plan& plan) {
   }
 }
 
-int PrintPlan(Session* session, const v1::Plan& plan, bool all_items) {
+int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
   SayKept(session, plan);
-  Listing listing({{"ACTION", "Action"},
+  if (session->json) session->out() << JsonLine("plan", plan) << '\n';
+  RowPrinter rows(session, "plan_item", flags.format,
+                  {{"ACTION", "Action"},
                    {"SUBJECT", "Subject"},
                    {"SIZE", "Size"},
                    {"REASON", "Reason"},
                    {"DETAIL", "Detail"}});
-  const int code =
-      ForEachItem(session, plan.id(), [&](const v1::PlanItem& item) {
-        if (!all_items && listing.size() == kItemsShown) return false;
-        listing.Add({{"Action", item.action()},
-                     {"Subject", NameOf(item)},
-                     {"Size", HumanSize(item.bytes().logical_bytes())},
-                     {"Reason", item.reason()},
-                     {"Detail", item.detail()}});
-        return true;
-      });
-  if (code != kDone) return code;
-  if (listing.size() > 0) {
-    const absl::Status printed = listing.Print("", &session->out());
-    if (!printed.ok()) return session->Fail(printed);
-  }
-  if (plan.item_count() > listing.size()) {
-    session->out() << "and " << plan.item_count() - listing.size()
+  const bool is_whole =
+      flags.all_items || session->json || !flags.format.empty();
+  int code = ForEachItem(session, plan.id(), [&](const v1::PlanItem& item) {
+    if (!is_whole && rows.size() == kItemsShown) return false;
+    rows.Add(item, [&]() -> Row {
+      return {{"Action", item.action()},
+              {"Subject", NameOf(item)},
+              {"Size", HumanSize(item.bytes().logical_bytes())},
+              {"Reason", item.reason()},
+              {"Detail", item.detail()}};
+    });
+    return true;
+  });
+  if (code == kDone && rows.size() > 0) code = rows.Finish();
+  if (code != kDone || session->json || !flags.format.empty()) return code;
+  if (plan.item_count() > rows.size()) {
+    session->out() << "and " << plan.item_count() - rows.size()
                    << " more (--all-items)\n";
   }
   session->out() << "Plan " << plan.id() << " of the store " << plan.store()
@@ -159,7 +178,10 @@ int PrintPlan(Session* session, const v1::Plan& plan, bool all_items) {
 int ApplyAndReport(Session* session, const v1::Plan& plan,
                    const PruneFlags& flags) {
   if (plan.item_count() == 0) {
-    session->out() << "Total reclaimed space: 0B\n";
+    session->out() << (session->json ? JsonLine("summary", v1::Run(),
+                                                {{"skipped_now_live", 0}})
+                                     : "Total reclaimed space: 0B")
+                   << '\n';
     return kDone;
   }
   const auto stub = v1::CollectionService::NewStub(session->channel());
@@ -171,17 +193,23 @@ int ApplyAndReport(Session* session, const v1::Plan& plan,
   int code = session->Ask(&Stub::ApplyPlan, stub.get(), request, &run);
   if (code != kDone) return code;
   code = FollowRun(session, &run);
+  if (session->json) {
+    session->out() << JsonLine("summary", run,
+                               {{"skipped_now_live", NowLive(run)}})
+                   << '\n';
+    return code;
+  }
   const int reported = ReportItems(session, plan, run);
   for (const v1::SkippedItem& item : run.skipped()) {
-    session->err() << "reclaim: kept " << Safe(item.subject()) << ": "
-                   << item.reason() << " " << Safe(item.detail()) << '\n';
+    session->note() << "reclaim: kept " << Safe(item.subject()) << ": "
+                    << item.reason() << " " << Safe(item.detail()) << '\n';
   }
   if (!flags.purge && run.item_count() > 0) {
-    session->err() << "Until " << Moment(run.restorable_until_time())
-                   << " it can be undone with: reclaim restore " << run.id()
-                   << "\nThe space is free after that, or at once with: "
-                      "reclaim purge --run "
-                   << run.id() << " --now\n";
+    session->note() << "Until " << Moment(run.restorable_until_time())
+                    << " it can be undone with: reclaim restore " << run.id()
+                    << "\nThe space is free after that, or at once with: "
+                       "reclaim purge --run "
+                    << run.id() << " --now\n";
   }
   session->out() << "Total reclaimed space: "
                  << HumanSize(FreedBytes(run.bytes())) << '\n';

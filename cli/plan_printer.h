@@ -12,8 +12,9 @@
 
 namespace reclaim::cli {
 
-// Totals and items with their reasons; the first 50 unless `all_items`.
-int PrintPlan(Session* session, const v1::Plan& plan, bool all_items);
+// Totals and items with their reasons; the first 50 unless flags.all_items.
+// With a format the items alone.
+int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags);
 
 // Warnings for scopes that are not collected.
 void SayKept(Session* session, const v1::Plan& plan);
@@ -29,6 +30,8 @@ int ForEachItem(Session* session, const std::string& plan_id,
 
 // "app:v1", a digest, a name.
 std::string NameOf(const v1::PlanItem& item);
+// A repository's link to content, of which Docker tells nothing.
+bool IsLink(const v1::PlanItem& item);
 
 }  // namespace reclaim::cli
 

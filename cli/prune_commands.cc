@@ -1,14 +1,15 @@
 // Docker's prune verbs: plan, show, ask, apply.
 
 #include <memory>
-#include <optional>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/listing.h"
+#include "cli/plan_file.h"
 #include "cli/plan_printer.h"
 #include "cli/prune_flags.h"
+#include "cli/prune_warning.h"
 #include "cli/run_follower.h"
 #include "cli/units.h"
 #include "reclaim/v1/collection.grpc.pb.h"
@@ -18,45 +19,83 @@ namespace {
 
 using Stub = v1::CollectionService::Stub;
 
-// What Docker's question says of each verb.
-std::string Warning(const v1::CreatePlanRequest& request) {
-  switch (request.verb()) {
-    case v1::PRUNE_VERB_IMAGES:
-      return "WARNING! This will remove all dangling images.\n";
-    case v1::PRUNE_VERB_ALL_IMAGES:
-      return "WARNING! This will remove all images without at least one "
-             "container associated to them.\n";
-    case v1::PRUNE_VERB_CONTAINERS:
-      return "WARNING! This will remove all stopped containers.\n";
-    case v1::PRUNE_VERB_VOLUMES:
-      return request.all_volumes()
-                 ? "WARNING! This will remove all volumes not used by at "
-                   "least one container.\n"
-                 : "WARNING! This will remove anonymous local volumes not "
-                   "used by at least one container.\n";
-    case v1::PRUNE_VERB_NETWORKS:
-      return "WARNING! This will remove all custom networks not used by at "
-             "least one container.\n";
-    case v1::PRUNE_VERB_BUILD_CACHE:
-      return request.all_cache()
-                 ? "WARNING! This will remove all build cache.\n"
-                 : "WARNING! This will remove all dangling build cache.\n";
-    default:
-      break;
+constexpr uint64_t kNamesShown = 100;
+
+// What is about to go, before the question.
+int ListNames(Session* session, const v1::Plan& plan) {
+  uint64_t shown = 0;
+  uint64_t links = 0;
+  std::ostream& err = session->err();
+  const int code =
+      ForEachItem(session, plan.id(), [&](const v1::PlanItem& item) {
+        // A link goes with what it names; it is no loss of its own.
+        if (IsLink(item)) {
+          ++links;
+          return true;
+        }
+        err << "  " << item.action() << ' ' << Safe(NameOf(item)) << '\n';
+        return ++shown < kNamesShown;
+      });
+  if (code != kDone) return code;
+  const uint64_t left = plan.item_count() - shown - links;
+  if (left > 0) err << "  and " << left << " more\n";
+  return kDone;
+}
+
+int Ask(Session* session, const v1::Plan& plan, const std::string& warning,
+        bool is_forced) {
+  if (plan.item_count() == 0 || is_forced) return kDone;
+  // Nobody reads a list where nobody can answer.
+  if (session->terminal().asks) {
+    const int code = ListNames(session, plan);
+    if (code != kDone) return code;
+    session->err() << "In the store " << plan.store() << " that is "
+                   << plan.item_count() << " items, "
+                   << HumanSize(FreedBytes(plan.bytes()))
+                   << (plan.is_restorable()
+                           ? "; `reclaim restore` can undo it.\n"
+                           : ".\n");
   }
-  return absl::StrCat(
-      "WARNING! This will remove:\n  - all stopped containers\n  - all "
-      "networks not used by at least one container\n",
-      request.with_volumes()
-          ? "  - all anonymous volumes not used by at least one container\n"
-          : "",
-      request.all_images()
-          ? "  - all images without at least one container associated to them\n"
-          : "  - all dangling images\n",
-      "  - ", request.all_images() ? "all" : "unused", " build cache\n");
+  return session->Confirm(warning, is_forced);
+}
+
+int DryRun(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
+  int code = PrintPlan(session, plan, flags);
+  if (code == kDone && !flags.out.empty()) {
+    code = WritePlanFile(session, plan, flags.out);
+  }
+  if (code != kDone) return code;
+  session->note() << "Nothing was removed.  Apply it with: reclaim "
+                  << (flags.out.empty()
+                          ? absl::StrCat("apply ", plan.id())
+                          : absl::StrCat("prune --plan ", flags.out))
+                  << '\n';
+  return flags.EmptyCode(plan);
+}
+
+// What was planned before, and approved as a file.
+int ApplyFile(Session* session, const PruneFlags& flags) {
+  v1::Plan plan;
+  int code = ReadPlanFile(session, flags.plan, &plan);
+  if (code != kDone) return code;
+  if (flags.dry_run) return DryRun(session, plan, flags);
+  code = Ask(session, plan,
+             absl::StrCat("WARNING! This will remove what the plan ", plan.id(),
+                          " names and what is still garbage.\nAre you sure you "
+                          "want to continue?"),
+             flags.force);
+  if (code != kDone) return code;
+  code = ApplyAndReport(session, plan, flags);
+  return code != kDone ? code : flags.EmptyCode(plan);
 }
 
 int Prune(Session* session, PruneFlags* flags) {
+  if (!flags->out.empty() && !flags->dry_run) {
+    return session->Fail(absl::InvalidArgumentError(
+        "--out: it goes with --dry-run; a prune that is done has no plan left "
+        "to apply"));
+  }
+  if (!flags->plan.empty()) return ApplyFile(session, *flags);
   const auto stub = v1::CollectionService::NewStub(session->channel());
   v1::CreatePlanRequest request;
   if (const absl::Status status = flags->Fill(*session, &request);
@@ -66,23 +105,12 @@ int Prune(Session* session, PruneFlags* flags) {
   v1::Plan plan;
   int code = session->Ask(&Stub::CreatePlan, stub.get(), request, &plan);
   if (code != kDone) return code;
-  if (flags->dry_run) {
-    code = PrintPlan(session, plan, flags->all_items);
-    if (code != kDone) return code;
-    session->out() << "Nothing was removed.  Apply it with: reclaim apply "
-                   << plan.id() << '\n';
-    return kDone;
-  }
+  if (flags->dry_run) return DryRun(session, plan, *flags);
   SayKept(session, plan);
-  if (plan.item_count() > 0) {
-    const std::string summary = absl::StrCat(
-        Warning(request), "In the store ", plan.store(), " that is ",
-        plan.item_count(), " items, ", HumanSize(FreedBytes(plan.bytes())),
-        plan.is_restorable() ? "; `reclaim restore` can undo it.\n" : ".\n");
-    code = session->Confirm(summary, flags->force);
-    if (code != kDone) return code;
-  }
-  return ApplyAndReport(session, plan, *flags);
+  code = Ask(session, plan, PruneWarning(request), flags->force);
+  if (code != kDone) return code;
+  code = ApplyAndReport(session, plan, *flags);
+  return code != kDone ? code : flags->EmptyCode(plan);
 }
 
 CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
@@ -91,6 +119,7 @@ CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
   auto flags = std::make_shared<PruneFlags>();
   flags->verb = verb;
   flags->Declare(command, session);
+  flags->DeclareFiles(command);
   command->callback([session, flags] {
     session->chosen = [session, flags] { return Prune(session, flags.get()); };
   });

@@ -1,6 +1,7 @@
 #include "cli/prune_flags.h"
 
 #include "base/status_macros.h"
+#include "cli/listing.h"
 #include "cli/units.h"
 
 namespace reclaim::cli {
@@ -18,6 +19,9 @@ absl::Status SetSpan(const std::string& text,
 void PruneFlags::DeclareScope(CLI::App* command, Session* session) {
   command->add_option("--store", session->store,
                       "Store; not needed if there is only one");
+  command->add_flag("--all-items", all_items, "List every item of a plan");
+  command->add_option("--format", format,
+                      std::string("Items of a plan: ") + kFormatHelp);
   command->add_option("--filter", filters,
                       "Only what matches, e.g. until=24h, label=k=v, "
                       "label!=k, reference=app*, dangling=true");
@@ -46,10 +50,21 @@ void PruneFlags::Declare(CLI::App* command, Session* session) {
   command->add_flag("-f,--force", force, "Do not ask");
   command->add_flag("--dry-run", dry_run,
                     "Show what would go, and remove nothing");
-  command->add_flag("--all-items", all_items, "List every item");
+  command->add_flag("--fail-if-empty", fail_if_empty,
+                    "Exit code 14 if there is nothing to do");
   command->add_flag("--purge", purge, "Free the bytes at once: no undo");
   command->add_flag("--allow-large", allow_large,
                     "Even more than the configured share of the store");
+}
+
+void PruneFlags::DeclareFiles(CLI::App* command) {
+  command->add_option("--out", out,
+                      "File for the plan of a --dry-run, for --plan");
+  command
+      ->add_option("--plan", plan,
+                   "Apply the plan of this file: what it names and what is "
+                   "still garbage")
+      ->excludes(command->get_option("--filter"));
 }
 
 absl::Status PruneFlags::Fill(const Session& session,

@@ -27,12 +27,22 @@ struct PruneFlags {
   bool all_items = false;
   bool purge = false;
   bool allow_large = false;
+  bool fail_if_empty = false;
+  std::string format;  // of the items of a plan
+  std::string out;     // file for the plan of a dry run
+  std::string plan;    // file of a plan to apply
   std::vector<std::string> references;
 
   // The flags that fit `verb`.
   void Declare(CLI::App* command, Session* session);
+  // --out and --plan, of verbs that may be approved first.
+  void DeclareFiles(CLI::App* command);
   // Those that say what to look at.
   void DeclareScope(CLI::App* command, Session* session);
+  // kNothing if there was nothing to do and that is to be told; else kDone.
+  int EmptyCode(const v1::Plan& made) const {
+    return fail_if_empty && made.item_count() == 0 ? kNothing : kDone;
+  }
   // INVALID_ARGUMENT: a duration.
   absl::Status Fill(const Session& session,
                     v1::CreatePlanRequest* request) const;

@@ -5,11 +5,14 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "cli/commands.h"
 #include "cli/listing.h"
+#include "cli/row_printer.h"
 #include "cli/run_follower.h"
+#include "cli/typed_json.h"
 #include "cli/units.h"
 #include "reclaim/v1/collection.grpc.pb.h"
 
@@ -25,7 +28,8 @@ std::unique_ptr<Stub> NewStub(Session* session) {
 }
 
 int ListRuns(Session* session, const std::string& format, int limit) {
-  Listing listing({{"RUN", "ID"},
+  RowPrinter rows(session, "run", format,
+                  {{"RUN", "ID"},
                    {"KIND", "Kind"},
                    {"STORE", "Store"},
                    {"STARTED", "Started"},
@@ -41,16 +45,18 @@ int ListRuns(Session* session, const std::string& format, int limit) {
       session->Ask(&Stub::ListRuns, NewStub(session).get(), request, &page);
   if (code != kDone) return code;
   for (const v1::Run& run : page.runs()) {
-    listing.Add({{"ID", run.id()},
-                 {"Kind", KindWord(run.kind())},
-                 {"Store", run.store()},
-                 {"Started", Ago(TimeOf(run.start_time()), session->Now())},
-                 {"State", PhaseWord(run.phase())},
-                 {"Items", absl::StrCat(run.item_count())},
-                 {"Size", HumanSize(FreedBytes(run.bytes()))},
-                 {"Actor", run.actor()}});
+    rows.Add(run, [&]() -> Row {
+      return {{"ID", run.id()},
+              {"Kind", KindWord(run.kind())},
+              {"Store", run.store()},
+              {"Started", Ago(TimeOf(run.start_time()), session->Now())},
+              {"State", PhaseWord(run.phase())},
+              {"Items", absl::StrCat(run.item_count())},
+              {"Size", HumanSize(FreedBytes(run.bytes()))},
+              {"Actor", run.actor()}};
+    });
   }
-  return session->Fail(listing.Print(format, &session->out()));
+  return rows.Finish();
 }
 
 int ShowRun(Session* session, const std::string& id) {
@@ -61,6 +67,10 @@ int ShowRun(Session* session, const std::string& id) {
       session->Ask(&Stub::GetRun, NewStub(session).get(), request, &run);
   if (code != kDone) return code;
   std::ostream& out = session->out();
+  if (session->json) {
+    out << JsonLine("run", run) << '\n';
+    return kDone;
+  }
   out << KindWord(run.kind()) << ' ' << run.id() << " of the store "
       << run.store() << ": " << PhaseWord(run.phase()) << "\n  started "
       << Moment(run.start_time()) << " by " << Safe(run.actor()) << '\n';
@@ -89,6 +99,7 @@ struct EventFlags {
   bool follow = false;
   int limit = 0;
   std::vector<std::string> kinds;
+  std::string format;
 };
 
 std::string SubjectOf(const v1::Event& event) {
@@ -100,7 +111,52 @@ std::string SubjectOf(const v1::Event& event) {
   return node.digest();
 }
 
+std::string WordOf(const v1::Event& event) {
+  const std::string kind = v1::EventKind_Name(event.kind());
+  absl::string_view word = kind;
+  absl::ConsumePrefix(&word, "EVENT_KIND_");
+  return absl::AsciiStrToLower(word);
+}
+
+Row EventRow(const v1::Event& event) {
+  return {{"Sequence", absl::StrCat(event.sequence())},
+          {"Time", Moment(event.event_time())},
+          {"Kind", WordOf(event)},
+          {"Subject", SubjectOf(event)},
+          {"Size", HumanSize(event.node().bytes().logical_bytes())},
+          {"Actor", event.actor()},
+          {"Run", event.run_id()},
+          {"Detail", event.detail()}};
+}
+
+// As they come: a table's header would come with each of them.
+int PrintEvent(Session* session, const v1::Event& event,
+               const std::string& format) {
+  std::ostream& out = session->out();
+  if (session->json) {
+    out << JsonLine("event", event) << '\n';
+    return kDone;
+  }
+  if (!format.empty()) {
+    Listing listing(std::vector<Column>{});
+    listing.Add(EventRow(event));
+    return session->Fail(listing.Print(format, &out));
+  }
+  out << event.sequence() << ' ' << Moment(event.event_time()) << ' '
+      << WordOf(event) << ' ' << Safe(SubjectOf(event)) << ' '
+      << HumanSize(event.node().bytes().logical_bytes()) << " by "
+      << Safe(event.actor());
+  if (!event.run_id().empty()) out << " run " << event.run_id();
+  if (!event.detail().empty()) out << ": " << Safe(event.detail());
+  out << '\n';
+  return kDone;
+}
+
 int ShowEvents(Session* session, const EventFlags& flags) {
+  if (absl::StartsWith(flags.format, "table")) {
+    return session->Fail(absl::InvalidArgumentError(
+        "--format: events come one by one; there are json and TEMPLATE"));
+  }
   v1::WatchEventsRequest request;
   request.set_after_sequence(flags.since);
   request.set_store(session->store);
@@ -123,19 +179,10 @@ int ShowEvents(Session* session, const EventFlags& flags) {
   v1::WatchEventsResponse batch;
   while (reader->Read(&batch)) {
     for (const v1::Event& event : batch.events()) {
-      std::string kind = v1::EventKind_Name(event.kind());
-      absl::string_view word = kind;
-      absl::ConsumePrefix(&word, "EVENT_KIND_");
-      session->out() << event.sequence() << ' ' << Moment(event.event_time())
-                     << ' ' << absl::AsciiStrToLower(word) << ' '
-                     << Safe(SubjectOf(event)) << ' '
-                     << HumanSize(event.node().bytes().logical_bytes())
-                     << " by " << Safe(event.actor());
-      if (!event.run_id().empty()) session->out() << " run " << event.run_id();
-      if (!event.detail().empty()) {
-        session->out() << ": " << Safe(event.detail());
-      }
-      session->out() << '\n';
+      const int code = PrintEvent(session, event, flags.format);
+      if (code == kDone) continue;
+      context.TryCancel();
+      return code;
     }
     session->out() << std::flush;
   }
@@ -152,7 +199,7 @@ void AddRunCommands(CLI::App* app, Session* session) {
   CLI::App* list = runs->add_subcommand("ls", "List runs, newest first");
   list->add_option("--store", session->store, "Store; empty for all");
   list->add_option("--limit", *limit, "At most so many");
-  list->add_option("--format", *format, "table, json or a template");
+  list->add_option("--format", *format, kFormatHelp);
   list->callback([=] {
     session->chosen = [=] { return ListRuns(session, *format, *limit); };
   });
@@ -189,6 +236,8 @@ void AddRunCommands(CLI::App* app, Session* session) {
   events->add_flag("--follow", flags->follow, "Go on until interrupted");
   events->add_option("--limit", flags->limit, "At most so many");
   events->add_option("--kind", flags->kinds, "Only these, e.g. quarantined");
+  events->add_option("--format", flags->format,
+                     "json, or TEMPLATE such as {{.Kind}} {{.Subject}}");
   events->add_option("--store", session->store, "Store; empty for all");
   events->callback(
       [=] { session->chosen = [=] { return ShowEvents(session, *flags); }; });

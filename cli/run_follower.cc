@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "cli/listing.h"
+#include "cli/typed_json.h"
 #include "cli/units.h"
 #include "reclaim/v1/collection.grpc.pb.h"
 
@@ -18,21 +20,30 @@ namespace {
 constexpr int kBarWidth = 30;
 constexpr int kProblemMax = 10;
 
-std::atomic<bool> interrupted{false};
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
-// While it lives, an interrupt sets a flag instead of ending the program.
-class InterruptWatch {
+// The signal that asked us to end; 0 for none.
+std::atomic<int> caught{0};
+
+// While it lives, a signal sets a number instead of ending the program.
+class SignalWatch {
  public:
-  InterruptWatch() {
-    interrupted = false;
+  SignalWatch() {
+    caught = 0;
     struct sigaction action = {};
-    action.sa_handler = [](int) { interrupted = true; };
-    sigaction(SIGINT, &action, &before_);
+    action.sa_handler = [](int number) { caught = number; };
+    for (size_t i = 0; i < std::size(kSignals); ++i) {
+      sigaction(kSignals[i], &action, &before_[i]);
+    }
   }
-  ~InterruptWatch() { sigaction(SIGINT, &before_, nullptr); }
+  ~SignalWatch() {
+    for (size_t i = 0; i < std::size(kSignals); ++i) {
+      sigaction(kSignals[i], &before_[i], nullptr);
+    }
+  }
 
  private:
-  struct sigaction before_ = {};
+  struct sigaction before_[std::size(kSignals)] = {};
 };
 
 std::string Lower(std::string word, absl::string_view prefix) {
@@ -42,7 +53,11 @@ std::string Lower(std::string word, absl::string_view prefix) {
 }
 
 void Draw(Session* session, const v1::Run& run) {
-  if (!session->terminal().shows_progress) return;
+  if (session->json) {
+    session->out() << JsonLine("status", run) << '\n' << std::flush;
+    return;
+  }
+  if (!session->shows_progress()) return;
   const uint64_t total = run.total_count();
   std::string bar;
   if (total > 0) {
@@ -61,7 +76,7 @@ void Draw(Session* session, const v1::Run& run) {
 }
 
 int Verdict(Session* session, const v1::Run& run) {
-  if (session->terminal().shows_progress) session->err() << "\r\x1b[K";
+  if (session->shows_progress()) session->err() << "\r\x1b[K";
   for (int i = 0; i < run.problems_size() && i < kProblemMax; ++i) {
     session->err() << "reclaim: " << Safe(run.problems(i)) << '\n';
   }
@@ -77,7 +92,7 @@ int Verdict(Session* session, const v1::Run& run) {
     case v1::RUN_PHASE_CANCELLED:
       session->err() << "reclaim: run " << run.id()
                      << " was cancelled; what it had done stands\n";
-      return 128 + SIGINT;
+      return caught != 0 ? 128 + caught : static_cast<int>(kDeclined);
     default:
       return kFailed;
   }
@@ -101,14 +116,14 @@ int FollowRun(Session* session, v1::Run* run) {
   v1::WatchRunRequest request;
   request.set_id(run->id());
   grpc::ClientContext context;
-  InterruptWatch watch;
+  SignalWatch watch;
   const auto reader = stub->WatchRun(&context, request);
   v1::Run state;
   bool is_asked = false;
   while (reader->Read(&state)) {
     *run = state;
     Draw(session, *run);
-    if (!interrupted || is_asked) continue;
+    if (caught == 0 || is_asked) continue;
     is_asked = true;
     v1::CancelRunRequest cancel;
     cancel.set_id(run->id());

@@ -10,9 +10,11 @@
 
 namespace reclaim::cli {
 
-// Watches until the run has ended; `run` is then its last state.  An interrupt
-// (SIGINT) asks the daemon to cancel it, and waits on.  kPartial and kFailed
-// are said with their problems.
+// Watches until the run has ended; `run` is then its last state.  SIGINT,
+// SIGTERM and SIGHUP ask the daemon to cancel it, and we wait on: the code is
+// then 128 + the signal.  Cancelled by somebody else is kDeclined.  kPartial
+// and kFailed are said with their problems.  With --json each state is a line,
+// message_type "status".
 int FollowRun(Session* session, v1::Run* run);
 
 // "scan", "apply", ...; "succeeded", "partial", ...

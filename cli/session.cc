@@ -6,7 +6,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "cli/listing.h"
+#include "cli/typed_json.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 
@@ -14,6 +16,9 @@ namespace reclaim::cli {
 namespace {
 
 constexpr int kMessageBytesMax = 64 << 20;
+constexpr char kRed[] = "\x1b[31m";
+constexpr char kYellow[] = "\x1b[33m";
+constexpr char kPlain[] = "\x1b[0m";
 
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -65,31 +70,52 @@ std::shared_ptr<grpc::Channel> Session::channel() {
 
 int Session::Check(const grpc::Status& status) {
   if (status.ok()) return kDone;
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
-    err() << "reclaim: cannot reach the daemon at " << host << ": "
-          << Safe(status.error_message())
-          << "\nIs reclaimd running?  --host or RECLAIM_HOST names another "
-             "address.\n";
-    return kFailed;
+  // An answer has details: the daemon was reached, and says to come back.
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE &&
+      status.error_details().empty()) {
+    return SayError(
+        kFailed, absl::StrCat("cannot reach the daemon at ", host, ": ",
+                              status.error_message(),
+                              "; is reclaimd running?  --host or RECLAIM_HOST "
+                              "names another address"));
   }
-  err() << "reclaim: " << Safe(status.error_message()) << '\n';
-  return CodeOf(status.error_code());
+  return SayError(CodeOf(status.error_code()), status.error_message());
 }
 
 int Session::Fail(const absl::Status& status) {
   if (status.ok()) return kDone;
-  err() << "reclaim: " << Safe(std::string(status.message())) << '\n';
-  return CodeOf(static_cast<grpc::StatusCode>(status.code()));
+  return SayError(CodeOf(static_cast<grpc::StatusCode>(status.code())),
+                  std::string(status.message()));
 }
 
-int Session::Confirm(const std::string& warning, bool is_forced) {
+std::ostream& Session::note() { return quiet ? nowhere_ : err(); }
+
+std::string Session::Colored(const char* color, const std::string& text) const {
+  if (!terminal_.uses_color || no_color) return text;
+  return absl::StrCat(color, text, kPlain);
+}
+
+int Session::SayError(int code, const std::string& message) {
+  if (json) {
+    err() << JsonError(code, message) << '\n';
+  } else {
+    err() << Colored(kRed, "reclaim:") << ' ' << Safe(message) << '\n';
+  }
+  return code;
+}
+
+int Session::Confirm(const std::string& question, bool is_forced) {
   if (is_forced) return kDone;
   if (!terminal_.asks) {
-    err() << "reclaim: nobody can be asked here; look at it with --dry-run, "
-             "then use --force\n";
-    return kUsage;
+    return SayError(kUsage,
+                    "nobody can be asked here; look at it with --dry-run, then "
+                    "use --force");
   }
-  err() << warning << "Are you sure you want to continue? [y/N] " << std::flush;
+  absl::string_view text = question;
+  if (absl::ConsumePrefix(&text, "WARNING!")) {
+    err() << Colored(kYellow, "WARNING!");
+  }
+  err() << text << " [y/N] " << std::flush;
   std::string answer;
   std::getline(*terminal_.in, answer);
   absl::AsciiStrToLower(&answer);

@@ -1,6 +1,8 @@
 // cli/session.h — one run of the command line: its terminal and its daemon.
 //
-// Results go to `out`; prompts, progress and warnings to `err`.
+// Results go to `out`; prompts, progress and warnings to `err`.  With `json`,
+// `out` gets lines of typed JSON and nothing else, and an error is a line of
+// JSON on `err`.
 
 #ifndef RECLAIM_CLI_SESSION_H_
 #define RECLAIM_CLI_SESSION_H_
@@ -20,7 +22,8 @@
 
 namespace reclaim::cli {
 
-// The table of exit codes; `reclaim --help` prints it.
+// The table of exit codes; `reclaim --help` prints it.  128+n: ended by signal
+// n.
 enum ExitCode {
   kDone = 0,
   kFailed = 1,
@@ -31,6 +34,7 @@ enum ExitCode {
   kBusy = 11,
   kForbidden = 12,
   kDamaged = 13,
+  kNothing = 14,  // nothing to do, with --fail-if-empty
 };
 
 struct Terminal {
@@ -38,7 +42,8 @@ struct Terminal {
   std::ostream* out = nullptr;
   std::ostream* err = nullptr;
   bool asks = false;            // somebody can answer on `in`
-  bool shows_progress = false;  // `err` is a terminal
+  bool shows_progress = false;  // `err` is a terminal that can redraw a line
+  bool uses_color = false;      // `err` is one that can and may show colours
   std::function<absl::Time()> now;
 };
 
@@ -53,12 +58,20 @@ class Session {
   std::string tls_key;
   // Name of the store that the command means; "" for the only one.
   std::string store;
+  bool json = false;      // typed JSON
+  bool quiet = false;     // no progress, no remarks
+  bool no_color = false;  // whatever the terminal can
 
   // What parsing chose; run by RunCli().
   std::function<int()> chosen;
 
   std::ostream& out() { return *terminal_.out; }
   std::ostream& err() { return *terminal_.err; }
+  // For what is good to know and no error: nowhere if quiet.
+  std::ostream& note();
+  bool shows_progress() const {
+    return terminal_.shows_progress && !quiet && !json;
+  }
   const Terminal& terminal() const { return terminal_; }
   absl::Time Now() const { return terminal_.now(); }
 
@@ -77,11 +90,16 @@ class Session {
   // Says an error; OK is kDone.
   int Fail(const absl::Status& status);
 
-  // Asks [y/N].  kDone: yes.  Nobody to ask is kUsage, "no" is kDeclined.
-  int Confirm(const std::string& warning, bool is_forced);
+  // Asks `question` and adds " [y/N] ".  kDone: yes.  Nobody to ask is kUsage,
+  // "no" and the end of the input are kDeclined.
+  int Confirm(const std::string& question, bool is_forced);
 
  private:
+  int SayError(int code, const std::string& message);
+  std::string Colored(const char* color, const std::string& text) const;
+
   Terminal terminal_;
+  std::ostream nowhere_{nullptr};
   std::shared_ptr<grpc::Channel> channel_;
 };
 

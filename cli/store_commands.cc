@@ -6,7 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/listing.h"
+#include "cli/row_printer.h"
 #include "cli/run_follower.h"
+#include "cli/typed_json.h"
 #include "cli/units.h"
 #include "reclaim/v1/store.grpc.pb.h"
 
@@ -38,12 +40,31 @@ int AddStore(Session* session, const StoreFlags& flags) {
   v1::Store store;
   const int code = session->Ask(&Stub::RegisterStore, NewStub(session).get(),
                                 request, &store);
-  if (code == kDone) session->out() << store.name() << '\n';
+  if (code == kDone) {
+    session->out() << (session->json ? JsonLine("store", store) : store.name())
+                   << '\n';
+  }
   return code;
 }
 
+Row StoreRow(const Session& session, const v1::Store& store) {
+  return {
+      {"Name", store.name()},
+      {"Kind", store.kind()},
+      {"State",
+       absl::StrCat(store.state(), store.is_read_only() ? ", read-only" : "",
+                    store.run_id().empty() ? "" : ", run ", store.run_id())},
+      {"LastScan", store.has_last_scan_time()
+                       ? Ago(TimeOf(store.last_scan_time()), session.Now())
+                       : "never"},
+      {"Free", store.has_available_bytes() ? HumanSize(store.available_bytes())
+                                           : "N/A"},
+      {"URI", store.uri()}};
+}
+
 int ListStores(Session* session, const StoreFlags& flags) {
-  Listing listing({{"NAME", "Name"},
+  RowPrinter rows(session, "store", flags.format,
+                  {{"NAME", "Name"},
                    {"KIND", "Kind"},
                    {"STATE", "State"},
                    {"LAST SCAN", "LastScan"},
@@ -57,25 +78,11 @@ int ListStores(Session* session, const StoreFlags& flags) {
         session->Ask(&Stub::ListStores, stub.get(), request, &page);
     if (code != kDone) return code;
     for (const v1::Store& store : page.stores()) {
-      listing.Add(
-          {{"Name", store.name()},
-           {"Kind", store.kind()},
-           {"State", absl::StrCat(store.state(),
-                                  store.is_read_only() ? ", read-only" : "",
-                                  store.run_id().empty() ? "" : ", run ",
-                                  store.run_id())},
-           {"LastScan",
-            store.has_last_scan_time()
-                ? Ago(TimeOf(store.last_scan_time()), session->Now())
-                : "never"},
-           {"Free", store.has_available_bytes()
-                        ? HumanSize(store.available_bytes())
-                        : "N/A"},
-           {"URI", store.uri()}});
+      rows.Add(store, [&] { return StoreRow(*session, store); });
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
-  return session->Fail(listing.Print(flags.format, &session->out()));
+  return rows.Finish();
 }
 
 int Scan(Session* session, const StoreFlags& flags) {
@@ -87,6 +94,10 @@ int Scan(Session* session, const StoreFlags& flags) {
       session->Ask(&Stub::ScanStore, NewStub(session).get(), request, &run);
   if (code != kDone) return code;
   code = FollowRun(session, &run);
+  if (session->json) {
+    session->out() << JsonLine("summary", run) << '\n';
+    return code;
+  }
   session->out() << "Scanned " << run.store() << ": " << run.blob_count()
                  << " blobs, " << HumanSize(FreedBytes(run.bytes())) << ", "
                  << run.item_count() << " changes\n";
@@ -94,6 +105,10 @@ int Scan(Session* session, const StoreFlags& flags) {
 }
 
 void SayFinding(Session* session, const v1::Finding& finding) {
+  if (session->json) {
+    session->out() << JsonLine("finding", finding) << '\n';
+    return;
+  }
   const char* severity =
       finding.severity() == v1::FINDING_SEVERITY_DAMAGE    ? "damage"
       : finding.severity() == v1::FINDING_SEVERITY_WARNING ? "warning"
@@ -114,19 +129,28 @@ int Verify(Session* session, const StoreFlags& flags) {
     for (const v1::Finding& finding : response.findings()) {
       SayFinding(session, finding);
     }
-    if (session->terminal().shows_progress && !response.is_complete()) {
+    if (session->json) {
+      response.clear_findings();
+      session->out() << JsonLine(response.is_complete() ? "summary" : "status",
+                                 response)
+                     << '\n'
+                     << std::flush;
+    }
+    if (session->shows_progress() && !response.is_complete()) {
       session->err() << "\r\x1b[Kverify " << response.done_count() << "/"
                      << response.total_count() << ' '
                      << HumanSize(response.done_bytes()) << std::flush;
     }
   }
-  if (session->terminal().shows_progress) session->err() << "\r\x1b[K";
+  if (session->shows_progress()) session->err() << "\r\x1b[K";
   const int code = session->Check(reader->Finish());
   if (code != kDone) return code;
+  const int verdict = response.damage_count() > 0 ? kDamaged : kDone;
+  if (session->json) return verdict;
   session->out() << "Verified " << response.node_count()
                  << " nodes: " << response.finding_count() << " findings, "
                  << response.damage_count() << " of them damage\n";
-  return response.damage_count() > 0 ? kDamaged : kDone;
+  return verdict;
 }
 
 }  // namespace
@@ -145,7 +169,7 @@ void AddStoreCommands(CLI::App* app, Session* session) {
   add->callback(
       [=] { session->chosen = [=] { return AddStore(session, *flags); }; });
   CLI::App* list = store->add_subcommand("ls", "List stores");
-  list->add_option("--format", flags->format, "table, json or a template");
+  list->add_option("--format", flags->format, kFormatHelp);
   list->callback(
       [=] { session->chosen = [=] { return ListStores(session, *flags); }; });
   CLI::App* remove =

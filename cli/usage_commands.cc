@@ -6,8 +6,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/byte_size.h"
 #include "cli/commands.h"
 #include "cli/listing.h"
+#include "cli/row_printer.h"
+#include "cli/typed_json.h"
 #include "cli/units.h"
 #include "cli/usage_details.h"
 #include "reclaim/v1/usage.grpc.pb.h"
@@ -31,11 +34,16 @@ std::string Reclaimable(const v1::UsageRow& row) {
   const uint64_t total = row.bytes().logical_bytes();
   // Docker gives no percentage for the build cache.
   if (total == 0 || row.type() == "Build Cache") return HumanSize(bytes);
-  return absl::StrCat(HumanSize(bytes), " (", bytes * 100 / total, "%)");
+  return absl::StrCat(HumanSize(bytes), " (", base::Percent(bytes, total),
+                      "%)");
 }
 
 int PrintRows(Session* session, const v1::GetDiskUsageResponse& usage,
               const std::string& format) {
+  if (session->json) {
+    session->out() << JsonLine("disk_usage", usage) << '\n';
+    return kDone;
+  }
   Listing listing({{"TYPE", "Type"},
                    {"TOTAL", "TotalCount"},
                    {"ACTIVE", "Active"},
@@ -50,10 +58,19 @@ int PrintRows(Session* session, const v1::GetDiskUsageResponse& usage,
   }
   for (const v1::UsageRow& row : usage.total().rows()) {
     if (row.unknown_size_count() == 0) continue;
-    session->err() << "reclaim: the size of " << row.unknown_size_count()
-                   << " records is not known; they count as 0B\n";
+    session->note() << "reclaim: the size of " << row.unknown_size_count()
+                    << " records is not known; they count as 0B\n";
   }
   return session->Fail(listing.Print(format, &session->out()));
+}
+
+Row GroupRow(const v1::GroupUsage& group) {
+  return {{"Name", group.name()},
+          {"Store", group.store()},
+          {"Tags", absl::StrCat(group.tag_count())},
+          {"Reachable", HumanSize(group.reachable().bytes().logical_bytes())},
+          {"Exclusive", HumanSize(group.exclusive().bytes().logical_bytes())},
+          {"Share", HumanSize(group.apportioned().logical_bytes())}};
 }
 
 int PrintGroups(Session* session, const DfFlags& flags) {
@@ -63,33 +80,30 @@ int PrintGroups(Session* session, const DfFlags& flags) {
   request.set_by(flags.by == "store" ? v1::USAGE_GROUPING_STORE
                                      : v1::USAGE_GROUPING_REPOSITORY);
   request.set_page_size(1000);
-  Listing listing({{flags.by == "store" ? "STORE" : "REPOSITORY", "Name"},
+  RowPrinter rows(session, "group_usage", flags.format,
+                  {{flags.by == "store" ? "STORE" : "REPOSITORY", "Name"},
                    {"TAGS", "Tags"},
                    {"REACHABLE", "Reachable"},
                    {"EXCLUSIVE", "Exclusive"},
                    {"SHARE", "Share"}});
-  uint64_t rest = 0;
+  v1::Bytes rest;
   do {
     v1::ListUsageResponse page;
     const int code = session->Ask(&Stub::ListUsage, stub.get(), request, &page);
     if (code != kDone) return code;
     for (const v1::GroupUsage& group : page.groups()) {
-      listing.Add(
-          {{"Name", group.name()},
-           {"Store", group.store()},
-           {"Tags", absl::StrCat(group.tag_count())},
-           {"Reachable", HumanSize(group.reachable().bytes().logical_bytes())},
-           {"Exclusive", HumanSize(group.exclusive().bytes().logical_bytes())},
-           {"Share", HumanSize(group.apportioned().logical_bytes())}});
+      rows.Add(group, [&] { return GroupRow(group); });
     }
-    rest = page.unattributed().logical_bytes();
+    rest = page.unattributed();
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
-  const absl::Status printed = listing.Print(flags.format, &session->out());
-  if (!printed.ok()) return session->Fail(printed);
-  if (rest > 0 && flags.format.empty()) {
+  const int code = rows.Finish();
+  if (code != kDone) return code;
+  if (session->json) {
+    session->out() << JsonLine("unattributed_usage", rest) << '\n';
+  } else if (rest.logical_bytes() > 0 && flags.format.empty()) {
     session->out() << "\nKept without a tag (young, pinned, leased): "
-                   << HumanSize(rest) << '\n';
+                   << HumanSize(rest.logical_bytes()) << '\n';
   }
   return kDone;
 }
@@ -113,7 +127,7 @@ void AddDf(CLI::App* app, Session* session) {
   df->add_option("--by", flags->by, "repository or store")
       ->check(CLI::IsMember({"repository", "store"}));
   df->add_option("--store", session->store, "Store; empty for all");
-  df->add_option("--format", flags->format, "table, json or a template");
+  df->add_option("--format", flags->format, kFormatHelp);
   df->callback([=] { session->chosen = [=] { return Df(session, *flags); }; });
 }
 
@@ -138,13 +152,17 @@ int Tree(Session* session, const DfFlags& flags) {
   const int code = session->Ask(&Stub::GetTree, stub.get(), request, &tree);
   if (code != kDone) return code;
   for (const v1::TreeNode& node : tree.nodes()) {
+    if (session->json) {
+      session->out() << JsonLine("tree_node", node) << '\n';
+      continue;
+    }
     session->out() << std::string(2 * node.depth(), ' ')
                    << (node.depth() == 0 ? "" : node.role() + " ")
                    << Safe(LabelOf(node)) << "  "
                    << HumanSize(node.node().bytes().logical_bytes())
                    << (node.is_repeated() ? "  (shown above)" : "") << '\n';
   }
-  if (tree.is_truncated()) session->out() << "... (--depth shows more)\n";
+  if (tree.is_truncated()) session->note() << "... (--depth shows more)\n";
   return kDone;
 }
 
@@ -158,6 +176,10 @@ int WhatIf(Session* session, const DfFlags& flags) {
   v1::WhatIfResponse answer;
   const int code = session->Ask(&Stub::WhatIf, stub.get(), request, &answer);
   if (code != kDone) return code;
+  if (session->json) {
+    session->out() << JsonLine("what_if", answer) << '\n';
+    return kDone;
+  }
   session->out() << "Would go: " << answer.freed().count() << " blobs, "
                  << HumanSize(answer.freed().bytes().logical_bytes())
                  << "\nWould stay: " << answer.kept().count() << " blobs, "

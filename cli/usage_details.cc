@@ -1,9 +1,14 @@
 #include "cli/usage_details.h"
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/listing.h"
+#include "cli/typed_json.h"
 #include "cli/units.h"
 #include "reclaim/v1/usage.grpc.pb.h"
 
@@ -13,6 +18,7 @@ namespace {
 using Stub = v1::UsageService::Stub;
 
 constexpr int kPageSize = 1000;
+constexpr size_t kCommandMax = 20;
 
 // Asks for page after page.
 template <typename Method, typename Request, typename Visit>
@@ -40,15 +46,45 @@ PageVisit<Page, Body> OnPage(Body body) {
   return {std::move(body)};
 }
 
-Listing ImageTable() {
-  return Listing({{"REPOSITORY", "Repository"},
+// Docker's tables; rows have more fields than they have columns.
+struct Details {
+  Listing images{{{"REPOSITORY", "Repository"},
                   {"TAG", "Tag"},
                   {"IMAGE ID", "ID"},
                   {"CREATED", "CreatedSince"},
                   {"SIZE", "Size"},
                   {"SHARED SIZE", "SharedSize"},
                   {"UNIQUE SIZE", "UniqueSize"},
-                  {"CONTAINERS", "Containers"}});
+                  {"CONTAINERS", "Containers"}}};
+  Listing containers{{{"CONTAINER ID", "ID"},
+                      {"IMAGE", "Image"},
+                      {"COMMAND", "Command"},
+                      {"LOCAL VOLUMES", "LocalVolumes"},
+                      {"SIZE", "Size"},
+                      {"CREATED", "RunningFor"},
+                      {"STATUS", "Status"},
+                      {"NAMES", "Names"}}};
+  Listing volumes{
+      {{"VOLUME NAME", "Name"}, {"LINKS", "Links"}, {"SIZE", "Size"}}};
+  Listing cache{{{"CACHE ID", "ID"},
+                 {"CACHE TYPE", "CacheType"},
+                 {"SIZE", "Size"},
+                 {"CREATED", "CreatedSince"},
+                 {"LAST USED", "LastUsedSince"},
+                 {"USAGE", "UsageCount"},
+                 {"SHARED", "Shared"}}};
+  uint64_t cache_bytes = 0;
+};
+
+const char* YesNo(bool is) { return is ? "true" : "false"; }
+
+std::string LabelsOf(const google::protobuf::Map<std::string, std::string>& m) {
+  std::vector<std::string> labels;
+  for (const auto& [key, value] : m) {
+    labels.push_back(absl::StrCat(key, "=", value));
+  }
+  std::sort(labels.begin(), labels.end());
+  return absl::StrJoin(labels, ",");
 }
 
 void AddImage(const Session& session, const v1::Image& image,
@@ -61,13 +97,68 @@ void AddImage(const Session& session, const v1::Image& image,
     listing->Add(
         {{"Repository", repository},
          {"Tag", tag},
-         {"ID", ShortId(image.config_digest().empty() ? image.digest()
-                                                      : image.config_digest())},
+         {"Digest", image.digest()},
+         {"ID", ImageId(image, /*whole=*/false)},
          {"CreatedSince", CreatedAgo(session, image)},
+         {"CreatedAt",
+          image.has_create_time() ? Moment(image.create_time()) : "N/A"},
          {"Size", HumanSize(image.size().logical_bytes())},
          {"SharedSize", HumanSize(image.shared().logical_bytes())},
          {"UniqueSize", HumanSize(image.unique().logical_bytes())},
          {"Containers", absl::StrCat(image.container_count())}});
+  }
+}
+
+Row ContainerRow(const Session& session, const v1::Container& container) {
+  return {
+      {"ID", ShortId(container.id())},
+      {"Image", container.image_reference()},
+      {"Command",
+       absl::StrCat("\"", Ellipsis(container.command(), kCommandMax), "\"")},
+      {"LocalVolumes", absl::StrCat(container.volume_count())},
+      {"Size", container.has_writable_bytes()
+                   ? HumanSize(container.writable_bytes())
+                   : "N/A"},
+      {"CreatedAt", Moment(container.create_time())},
+      {"RunningFor", Ago(TimeOf(container.create_time()), session.Now())},
+      {"State", container.state()},
+      {"Status", container.state()},
+      {"Labels", LabelsOf(container.labels())},
+      {"Names", container.name()}};
+}
+
+Row VolumeRow(const v1::Volume& volume) {
+  return {{"Name", volume.name()},
+          {"Driver", volume.driver()},
+          {"Labels", LabelsOf(volume.labels())},
+          {"Links", absl::StrCat(volume.link_count())},
+          {"Size",
+           volume.has_size_bytes() ? HumanSize(volume.size_bytes()) : "N/A"}};
+}
+
+Row CacheRow(const Session& session, const v1::BuildCache& record) {
+  const bool is_used = record.has_last_used_time();
+  return {{"ID", ShortId(record.id())},
+          {"CacheType", record.type()},
+          {"Description", record.description()},
+          {"Size", HumanSize(record.size_bytes())},
+          {"CreatedAt", Moment(record.create_time())},
+          {"CreatedSince", Ago(TimeOf(record.create_time()), session.Now())},
+          {"LastUsedAt", is_used ? Moment(record.last_used_time()) : ""},
+          {"LastUsedSince",
+           is_used ? Ago(TimeOf(record.last_used_time()), session.Now()) : ""},
+          {"UsageCount", absl::StrCat(record.usage_count())},
+          {"InUse", YesNo(record.is_in_use())},
+          {"Shared", YesNo(record.is_shared())}};
+}
+
+// Adds a record to its table, or prints it with --json.
+template <typename Record, typename Fill>
+void Take(Session* session, const char* type, const Record& record, Fill fill) {
+  if (session->json) {
+    session->out() << JsonLine(type, record) << '\n';
+  } else {
+    fill();
   }
 }
 
@@ -78,18 +169,8 @@ int FillContainers(Session* session, Listing* listing) {
       session, &Stub::ListContainers, request,
       OnPage<v1::ListContainersResponse>([&](const auto& page) {
         for (const v1::Container& container : page.containers()) {
-          listing->Add(
-              {{"ID", ShortId(container.id())},
-               {"Image", container.image_reference()},
-               {"Command", absl::StrCat("\"", container.command(), "\"")},
-               {"LocalVolumes", absl::StrCat(container.volume_count())},
-               {"Size", container.has_writable_bytes()
-                            ? HumanSize(container.writable_bytes())
-                            : "N/A"},
-               {"RunningFor",
-                Ago(TimeOf(container.create_time()), session->Now())},
-               {"Status", container.state()},
-               {"Names", container.name()}});
+          Take(session, "container", container,
+               [&] { listing->Add(ContainerRow(*session, container)); });
         }
       }));
 }
@@ -97,41 +178,76 @@ int FillContainers(Session* session, Listing* listing) {
 int FillVolumes(Session* session, Listing* listing) {
   v1::ListVolumesRequest request;
   request.set_store(session->store);
-  return ForEachPage(
-      session, &Stub::ListVolumes, request,
-      OnPage<v1::ListVolumesResponse>([&](const auto& page) {
-        for (const v1::Volume& volume : page.volumes()) {
-          listing->Add(
-              {{"Name", volume.name()},
-               {"Links", absl::StrCat(volume.link_count())},
-               {"Size", volume.has_size_bytes() ? HumanSize(volume.size_bytes())
-                                                : "N/A"}});
-        }
-      }));
+  return ForEachPage(session, &Stub::ListVolumes, request,
+                     OnPage<v1::ListVolumesResponse>([&](const auto& page) {
+                       for (const v1::Volume& volume : page.volumes()) {
+                         Take(session, "volume", volume,
+                              [&] { listing->Add(VolumeRow(volume)); });
+                       }
+                     }));
 }
 
 int FillCache(Session* session, Listing* listing, uint64_t* total) {
   v1::ListBuildCacheRequest request;
   request.set_store(session->store);
-  return ForEachPage(
-      session, &Stub::ListBuildCache, request,
-      OnPage<v1::ListBuildCacheResponse>([&](const auto& page) {
-        for (const v1::BuildCache& record : page.records()) {
-          *total += record.size_bytes();
-          listing->Add(
-              {{"ID", ShortId(record.id())},
-               {"CacheType", record.type()},
-               {"Size", HumanSize(record.size_bytes())},
-               {"CreatedSince",
-                Ago(TimeOf(record.create_time()), session->Now())},
-               {"LastUsedSince",
-                record.has_last_used_time()
-                    ? Ago(TimeOf(record.last_used_time()), session->Now())
-                    : ""},
-               {"UsageCount", absl::StrCat(record.usage_count())},
-               {"Shared", record.is_shared() ? "true" : "false"}});
-        }
-      }));
+  return ForEachPage(session, &Stub::ListBuildCache, request,
+                     OnPage<v1::ListBuildCacheResponse>([&](const auto& page) {
+                       for (const v1::BuildCache& record : page.records()) {
+                         *total += record.size_bytes();
+                         Take(session, "build_cache", record, [&] {
+                           listing->Add(CacheRow(*session, record));
+                         });
+                       }
+                     }));
+}
+
+int Fill(Session* session, Details* details) {
+  v1::ListImagesRequest request;
+  request.set_store(session->store);
+  int code = ForEachImage(session, request, [&](const v1::Image& image) {
+    Take(session, "image", image,
+         [&] { AddImage(*session, image, &details->images); });
+  });
+  if (code == kDone) code = FillContainers(session, &details->containers);
+  if (code == kDone) code = FillVolumes(session, &details->volumes);
+  if (code == kDone) {
+    code = FillCache(session, &details->cache, &details->cache_bytes);
+  }
+  return code;
+}
+
+absl::Status PrintTables(const Details& details, std::ostream* out) {
+  *out << "Images space usage:\n\n";
+  absl::Status status = details.images.Print("", out);
+  *out << "\nContainers space usage:\n\n";
+  status.Update(details.containers.Print("", out));
+  *out << "\nLocal Volumes space usage:\n\n";
+  status.Update(details.volumes.Print("", out));
+  *out << "\nBuild cache usage: " << HumanSize(details.cache_bytes) << "\n\n";
+  status.Update(details.cache.Print("", out));
+  return status;
+}
+
+// One object, or one of its lists.
+absl::Status PrintObject(const Details& details, const std::string& format,
+                         std::ostream* out) {
+  const nlohmann::json object = {{"Images", details.images.rows()},
+                                 {"Containers", details.containers.rows()},
+                                 {"Volumes", details.volumes.rows()},
+                                 {"BuildCache", details.cache.rows()}};
+  if (format == "json" || format == "{{json .}}") {
+    *out << object.dump() << '\n';
+    return absl::OkStatus();
+  }
+  for (const auto& [name, list] : object.items()) {
+    if (format == absl::StrCat("{{json .", name, "}}")) {
+      *out << list.dump() << '\n';
+      return absl::OkStatus();
+    }
+  }
+  return absl::InvalidArgumentError(
+      "--format: df -v has table, json, {{json .}}, and {{json .Images}}, "
+      ".Containers, .Volumes or .BuildCache");
 }
 
 }  // namespace
@@ -146,6 +262,12 @@ std::pair<std::string, std::string> SplitReference(const std::string& text) {
     return {text, "<none>"};
   }
   return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+std::string ImageId(const v1::Image& image, bool whole) {
+  const std::string& id =
+      image.config_digest().empty() ? image.digest() : image.config_digest();
+  return whole ? id : ShortId(id);
 }
 
 std::string CreatedAgo(const Session& session, const v1::Image& image) {
@@ -165,52 +287,13 @@ int ForEachImage(Session* session, v1::ListImagesRequest request,
 }
 
 int PrintDetails(Session* session, const std::string& format) {
-  if (!format.empty() && format != "table") {
-    return session->Fail(absl::InvalidArgumentError(
-        "--format: df -v is a table; `reclaim image ls --format json` and the "
-        "like give its parts"));
-  }
-  Listing images = ImageTable();
-  v1::ListImagesRequest request;
-  request.set_store(session->store);
-  int code = ForEachImage(session, request, [&](const v1::Image& image) {
-    AddImage(*session, image, &images);
-  });
-  if (code != kDone) return code;
-  Listing containers({{"CONTAINER ID", "ID"},
-                      {"IMAGE", "Image"},
-                      {"COMMAND", "Command"},
-                      {"LOCAL VOLUMES", "LocalVolumes"},
-                      {"SIZE", "Size"},
-                      {"CREATED", "RunningFor"},
-                      {"STATUS", "Status"},
-                      {"NAMES", "Names"}});
-  code = FillContainers(session, &containers);
-  if (code != kDone) return code;
-  Listing volumes(
-      {{"VOLUME NAME", "Name"}, {"LINKS", "Links"}, {"SIZE", "Size"}});
-  code = FillVolumes(session, &volumes);
-  if (code != kDone) return code;
-  Listing cache({{"CACHE ID", "ID"},
-                 {"CACHE TYPE", "CacheType"},
-                 {"SIZE", "Size"},
-                 {"CREATED", "CreatedSince"},
-                 {"LAST USED", "LastUsedSince"},
-                 {"USAGE", "UsageCount"},
-                 {"SHARED", "Shared"}});
-  uint64_t cache_bytes = 0;
-  code = FillCache(session, &cache, &cache_bytes);
-  if (code != kDone) return code;
-  std::ostream& out = session->out();
-  out << "Images space usage:\n\n";
-  absl::Status status = images.Print("", &out);
-  out << "\nContainers space usage:\n\n";
-  status.Update(containers.Print("", &out));
-  out << "\nLocal Volumes space usage:\n\n";
-  status.Update(volumes.Print("", &out));
-  out << "\nBuild cache usage: " << HumanSize(cache_bytes) << "\n\n";
-  status.Update(cache.Print("", &out));
-  return session->Fail(status);
+  Details details;
+  const int code = Fill(session, &details);
+  if (code != kDone || session->json) return code;
+  const bool is_table = format.empty() || format == "table";
+  return session->Fail(is_table
+                           ? PrintTables(details, &session->out())
+                           : PrintObject(details, format, &session->out()));
 }
 
 }  // namespace reclaim::cli

@@ -11,8 +11,10 @@
 
 namespace reclaim::cli {
 
-// Docker's four sections.  `format` "json" gives one object with a list each;
-// other formats are refused.
+// Docker's four sections.  `format` "json" and "{{json .}}" give one object
+// with the lists Images, Containers, Volumes and BuildCache, "{{json .Images}}"
+// one list; every value is text, as Docker has it.  Other templates are
+// INVALID_ARGUMENT.  With --json a line of typed JSON for each.
 int PrintDetails(Session* session, const std::string& format);
 
 // Calls `visit` for every image that the request lists.
@@ -21,6 +23,10 @@ int ForEachImage(Session* session, v1::ListImagesRequest request,
 
 // "app" and "v1" of "app:v1"; "<none>" for what is missing.
 std::pair<std::string, std::string> SplitReference(const std::string& text);
+
+// Docker's image id: the config's digest, or the digest of an image that has
+// none; its first 12 digits unless `whole`.
+std::string ImageId(const v1::Image& image, bool whole);
 
 std::string CreatedAgo(const Session& session, const v1::Image& image);
 
