@@ -2,224 +2,100 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
+#include <utility>
 
-#include "absl/strings/str_cat.h"
-
-namespace reclaim::benchmark {
+namespace reclaim::tests {
 namespace {
 
-constexpr uint32_t kTagsMax = 10'000;
-// With a base of at most 13 and the empty layer no more than overlayfs takes.
-constexpr uint32_t kOwnLayersMax = 113;
-constexpr double kImagesPerBase = 200;
+constexpr size_t kLayerCountMax = 127;
 
-// SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number
-// generators", 2014): the same on every machine, unlike <random>'s
-// distributions.
-class Draws {
+class Maker {
  public:
-  explicit Draws(uint64_t seed) : state_(seed) {}
+  explicit Maker(uint64_t seed) : random_(seed) {}
 
-  uint64_t Next() {
-    uint64_t z = state_ += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
+  ImagePopulation Run(uint32_t image_count) {
+    empty_layer_ = NewLayer(32);
+    const uint32_t base_count = std::max(4u, image_count / 200);
+    for (uint32_t i = 0; i < base_count; ++i) AddBase();
+    while (population_.images.size() < image_count) AddRepository(image_count);
+    std::shuffle(population_.images.begin(), population_.images.end(), random_);
+    return std::move(population_);
   }
-  // In [0, 1).
-  double Unit() { return static_cast<double>(Next() >> 11) * 0x1p-53; }
-  bool Chance(double share) { return Unit() < share; }
-  // In [least, most].
-  uint32_t Between(uint32_t least, uint32_t most) {
-    return least + static_cast<uint32_t>(Next() % (most - least + 1));
+
+ private:
+  double Uniform() {
+    return std::uniform_real_distribution<double>(0, 1)(random_);
   }
-  // Box and Muller, one of the pair.
-  double Normal() {
-    const double u = 1.0 - Unit();
-    return std::sqrt(-2.0 * std::log(u)) * std::cos(2 * M_PI * Unit());
+  uint32_t Between(uint32_t low, uint32_t high) {
+    return std::uniform_int_distribution<uint32_t>(low, high)(random_);
   }
   double LogNormal(double median, double sigma) {
-    return median * std::exp(sigma * Normal());
+    return std::lognormal_distribution<double>(std::log(median),
+                                               sigma)(random_);
   }
 
- private:
-  uint64_t state_;
-};
-
-class Population {
- public:
-  Population(const PopulationOptions& options, PopulationSink* sink)
-      : options_(options), sink_(*sink), draws_(options.seed) {}
-
-  PopulationCounts Run();
-
- private:
-  using Layers = std::vector<BlobNumber>;
-
-  void MakeBases();
-  const Layers& PickBase();
-  uint32_t TagCount();
-  uint64_t LayerSize();
-  BlobNumber NewBlob(uint64_t size, bool is_config);
-  void AddLayers(uint32_t count, Layers* layers);
-  // A CI build: a prefix of the own layers of the one before, and new ones.
-  void Rebuild(Layers* own);
-  BlobNumber NewManifest(const Layers& base, const Layers& own);
-  BlobNumber NewIndex(const Layers& base, const Layers& own);
-  void AddReferrer(BlobNumber subject);
-  void AddRepository(uint32_t number);
-
-  const PopulationOptions& options_;
-  PopulationSink& sink_;
-  Draws draws_;
-  PopulationCounts counts_;
-  BlobNumber next_ = 0;
-  BlobNumber empty_layer_ = 0;
-  std::vector<Layers> bases_;
-};
-
-BlobNumber Population::NewBlob(uint64_t size, bool is_config) {
-  const BlobNumber number = next_++;
-  ++counts_.blobs;
-  sink_.OnBlob(number, std::max<uint64_t>(1, size / options_.size_divisor),
-               is_config);
-  return number;
-}
-
-uint64_t Population::LayerSize() {
-  if (draws_.Chance(0.35)) {
-    return static_cast<uint64_t>(32 * std::pow(100'000.0 / 32, draws_.Unit()));
+  uint32_t NewLayer(uint64_t bytes) {
+    population_.layer_bytes.push_back(bytes);
+    return static_cast<uint32_t>(population_.layer_bytes.size() - 1);
   }
-  return static_cast<uint64_t>(std::min(draws_.LogNormal(6.7e6, 2.2), 10e9));
-}
-
-void Population::AddLayers(uint32_t count, Layers* layers) {
-  for (uint32_t i = 0; i < count && layers->size() < kOwnLayersMax; ++i) {
-    layers->push_back(NewBlob(LayerSize(), false));
-  }
-}
-
-void Population::MakeBases() {
-  empty_layer_ = NewBlob(32, false);
-  const double images = static_cast<double>(options_.object_count) / 10;
-  const auto count =
-      static_cast<uint32_t>(std::max(2.0, images / kImagesPerBase));
-  for (uint32_t i = 0; i < count; ++i) {
-    Layers layers;
-    if (i > 0 && draws_.Chance(0.6)) {
-      layers = bases_[draws_.Next() % i];
-      if (layers.size() > 5) layers.resize(5);
+  uint32_t NewLayer() {
+    if (Uniform() < 0.35) {
+      return NewLayer(static_cast<uint64_t>(32 * std::pow(3000, Uniform())));
     }
-    AddLayers(draws_.Between(2, 8), &layers);
+    return NewLayer(static_cast<uint64_t>(std::min(LogNormal(3e6, 2.1), 1e10)));
+  }
+
+  void AddBase() {
+    std::vector<uint32_t> layers;
+    if (!bases_.empty() && Uniform() < 0.6) {
+      layers = bases_[Between(0, static_cast<uint32_t>(bases_.size()) - 1)];
+    }
+    for (uint32_t i = Between(2, 8); i > 0; --i) layers.push_back(NewLayer());
     bases_.push_back(std::move(layers));
   }
-}
 
-// Zipf with exponent 1, by inversion of its continuous form.
-const Population::Layers& Population::PickBase() {
-  const double n = static_cast<double>(bases_.size());
-  const auto rank = static_cast<size_t>(std::pow(n + 1, draws_.Unit())) - 1;
-  return bases_[std::min(rank, bases_.size() - 1)];
-}
-
-uint32_t Population::TagCount() {
-  if (options_.tags_per_repository > 0) return options_.tags_per_repository;
-  const double drawn = draws_.LogNormal(12, 1.9);
-  return static_cast<uint32_t>(
-      std::min<double>(std::max(1.0, drawn), kTagsMax));
-}
-
-void Population::Rebuild(Layers* own) {
-  if (!own->empty()) own->resize(draws_.Next() % (own->size() + 1));
-  // A few are built without care: a layer for each command.
-  AddLayers(draws_.Chance(0.0005) ? draws_.Between(40, kOwnLayersMax)
-                                  : draws_.Between(1, 6),
-            own);
-}
-
-BlobNumber Population::NewManifest(const Layers& base, const Layers& own) {
-  Layers children = {NewBlob(draws_.Between(1'000, 15'000), true)};
-  children.insert(children.end(), base.begin(), base.end());
-  children.insert(children.end(), own.begin(), own.end());
-  if (draws_.Chance(0.5)) children.push_back(empty_layer_);
-  const BlobNumber manifest = next_++;
-  ++counts_.manifests;
-  counts_.edges += children.size();
-  sink_.OnManifest(manifest, children);
-  return manifest;
-}
-
-BlobNumber Population::NewIndex(const Layers& base, const Layers& own) {
-  Layers manifests;
-  const uint32_t platforms = draws_.Between(2, 6);
-  for (uint32_t i = 0; i < platforms; ++i) {
-    Layers layers = own;
-    if (i > 0) Rebuild(&layers);
-    manifests.push_back(NewManifest(base, layers));
+  // Zipf-like with exponent 1: rank = count^uniform.
+  const std::vector<uint32_t>& ChooseBase() {
+    const double rank =
+        std::pow(static_cast<double>(bases_.size()), Uniform()) - 1;
+    return bases_[std::min(bases_.size() - 1, static_cast<size_t>(rank))];
   }
-  const BlobNumber index = next_++;
-  ++counts_.indexes;
-  counts_.edges += manifests.size();
-  sink_.OnIndex(index, manifests);
-  return index;
-}
 
-void Population::AddReferrer(BlobNumber subject) {
-  const Layers children = {NewBlob(2, true),
-                           NewBlob(draws_.Between(200, 20'000), false)};
-  const BlobNumber manifest = next_++;
-  ++counts_.referrers;
-  counts_.edges += children.size() + 1;
-  sink_.OnReferrer(manifest, subject, children);
-}
-
-void Population::AddRepository(uint32_t number) {
-  sink_.OnRepository(absl::StrCat("team", number % 97, "/app", number));
-  ++counts_.repositories;
-  const bool is_deleted = draws_.Chance(options_.deleted_repository_share);
-  const Layers base = PickBase();
-  Layers own;
-  const uint32_t tags = TagCount();
-  for (uint32_t tag = 0;
-       tag < tags && counts_.objects() < options_.object_count;) {
-    Rebuild(&own);
-    const bool is_index = draws_.Chance(0.2);
-    const BlobNumber image =
-        is_index ? NewIndex(base, own) : NewManifest(base, own);
-    if (draws_.Chance(0.1)) AddReferrer(image);
-    // A tag that has moved on leaves its image without a name.
-    if (draws_.Chance(options_.untagged_share)) continue;
-    if (!is_deleted) {
-      ++counts_.tags;
-      ++counts_.edges;
-      sink_.OnTag(absl::StrCat("v", tag), image);
+  void AddRepository(uint32_t image_count) {
+    const uint32_t tag_count =
+        static_cast<uint32_t>(std::clamp(LogNormal(12, 1.9), 1.0, 10000.0));
+    const std::vector<uint32_t> base = ChooseBase();
+    const bool has_empty = Uniform() < 0.5;
+    std::vector<uint32_t> own;
+    for (uint32_t tag = 0; tag < tag_count; ++tag) {
+      if (population_.images.size() == image_count) return;
+      own.resize(Between(0, static_cast<uint32_t>(own.size())));
+      for (uint32_t i = Between(1, 6); i > 0; --i) own.push_back(NewLayer());
+      std::vector<uint32_t> layers = base;
+      if (has_empty) layers.push_back(empty_layer_);
+      layers.insert(layers.end(), own.begin(), own.end());
+      if (layers.size() > kLayerCountMax) layers.resize(kLayerCountMax);
+      population_.images.push_back(std::move(layers));
     }
-    ++tag;
   }
-}
 
-PopulationCounts Population::Run() {
-  // The bases are images of a repository of their own.
-  sink_.OnRepository("library/base");
-  ++counts_.repositories;
-  MakeBases();
-  for (size_t i = 0; i < bases_.size(); ++i) {
-    const BlobNumber image = NewManifest(bases_[i], {});
-    ++counts_.tags;
-    ++counts_.edges;
-    sink_.OnTag(absl::StrCat("b", i), image);
-  }
-  for (uint32_t i = 0; counts_.objects() < options_.object_count; ++i) {
-    AddRepository(i);
-  }
-  return counts_;
-}
+  std::mt19937_64 random_;
+  ImagePopulation population_;
+  uint32_t empty_layer_ = 0;
+  std::vector<std::vector<uint32_t>> bases_;
+};
 
 }  // namespace
 
-PopulationCounts Populate(const PopulationOptions& options,
-                          PopulationSink* sink) {
-  return Population(options, sink).Run();
+uint64_t ImagePopulation::edge_count() const {
+  uint64_t count = 0;
+  for (const auto& layers : images) count += layers.size();
+  return count;
 }
 
-}  // namespace reclaim::benchmark
+ImagePopulation MakePopulation(uint32_t image_count, uint64_t seed) {
+  return Maker(seed).Run(image_count);
+}
+
+}  // namespace reclaim::tests

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/benchmark/image_population.h"
+#include "tests/benchmark/registry_population.h"
 
 namespace reclaim::benchmark {
 

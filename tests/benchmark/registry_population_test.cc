@@ -1,6 +1,6 @@
 // The population is distributed as real registries are (PERFORMANCE.md 1.4).
 
-#include "tests/benchmark/image_population.h"
+#include "tests/benchmark/registry_population.h"
 
 #include <algorithm>
 #include <string>
@@ -80,7 +80,7 @@ T Quantile(std::vector<T> values, double share) {
   return values[at];
 }
 
-TEST(ImagePopulationTest, IsDistributedAsRegistriesAre) {
+TEST(RegistryPopulationTest, IsDistributedAsRegistriesAre) {
   PopulationOptions options;
   options.object_count = 300'000;
   Statistics seen;
@@ -103,7 +103,7 @@ TEST(ImagePopulationTest, IsDistributedAsRegistriesAre) {
   EXPECT_TRUE(large > 50'000'000 && large < 75'000'000) << large;
 }
 
-TEST(ImagePopulationTest, TheSameOptionsGiveTheSamePopulation) {
+TEST(RegistryPopulationTest, TheSameOptionsGiveTheSamePopulation) {
   PopulationOptions options;
   options.object_count = 5'000;
   Statistics first;
@@ -117,7 +117,7 @@ TEST(ImagePopulationTest, TheSameOptionsGiveTheSamePopulation) {
   EXPECT_NE(first.sizes, third.sizes);
 }
 
-TEST(ImagePopulationTest, ATallRepositoryHasTheTagsThatWereAskedFor) {
+TEST(RegistryPopulationTest, ATallRepositoryHasTheTagsThatWereAskedFor) {
   PopulationOptions options;
   options.object_count = 60'000;
   options.tags_per_repository = 1'000;

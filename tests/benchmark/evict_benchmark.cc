@@ -1,0 +1,155 @@
+// How many images must go to free 10, 25, 50 and 75 % of what images alone
+// keep: ours beside least recently used, largest first and the proven lower
+// bound.
+//
+//   bazel run -c opt //tests/benchmark:evict_benchmark [SEED]
+//
+// The oracle runs first: small problems against trial of every set, and the
+// bytes of every answer worked out anew.  The exit code is 1 if it finds
+// anything, or if an answer has more than 1.02 times the bound.
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "base/clock.h"
+#include "gc/eviction.h"
+#include "tests/benchmark/image_population.h"
+#include "tests/support/naive_eviction.h"
+
+namespace reclaim::tests {
+namespace {
+
+constexpr double kRatioMax = 1.02;
+
+std::vector<uint32_t> UpTo(size_t count) {
+  std::vector<uint32_t> all(count);
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+gc::EvictionProblem ProblemOf(const ImagePopulation& population) {
+  gc::EvictionProblem problem;
+  for (const uint64_t bytes : population.layer_bytes) problem.AddPiece(bytes);
+  for (const auto& layers : population.images) problem.AddCandidate(1, layers);
+  return problem;
+}
+
+// The shortest beginning of `order` that frees the target; FreedBytes() grows
+// with the beginning.
+size_t CountInOrder(const gc::EvictionProblem& problem,
+                    const std::vector<uint32_t>& order, uint64_t target) {
+  size_t low = 0;
+  size_t high = order.size();
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    const std::vector<uint32_t> begin(
+        order.begin(), order.begin() + static_cast<ptrdiff_t>(middle));
+    if (gc::FreedBytes(problem, begin) >= target) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
+
+std::vector<uint32_t> LargestFirst(const gc::EvictionProblem& problem) {
+  std::vector<uint64_t> sizes;
+  for (uint32_t i = 0; i < problem.candidate_count(); ++i) {
+    uint64_t bytes = 0;
+    for (const uint32_t piece : problem.pieces(i)) {
+      bytes += problem.bytes(piece);
+    }
+    sizes.push_back(bytes);
+  }
+  std::vector<uint32_t> order = UpTo(sizes.size());
+  std::stable_sort(order.begin(), order.end(),
+                   [&](uint32_t a, uint32_t b) { return sizes[a] > sizes[b]; });
+  return order;
+}
+
+bool SmallProblemsAgree(uint64_t seed) {
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 1000; ++round) {
+    gc::EvictionProblem problem;
+    const uint32_t piece_count = 1 + random() % 9;
+    for (uint32_t i = 0; i < piece_count; ++i) problem.AddPiece(random() % 50);
+    for (uint64_t i = random() % 12; i > 0; --i) {
+      std::vector<uint32_t> pieces;
+      for (uint32_t piece = 0; piece < piece_count; ++piece) {
+        if (random() % 3 == 0) pieces.push_back(piece);
+      }
+      problem.AddCandidate(static_cast<uint32_t>(random() % 3), pieces);
+    }
+    const uint64_t target = 1 + random() % 200;
+    const gc::Eviction eviction = gc::ChooseEvictions(problem, target);
+    const std::string fault = FaultOf(problem, target, eviction);
+    const uint64_t fewest =
+        FewestByTrial(problem, target - eviction.short_by_bytes);
+    if (!fault.empty() || eviction.lower_bound_count > fewest) {
+      std::printf("oracle: seed %" PRIu64 " round %d: %s, bound %" PRIu64
+                  " of %" PRIu64 "\n",
+                  seed, round, fault.c_str(), eviction.lower_bound_count,
+                  fewest);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Measure(uint32_t image_count, uint64_t seed) {
+  const ImagePopulation population = MakePopulation(image_count, seed);
+  const gc::EvictionProblem problem = ProblemOf(population);
+  const uint64_t total = gc::FreedBytes(problem, UpTo(image_count));
+  const std::vector<uint32_t> by_age = UpTo(image_count);
+  const std::vector<uint32_t> by_size = LargestFirst(problem);
+  std::printf("\n%u candidates, %u layers, %" PRIu64 " edges, %.1f GB\n",
+              image_count, problem.piece_count(), population.edge_count(),
+              static_cast<double>(total) / 1e9);
+  std::printf("%8s %8s %8s %8s %8s %8s %10s\n", "target", "lru", "largest",
+              "ours", "bound", "ratio", "time");
+  bool is_good = true;
+  for (const uint64_t percent : {10, 25, 50, 75}) {
+    const uint64_t target = total / 100 * percent;
+    const absl::Duration begin = base::SystemClock()->Monotonic();
+    const gc::Eviction eviction = gc::ChooseEvictions(problem, target);
+    const absl::Duration took = base::SystemClock()->Monotonic() - begin;
+    const double ratio = static_cast<double>(eviction.evicted_count) /
+                         static_cast<double>(eviction.lower_bound_count);
+    const uint64_t freed = FreedNaively(problem, eviction.chosen);
+    std::printf(
+        "%7" PRIu64 "%% %8zu %8zu %8" PRIu64 " %8" PRIu64 " %8.4f %7.1f ms\n",
+        percent, CountInOrder(problem, by_age, target),
+        CountInOrder(problem, by_size, target), eviction.evicted_count,
+        eviction.lower_bound_count, ratio, absl::ToDoubleMilliseconds(took));
+    if (freed != eviction.freed_bytes || freed < target) {
+      std::printf("oracle: frees %" PRIu64 ", states %" PRIu64 "\n", freed,
+                  eviction.freed_bytes);
+      is_good = false;
+    }
+    is_good &= ratio <= kRatioMax;
+  }
+  return is_good;
+}
+
+int Run(uint64_t seed) {
+  std::printf("seed %" PRIu64 "\n", seed);
+  bool is_good = SmallProblemsAgree(seed);
+  is_good &= Measure(2'000, seed);
+  is_good &= Measure(100'000, seed);
+  std::printf("\n%s\n", is_good ? "good" : "NOT GOOD");
+  return is_good ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace reclaim::tests
+
+int main(int argc, char** argv) {
+  return reclaim::tests::Run(argc > 1 ? std::strtoull(argv[1], nullptr, 10)
+                                      : 20260102);
+}
