@@ -9,7 +9,7 @@
 // where hash is SHA-256 of the line up to the comma before "hash".  A changed,
 // dropped or moved line breaks the chain at its number.  The chain is
 // tamper-evident only against somebody who cannot also rewrite the head where
-// it was exported to (the metric reclaim_audit_sequence, the daemon's log).
+// it was exported to: the daemon's log says it at every start.
 //
 // Nothing secret is recorded: no tokens, no environment, no manifests' bytes.
 //

@@ -27,11 +27,13 @@
 #include "gtest/gtest.h"
 #include "index/memory_engine.h"
 #include "index/reference_graph.h"
+#include "reclaim/v1/audit.grpc.pb.h"
 #include "reclaim/v1/collection.grpc.pb.h"
 #include "reclaim/v1/graph.grpc.pb.h"
 #include "reclaim/v1/lease.grpc.pb.h"
 #include "reclaim/v1/store.grpc.pb.h"
 #include "reclaim/v1/usage.grpc.pb.h"
+#include "rpc/audit_log.h"
 #include "rpc/server.h"
 #include "store/testing/store_tree.h"
 
@@ -75,6 +77,8 @@ class ServerFixture : public ::testing::Test {
     parts.clock = &clock_;
     parts.random = &random_;
     parts.policy = policy_;
+    parts.audit = audit_;
+    collector_->SetAudit(audit_);
     ServerOptions options;
     options.unix_socket = UnixSocket{SocketPath()};
     auto server = Server::Start(options, parts);
@@ -181,6 +185,7 @@ class ServerFixture : public ::testing::Test {
     ASSERT_EQ(Await(run).phase(), v1::RUN_PHASE_SUCCEEDED);
   }
 
+  AuditLog* audit_ = nullptr;  // set before SetUp() to keep one; not owned
   store::TempFolder folder_;
   SocketFolder socket_folder_;
   base::SimulatedClock clock_;

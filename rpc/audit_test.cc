@@ -1,0 +1,120 @@
+// What the audit log says of calls and of what runs take away.
+
+#include "base/fault_point.h"
+#include "gmock/gmock.h"
+#include "rpc/audit_log.h"
+#include "rpc/server_fixture.h"
+
+namespace reclaim::rpc {
+namespace {
+
+using Collection = v1::CollectionService::Stub;
+using ::testing::HasSubstr;
+
+class AuditTest : public ServerFixture {
+ protected:
+  void SetUp() override {
+    tree_.Image("app", "v1", {"base", "new"});
+    orphan_ = tree_.Blob("nothing names me");
+    Age();
+    auto log = AuditLog::Open({socket_folder_.path() + "/audit"}, &clock_);
+    ASSERT_THAT(log, base::IsOk());
+    log_ = *std::move(log);
+    audit_ = log_.get();
+    ServerFixture::SetUp();
+    AddStore("registry");
+  }
+
+  std::string Text() const {
+    std::string text;
+    const auto lines = log_->Tail(1000);
+    for (const std::string& line : *lines) text = line + "\n" + text;
+    return text;
+  }
+  v1::Plan MakePlan() {
+    v1::CreatePlanRequest request;
+    request.set_verb(v1::PRUNE_VERB_SYSTEM);
+    v1::Plan plan;
+    EXPECT_TRUE(
+        Ask(collection_stub_, &Collection::CreatePlan, request, &plan).ok());
+    return plan;
+  }
+  grpc::Status Apply(const std::string& plan_id, v1::Run* run) {
+    v1::ApplyPlanRequest request;
+    request.set_plan_id(plan_id);
+    request.set_allow_large(true);
+    const grpc::Status status =
+        Ask(collection_stub_, &Collection::ApplyPlan, request, run);
+    if (status.ok()) *run = Await(*run);
+    return status;
+  }
+
+  store::RegistryTree tree_{&folder_};
+  oci::Digest orphan_;
+  std::unique_ptr<AuditLog> log_;
+};
+
+TEST_F(AuditTest, ADeletionIsOnRecordWithItsCallerItsPlanAndItsItems) {
+  const v1::Plan plan = MakePlan();
+  EXPECT_EQ(Text().find("CreatePlan"), std::string::npos) << "a preview";
+  v1::Run run;
+  ASSERT_TRUE(Apply(plan.id(), &run).ok());
+  const std::string text = Text();
+  EXPECT_THAT(text, HasSubstr("\"event\":\"call\",\"actor\":\"uid:"));
+  EXPECT_THAT(text, HasSubstr("\"method\":\"CollectionService/ApplyPlan\","
+                              "\"role\":\"prune\",\"plan_id\":\"" +
+                              plan.id()));
+  EXPECT_THAT(text, HasSubstr("\"event\":\"quarantine\""));
+  EXPECT_THAT(text, HasSubstr(orphan_.ToString() + " unreferenced"));
+  const auto report = VerifyChain(log_->folder());
+  ASSERT_THAT(report, base::IsOk());
+  EXPECT_EQ(report->fault_count, 0u);
+}
+
+TEST_F(AuditTest, WhatCannotBeRecordedIsNotDone) {
+  const v1::Plan plan = MakePlan();
+  base::ScopedFault full("audit.write",
+                         absl::ResourceExhaustedError("the disk is full"));
+  v1::Run run;
+  EXPECT_EQ(Apply(plan.id(), &run).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(AuditTest, ABatchThatCannotBeRecordedStaysWhereItIs) {
+  const v1::Plan plan = MakePlan();
+  // The call is on record; the batch is not.
+  base::ScopedFault full("audit.write",
+                         absl::ResourceExhaustedError("the disk is full"), 1);
+  v1::Run run;
+  ASSERT_TRUE(Apply(plan.id(), &run).ok());
+  EXPECT_EQ(run.phase(), v1::RUN_PHASE_FAILED);
+  v1::ListQuarantineResponse held;
+  ASSERT_TRUE(
+      Ask(collection_stub_, &Collection::ListQuarantine, {}, &held).ok());
+  EXPECT_EQ(held.entries_size(), 0);
+  v1::GetNodeRequest request;
+  request.mutable_content()->set_store("s");
+  request.mutable_content()->set_digest(orphan_.ToString());
+  v1::GetNodeResponse node;
+  ASSERT_TRUE(
+      Ask(graph_stub_, &v1::GraphService::Stub::GetNode, request, &node).ok());
+  EXPECT_EQ(node.node().state(), v1::NODE_STATE_PRESENT);
+}
+
+TEST_F(AuditTest, TheServiceListsAndVerifies) {
+  const auto channel = grpc::CreateChannel("unix:" + SocketPath(),
+                                           grpc::InsecureChannelCredentials());
+  const auto stub = v1::AuditService::NewStub(channel);
+  v1::ListAuditResponse list;
+  ASSERT_TRUE(Ask(stub, &v1::AuditService::Stub::ListAudit, {}, &list).ok());
+  ASSERT_GT(list.records_size(), 0);
+  EXPECT_THAT(list.DebugString(), HasSubstr("StoreService/RegisterStore"));
+  v1::VerifyAuditResponse report;
+  ASSERT_TRUE(
+      Ask(stub, &v1::AuditService::Stub::VerifyAudit, {}, &report).ok());
+  EXPECT_EQ(report.fault_count(), 0u);
+  EXPECT_EQ(report.last_sequence(), log_->head().sequence);
+}
+
+}  // namespace
+}  // namespace reclaim::rpc
