@@ -2,8 +2,9 @@
 
 #include <atomic>
 #include <map>
-#include <mutex>
 #include <utility>
+
+#include "base/mutex.h"
 
 namespace reclaim::base {
 namespace {
@@ -16,9 +17,9 @@ struct Armed {
 
 std::atomic<int> armed_count{0};
 
-std::mutex& Mutex() {
-  static std::mutex* const kMutex = new std::mutex;
-  return *kMutex;
+Mutex* Guard() {
+  static Mutex* const kMutex = new Mutex;
+  return kMutex;
 }
 std::map<std::string, Armed>& Points() {
   static auto* const kPoints = new std::map<std::string, Armed>;
@@ -31,7 +32,7 @@ absl::Status FaultPoint(const char* name) {
   if (armed_count.load(std::memory_order_relaxed) == 0) {
     return absl::OkStatus();
   }
-  std::lock_guard<std::mutex> lock(Mutex());
+  MutexLock lock(Guard());
   const auto it = Points().find(name);
   if (it == Points().end()) return absl::OkStatus();
   Armed& armed = it->second;
@@ -40,19 +41,19 @@ absl::Status FaultPoint(const char* name) {
 
 ScopedFault::ScopedFault(std::string name, absl::Status status, int pass_count)
     : name_(std::move(name)) {
-  std::lock_guard<std::mutex> lock(Mutex());
+  MutexLock lock(Guard());
   Points()[name_] = {std::move(status), pass_count, 0};
   armed_count.fetch_add(1);
 }
 
 ScopedFault::~ScopedFault() {
-  std::lock_guard<std::mutex> lock(Mutex());
+  MutexLock lock(Guard());
   Points().erase(name_);
   armed_count.fetch_sub(1);
 }
 
 int ScopedFault::hit_count() const {
-  std::lock_guard<std::mutex> lock(Mutex());
+  MutexLock lock(Guard());
   return Points()[name_].hit_count;
 }
 

@@ -7,9 +7,10 @@
 #define RECLAIM_BASE_RANDOM_H_
 
 #include <cstdint>
-#include <mutex>
 #include <random>
 #include <string>
+
+#include "base/mutex.h"
 
 namespace reclaim::base {
 
@@ -27,13 +28,13 @@ class SeededRandom final : public RandomSource {
  public:
   explicit SeededRandom(uint64_t seed) : engine_(seed) {}
   uint64_t Next() override {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     return engine_();
   }
 
  private:
-  std::mutex mutex_;
-  std::mt19937_64 engine_;
+  Mutex mutex_;
+  std::mt19937_64 engine_ ABSL_GUARDED_BY(mutex_);
 };
 
 // 16 lower-case hex digits.

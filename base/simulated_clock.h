@@ -3,10 +3,9 @@
 #ifndef RECLAIM_BASE_SIMULATED_CLOCK_H_
 #define RECLAIM_BASE_SIMULATED_CLOCK_H_
 
-#include <mutex>
-
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace reclaim::base {
 
@@ -18,28 +17,28 @@ class SimulatedClock final : public Clock {
   explicit SimulatedClock(absl::Time now) : now_(now) {}
 
   absl::Time Now() const override {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return now_;
+    MutexLock lock(&mutex_);
+    return now_ ABSL_GUARDED_BY(mutex_);
   }
   absl::Duration Monotonic() const override {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return elapsed_;
+    MutexLock lock(&mutex_);
+    return elapsed_ ABSL_GUARDED_BY(mutex_);
   }
   void Advance(absl::Duration step) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     now_ += step;
     elapsed_ += step;
   }
   // The wall clock jumps, also back; Monotonic() doesn't notice.
   void Jump(absl::Time now) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    now_ = now;
+    MutexLock lock(&mutex_);
+    now_ ABSL_GUARDED_BY(mutex_) = now;
   }
 
  private:
-  mutable std::mutex mutex_;
-  absl::Time now_;
-  absl::Duration elapsed_;
+  mutable Mutex mutex_;
+  absl::Time now_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration elapsed_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::base

@@ -3,10 +3,10 @@
 #ifndef RECLAIM_GC_COLLECTED_STORE_H_
 #define RECLAIM_GC_COLLECTED_STORE_H_
 
-#include <mutex>
 #include <string>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "gc/observer.h"
 #include "gc/run_store.h"
 #include "index/reference_graph.h"
@@ -30,7 +30,7 @@ struct CollectedStore {
   // Held from the intent of a batch to its outcome, so that a restore finds
   // each item either here or there.  Taken before the write order, never while
   // it is held, and never across batches.
-  std::mutex deed;
+  base::Mutex deed;
   // The run at work on the store; "" if none.  Guarded by the collector.
   std::string acting_run;
 };

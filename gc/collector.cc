@@ -6,6 +6,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/roots.h"
 #include "gc/store_collector.h"
@@ -49,7 +50,7 @@ absl::Status Busy(const CollectedStore& site) {
 
 absl::StatusOr<CollectedStore*> StoreCollector::Site(
     absl::string_view name) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = sites_.find(std::string(name));
   if (it != sites_.end()) return it->second.get();
   return NoSuchStore(name);
@@ -57,7 +58,7 @@ absl::StatusOr<CollectedStore*> StoreCollector::Site(
 
 absl::StatusOr<std::unique_ptr<ActingSlot>> StoreCollector::Acquire(
     CollectedStore* site, const std::string& run) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (!site->acting_run.empty()) return Busy(*site);
   site->acting_run = run;
   return std::make_unique<ActingSlot>(&mutex_, site);
@@ -96,7 +97,7 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
   }
   CollectedStore* attached = site.get();
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     if (!sites_.try_emplace(std::string(name), std::move(site)).second) {
       return absl::AlreadyExistsError(
           absl::StrCat("store \"", name, "\" is attached already"));
@@ -113,7 +114,7 @@ absl::Status StoreCollector::DetachStore(absl::string_view name) {
         absl::StrCat("the store ", name, " has ", held.size(),
                      " items in quarantine; restore or purge them first"));
   }
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = sites_.find(std::string(name));
   if (it == sites_.end()) return NoSuchStore(name);
   if (!it->second->acting_run.empty()) return Busy(*it->second);
@@ -124,7 +125,7 @@ absl::Status StoreCollector::DetachStore(absl::string_view name) {
 }
 
 std::string StoreCollector::ActingRun(absl::string_view name) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = sites_.find(std::string(name));
   return it == sites_.end() ? "" : it->second->acting_run;
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/ongoing_run.h"
 #include "gc/purge.h"
@@ -230,7 +231,7 @@ absl::Status StoreCollector::RecoverStore(absl::string_view name) {
 absl::Status StoreCollector::Recover() {
   std::vector<CollectedStore*> sites;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     for (const auto& [name, site] : sites_) sites.push_back(site.get());
   }
   absl::Status status;

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <limits>
-#include <mutex>
 #include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/deletion_guard.h"
 #include "gc/graph_changes.h"
@@ -99,7 +99,7 @@ void Purge::Settle(const QuarantineRecord& record,
 
 // All of one run.
 absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
-  std::lock_guard<std::mutex> deed(site_->deed);
+  base::MutexLock deed(&site_->deed);
   GraphChanges changes;
   QuarantineChanges intent;
   std::vector<store::Removal> removals;

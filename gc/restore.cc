@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/graph_changes.h"
 #include "oci/name.h"
@@ -283,7 +284,7 @@ absl::Status RestoreRecords(CollectedStore* site,
                                         records.begin() + end);
     if (batch[0].item.removal) std::reverse(batch.begin(), batch.end());
     {
-      std::lock_guard<std::mutex> deed(site->deed);
+      base::MutexLock deed(&site->deed);
       const absl::Status status = RestoreBatch(site, actor, run).Run(batch);
       if (run != nullptr) RECLAIM_RETURN_IF_ERROR(status);
       failed.Update(status);
@@ -346,21 +347,44 @@ absl::StatusOr<std::vector<QuarantineRecord>> SelectForRestore(
 }
 
 void QuarantineRestorer::AddStore(CollectedStore* site) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   sites_[site->id] = site;
 }
 
 void QuarantineRestorer::RemoveStore(index::StoreId id) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   sites_.erase(id);
 }
+
+namespace {
+
+// What lies in quarantine of some content: the bytes and the links to them.
+absl::StatusOr<std::vector<QuarantineRecord>> FindContent(
+    CollectedStore* site,
+    const std::set<std::pair<store::Place, oci::Digest>>& names) {
+  // A batch that the graph shows already is noted by the end of its deed.
+  base::MutexLock deed(&site->deed);
+  std::vector<QuarantineRecord> records;
+  for (const auto& [place, digest] : names) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        std::vector<QuarantineRecord> found,
+        site->runs->FindQuarantined(site->name, place, digest));
+    for (QuarantineRecord& record : found) {
+      if (record.item.removal->kind == RemovalKind::kTag) continue;
+      records.push_back(std::move(record));
+    }
+  }
+  return records;
+}
+
+}  // namespace
 
 absl::Status QuarantineRestorer::RestoreNodes(absl::Span<const NodeId> nodes,
                                               absl::string_view actor) {
   std::map<CollectedStore*, std::set<std::pair<store::Place, oci::Digest>>>
       wanted;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     // The only store that a node may be of is one that is attached.
     for (const auto& [id, site] : sites_) {
       const auto reader = site->graph->Read();
@@ -373,16 +397,8 @@ absl::Status QuarantineRestorer::RestoreNodes(absl::Span<const NodeId> nodes,
     }
   }
   for (const auto& [site, names] : wanted) {
-    std::vector<QuarantineRecord> records;
-    for (const auto& [place, digest] : names) {
-      RECLAIM_ASSIGN_OR_RETURN(
-          std::vector<QuarantineRecord> found,
-          site->runs->FindQuarantined(site->name, place, digest));
-      for (QuarantineRecord& record : found) {
-        if (record.item.removal->kind == RemovalKind::kTag) continue;
-        records.push_back(std::move(record));
-      }
-    }
+    RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                             FindContent(site, names));
     RECLAIM_RETURN_IF_ERROR(
         RestoreRecords(site, std::move(records), actor, nullptr));
   }

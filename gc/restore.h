@@ -8,7 +8,6 @@
 #define RECLAIM_GC_RESTORE_H_
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "base/mutex.h"
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/ongoing_run.h"
@@ -49,8 +49,8 @@ class QuarantineRestorer final : public index::Restorer {
                             absl::string_view actor) override;
 
  private:
-  std::mutex mutex_;
-  std::map<index::StoreId, CollectedStore*> sites_;
+  base::Mutex mutex_;
+  std::map<index::StoreId, CollectedStore*> sites_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::gc

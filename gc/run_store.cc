@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 
 namespace reclaim::gc {
@@ -208,7 +209,7 @@ std::vector<index::RecordWrite> RunStore::QuarantineWrites(
 }
 
 void RunStore::Note(const QuarantineChanges& changes) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   for (const QuarantineRecord& record : changes.put) NoteOne(record);
   for (const QuarantineKey& key : changes.removed) ForgetOne(key);
 }
@@ -264,7 +265,7 @@ absl::StatusOr<std::vector<QuarantineRecord>> RunStore::FindQuarantined(
     const oci::Digest& digest) const {
   std::set<QuarantineKey> keys;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     const auto it = by_content_.find({store, place, digest.ToString()});
     if (it != by_content_.end()) keys = it->second;
   }

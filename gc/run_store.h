@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <tuple>
@@ -24,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/mutex.h"
 #include "gc/records.h"
 #include "index/engine.h"
 #include "index/reference_graph.h"
@@ -85,13 +85,16 @@ class RunStore {
 
   explicit RunStore(index::Engine* engine) : engine_(engine) {}
   absl::Status Load();
-  void NoteOne(const QuarantineRecord& record);
-  void ForgetOne(const QuarantineKey& key);
+  void NoteOne(const QuarantineRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetOne(const QuarantineKey& key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   index::Engine* engine_;
-  mutable std::mutex mutex_;
-  std::map<QuarantineKey, Content> quarantine_;
-  std::map<Content, std::set<QuarantineKey>> by_content_;
+  mutable base::Mutex mutex_;
+  std::map<QuarantineKey, Content> quarantine_ ABSL_GUARDED_BY(mutex_);
+  std::map<Content, std::set<QuarantineKey>> by_content_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::gc

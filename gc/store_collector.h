@@ -7,11 +7,11 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/restore.h"
@@ -22,17 +22,17 @@ namespace reclaim::gc {
 // Gives the store free for the next run.
 class ActingSlot {
  public:
-  ActingSlot(std::mutex* mutex, CollectedStore* site)
+  ActingSlot(base::Mutex* mutex, CollectedStore* site)
       : mutex_(mutex), site_(site) {}
   ~ActingSlot() {
-    std::lock_guard<std::mutex> lock(*mutex_);
+    base::MutexLock lock(mutex_);
     site_->acting_run.clear();
   }
   ActingSlot(const ActingSlot&) = delete;
   ActingSlot& operator=(const ActingSlot&) = delete;
 
  private:
-  std::mutex* mutex_;
+  base::Mutex* mutex_;
   CollectedStore* site_;
 };
 
@@ -109,10 +109,12 @@ class StoreCollector final : public Collector {
   CollectorObserver* observer_;
   std::unique_ptr<RunStore> runs_;
   QuarantineRestorer restorer_;
-  mutable std::mutex mutex_;  // guards sites_ and their acting_run
-  std::map<std::string, std::unique_ptr<CollectedStore>> sites_;
+  mutable base::Mutex mutex_;  // guards sites_ and their acting_run
+  std::map<std::string, std::unique_ptr<CollectedStore>> sites_
+      ABSL_GUARDED_BY(mutex_);
   // Kept, for a plan may be in the making on them.
-  std::vector<std::unique_ptr<CollectedStore>> detached_;
+  std::vector<std::unique_ptr<CollectedStore>> detached_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::gc

@@ -1,11 +1,11 @@
 #include "gc/sweep.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/graph_changes.h"
 #include "gc/pacer.h"
@@ -240,8 +240,8 @@ absl::Status Sweep::Move(const DeletionGuard& guard, Batch* batch) {
 
 absl::Status Sweep::RunBatch(Batch* batch) {
   const std::vector<Verdict> files = CheckFiles(batch->items);
-  std::lock_guard<std::mutex> names(site_->names);
-  std::lock_guard<std::mutex> deed(site_->deed);
+  base::MutexLock names(&site_->names);
+  base::MutexLock deed(&site_->deed);
   {
     DeletionGuard guard(site_->graph);
     const absl::Duration begin = site_->clock->Monotonic();

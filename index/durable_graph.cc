@@ -3,12 +3,11 @@
 #include "index/durable_graph.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "base/check.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 
 namespace reclaim::index {
@@ -19,7 +18,7 @@ constexpr int kRestoreAttemptMax = 3;
 class Reader final : public GraphReader {
  public:
   // With the shared lock on the resident graph.
-  Reader(const ResidentGraph* graph, absl::Mutex* mutex, Epoch epoch,
+  Reader(const ResidentGraph* graph, base::Mutex* mutex, Epoch epoch,
          uint64_t sequence)
       : graph_(graph), mutex_(mutex), epoch_(epoch), sequence_(sequence) {}
   ~Reader() override { mutex_->ReaderUnlock(); }
@@ -37,7 +36,7 @@ class Reader final : public GraphReader {
 
  private:
   const ResidentGraph* graph_;
-  absl::Mutex* mutex_;
+  base::Mutex* mutex_;
   Epoch epoch_;
   uint64_t sequence_;
 };
@@ -46,55 +45,74 @@ class Reader final : public GraphReader {
 
 class HeldOrder final : public WriteOrder {
  public:
-  explicit HeldOrder(DurableGraph* graph)
-      : graph_(graph), lock_(graph->write_mutex_), reader_(graph->Read()) {}
+  // Holds the lock for as long as it lives.
+  explicit HeldOrder(DurableGraph* graph) ABSL_NO_THREAD_SAFETY_ANALYSIS
+      : graph_(graph) {
+    graph_->write_mutex_.Lock();
+    reader_ = graph_->Read();
+  }
+  ~HeldOrder() override ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (reader_ == nullptr) return;
+    reader_.reset();
+    graph_->write_mutex_.Unlock();
+  }
 
-  const GraphReader& reader() const override { return *reader_; }
+  const GraphReader& reader() const override {
+    RECLAIM_CHECK(reader_ != nullptr, "the write order was let go");
+    return *reader_;
+  }
 
   absl::Status Commit(absl::Span<const StateChange> changes,
                       absl::Span<const Operation> operations,
                       absl::Span<const RecordWrite> records,
-                      absl::string_view actor) override {
+                      absl::string_view actor) override
+      ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    RECLAIM_CHECK(reader_ != nullptr, "a write order commits once");
     reader_.reset();
-    const absl::Status status =
+    const absl::StatusOr<uint64_t> commit =
         graph_->CommitHeld(changes, operations, records, actor);
-    reader_ = graph_->Read();
-    return status;
+    // Others may write while this one waits for the disk.
+    graph_->write_mutex_.Unlock();
+    RECLAIM_RETURN_IF_ERROR(commit.status());
+    return graph_->sync_.Wait(*commit);
   }
 
  private:
   DurableGraph* graph_;
-  std::unique_lock<std::mutex> lock_;
   std::unique_ptr<GraphReader> reader_;
 };
 
 absl::Status DurableGraph::CheckWritable() const {
-  if (broken_.ok()) return absl::OkStatus();
+  if (broken_.ok()) return sync_.status();
   return absl::UnavailableError(
       absl::StrCat("the graph is read-only since its database failed; restart "
                    "reclaimd: ",
                    broken_.message()));
 }
 
-absl::Status DurableGraph::Commit(const WriteSet& set, Durability durability) {
-  if (!set.HasChanges()) return absl::OkStatus();
-  const absl::Status status =
-      engine_->Commit(set.ToBatch(options_.event_count_max), durability);
-  if (!status.ok()) {
-    // A full disk refused the batch whole.  After anything else nobody knows
-    // what is on the disk: only a new start reads it.
-    if (status.code() != absl::StatusCode::kResourceExhausted) {
-      broken_ = status;
-    }
-    return status;
-  }
+absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::CommitBatch(
+    const Batch& batch) {
+  const absl::Status status = engine_->Commit(batch, Durability::kBuffered);
+  if (status.ok()) return sync_.Add();
+  // A full disk refused the batch whole.  After anything else nobody knows
+  // what is on the disk: only a new start reads it.
+  if (status.code() != absl::StatusCode::kResourceExhausted) broken_ = status;
+  return status;
+}
+
+absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::Commit(
+    const WriteSet& set) {
+  // Also who changes nothing relies on what he found: on all up to here.
+  if (!set.HasChanges()) return sync_.last();
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit,
+                           CommitBatch(set.ToBatch(options_.event_count_max)));
   state_ = set.state();
   state_.set_latest_time(ToMicros(set.now()));
-  absl::MutexLock lock(&graph_mutex_);
+  base::MutexLock lock(&graph_mutex_);
   graph_.AdvanceTo(set.now());
   set.ApplyTo(&graph_);
   sequence_ = state_.next_sequence() - 1;
-  return absl::OkStatus();
+  return commit;
 }
 
 OperationApplier::FindStore DurableGraph::StoreFinder() const {
@@ -126,19 +144,23 @@ absl::StatusOr<std::optional<AppliedMutation>> DurableGraph::Replay(
   return std::optional<AppliedMutation>(std::move(applied));
 }
 
-absl::StatusOr<AppliedMutation> DurableGraph::ApplyOnce(
-    const Mutation& mutation, Durability durability,
-    std::vector<NodeId>* quarantined) {
-  std::lock_guard<std::mutex> order(write_mutex_);
+absl::StatusOr<DurableGraph::Applied> DurableGraph::ApplyInOrder(
+    const Mutation& mutation) {
+  base::MutexLock order(&write_mutex_);
   RECLAIM_RETURN_IF_ERROR(CheckWritable());
   const absl::Time now = Now();
   RECLAIM_ASSIGN_OR_RETURN(std::optional<AppliedMutation> replayed,
                            Replay(mutation.request_id, now));
-  if (replayed) return *std::move(replayed);
+  Applied out;
+  out.commit = sync_.last();
+  if (replayed) {
+    out.mutation = *std::move(replayed);
+    return out;
+  }
   WriteSet set(engine_, &graph_, state_, now);
   OperationApplier applier(&set, StoreFinder(), options_, mutation.actor);
   {
-    absl::ReaderMutexLock lock(&graph_mutex_);
+    base::ReaderMutexLock lock(&graph_mutex_);
     for (size_t i = 0; i < mutation.operations.size(); ++i) {
       const absl::Status status = applier.Apply(mutation.operations[i]);
       if (status.ok()) continue;
@@ -147,11 +169,11 @@ absl::StatusOr<AppliedMutation> DurableGraph::ApplyOnce(
     }
   }
   if (!applier.quarantined().empty()) {
-    quarantined->assign(applier.quarantined().begin(),
-                        applier.quarantined().end());
-    return AppliedMutation();
+    out.quarantined.assign(applier.quarantined().begin(),
+                           applier.quarantined().end());
+    return out;
   }
-  AppliedMutation applied;
+  AppliedMutation& applied = out.mutation;
   applied.changed_count = applier.changed_count();
   applied.problems = applier.problems();
   applied.sequence = set.state().next_sequence() - 1;
@@ -166,17 +188,20 @@ absl::StatusOr<AppliedMutation> DurableGraph::ApplyOnce(
     set.AddRecord(Family::kRequest, mutation.request_id,
                   record.SerializeAsString());
   }
-  RECLAIM_RETURN_IF_ERROR(Commit(set, durability));
-  return applied;
+  RECLAIM_ASSIGN_OR_RETURN(out.commit, Commit(set));
+  return out;
 }
 
 absl::StatusOr<AppliedMutation> DurableGraph::Apply(const Mutation& mutation,
                                                     Durability durability) {
   for (int attempt = 0; attempt < kRestoreAttemptMax; ++attempt) {
-    std::vector<NodeId> quarantined;
-    absl::StatusOr<AppliedMutation> applied =
-        ApplyOnce(mutation, durability, &quarantined);
-    if (!applied.ok() || quarantined.empty()) return applied;
+    RECLAIM_ASSIGN_OR_RETURN(Applied applied, ApplyInOrder(mutation));
+    if (applied.quarantined.empty()) {
+      if (durability == Durability::kDurable) {
+        RECLAIM_RETURN_IF_ERROR(sync_.Wait(applied.commit));
+      }
+      return std::move(applied.mutation);
+    }
     Restorer* restorer = restorer_;
     if (restorer == nullptr) {
       return absl::FailedPreconditionError(
@@ -184,7 +209,7 @@ absl::StatusOr<AppliedMutation> DurableGraph::Apply(const Mutation& mutation,
           "run `reclaim restore` first");
     }
     RECLAIM_RETURN_IF_ERROR(
-        restorer->RestoreNodes(quarantined, mutation.actor));
+        restorer->RestoreNodes(applied.quarantined, mutation.actor));
   }
   return absl::AbortedError(
       "the content went back into quarantine while it was referenced; retry");
@@ -226,7 +251,7 @@ std::unique_ptr<GraphReader> DurableGraph::Read() const {
   if (graph_.IsDue(now)) {
     graph_mutex_.ReaderUnlock();
     {
-      absl::MutexLock lock(&graph_mutex_);
+      base::MutexLock lock(&graph_mutex_);
       graph_.AdvanceTo(now);
     }
     graph_mutex_.ReaderLock();
@@ -240,16 +265,25 @@ std::unique_ptr<WriteOrder> DurableGraph::HoldWriteOrder() {
 }
 
 absl::StatusOr<Epoch> DurableGraph::BeginEpoch() {
-  std::lock_guard<std::mutex> order(write_mutex_);
+  Epoch epoch = 0;
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, NextEpochInOrder(&epoch));
+  RECLAIM_RETURN_IF_ERROR(sync_.Wait(commit));
+  return epoch;
+}
+
+absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::NextEpochInOrder(
+    Epoch* epoch) {
+  base::MutexLock order(&write_mutex_);
   RECLAIM_RETURN_IF_ERROR(CheckWritable());
   storage::v1::GraphState next = state_;
   next.set_epoch(state_.epoch() + 1);
   Batch batch;
   batch.Put(Family::kMeta, kStateKey, next.SerializeAsString());
-  RECLAIM_RETURN_IF_ERROR(engine_->Commit(batch, Durability::kDurable));
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, CommitBatch(batch));
   state_ = next;
   epoch_ = next.epoch();
-  return next.epoch();
+  *epoch = next.epoch();
+  return commit;
 }
 
 absl::Status DurableGraph::ChangeState(const StateChange& change,
@@ -286,15 +320,15 @@ absl::Status DurableGraph::ChangeState(const StateChange& change,
   return absl::OkStatus();
 }
 
-absl::Status DurableGraph::CommitHeld(absl::Span<const StateChange> changes,
-                                      absl::Span<const Operation> operations,
-                                      absl::Span<const RecordWrite> records,
-                                      absl::string_view actor) {
+absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::CommitHeld(
+    absl::Span<const StateChange> changes,
+    absl::Span<const Operation> operations,
+    absl::Span<const RecordWrite> records, absl::string_view actor) {
   RECLAIM_RETURN_IF_ERROR(CheckWritable());
   WriteSet set(engine_, &graph_, state_, Now());
   OperationApplier applier(&set, StoreFinder(), options_, std::string(actor));
   {
-    absl::ReaderMutexLock lock(&graph_mutex_);
+    base::ReaderMutexLock lock(&graph_mutex_);
     for (const StateChange& change : changes) {
       RECLAIM_RETURN_IF_ERROR(ChangeState(change, actor, &set));
     }
@@ -305,7 +339,7 @@ absl::Status DurableGraph::CommitHeld(absl::Span<const StateChange> changes,
   for (const RecordWrite& write : records) {
     set.AddRecord(write.family, write.key, write.value);
   }
-  return Commit(set, Durability::kDurable);
+  return Commit(set);
 }
 
 }  // namespace reclaim::index

@@ -6,13 +6,13 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 #include "index/graph_records.h"
+#include "index/group_sync.h"
 #include "index/operation_applier.h"
 #include "index/reference_graph.h"
 #include "index/resident_graph.h"
@@ -27,6 +27,7 @@ class DurableGraph final : public ReferenceGraph {
       : engine_(engine),
         clock_(clock),
         options_(options),
+        sync_(engine),
         graph_(options.grace_period, &graph_mutex_) {}
 
   absl::Status Load();
@@ -57,25 +58,44 @@ class DurableGraph final : public ReferenceGraph {
  private:
   friend class HeldOrder;
 
-  // With write_mutex_ held.
-  absl::Time Now() const {
+  // The number of a commit, for sync_.
+  using CommitNumber = uint64_t;
+  struct Applied {
+    AppliedMutation mutation;
+    // What must be restored first; then nothing was applied.
+    std::vector<NodeId> quarantined;
+    CommitNumber commit = 0;
+  };
+
+  absl::Time Now() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
     return std::max(clock_->Now(), FromMicros(state_.latest_time()));
   }
-  absl::Status CheckWritable() const;
-  absl::Status Commit(const WriteSet& set, Durability durability);
+  absl::Status CheckWritable() const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // Into the engine's log, not yet synced: nobody is answered before
+  // sync_.Wait() of the number, without the write order.
+  absl::StatusOr<CommitNumber> CommitBatch(const Batch& batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // The same, and into the arrays.
+  absl::StatusOr<CommitNumber> Commit(const WriteSet& set)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<std::optional<AppliedMutation>> Replay(
       const std::string& request_id, absl::Time now) const;
-  // Sets `quarantined` instead of applying where something must be restored.
-  absl::StatusOr<AppliedMutation> ApplyOnce(const Mutation& mutation,
-                                            Durability durability,
-                                            std::vector<NodeId>* quarantined);
-  absl::Status CommitHeld(absl::Span<const StateChange> changes,
-                          absl::Span<const Operation> operations,
-                          absl::Span<const RecordWrite> records,
-                          absl::string_view actor);
+  absl::StatusOr<Applied> ApplyInOrder(const Mutation& mutation);
+  absl::StatusOr<CommitNumber> CommitHeld(
+      absl::Span<const StateChange> changes,
+      absl::Span<const Operation> operations,
+      absl::Span<const RecordWrite> records, absl::string_view actor)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::StatusOr<CommitNumber> PutStoreInOrder(StoreRecord* record);
+  absl::StatusOr<CommitNumber> RecordScanInOrder(StoreId store,
+                                                 const StoreRecord& seen);
+  absl::StatusOr<Batch> ForgetBatch(StoreId store) const;
+  absl::StatusOr<CommitNumber> ForgetInOrder(absl::string_view name);
+  absl::StatusOr<CommitNumber> NextEpochInOrder(Epoch* epoch);
   absl::Status ChangeState(const StateChange& change, absl::string_view actor,
                            WriteSet* set) const;
-  absl::Status LoadMeta();
+  absl::Status LoadMeta() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status LoadNodes();
   OperationApplier::FindStore StoreFinder() const;
 
@@ -84,13 +104,16 @@ class DurableGraph final : public ReferenceGraph {
   const GraphOptions options_;
   std::atomic<Restorer*> restorer_{nullptr};
 
-  // The write order.  Taken before graph_mutex_.
-  mutable std::mutex write_mutex_;
-  storage::v1::GraphState state_;
+  // The write order.  Taken before graph_mutex_; nobody waits for the disk's
+  // sync while he holds it.
+  mutable base::Mutex write_mutex_;
+  storage::v1::GraphState state_ ABSL_GUARDED_BY(write_mutex_);
+  // Changed with both locks held, read with either.
   std::map<StoreId, StoreRecord> stores_;
-  absl::Status broken_;  // why the graph is read-only
+  absl::Status broken_ ABSL_GUARDED_BY(write_mutex_);  // why it is read-only
+  mutable GroupSync sync_;
 
-  mutable absl::Mutex graph_mutex_;
+  mutable base::Mutex graph_mutex_;
   mutable ResidentGraph graph_;
   std::atomic<Epoch> epoch_{0};
   std::atomic<uint64_t> sequence_{0};

@@ -1,6 +1,7 @@
 // Opening the graph, its stores, and the details that the arrays do not hold.
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "index/durable_graph.h"
 #include "index/put_codec.h"
@@ -8,8 +9,8 @@
 namespace reclaim::index {
 
 absl::Status DurableGraph::Load() {
-  std::lock_guard<std::mutex> order(write_mutex_);
-  absl::MutexLock lock(&graph_mutex_);
+  base::MutexLock order(&write_mutex_);
+  base::MutexLock lock(&graph_mutex_);
   RECLAIM_RETURN_IF_ERROR(LoadMeta());
   // Everything is old by the time it is loaded; AdvanceTo() first, so that each
   // node is settled once.
@@ -121,20 +122,29 @@ absl::Status DurableGraph::LoadNodes() {
 }
 
 absl::StatusOr<StoreId> DurableGraph::RegisterStore(const StoreRecord& store) {
-  std::lock_guard<std::mutex> order(write_mutex_);
-  RECLAIM_RETURN_IF_ERROR(CheckWritable());
   StoreRecord record = store;
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, PutStoreInOrder(&record));
+  RECLAIM_RETURN_IF_ERROR(sync_.Wait(commit));
+  return record.id;
+}
+
+absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::PutStoreInOrder(
+    StoreRecord* store) {
+  base::MutexLock order(&write_mutex_);
+  RECLAIM_RETURN_IF_ERROR(CheckWritable());
+  StoreRecord& record = *store;
   for (const auto& [id, known] : stores_) {
-    if (known.name != store.name) continue;
-    if (known.kind != store.kind) {
+    if (known.name != record.name) continue;
+    if (known.kind != record.kind) {
       return absl::AlreadyExistsError(absl::StrCat(
-          "store \"", store.name, "\" is a ", store::ToString(known.kind),
+          "store \"", record.name, "\" is a ", store::ToString(known.kind),
           " store already; choose another name"));
     }
+    const StoreRecord wanted = record;
     record = known;
-    record.uri = store.uri;
-    record.knows_containers = store.knows_containers;
-    record.is_read_only = store.is_read_only;
+    record.uri = wanted.uri;
+    record.knows_containers = wanted.knows_containers;
+    record.is_read_only = wanted.is_read_only;
   }
   storage::v1::GraphState next = state_;
   if (record.id == kNoStore) {
@@ -145,23 +155,30 @@ absl::StatusOr<StoreId> DurableGraph::RegisterStore(const StoreRecord& store) {
   batch.Put(Family::kMeta, kStateKey, next.SerializeAsString());
   batch.Put(Family::kMeta, StoreKey(record.id),
             ToProto(record).SerializeAsString());
-  RECLAIM_RETURN_IF_ERROR(engine_->Commit(batch, Durability::kDurable));
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, CommitBatch(batch));
   state_ = next;
-  absl::MutexLock lock(&graph_mutex_);
+  base::MutexLock lock(&graph_mutex_);
   stores_[record.id] = record;
   graph_.PutStore(record.id, record.name);
-  return record.id;
+  return commit;
 }
 
 std::vector<StoreRecord> DurableGraph::Stores() const {
-  absl::ReaderMutexLock lock(&graph_mutex_);
+  base::ReaderMutexLock lock(&graph_mutex_);
   std::vector<StoreRecord> stores;
   for (const auto& [id, store] : stores_) stores.push_back(store);
   return stores;
 }
 
 absl::Status DurableGraph::RecordScan(StoreId store, const StoreRecord& seen) {
-  std::lock_guard<std::mutex> order(write_mutex_);
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit,
+                           RecordScanInOrder(store, seen));
+  return sync_.Wait(commit);
+}
+
+absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::RecordScanInOrder(
+    StoreId store, const StoreRecord& seen) {
+  base::MutexLock order(&write_mutex_);
   RECLAIM_RETURN_IF_ERROR(CheckWritable());
   const auto it = stores_.find(store);
   if (it == stores_.end()) {
@@ -176,26 +193,19 @@ absl::Status DurableGraph::RecordScan(StoreId store, const StoreRecord& seen) {
   Batch batch;
   batch.Put(Family::kMeta, StoreKey(store),
             ToProto(record).SerializeAsString());
-  RECLAIM_RETURN_IF_ERROR(engine_->Commit(batch, Durability::kDurable));
-  absl::MutexLock lock(&graph_mutex_);
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, CommitBatch(batch));
+  base::MutexLock lock(&graph_mutex_);
   it->second = record;
-  return absl::OkStatus();
+  return commit;
 }
 
 absl::Status DurableGraph::ForgetStore(absl::string_view name) {
-  std::lock_guard<std::mutex> order(write_mutex_);
-  RECLAIM_RETURN_IF_ERROR(CheckWritable());
-  const StoreId store = graph_.FindStore(name);
-  if (store == kNoStore) {
-    return absl::NotFoundError(
-        absl::StrCat("store \"", name, "\" is not registered"));
-  }
-  if (graph_.totals(store).quarantined.count > 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("store \"", name,
-                     "\" has quarantined bytes; run `reclaim restore` or "
-                     "`reclaim purge --now` first"));
-  }
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, ForgetInOrder(name));
+  return sync_.Wait(commit);
+}
+
+absl::StatusOr<Batch> DurableGraph::ForgetBatch(StoreId store) const {
+  base::ReaderMutexLock lock(&graph_mutex_);
   Batch batch;
   for (NodeId id = 0; id < graph_.node_count(); ++id) {
     if (!graph_.Exists(id) || graph_.fields(id).store != store) continue;
@@ -225,11 +235,37 @@ absl::Status DurableGraph::ForgetStore(absl::string_view name) {
         }
         return true;
       }));
-  RECLAIM_RETURN_IF_ERROR(engine_->Commit(batch, Durability::kDurable));
-  absl::MutexLock lock(&graph_mutex_);
+  return batch;
+}
+
+absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::ForgetInOrder(
+    absl::string_view name) {
+  base::MutexLock order(&write_mutex_);
+  RECLAIM_RETURN_IF_ERROR(CheckWritable());
+  StoreId store = kNoStore;
+  bool has_quarantine = false;
+  {
+    base::ReaderMutexLock lock(&graph_mutex_);
+    store = graph_.FindStore(name);
+    has_quarantine =
+        store != kNoStore && graph_.totals(store).quarantined.count > 0;
+  }
+  if (store == kNoStore) {
+    return absl::NotFoundError(
+        absl::StrCat("store \"", name, "\" is not registered"));
+  }
+  if (has_quarantine) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("store \"", name,
+                     "\" has quarantined bytes; run `reclaim restore` or "
+                     "`reclaim purge --now` first"));
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const Batch batch, ForgetBatch(store));
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, CommitBatch(batch));
+  base::MutexLock lock(&graph_mutex_);
   stores_.erase(store);
   graph_.RemoveStore(store);
-  return absl::OkStatus();
+  return commit;
 }
 
 absl::StatusOr<NamedRecord> DurableGraph::GetNamed(NodeId id) const {
@@ -275,7 +311,12 @@ absl::StatusOr<std::string> DurableGraph::GetMediaType(NodeId content) const {
 
 absl::StatusOr<std::vector<Event>> DurableGraph::ListEvents(
     uint64_t after, size_t limit) const {
+  // A row that is told never comes back as another one after a crash: only what
+  // is on the disk is told.
+  const uint64_t newest = sequence_;
   std::vector<Event> events;
+  if (newest <= after) return events;
+  RECLAIM_RETURN_IF_ERROR(sync_.Wait(sync_.last()));
   absl::Status status;
   RECLAIM_RETURN_IF_ERROR(engine_->Scan(
       Family::kEvent, "", SequenceKey(after + 1),
@@ -286,6 +327,7 @@ absl::StatusOr<std::vector<Event>> DurableGraph::ListEvents(
           status = record.status();
           return false;
         }
+        if (record->sequence() > newest) return false;
         events.push_back(FromProto(*record));
         return events.size() < limit;
       }));

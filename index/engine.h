@@ -5,6 +5,9 @@
 // and rocksdb_engine (durable); index/engine_conformance_test.cc holds both to
 // this page.
 //
+// Batches become durable in the order in which they were committed: what is
+// there after a crash is a prefix of the commits, never one with a hole.
+//
 // Thread-safe.  Errors: RESOURCE_EXHAUSTED (the disk is full; nothing
 // changed), DATA_LOSS (damaged files: rebuild from the stores), UNAVAILABLE
 // (anything else that the disk did; reopen).
@@ -41,8 +44,9 @@ enum class Family : uint8_t {
 inline constexpr int kFamilyCount = 9;
 const char* ToString(Family family);
 
-// kDurable survives a power cut once Commit() returns; kBuffered survives a
-// crash of the process only.
+// kDurable survives a power cut once Commit() returns, and so does all that
+// was committed before; kBuffered survives a crash of the process only, until
+// the next Sync() or durable commit.
 enum class Durability : uint8_t { kDurable = 1, kBuffered = 2 };
 
 class Batch {
@@ -87,6 +91,11 @@ class Engine {
                                      Visitor visit) const = 0;
 
   virtual absl::Status Commit(const Batch& batch, Durability durability) = 0;
+
+  // Makes durable what was committed before the call.  Many commits may share
+  // one Sync(); commits go on meanwhile.  After an error nobody knows what is
+  // on the disk: reopen.
+  virtual absl::Status Sync() = 0;
 
   // Bytes on disk, roughly.
   virtual uint64_t ApproximateBytes() const = 0;

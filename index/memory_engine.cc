@@ -2,13 +2,14 @@
 
 #include "absl/strings/match.h"
 #include "base/fault_point.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 
 namespace reclaim::index {
 
 absl::StatusOr<std::optional<std::string>> MemoryEngine::Get(
     Family family, absl::string_view key) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const Table& table = tables_[static_cast<size_t>(family)];
   const auto it = table.find(std::string(key));
   if (it == table.end()) return std::optional<std::string>();
@@ -17,7 +18,7 @@ absl::StatusOr<std::optional<std::string>> MemoryEngine::Get(
 
 MemoryEngine::Table MemoryEngine::Range(Family family,
                                         absl::string_view prefix) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const Table& table = tables_[static_cast<size_t>(family)];
   Table range;
   for (auto it = table.lower_bound(std::string(prefix));
@@ -53,7 +54,7 @@ absl::Status MemoryEngine::ScanBackwards(Family family,
 
 absl::Status MemoryEngine::Commit(const Batch& batch, Durability) {
   RECLAIM_RETURN_IF_ERROR(base::FaultPoint("engine.commit"));
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   for (const Batch::Entry& entry : batch.entries()) {
     Table& table = tables_[static_cast<size_t>(entry.family)];
     if (entry.value) {
@@ -65,8 +66,10 @@ absl::Status MemoryEngine::Commit(const Batch& batch, Durability) {
   return absl::OkStatus();
 }
 
+absl::Status MemoryEngine::Sync() { return base::FaultPoint("engine.sync"); }
+
 uint64_t MemoryEngine::ApproximateBytes() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   uint64_t bytes = 0;
   for (const Table& table : tables_) {
     for (const auto& [key, value] : table) bytes += key.size() + value.size();

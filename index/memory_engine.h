@@ -6,9 +6,9 @@
 
 #include <array>
 #include <map>
-#include <mutex>
 #include <string>
 
+#include "base/mutex.h"
 #include "index/engine.h"
 
 namespace reclaim::index {
@@ -24,6 +24,8 @@ class MemoryEngine final : public Engine {
                              absl::string_view before,
                              Visitor visit) const override;
   absl::Status Commit(const Batch& batch, Durability durability) override;
+  // Passes the fault point "engine.sync".
+  absl::Status Sync() override;
   uint64_t ApproximateBytes() const override;
 
  private:
@@ -32,8 +34,8 @@ class MemoryEngine final : public Engine {
   // held.
   Table Range(Family family, absl::string_view prefix) const;
 
-  mutable std::mutex mutex_;
-  std::array<Table, kFamilyCount> tables_;
+  mutable base::Mutex mutex_;
+  std::array<Table, kFamilyCount> tables_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::index

@@ -2,9 +2,19 @@
 //
 // One ReferenceGraph stands on one Engine.  All writes go through one sequencer
 // with group commit: a write is prepared against the resident graph, committed
-// to the engine together with its event rows, then applied to the arrays and
-// the counters, then acknowledged.  Reads go to the arrays.  The stores are the
-// truth, the graph is a cache of them that can be rebuilt (index/rebuild.h).
+// to the engine's log together with its event rows, then applied to the arrays
+// and the counters; that is the write order, and no sync of the disk happens in
+// it.  A durable write is acknowledged when a sync, shared with those beside
+// it, has covered it (index/group_sync.h).  The stores are the truth, the graph
+// is a cache of them that can be rebuilt (index/rebuild.h).
+//
+// Reads go to the arrays, and so may see a change a few milliseconds before it
+// is on the disk.  Nothing wrong comes of it: commits become durable in their
+// order (index/engine.h), so whatever was decided on a change and is durable
+// itself has that change beneath it.  What leaves the graph as a promise waits
+// for the sync: an acknowledged write, also one that changed nothing, a "yes"
+// of CheckExists(), the record of a deletion before its deed (I3), an event
+// row.
 //
 // Thread-safe.  A reader holds the read lock for as long as its GraphReader
 // lives; long passes call view().Yield().  Never call Apply() while holding a
@@ -121,7 +131,8 @@ class WriteOrder {
  public:
   virtual ~WriteOrder() = default;
   virtual const GraphReader& reader() const = 0;
-  // Commits durably; events for the changes are added.
+  // Commits durably, and lets the order go: once, also if it fails.  Events for
+  // the changes are added.  The reader is gone afterwards.
   virtual absl::Status Commit(absl::Span<const StateChange> changes,
                               absl::Span<const Operation> operations,
                               absl::Span<const RecordWrite> records,
@@ -171,7 +182,8 @@ class ReferenceGraph {
       NodeId config) const = 0;
   virtual absl::StatusOr<std::string> GetMediaType(NodeId content) const = 0;
 
-  // Event rows with sequence > `after`, ascending, at most `limit`.
+  // Event rows with sequence > `after`, ascending, at most `limit`; durable
+  // ones only.
   virtual absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after,
                                                         size_t limit) const = 0;
 

@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutex.h"
 #include "index/resident_settling.h"
 
 namespace reclaim::index {
 
-ResidentGraph::ResidentGraph(absl::Duration grace_period, absl::Mutex* mutex)
+ResidentGraph::ResidentGraph(absl::Duration grace_period, base::Mutex* mutex)
     : grace_period_(grace_period),
       mutex_(mutex),
       reach_{ReachCounter(this, 0), ReachCounter(this, 1),

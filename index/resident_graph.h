@@ -22,7 +22,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 #include "index/graph_view.h"
 #include "index/reach_counter.h"
 #include "index/totals.h"
@@ -70,7 +70,7 @@ struct MembershipRow {
 class ResidentGraph final : public GraphView, private ReachListener {
  public:
   // `mutex` may be null where nobody else reads.  Not owned.
-  ResidentGraph(absl::Duration grace_period, absl::Mutex* mutex);
+  ResidentGraph(absl::Duration grace_period, base::Mutex* mutex);
 
   void PutStore(StoreId store, std::string name);
   void PutPlace(PlaceId place, StoreId store, store::Place name);
@@ -214,7 +214,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void CountActive(NodeId manifest);
 
   absl::Duration grace_period_;
-  absl::Mutex* mutex_;
+  base::Mutex* mutex_;
   absl::Time now_ = absl::InfinitePast();
 
   std::vector<Node> nodes_;

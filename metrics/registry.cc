@@ -4,10 +4,10 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
-#include <mutex>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "metrics/graph_gauges.h"
 #include "metrics/metrics.h"
 
@@ -82,12 +82,12 @@ class RegistryMetrics final : public Metrics {
 
   void SetGraph(const index::ReferenceGraph* graph,
                 CapacityOf capacity) override {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     graph_ = graph;
     capacity_ = std::move(capacity);
   }
   void ClearGraph() override {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     graph_ = nullptr;
     capacity_ = nullptr;
   }
@@ -159,7 +159,7 @@ class RegistryMetrics final : public Metrics {
   std::string Scrape() override {
     std::vector<prometheus::MetricFamily> families;
     {
-      std::lock_guard<std::mutex> lock(mutex_);
+      base::MutexLock lock(&mutex_);
       AddProcess(*clock_, version_, &families);
       if (graph_ != nullptr) {
         for (const auto& store : graph_->Stores()) Begin(store.name);
@@ -196,7 +196,7 @@ class RegistryMetrics final : public Metrics {
 
   const base::Clock* clock_;
   const std::string version_;
-  std::mutex mutex_;
+  base::Mutex mutex_;
   const index::ReferenceGraph* graph_ = nullptr;
   CapacityOf capacity_;
   prometheus::Registry registry_;

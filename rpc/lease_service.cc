@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "index/put_codec.h"
@@ -152,7 +153,7 @@ absl::StatusOr<v1::Lease> LeaseService::Create(
   if (put.expires && *put.expires <= parts_.clock->Now()) {
     return absl::InvalidArgumentError("expire_time: is past");
   }
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (put.id.empty()) {
     put.id =
         request.request_id().empty()
@@ -193,7 +194,7 @@ absl::StatusOr<v1::Lease> LeaseService::Update(
   RECLAIM_RETURN_IF_ERROR(CheckTargets(request.add_targets_size()));
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                            parts_.stores->Find(request.store()));
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_ASSIGN_OR_RETURN(v1::Lease lease, Find(store.name, request.id()));
   if (!request.etag().empty() && request.etag() != lease.etag()) {
     return absl::AbortedError(absl::StrCat(
@@ -323,7 +324,7 @@ absl::StatusOr<v1::Pin> LeaseService::AddPin(
   if (put.target.content && put.target.content->store.empty()) {
     put.target.content->store = store.name;
   }
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (put.id.empty()) {
     put.id =
         request.request_id().empty()

@@ -5,10 +5,10 @@
 #ifndef RECLAIM_RPC_LEASE_SERVICE_H_
 #define RECLAIM_RPC_LEASE_SERVICE_H_
 
-#include <mutex>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "base/mutex.h"
 #include "reclaim/v1/lease.grpc.pb.h"
 #include "rpc/service_parts.h"
 
@@ -66,7 +66,7 @@ class LeaseService final : public v1::LeaseService::Service {
 
   const ServiceParts& parts_;
   // Orders what is read and then written: ids that must be new, etags.
-  std::mutex mutex_;
+  base::Mutex mutex_;
 };
 
 }  // namespace reclaim::rpc

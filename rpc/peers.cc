@@ -3,11 +3,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/mutex.h"
 
 namespace reclaim::rpc {
 
 void Peers::Note(int fd, uid_t uid) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   uids_[fd] = uid;
 }
 
@@ -16,7 +17,7 @@ std::string Peers::ActorOf(const grpc::ServerContext& context) const {
   absl::string_view number = peer;
   int fd = -1;
   if (absl::ConsumePrefix(&number, "fd:") && absl::SimpleAtoi(number, &fd)) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     const auto it = uids_.find(fd);
     if (it != uids_.end()) return absl::StrCat("uid:", it->second);
   }

@@ -14,10 +14,10 @@
 #include <sys/types.h>
 
 #include <map>
-#include <mutex>
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "base/mutex.h"
 #include "grpcpp/server_context.h"
 
 namespace reclaim::rpc {
@@ -30,8 +30,8 @@ class Peers {
   std::string ActorOf(const grpc::ServerContext& context) const;
 
  private:
-  mutable std::mutex mutex_;
-  std::map<int, uid_t> uids_;
+  mutable base::Mutex mutex_;
+  std::map<int, uid_t> uids_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::rpc

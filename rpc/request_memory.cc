@@ -1,6 +1,7 @@
 #include "rpc/request_memory.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "rpc/operations.h"
 
@@ -27,7 +28,7 @@ absl::StatusOr<std::string> RequestMemory::Once(
   if (request_id.empty()) return begin();
   RECLAIM_RETURN_IF_ERROR(CheckRequestId(request_id));
   const std::string key = absl::StrCat(actor, "\n", request_id);
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   DropOld();
   const auto it = ids_.find(key);
   if (it != ids_.end()) return it->second;

@@ -13,13 +13,13 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace reclaim::rpc {
 
@@ -36,12 +36,12 @@ class RequestMemory {
       const std::function<absl::StatusOr<std::string>()>& begin);
 
  private:
-  void DropOld();
+  void DropOld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const base::Clock* clock_;
-  std::mutex mutex_;
-  std::map<std::string, std::string> ids_;
-  std::deque<std::pair<absl::Time, std::string>> order_;
+  base::Mutex mutex_;
+  std::map<std::string, std::string> ids_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::pair<absl::Time, std::string>> order_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::rpc

@@ -1,13 +1,15 @@
 #include "rpc/run_board.h"
 
-#include <chrono>
 #include <utility>
+
+#include "absl/time/clock.h"
+#include "base/mutex.h"
 
 namespace reclaim::rpc {
 
 absl::StatusOr<gc::Run> RunBoard::Start(Work work) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  JoinEnded(&lock);
+  base::MutexLock lock(&mutex_);
+  JoinEnded();
   if (is_shut_) {
     return absl::UnavailableError("the daemon is stopping; retry later");
   }
@@ -15,8 +17,7 @@ absl::StatusOr<gc::Run> RunBoard::Start(Work work) {
   jobs_.push_back(job);
   job->thread = std::thread(
       [this, job = job.get(), work = std::move(work)] { Execute(job, work); });
-  changed_.wait(lock,
-                [&job] { return job->has_ended || !job->first_run.empty(); });
+  while (!job->has_ended && job->first_run.empty()) changed_.Wait(&mutex_);
   if (job->has_ended) return job->outcome;
   return runs_.at(job->first_run).run;
 }
@@ -24,12 +25,12 @@ absl::StatusOr<gc::Run> RunBoard::Start(Work work) {
 void RunBoard::Execute(Job* job, const Work& work) {
   gc::RunControl control;
   control.is_cancelled = [this, job] {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     return job->is_cancelled;
   };
   control.on_progress = [this, job](const gc::Run& run) { Note(job, run); };
   absl::StatusOr<gc::Run> outcome = work(control);
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   job->outcome = std::move(outcome);
   job->has_ended = true;
   for (auto& [id, owner] : job_of_) {
@@ -40,21 +41,21 @@ void RunBoard::Execute(Job* job, const Work& work) {
     first.run = *job->outcome;
     ++first.version;
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 void RunBoard::Note(Job* job, const gc::Run& run) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (job->first_run.empty()) job->first_run = run.id;
   job_of_[run.id] = job;
   Snapshot& snapshot = runs_[run.id];
   snapshot.run = run;
   ++snapshot.version;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 // Drops what has ended: from now on its record answers.
-void RunBoard::JoinEnded(std::unique_lock<std::mutex>* lock) {
+void RunBoard::JoinEnded() {
   std::vector<std::shared_ptr<Job>> ended;
   for (auto it = jobs_.begin(); it != jobs_.end();) {
     if (!(*it)->has_ended) {
@@ -72,9 +73,9 @@ void RunBoard::JoinEnded(std::unique_lock<std::mutex>* lock) {
     ended.push_back(std::move(*it));
     it = jobs_.erase(it);
   }
-  lock->unlock();
+  mutex_.Unlock();
   for (const auto& job : ended) job->thread.join();
-  lock->lock();
+  mutex_.Lock();
 }
 
 std::optional<RunBoard::Snapshot> RunBoard::FindLocked(
@@ -85,40 +86,46 @@ std::optional<RunBoard::Snapshot> RunBoard::FindLocked(
 }
 
 std::optional<RunBoard::Snapshot> RunBoard::Find(const std::string& id) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   return FindLocked(id);
 }
 
 std::optional<RunBoard::Snapshot> RunBoard::WaitForChange(
     const std::string& id, uint64_t version, absl::Duration wait) const {
-  std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait_for(lock, absl::ToChronoNanoseconds(wait), [&] {
+  base::MutexLock lock(&mutex_);
+  const absl::Time end = absl::Now() + wait;
+  while (true) {
     const auto it = runs_.find(id);
-    return it == runs_.end() || it->second.has_ended ||
-           it->second.version > version;
-  });
+    if (it == runs_.end() || it->second.has_ended ||
+        it->second.version > version) {
+      break;
+    }
+    if (changed_.WaitWithTimeout(&mutex_, end - absl::Now())) break;
+  }
   return FindLocked(id);
 }
 
 bool RunBoard::Cancel(const std::string& id) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = job_of_.find(id);
   if (it == job_of_.end() || it->second->has_ended) return false;
   it->second->is_cancelled = true;
   return true;
 }
 
+bool RunBoard::HaveAllEnded() const {
+  for (const auto& job : jobs_) {
+    if (!job->has_ended) return false;
+  }
+  return true;
+}
+
 void RunBoard::Shutdown() {
-  std::unique_lock<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   is_shut_ = true;
   for (const auto& job : jobs_) job->is_cancelled = true;
-  changed_.wait(lock, [this] {
-    for (const auto& job : jobs_) {
-      if (!job->has_ended) return false;
-    }
-    return true;
-  });
-  JoinEnded(&lock);
+  while (!HaveAllEnded()) changed_.Wait(&mutex_);
+  JoinEnded();
 }
 
 }  // namespace reclaim::rpc

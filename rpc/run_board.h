@@ -10,12 +10,10 @@
 #ifndef RECLAIM_RPC_RUN_BOARD_H_
 #define RECLAIM_RPC_RUN_BOARD_H_
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -23,6 +21,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "gc/collector.h"
 #include "gc/run.h"
 
@@ -72,16 +71,19 @@ class RunBoard {
 
   void Execute(Job* job, const Work& work);
   void Note(Job* job, const gc::Run& run);
-  void JoinEnded(std::unique_lock<std::mutex>* lock);
-  std::optional<Snapshot> FindLocked(const std::string& id) const;
+  // Gives the lock back while it joins.
+  void JoinEnded() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HaveAllEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Snapshot> FindLocked(const std::string& id) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
-  bool is_shut_ = false;
+  mutable base::Mutex mutex_;
+  mutable base::CondVar changed_;
+  bool is_shut_ ABSL_GUARDED_BY(mutex_) = false;
   // Shared, for a starter may still look at a job that has been dropped.
-  std::vector<std::shared_ptr<Job>> jobs_;
-  std::map<std::string, Snapshot> runs_;
-  std::map<std::string, Job*> job_of_;
+  std::vector<std::shared_ptr<Job>> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Snapshot> runs_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Job*> job_of_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::rpc

@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "store/open_store.h"
 
@@ -75,7 +76,7 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
   }
   StoreSettings resolved = settings;
   resolved.uri = UriOf(uri);
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_RETURN_IF_ERROR(CheckPath(resolved, name));
   const auto known = entries_.find(name);
   const bool is_open =
@@ -124,7 +125,7 @@ absl::Status StoreTable::OpenLocked(const index::StoreRecord& record) {
 }
 
 void StoreTable::OpenAll() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   for (const index::StoreRecord& record : graph_->Stores()) {
     // Its entry holds the reason; a store that is not open loses nothing, for
     // nothing can be taken away there.
@@ -134,13 +135,13 @@ void StoreTable::OpenAll() {
 
 absl::Status StoreTable::Open(absl::string_view name) {
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record, Find(name));
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   return OpenLocked(record);
 }
 
 absl::Status StoreTable::Forget(absl::string_view name) {
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record, Find(name));
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   Entry& entry = entries_[record.name];
   if (entry.content != nullptr) {
     RECLAIM_RETURN_IF_ERROR(collector_->DetachStore(record.name));
@@ -185,7 +186,7 @@ absl::StatusOr<index::StoreRecord> StoreTable::Find(
 absl::StatusOr<store::ContentStore*> StoreTable::Content(
     absl::string_view name) const {
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record, Find(name));
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = entries_.find(record.name);
   if (it != entries_.end() && it->second.content != nullptr) {
     return it->second.content;
@@ -199,7 +200,7 @@ absl::StatusOr<store::ContentStore*> StoreTable::Content(
 }
 
 absl::Status StoreTable::Problem(absl::string_view name) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = entries_.find(std::string(name));
   return it == entries_.end() ? absl::OkStatus() : it->second.problem;
 }

@@ -11,13 +11,13 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/mutex.h"
 #include "gc/collector.h"
 #include "index/reference_graph.h"
 #include "store/content_store.h"
@@ -65,16 +65,18 @@ class StoreTable {
     absl::Status problem;
   };
 
-  absl::Status OpenLocked(const index::StoreRecord& record);
+  absl::Status OpenLocked(const index::StoreRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckPath(const StoreSettings& settings,
                          const std::string& name) const;
 
   index::ReferenceGraph* graph_;
   gc::Collector* collector_;
-  mutable std::mutex mutex_;
-  std::map<std::string, Entry> entries_;
+  mutable base::Mutex mutex_;
+  std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   // All that were ever open: calls may still read a forgotten one.
-  std::vector<std::unique_ptr<store::ContentStore>> opened_;
+  std::vector<std::unique_ptr<store::ContentStore>> opened_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::rpc

@@ -1,9 +1,9 @@
 #include "store/image_layout_store.h"
 
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "oci/image_layout_index.h"
@@ -62,7 +62,7 @@ class ImageLayoutStore final : public TreeStore {
   // The note is the file before the edit and the digest of the file after it:
   // while that one stands, undoing gives back the very bytes.
   absl::StatusOr<std::string> NoteOf(const Removal& removal) const override {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     RECLAIM_ASSIGN_OR_RETURN(const std::string before, ReadIndex(removal));
     RECLAIM_ASSIGN_OR_RETURN(const std::string after, Edited(before, removal));
     const nlohmann::json note = {
@@ -71,7 +71,7 @@ class ImageLayoutStore final : public TreeStore {
   }
 
   absl::Status EditAway(const Removal& removal) override {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     RECLAIM_ASSIGN_OR_RETURN(const std::string before, ReadIndex(removal));
     RECLAIM_ASSIGN_OR_RETURN(const std::string after, Edited(before, removal));
     return WriteIndex(removal, after);
@@ -79,7 +79,7 @@ class ImageLayoutStore final : public TreeStore {
 
   absl::Status UndoEdit(const Removal& removal,
                         const std::string& note) override {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     const nlohmann::json parsed =
         nlohmann::json::parse(note, nullptr, /*allow_exceptions=*/false);
     if (!parsed.is_object()) {
@@ -162,7 +162,7 @@ class ImageLayoutStore final : public TreeStore {
     return absl::NotFoundError(ToString(removal));
   }
 
-  mutable std::mutex mutex_;
+  mutable base::Mutex mutex_;
 };
 
 }  // namespace

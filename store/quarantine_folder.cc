@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 
@@ -184,7 +185,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Quarantine(
     return absl::NotFoundError(
         absl::StrCat(ToString(removal), " is not there"));
   }
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RemovalBytes bytes;
   for (const std::string& path : paths.paths) {
     RECLAIM_RETURN_IF_ERROR(
@@ -219,7 +220,7 @@ absl::Status QuarantineFolder::MakeParents(const Journal& journal,
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
                                                        const Removal& removal) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_ASSIGN_OR_RETURN(const Journal* journal, OpenJournal(run_id));
   RECLAIM_ASSIGN_OR_RETURN(const Item* item, FindItem(*journal, removal));
   RemovalBytes bytes;
@@ -242,7 +243,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Purge(const RunId& run_id,
                                                      const Removal& removal) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_ASSIGN_OR_RETURN(const Journal* journal, OpenJournal(run_id));
   RECLAIM_ASSIGN_OR_RETURN(const Item* item, FindItem(*journal, removal));
   RemovalBytes bytes;
@@ -262,7 +263,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Purge(const RunId& run_id,
 }
 
 absl::Status QuarantineFolder::Settle(const RunId& run_id) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_ASSIGN_OR_RETURN(const Journal* journal, OpenJournal(run_id));
   for (const auto& [folder, stat] : journal->folders) {
     const absl::StatusOr<FileStat> now = root_->Stat(folder);
@@ -286,7 +287,7 @@ absl::Status QuarantineFolder::Settle(const RunId& run_id) {
 }
 
 absl::StatusOr<std::vector<QuarantinedItem>> QuarantineFolder::List() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   std::vector<QuarantinedItem> items;
   const absl::StatusOr<std::vector<DirEntry>> runs =
       root_->List(absl::StrCat(kReclaimFolder, "/quarantine"));

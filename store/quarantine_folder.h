@@ -15,13 +15,13 @@
 #define RECLAIM_STORE_QUARANTINE_FOLDER_H_
 
 #include <map>
-#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/mutex.h"
 #include "store/rooted_dir.h"
 #include "store/types.h"
 
@@ -77,8 +77,9 @@ class QuarantineFolder {
     std::map<std::string, FileStat> folders;
   };
 
-  // The journal of a run, read once and then kept.  With mutex_ held.
-  absl::StatusOr<Journal*> OpenJournal(const RunId& run_id) const;
+  // The journal of a run, read once and then kept.
+  absl::StatusOr<Journal*> OpenJournal(const RunId& run_id) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<const Item*> FindItem(const Journal& journal,
                                        const Removal& removal) const;
   absl::Status Remember(const RunId& run_id, const Removal& removal,
@@ -90,8 +91,8 @@ class QuarantineFolder {
                        RemovalBytes* bytes) const;
 
   const RootedDir* root_;
-  mutable std::mutex mutex_;
-  mutable std::map<RunId, Journal> journals_;
+  mutable base::Mutex mutex_;
+  mutable std::map<RunId, Journal> journals_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Whether a kind's files are content (blobs, uploads) or metadata (links).

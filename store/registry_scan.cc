@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "oci/name.h"
 #include "store/quarantine_folder.h"
@@ -37,7 +38,7 @@ absl::StatusOr<std::vector<DirEntry>> ListOrEmpty(const RootedDir& root,
 }  // namespace
 
 absl::Status RegistryScan::Deliver(ScanBatch batch) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   return sink_->Accept(std::move(batch));
 }
 
@@ -265,14 +266,14 @@ void RegistryScan::ScanUploads(const std::string& repository,
 absl::Status RegistryScan::RunSections(std::vector<Section> sections,
                                        int thread_count) {
   std::atomic<size_t> next{0};
-  std::mutex status_mutex;
+  base::Mutex status_mutex;
   absl::Status failed;
   const auto work = [&] {
     while (true) {
       const size_t i = next++;
       if (i >= sections.size()) return;
       if (sink_->IsCancelled()) {
-        std::lock_guard<std::mutex> lock(status_mutex);
+        base::MutexLock lock(&status_mutex);
         failed = absl::CancelledError("the scan was cancelled");
         return;
       }
@@ -280,7 +281,7 @@ absl::Status RegistryScan::RunSections(std::vector<Section> sections,
       sections[i](&batch);
       const absl::Status status = Deliver(std::move(batch));
       if (status.ok()) continue;
-      std::lock_guard<std::mutex> lock(status_mutex);
+      base::MutexLock lock(&status_mutex);
       failed = status;
       next = sections.size();
       return;

@@ -6,11 +6,11 @@
 #include <atomic>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/mutex.h"
 #include "store/rooted_dir.h"
 #include "store/scan.h"
 
@@ -51,7 +51,7 @@ class RegistryScan {
 
   const RootedDir* root_;
   ScanSink* sink_;
-  std::mutex mutex_;
+  base::Mutex mutex_;
   std::atomic<uint64_t> section_count_{0};
   std::vector<std::string> repositories_;
 };
