@@ -14,7 +14,7 @@
 namespace reclaim::gc {
 namespace {
 
-constexpr absl::Duration kPlanMemory = absl::Hours(7 * 24);
+constexpr absl::Duration kTrimInterval = absl::Minutes(10);
 
 class GraphDetails final : public DetailSource {
  public:
@@ -189,18 +189,31 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   RECLAIM_ASSIGN_OR_RETURN(const store::RemovalBytes measured,
                            site->store->Measure(removals));
   plan.totals.bytes.metadata = measured.metadata;
-  RECLAIM_RETURN_IF_ERROR(DropOldPlans());
+  DropOldRecords();
   RECLAIM_RETURN_IF_ERROR(runs_->PutPlan(plan));
   observer_->OnPlanned(plan);
   return plan;
 }
 
-// Plans that nobody can apply any more, a week after they expired.
+void StoreCollector::DropOldRecords() {
+  const absl::Time now = clock_->Now();
+  {
+    base::MutexLock lock(&mutex_);
+    if (now < next_trim_) return;
+    next_trim_ = now + kTrimInterval;
+  }
+  // Where it fails, old records stay a little longer.
+  DropOldPlans().IgnoreError();
+  runs_->DropOldRuns(now - retention_.run_memory, retention_.run_count_max)
+      .IgnoreError();
+}
+
+// Plans that nobody can apply any more.
 absl::Status StoreCollector::DropOldPlans() {
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<StoredPlan> plans,
                            runs_->ListPlans());
   for (const StoredPlan& stored : plans) {
-    if (stored.plan.expires + kPlanMemory > clock_->Now()) continue;
+    if (stored.plan.expires + retention_.plan_memory > clock_->Now()) continue;
     const absl::Status status = DeletePlan(stored.plan.id);
     if (!status.ok() && !absl::IsFailedPrecondition(status) &&
         !absl::IsNotFound(status)) {
@@ -292,11 +305,12 @@ absl::StatusOr<Explanation> StoreCollector::Explain(index::NodeId node,
 
 absl::StatusOr<std::unique_ptr<Collector>> Collector::Create(
     index::ReferenceGraph* graph, const base::Clock* clock,
-    base::RandomSource* random, CollectorObserver* observer) {
+    base::RandomSource* random, CollectorObserver* observer,
+    const RecordRetention& retention) {
   RECLAIM_ASSIGN_OR_RETURN(std::unique_ptr<RunStore> runs,
                            RunStore::Open(&graph->engine()));
   return std::unique_ptr<Collector>(std::make_unique<StoreCollector>(
-      graph, clock, random, observer, std::move(runs)));
+      graph, clock, random, observer, retention, std::move(runs)));
 }
 
 }  // namespace reclaim::gc

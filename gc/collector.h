@@ -43,6 +43,16 @@ namespace reclaim::gc {
 // Payload of the ABORTED status of a busy store: the id of the run.
 inline constexpr char kRunIdPayload[] = "reclaim/run_id";
 
+// How long the records of what was done are kept.  They are trimmed in small
+// steps when plans and scans begin.
+struct RecordRetention {
+  // Of runs that ended; but never while something of theirs is in quarantine.
+  absl::Duration run_memory = absl::Hours(24 * 90);
+  uint64_t run_count_max = 10'000;
+  // Of plans, after they have expired.
+  absl::Duration plan_memory = absl::Hours(24 * 7);
+};
+
 struct RunControl {
   std::function<bool()> is_cancelled;           // may be empty
   std::function<void(const Run&)> on_progress;  // may be empty
@@ -94,7 +104,8 @@ class Collector {
 
   static absl::StatusOr<std::unique_ptr<Collector>> Create(
       index::ReferenceGraph* graph, const base::Clock* clock,
-      base::RandomSource* random, CollectorObserver* observer);
+      base::RandomSource* random, CollectorObserver* observer,
+      const RecordRetention& retention = {});
 
   // Stores are attached once; not owned.
   virtual absl::Status AttachStore(absl::string_view name,

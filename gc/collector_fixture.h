@@ -58,7 +58,7 @@ class CollectorFixture : public ::testing::Test {
     ASSERT_THAT(id, base::IsOk());
     id_ = *id;
     auto collector =
-        Collector::Create(graph_.get(), &clock_, &random_, nullptr);
+        Collector::Create(graph_.get(), &clock_, &random_, nullptr, retention_);
     ASSERT_THAT(collector, base::IsOk());
     collector_ = *std::move(collector);
     ASSERT_THAT(collector_->AttachStore("s", store_.get()), base::IsOk());
@@ -171,6 +171,7 @@ class CollectorFixture : public ::testing::Test {
   store::TempFolder folder_;
   std::unique_ptr<index::MemoryEngine> engine_ =
       std::make_unique<index::MemoryEngine>();
+  RecordRetention retention_;
   index::GraphOptions options_;
   store::StoreKind kind_ = store::StoreKind::kRegistry;
   index::StoreId id_ = index::kNoStore;

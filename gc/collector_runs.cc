@@ -24,6 +24,7 @@ absl::StatusOr<Run> StoreCollector::Scan(absl::string_view store,
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(store));
   StoredRun stored = NewRun(RunKind::kScan, *site, actor);
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, stored.run.id));
+  DropOldRecords();
   RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
   OngoingRun run(std::move(stored), site, &control);
   run.Begin();

@@ -183,7 +183,7 @@ TEST_F(ExternalCollectorTest, TheFeedSaysWhatToDeleteAndWhatNotTo) {
   const auto events = graph_->ListEvents(0, 1000);
   ASSERT_THAT(events, IsOk());
   std::map<index::EventKind, int> counts;
-  for (const index::Event& event : *events) ++counts[event.kind];
+  for (const index::Event& event : events->events) ++counts[event.kind];
   EXPECT_EQ(counts[index::EventKind::kQuarantined], 3);
   EXPECT_EQ(counts[index::EventKind::kRestored], 1);
   EXPECT_EQ(counts[index::EventKind::kPurged], 2);

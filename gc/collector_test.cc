@@ -418,7 +418,7 @@ TEST_F(RegistryCollectorTest, EveryDeletionLeavesAnAuditRow) {
   const auto events = graph_->ListEvents(0, 100000);
   ASSERT_THAT(events, IsOk());
   uint64_t quarantined = 0;
-  for (const index::Event& event : *events) {
+  for (const index::Event& event : events->events) {
     if (event.kind != index::EventKind::kQuarantined) continue;
     ++quarantined;
     EXPECT_EQ(event.run_id, run.id);

@@ -1,6 +1,7 @@
 #include "gc/run_store.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
@@ -174,6 +175,31 @@ absl::StatusOr<std::vector<StoredRun>> RunStore::ListRuns(
   }
   if (runs.size() > limit) runs.resize(limit);
   return runs;
+}
+
+bool RunStore::HasQuarantine(const std::string& run_id) const {
+  base::MutexLock lock(&mutex_);
+  const auto first = quarantine_.lower_bound({run_id, 0});
+  return first != quarantine_.end() && first->first.first == run_id;
+}
+
+absl::Status RunStore::DropOldRuns(absl::Time cutoff, uint64_t count_max) {
+  constexpr size_t kDroppedAtOnce = 100;
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<StoredRun> runs,
+                           ListRuns("", std::numeric_limits<size_t>::max()));
+  Batch batch;
+  size_t rank = runs.size();
+  for (auto it = runs.rbegin(); it != runs.rend(); ++it, --rank) {
+    if (batch.entries().size() == kDroppedAtOnce) break;
+    const Run& run = it->run;
+    const bool has_ended =
+        run.phase != RunPhase::kRunning && run.phase != RunPhase::kInterrupted;
+    const bool is_old = run.ended < cutoff || rank > count_max;
+    if (!has_ended || !is_old || HasQuarantine(run.id)) continue;
+    batch.Delete(Family::kRun, run.id);
+  }
+  if (batch.empty()) return absl::OkStatus();
+  return engine_->Commit(batch, Durability::kDurable);
 }
 
 index::RecordWrite RunStore::RunWrite(const StoredRun& run) {

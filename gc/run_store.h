@@ -60,6 +60,10 @@ class RunStore {
   absl::StatusOr<std::vector<StoredRun>> ListRuns(absl::string_view before_id,
                                                   size_t limit) const;
   absl::Status PutRun(const StoredRun& run);
+  // Forgets runs that ended before `cutoff`, and the oldest beyond `count_max`:
+  // at most a hundred a call, never one that runs or that has something in
+  // quarantine.
+  absl::Status DropOldRuns(absl::Time cutoff, uint64_t count_max);
   // A run begins to apply a plan: both records in one commit.
   absl::Status BeginApply(const StoredPlan& plan, const StoredRun& run);
   static index::RecordWrite RunWrite(const StoredRun& run);
@@ -85,6 +89,7 @@ class RunStore {
 
   explicit RunStore(index::Engine* engine) : engine_(engine) {}
   absl::Status Load();
+  bool HasQuarantine(const std::string& run_id) const;
   void NoteOne(const QuarantineRecord& record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetOne(const QuarantineKey& key)

@@ -40,11 +40,13 @@ class StoreCollector final : public Collector {
  public:
   StoreCollector(index::ReferenceGraph* graph, const base::Clock* clock,
                  base::RandomSource* random, CollectorObserver* observer,
+                 const RecordRetention& retention,
                  std::unique_ptr<RunStore> runs)
       : graph_(graph),
         clock_(clock),
         random_(random),
         observer_(observer != nullptr ? observer : &nobody_),
+        retention_(retention),
         runs_(std::move(runs)) {
     graph_->SetRestorer(&restorer_);
   }
@@ -91,6 +93,8 @@ class StoreCollector final : public Collector {
   StoredRun NewRun(RunKind kind, const CollectedStore& site,
                    absl::string_view actor) const;
   absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
+  // Now and then; what fails is tried again the next time.
+  void DropOldRecords();
   absl::Status DropOldPlans();
   absl::Status CheckApplicable(const StoredPlan& plan,
                                const ApplyRequest& request,
@@ -107,9 +111,11 @@ class StoreCollector final : public Collector {
   base::RandomSource* random_;
   CollectorObserver nobody_;
   CollectorObserver* observer_;
+  const RecordRetention retention_;
   std::unique_ptr<RunStore> runs_;
   QuarantineRestorer restorer_;
-  mutable base::Mutex mutex_;  // guards sites_ and their acting_run
+  mutable base::Mutex mutex_;  // guards also the acting_run of sites_
+  absl::Time next_trim_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::map<std::string, std::unique_ptr<CollectedStore>> sites_
       ABSL_GUARDED_BY(mutex_);
   // Kept, for a plan may be in the making on them.

@@ -100,18 +100,19 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::CommitBatch(
   return status;
 }
 
-absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::Commit(
-    const WriteSet& set) {
+absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::Commit(WriteSet* set) {
   // Also who changes nothing relies on what he found: on all up to here.
-  if (!set.HasChanges()) return sync_.last();
+  if (!set->HasChanges()) return sync_.last();
+  set->TrimEvents(options_.event_count_max);
   RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit,
-                           CommitBatch(set.ToBatch(options_.event_count_max)));
-  state_ = set.state();
-  state_.set_latest_time(ToMicros(set.now()));
+                           CommitBatch(set->ToBatch()));
+  state_ = set->state();
+  state_.set_latest_time(ToMicros(set->now()));
   base::MutexLock lock(&graph_mutex_);
-  graph_.AdvanceTo(set.now());
-  set.ApplyTo(&graph_);
+  graph_.AdvanceTo(set->now());
+  set->ApplyTo(&graph_);
   sequence_ = state_.next_sequence() - 1;
+  oldest_sequence_ = state_.oldest_sequence();
   return commit;
 }
 
@@ -122,26 +123,6 @@ OperationApplier::FindStore DurableGraph::StoreFinder() const {
     }
     return nullptr;
   };
-}
-
-absl::StatusOr<std::optional<AppliedMutation>> DurableGraph::Replay(
-    const std::string& request_id, absl::Time now) const {
-  if (request_id.empty()) return std::optional<AppliedMutation>();
-  RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> value,
-                           engine_->Get(Family::kRequest, request_id));
-  if (!value) return std::optional<AppliedMutation>();
-  RECLAIM_ASSIGN_OR_RETURN(
-      const storage::v1::RequestRecord record,
-      ParseRecord<storage::v1::RequestRecord>(Family::kRequest, *value));
-  if (FromMicros(record.time()) + options_.request_memory < now) {
-    return std::optional<AppliedMutation>();
-  }
-  AppliedMutation applied;
-  applied.sequence = record.sequence();
-  applied.changed_count = record.changed_count();
-  applied.was_replayed = true;
-  applied.problems.assign(record.problems().begin(), record.problems().end());
-  return std::optional<AppliedMutation>(std::move(applied));
 }
 
 absl::StatusOr<DurableGraph::Applied> DurableGraph::ApplyInOrder(
@@ -178,17 +159,10 @@ absl::StatusOr<DurableGraph::Applied> DurableGraph::ApplyInOrder(
   applied.problems = applier.problems();
   applied.sequence = set.state().next_sequence() - 1;
   if (!mutation.request_id.empty()) {
-    storage::v1::RequestRecord record;
-    record.set_time(ToMicros(now));
-    record.set_sequence(applied.sequence);
-    record.set_changed_count(applied.changed_count);
-    for (const std::string& problem : applied.problems) {
-      record.add_problems(problem);
-    }
-    set.AddRecord(Family::kRequest, mutation.request_id,
-                  record.SerializeAsString());
+    AddAnswer(mutation.request_id, applied, &set);
+    TrimRequests(now, &set);
   }
-  RECLAIM_ASSIGN_OR_RETURN(out.commit, Commit(set));
+  RECLAIM_ASSIGN_OR_RETURN(out.commit, Commit(&set));
   return out;
 }
 
@@ -215,34 +189,58 @@ absl::StatusOr<AppliedMutation> DurableGraph::Apply(const Mutation& mutation,
       "the content went back into quarantine while it was referenced; retry");
 }
 
-absl::StatusOr<bool> DurableGraph::CheckExists(const ContentName& name,
-                                               absl::string_view actor) {
-  {
-    const std::unique_ptr<GraphReader> reader = Read();
-    const StoreId store = reader->view().FindStore(name.store);
+absl::StatusOr<std::vector<bool>> DurableGraph::AreIn(
+    absl::Span<const ContentName> names, uint32_t states) const {
+  const std::unique_ptr<GraphReader> reader = Read();
+  const GraphView& view = reader->view();
+  std::vector<bool> are_in;
+  are_in.reserve(names.size());
+  for (const ContentName& name : names) {
+    const StoreId store = view.FindStore(name.store);
     if (store == kNoStore) {
       return absl::NotFoundError(
           absl::StrCat("store \"", name.store, "\" is not registered"));
     }
-    const PlaceId place = graph_.FindPlace(store, name.place);
-    const NodeId id = reader->view().FindContent(place, name.digest);
-    if (id == kNoNode || reader->view().state(id) == NodeState::kAbsent) {
-      return false;
-    }
+    const NodeId id =
+        view.FindContent(view.FindPlace(store, name.place), name.digest);
+    are_in.push_back(id != kNoNode &&
+                     (states >> static_cast<int>(view.state(id)) & 1) != 0);
   }
+  return are_in;
+}
+
+absl::StatusOr<std::vector<bool>> DurableGraph::CheckExists(
+    absl::Span<const ContentName> names, absl::string_view actor) {
+  constexpr uint32_t kPresent = 1 << static_cast<int>(NodeState::kPresent);
+  constexpr uint32_t kQuarantined =
+      1 << static_cast<int>(NodeState::kQuarantined);
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<bool> are_here,
+                           AreIn(names, kPresent | kQuarantined));
   Mutation mutation;
   mutation.actor = std::string(actor);
-  Touch touch;
-  touch.name = name;
-  touch.use = UseKind::kExists;
-  mutation.operations.push_back(touch);
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!are_here[i]) continue;
+    Touch touch;
+    touch.name = names[i];
+    touch.use = UseKind::kExists;
+    mutation.operations.push_back(std::move(touch));
+  }
+  if (mutation.operations.empty()) return are_here;
   RECLAIM_RETURN_IF_ERROR(Apply(mutation, Durability::kDurable).status());
-  // A purge may have come between: what is said is what is there now.
-  const std::unique_ptr<GraphReader> reader = Read();
-  const PlaceId place =
-      graph_.FindPlace(reader->view().FindStore(name.store), name.place);
-  const NodeId id = reader->view().FindContent(place, name.digest);
-  return id != kNoNode && reader->view().state(id) == NodeState::kPresent;
+  // A purge may have come between: what is said is what is there now, of what
+  // was promised.
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<bool> exist, AreIn(names, kPresent));
+  for (size_t i = 0; i < names.size(); ++i) {
+    exist[i] = exist[i] && are_here[i];
+  }
+  return exist;
+}
+
+absl::StatusOr<bool> DurableGraph::CheckExists(const ContentName& name,
+                                               absl::string_view actor) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<bool> exist,
+                           CheckExists(absl::MakeConstSpan(&name, 1), actor));
+  return static_cast<bool>(exist[0]);
 }
 
 std::unique_ptr<GraphReader> DurableGraph::Read() const {
@@ -339,7 +337,7 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::CommitHeld(
   for (const RecordWrite& write : records) {
     set.AddRecord(write.family, write.key, write.value);
   }
-  return Commit(set);
+  return Commit(&set);
 }
 
 }  // namespace reclaim::index

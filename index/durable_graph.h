@@ -40,6 +40,9 @@ class DurableGraph final : public ReferenceGraph {
                                         Durability durability) override;
   absl::StatusOr<bool> CheckExists(const ContentName& name,
                                    absl::string_view actor) override;
+  absl::StatusOr<std::vector<bool>> CheckExists(
+      absl::Span<const ContentName> names, absl::string_view actor) override;
+  absl::Status AwaitDurable() override { return sync_.Wait(sync_.last()); }
   // The reader that it returns gives the lock back.
   std::unique_ptr<GraphReader> Read() const override
       ABSL_NO_THREAD_SAFETY_ANALYSIS;
@@ -50,14 +53,21 @@ class DurableGraph final : public ReferenceGraph {
   absl::StatusOr<std::optional<PutImageConfig>> GetImageConfig(
       NodeId config) const override;
   absl::StatusOr<std::string> GetMediaType(NodeId content) const override;
-  absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after,
-                                                size_t limit) const override;
+  absl::StatusOr<EventPage> ListEvents(uint64_t after,
+                                       size_t limit) const override;
+  absl::StatusOr<std::optional<std::string>> RecallAnswer(
+      absl::string_view request_id) override;
+  absl::Status RememberAnswer(absl::string_view request_id,
+                              absl::string_view answer) override;
   Engine& engine() override { return *engine_; }
   const GraphOptions& options() const override { return options_; }
 
  private:
   friend class HeldOrder;
 
+  // Whether each is in one of `states` (bits of 1 << NodeState).
+  absl::StatusOr<std::vector<bool>> AreIn(absl::Span<const ContentName> names,
+                                          uint32_t states) const;
   // The number of a commit, for sync_.
   using CommitNumber = uint64_t;
   struct Applied {
@@ -77,10 +87,20 @@ class DurableGraph final : public ReferenceGraph {
   absl::StatusOr<CommitNumber> CommitBatch(const Batch& batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   // The same, and into the arrays.
-  absl::StatusOr<CommitNumber> Commit(const WriteSet& set)
+  absl::StatusOr<CommitNumber> Commit(WriteSet* set)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // What is remembered of a request; unset if nothing is.
+  absl::StatusOr<std::optional<storage::v1::RequestRecord>> FindRequest(
+      RequestKind kind, absl::string_view request_id, absl::Time now) const;
   absl::StatusOr<std::optional<AppliedMutation>> Replay(
       const std::string& request_id, absl::Time now) const;
+  static void AddAnswer(const std::string& request_id,
+                        const AppliedMutation& applied, WriteSet* set);
+  // What is too old goes with the first request of each period.
+  void TrimRequests(absl::Time now, WriteSet* set)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::StatusOr<CommitNumber> RememberInOrder(absl::string_view request_id,
+                                               absl::string_view answer);
   absl::StatusOr<Applied> ApplyInOrder(const Mutation& mutation);
   absl::StatusOr<CommitNumber> CommitHeld(
       absl::Span<const StateChange> changes,
@@ -110,6 +130,8 @@ class DurableGraph final : public ReferenceGraph {
   storage::v1::GraphState state_ ABSL_GUARDED_BY(write_mutex_);
   // Changed with both locks held, read with either.
   std::map<StoreId, StoreRecord> stores_;
+  // Request records of periods before this one were trimmed.
+  uint32_t oldest_request_period_ ABSL_GUARDED_BY(write_mutex_) = 0;
   absl::Status broken_ ABSL_GUARDED_BY(write_mutex_);  // why it is read-only
   mutable GroupSync sync_;
 
@@ -117,6 +139,7 @@ class DurableGraph final : public ReferenceGraph {
   mutable ResidentGraph graph_;
   std::atomic<Epoch> epoch_{0};
   std::atomic<uint64_t> sequence_{0};
+  std::atomic<uint64_t> oldest_sequence_{1};
 };
 
 }  // namespace reclaim::index

@@ -1,5 +1,7 @@
 // Opening the graph, its stores, and the details that the arrays do not hold.
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -18,6 +20,7 @@ absl::Status DurableGraph::Load() {
   RECLAIM_RETURN_IF_ERROR(LoadNodes());
   epoch_ = state_.epoch();
   sequence_ = state_.next_sequence() - 1;
+  oldest_sequence_ = std::max<uint64_t>(1, state_.oldest_sequence());
   return absl::OkStatus();
 }
 
@@ -309,17 +312,20 @@ absl::StatusOr<std::string> DurableGraph::GetMediaType(NodeId content) const {
   return record.media_type();
 }
 
-absl::StatusOr<std::vector<Event>> DurableGraph::ListEvents(
-    uint64_t after, size_t limit) const {
+absl::StatusOr<EventPage> DurableGraph::ListEvents(uint64_t after,
+                                                   size_t limit) const {
   // A row that is told never comes back as another one after a crash: only what
   // is on the disk is told.
   const uint64_t newest = sequence_;
-  std::vector<Event> events;
-  if (newest <= after) return events;
+  EventPage page;
+  page.newest_sequence = newest;
+  page.oldest_sequence = oldest_sequence_;
+  if (newest <= after) return page;
   RECLAIM_RETURN_IF_ERROR(sync_.Wait(sync_.last()));
   absl::Status status;
   RECLAIM_RETURN_IF_ERROR(engine_->Scan(
-      Family::kEvent, "", SequenceKey(after + 1),
+      Family::kEvent, "",
+      SequenceKey(std::max(after + 1, page.oldest_sequence)),
       [&](absl::string_view, absl::string_view value) {
         const auto record =
             ParseRecord<storage::v1::EventRecord>(Family::kEvent, value);
@@ -328,11 +334,13 @@ absl::StatusOr<std::vector<Event>> DurableGraph::ListEvents(
           return false;
         }
         if (record->sequence() > newest) return false;
-        events.push_back(FromProto(*record));
-        return events.size() < limit;
+        page.events.push_back(FromProto(*record));
+        return page.events.size() < limit;
       }));
   RECLAIM_RETURN_IF_ERROR(status);
-  return events;
+  // A trimming may have come between.
+  page.oldest_sequence = oldest_sequence_;
+  return page;
 }
 
 absl::StatusOr<std::unique_ptr<ReferenceGraph>> ReferenceGraph::Open(

@@ -55,14 +55,22 @@ class Batch {
     Family family = Family::kMeta;
     std::string key;
     std::optional<std::string> value;  // unset deletes
+    std::string end;                   // not "": deletes all of [key, end)
   };
 
   void Put(Family family, std::string key, std::string value) {
-    entries_.push_back({family, std::move(key), std::move(value)});
+    entries_.push_back({family, std::move(key), std::move(value), ""});
   }
   void Delete(Family family, std::string key) {
-    entries_.push_back({family, std::move(key), std::nullopt});
+    entries_.push_back({family, std::move(key), std::nullopt, ""});
   }
+  // All keys from `begin` on and below `end`.  Costs the same however many
+  // there are.  REQUIRES: begin < end.
+  void DeleteRange(Family family, std::string begin, std::string end) {
+    entries_.push_back(
+        {family, std::move(begin), std::nullopt, std::move(end)});
+  }
+  void Add(Entry entry) { entries_.push_back(std::move(entry)); }
   const std::vector<Entry>& entries() const { return entries_; }
   bool empty() const { return entries_.empty(); }
 

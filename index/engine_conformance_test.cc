@@ -125,6 +125,37 @@ TEST_P(EngineTest, AScanStopsWhenAsked) {
   EXPECT_EQ(count, 1);
 }
 
+TEST_P(EngineTest, ARangeIsDeletedInItsPlaceInTheBatch) {
+  Batch before;
+  for (const char* key : {"a", "b1", "b2", "c"}) {
+    before.Put(Family::kNamed, key, "");
+  }
+  before.Put(Family::kRun, "b1", "");
+  ASSERT_THAT(engine_->Commit(before, Durability::kBuffered), IsOk());
+  Batch batch;
+  batch.Put(Family::kNamed, "b3", "");
+  batch.DeleteRange(Family::kNamed, "b", "c");
+  batch.Put(Family::kNamed, "b2", "");
+  ASSERT_THAT(engine_->Commit(batch, Durability::kBuffered), IsOk());
+  EXPECT_THAT(Keys(false, "", ""), ElementsAre("a", "b2", "c"));
+  EXPECT_THAT(engine_->Get(Family::kRun, "b1"),
+              IsOkAndHolds(Optional(std::string())));
+  Batch all;
+  all.DeleteRange(Family::kNamed, "", "b");
+  ASSERT_THAT(engine_->Commit(all, Durability::kDurable), IsOk());
+  EXPECT_THAT(Keys(true, "", ""), ElementsAre("c", "b2"));
+}
+
+TEST_P(EngineTest, ASyncSaysWhetherItWorked) {
+  Batch batch;
+  batch.Put(Family::kMeta, "a", "1");
+  ASSERT_THAT(engine_->Commit(batch, Durability::kBuffered), IsOk());
+  EXPECT_THAT(engine_->Sync(), IsOk());
+  EXPECT_THAT(engine_->Sync(), IsOk());  // nothing to do is no error
+  base::ScopedFault fault("engine.sync", absl::UnavailableError("gone"));
+  EXPECT_THAT(engine_->Sync(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
 TEST_P(EngineTest, AFailedCommitChangesNothing) {
   Batch batch;
   batch.Put(Family::kMeta, "a", "1");

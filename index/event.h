@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "index/node.h"
@@ -46,6 +47,15 @@ struct Event {
   std::string actor;
   std::string run_id;  // for what a run did
   std::string detail;  // reason and rule, or what the problem is
+};
+
+// Rows in ascending order, and the numbers between which there are any: from
+// the oldest that was not trimmed to the newest.  No row is there yet if
+// newest < oldest.
+struct EventPage {
+  std::vector<Event> events;
+  uint64_t oldest_sequence = 1;
+  uint64_t newest_sequence = 0;
 };
 
 }  // namespace reclaim::index

@@ -1,5 +1,7 @@
 #include "index/graph_records.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "index/put_codec.h"
@@ -36,6 +38,19 @@ std::string MembershipKey(NodeId repository, NodeId content,
                           store::MembershipKind kind) {
   return absl::StrCat(BigEndian(repository, 4), BigEndian(content, 4),
                       BigEndian(static_cast<uint64_t>(kind), 1));
+}
+
+uint32_t RequestPeriod(absl::Time time) {
+  const int64_t hours = absl::ToUnixSeconds(time) / 3600;
+  const int64_t period = hours / absl::ToInt64Hours(kRequestPeriod);
+  return static_cast<uint32_t>(
+      std::clamp<int64_t>(period, 0, std::numeric_limits<uint32_t>::max()));
+}
+
+std::string RequestKey(uint32_t period, RequestKind kind,
+                       absl::string_view request_id) {
+  return absl::StrCat(BigEndian(period, 4),
+                      BigEndian(static_cast<uint64_t>(kind), 1), request_id);
 }
 
 int64_t ToMicros(absl::Time time) { return absl::ToUnixMicros(time); }

@@ -30,6 +30,15 @@ std::string StoreKey(StoreId store);
 std::string PlaceKey(PlaceId place);
 std::string MembershipKey(NodeId repository, NodeId content,
                           store::MembershipKind kind);
+// Requests are ordered by the period in which they came, so that what is too
+// old is one range.
+inline constexpr absl::Duration kRequestPeriod = absl::Hours(6);
+uint32_t RequestPeriod(absl::Time time);
+// Ids of mutations, and ids that other modules remember answers under, are
+// worlds of their own.  Stored on disk: never renumber.
+enum class RequestKind : uint8_t { kMutation = 1, kAnswer = 2 };
+std::string RequestKey(uint32_t period, RequestKind kind,
+                       absl::string_view request_id);
 
 // Microseconds since the epoch; the infinities stay themselves.
 int64_t ToMicros(absl::Time time);

@@ -57,7 +57,9 @@ absl::Status MemoryEngine::Commit(const Batch& batch, Durability) {
   base::MutexLock lock(&mutex_);
   for (const Batch::Entry& entry : batch.entries()) {
     Table& table = tables_[static_cast<size_t>(entry.family)];
-    if (entry.value) {
+    if (!entry.end.empty()) {
+      table.erase(table.lower_bound(entry.key), table.lower_bound(entry.end));
+    } else if (entry.value) {
       table[entry.key] = *entry.value;
     } else {
       table.erase(entry.key);

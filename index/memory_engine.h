@@ -14,7 +14,7 @@
 namespace reclaim::index {
 
 // Passes the fault point "engine.commit" (base/fault_point.h) in each Commit().
-class MemoryEngine final : public Engine {
+class MemoryEngine : public Engine {
  public:
   absl::StatusOr<std::optional<std::string>> Get(
       Family family, absl::string_view key) const override;

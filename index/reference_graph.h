@@ -55,7 +55,7 @@ struct GraphOptions {
   absl::Duration request_memory = absl::Hours(24);
   // An upload without an expiry of its own is a root for so long.
   absl::Duration upload_lifetime = absl::Hours(168);
-  // Event rows kept at the least; older ones are trimmed.
+  // Event rows kept; older ones are trimmed along with later commits.
   uint64_t event_count_max = 10'000'000;
 };
 
@@ -167,6 +167,12 @@ class ReferenceGraph {
   // restored first.
   virtual absl::StatusOr<bool> CheckExists(const ContentName& name,
                                            absl::string_view actor) = 0;
+  // The same for many names with few syncs; one answer a name, in order.
+  virtual absl::StatusOr<std::vector<bool>> CheckExists(
+      absl::Span<const ContentName> names, absl::string_view actor) = 0;
+
+  // Returns when all that was applied before the call is durable.
+  virtual absl::Status AwaitDurable() = 0;
 
   virtual std::unique_ptr<GraphReader> Read() const = 0;
   virtual std::unique_ptr<WriteOrder> HoldWriteOrder() = 0;
@@ -184,8 +190,15 @@ class ReferenceGraph {
 
   // Event rows with sequence > `after`, ascending, at most `limit`; durable
   // ones only.
-  virtual absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after,
-                                                        size_t limit) const = 0;
+  virtual absl::StatusOr<EventPage> ListEvents(uint64_t after,
+                                               size_t limit) const = 0;
+
+  // The answers of requests that are no mutations (a plan made, a run begun),
+  // remembered durably as long as those of Apply() and under the same ids.
+  virtual absl::StatusOr<std::optional<std::string>> RecallAnswer(
+      absl::string_view request_id) = 0;
+  virtual absl::Status RememberAnswer(absl::string_view request_id,
+                                      absl::string_view answer) = 0;
 
   virtual Engine& engine() = 0;
   virtual const GraphOptions& options() const = 0;

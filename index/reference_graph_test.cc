@@ -14,6 +14,7 @@
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/graph_records.h"
 #include "index/memory_engine.h"
 #include "index/recount.h"
 #include "oci/media_type.h"
@@ -335,15 +336,16 @@ TEST_F(ReferenceGraphTest, ForgettingAStoreForgetsItForGood) {
 TEST_F(ReferenceGraphTest, EventsTellWhatHappenedInOrder) {
   ASSERT_THAT(Apply({Blob("a", 1), Tag("v1", D("a"))}), IsOk());
   ASSERT_THAT(Apply({Tag("v1", D("b"))}), IsOk());
-  const auto events = graph_->ListEvents(0, 100);
-  ASSERT_THAT(events, IsOk());
-  ASSERT_EQ(events->size(), 4u);
-  EXPECT_EQ((*events)[3].kind, EventKind::kTagMoved);
-  EXPECT_EQ((*events)[3].name, "v1");
-  for (size_t i = 0; i < events->size(); ++i) {
-    EXPECT_EQ((*events)[i].sequence, i + 1);
+  const auto page = graph_->ListEvents(0, 100);
+  ASSERT_THAT(page, IsOk());
+  const std::vector<Event>& events = page->events;
+  ASSERT_EQ(events.size(), 4u);
+  EXPECT_EQ(events[3].kind, EventKind::kTagMoved);
+  EXPECT_EQ(events[3].name, "v1");
+  for (size_t i = 0; i < events.size(); ++i) {
+    EXPECT_EQ(events[i].sequence, i + 1);
   }
-  EXPECT_THAT(graph_->ListEvents(3, 100)->size(), 1u);
+  EXPECT_THAT(graph_->ListEvents(3, 100)->events.size(), 1u);
 }
 
 TEST_F(ReferenceGraphTest, OldEventsAreTrimmed) {
@@ -352,7 +354,75 @@ TEST_F(ReferenceGraphTest, OldEventsAreTrimmed) {
   for (const char* letter : {"a", "b", "c", "d"}) {
     ASSERT_THAT(Apply({Blob(letter, 1)}), IsOk());
   }
-  EXPECT_EQ(graph_->ListEvents(0, 100)->size(), 2u);
+  auto page = graph_->ListEvents(0, 100);
+  ASSERT_THAT(page, IsOk());
+  ASSERT_EQ(page->events.size(), 2u);
+  EXPECT_EQ(page->events[0].sequence, 3u);
+  EXPECT_EQ(page->oldest_sequence, 3u);
+  EXPECT_EQ(page->newest_sequence, 4u);
+  Open();
+  page = graph_->ListEvents(0, 100);
+  ASSERT_THAT(page, IsOk());
+  EXPECT_EQ(page->oldest_sequence, 3u);
+}
+
+// A database that was written with a larger bound loses its oldest rows bit by
+// bit: no commit does much.
+TEST_F(ReferenceGraphTest, ALowerBoundTrimsALittleWithEachCommit) {
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_THAT(Apply({Blob(absl::StrCat(i), 1)}), IsOk());
+  }
+  options_.event_count_max = 10;
+  Open();
+  uint64_t oldest = 1;
+  for (int i = 1000; i < 1010; ++i) {
+    ASSERT_THAT(Apply({Blob(absl::StrCat(i), 1)}), IsOk());
+    const auto page = graph_->ListEvents(0, 10'000);
+    ASSERT_THAT(page, IsOk());
+    EXPECT_LE(page->oldest_sequence - oldest, 257u);
+    oldest = page->oldest_sequence;
+    EXPECT_EQ(page->events.front().sequence, oldest);
+    EXPECT_GE(page->events.size(), 10u);
+  }
+  EXPECT_EQ(oldest, 1001u);
+}
+
+TEST_F(ReferenceGraphTest, OldRequestsAreTrimmed) {
+  const auto request_count = [&] {
+    int count = 0;
+    EXPECT_THAT(engine_.Scan(Family::kRequest, "", "",
+                             [&](absl::string_view, absl::string_view) {
+                               ++count;
+                               return true;
+                             }),
+                IsOk());
+    return count;
+  };
+  ASSERT_THAT(Apply({Blob("a", 1)}, "first"), IsOk());
+  EXPECT_TRUE(Apply({Blob("a", 1)}, "first")->was_replayed);
+  clock_.Advance(options_.request_memory - absl::Minutes(1));
+  EXPECT_TRUE(Apply({Blob("a", 1)}, "first")->was_replayed);
+  ASSERT_THAT(Apply({Blob("b", 1)}, "second"), IsOk());
+  EXPECT_EQ(request_count(), 2);
+  clock_.Advance(kRequestPeriod);
+  ASSERT_THAT(Apply({Blob("c", 1)}, "third"), IsOk());
+  EXPECT_EQ(request_count(), 2);
+  EXPECT_FALSE(Apply({Blob("a", 1)}, "first")->was_replayed);
+  EXPECT_TRUE(Apply({Blob("b", 1)}, "second")->was_replayed);
+}
+
+TEST_F(ReferenceGraphTest, AnswersAreRememberedAcrossARestart) {
+  EXPECT_THAT(graph_->RecallAnswer("key"),
+              IsOkAndHolds(std::optional<std::string>()));
+  ASSERT_THAT(graph_->RememberAnswer("key", "run"), IsOk());
+  // A mutation with the same id is another request.
+  EXPECT_FALSE(Apply({Blob("a", 1)}, "key")->was_replayed);
+  Open();
+  EXPECT_THAT(graph_->RecallAnswer("key"),
+              IsOkAndHolds(std::optional<std::string>("run")));
+  clock_.Advance(options_.request_memory + absl::Seconds(1));
+  EXPECT_THAT(graph_->RecallAnswer("key"),
+              IsOkAndHolds(std::optional<std::string>()));
 }
 
 TEST_F(ReferenceGraphTest, TheClockDoesNotGoBack) {

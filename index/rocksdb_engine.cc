@@ -106,9 +106,11 @@ class RocksDbEngine final : public Engine {
     RECLAIM_RETURN_IF_ERROR(base::FaultPoint("engine.commit"));
     rocksdb::WriteBatch write;
     for (const Batch::Entry& entry : batch.entries()) {
+      rocksdb::ColumnFamilyHandle* family = Handle(entry.family);
       const rocksdb::Status status =
-          entry.value ? write.Put(Handle(entry.family), entry.key, *entry.value)
-                      : write.Delete(Handle(entry.family), entry.key);
+          !entry.end.empty() ? write.DeleteRange(family, entry.key, entry.end)
+          : entry.value      ? write.Put(family, entry.key, *entry.value)
+                             : write.Delete(family, entry.key);
       RECLAIM_RETURN_IF_ERROR(FromRocks(status, path_));
     }
     rocksdb::WriteOptions options;

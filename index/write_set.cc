@@ -1,5 +1,6 @@
 #include "index/write_set.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -204,7 +205,11 @@ void WriteSet::AddEvent(Event event) {
 
 void WriteSet::AddRecord(Family family, std::string key,
                          std::optional<std::string> value) {
-  records_.push_back({family, std::move(key), std::move(value)});
+  records_.push_back({family, std::move(key), std::move(value), ""});
+}
+
+void WriteSet::AddTrim(Family family, std::string end) {
+  records_.push_back({family, "", std::nullopt, std::move(end)});
 }
 
 bool WriteSet::HasChanges() const {
@@ -221,7 +226,19 @@ bool WriteSet::HasChanges() const {
   return false;
 }
 
-Batch WriteSet::ToBatch(uint64_t event_count_max) const {
+void WriteSet::TrimEvents(uint64_t count_max) {
+  constexpr uint64_t kTrimmedAtOnce = 256;
+  const uint64_t end = state_.next_sequence();
+  trim_begin_ = std::max<uint64_t>(1, state_.oldest_sequence());
+  trim_end_ = trim_begin_;
+  if (end - trim_begin_ > count_max) {
+    trim_end_ = std::min(end - count_max,
+                         trim_begin_ + events_.size() + kTrimmedAtOnce);
+  }
+  state_.set_oldest_sequence(trim_end_);
+}
+
+Batch WriteSet::ToBatch() const {
   Batch batch;
   for (const auto& [key, place] : new_places_) {
     storage::v1::PlaceRecord record;
@@ -254,17 +271,12 @@ Batch WriteSet::ToBatch(uint64_t event_count_max) const {
   for (const Event& event : events_) {
     batch.Put(Family::kEvent, SequenceKey(event.sequence),
               ToProto(event).SerializeAsString());
-    if (event.sequence > event_count_max) {
-      batch.Delete(Family::kEvent,
-                   SequenceKey(event.sequence - event_count_max));
-    }
+  }
+  for (uint64_t sequence = trim_begin_; sequence < trim_end_; ++sequence) {
+    batch.Delete(Family::kEvent, SequenceKey(sequence));
   }
   for (const Batch::Entry& entry : records_) {
-    if (entry.value) {
-      batch.Put(entry.family, entry.key, *entry.value);
-    } else {
-      batch.Delete(entry.family, entry.key);
-    }
+    batch.Add(entry);
   }
   storage::v1::GraphState state = state_;
   state.set_latest_time(ToMicros(now_));

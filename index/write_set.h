@@ -71,9 +71,15 @@ class WriteSet {
   void AddRecord(Family family, std::string key,
                  std::optional<std::string> value);
 
+  // All records of a family with a key below `end` go.
+  void AddTrim(Family family, std::string end);
+
   // Content records that were touched in kPresent, kAbsent, ... order by id.
   bool HasChanges() const;
-  Batch ToBatch(uint64_t event_count_max) const;
+  // Rows of events beyond `count_max`, oldest first: as many as this set adds,
+  // and some more while there are too many.
+  void TrimEvents(uint64_t count_max);
+  Batch ToBatch() const;
   void ApplyTo(ResidentGraph* graph) const;
 
  private:
@@ -106,6 +112,8 @@ class WriteSet {
   std::map<std::pair<StoreId, store::Place>, PlaceId> new_places_;
   std::map<StoreId, Tally> orphans_;
   std::vector<Event> events_;
+  uint64_t trim_begin_ = 0;  // event rows [trim_begin_, trim_end_) go
+  uint64_t trim_end_ = 0;
   std::vector<Batch::Entry> records_;
 };
 

@@ -26,6 +26,23 @@ bool IsWanted(const v1::WatchEventsRequest& request,
              request.kinds().end();
 }
 
+// A follower must not miss rows without hearing of it.
+absl::Status CheckRange(uint64_t after, const index::EventPage& page) {
+  if (after > 0 && after + 1 < page.oldest_sequence) {
+    return absl::OutOfRangeError(absl::StrCat(
+        "after_sequence: rows after ", after,
+        " were trimmed; the oldest that is left is ", page.oldest_sequence,
+        "; read the lists anew and go on from there"));
+  }
+  if (after > page.newest_sequence) {
+    return absl::OutOfRangeError(absl::StrCat(
+        "after_sequence: ", after, " is past the newest row, ",
+        page.newest_sequence,
+        ": the graph was rebuilt; read the lists anew and go on from there"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status SendEvents(
@@ -38,15 +55,10 @@ absl::Status SendEvents(
   int left = request.limit() == 0 ? kLimitDefault : request.limit();
   uint64_t after = request.after_sequence();
   while (!caller.is_cancelled()) {
-    RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::Event> rows,
+    RECLAIM_ASSIGN_OR_RETURN(const index::EventPage page,
                              parts.graph->ListEvents(after, kRowsAtOnce));
-    if (after > 0 && !rows.empty() && rows[0].sequence != after + 1) {
-      return absl::OutOfRangeError(absl::StrCat(
-          "after_sequence: rows after ", after,
-          " were trimmed; the oldest "
-          "that is left is ",
-          rows[0].sequence, "; read the lists anew and go on from there"));
-    }
+    RECLAIM_RETURN_IF_ERROR(CheckRange(after, page));
+    const std::vector<index::Event>& rows = page.events;
     v1::WatchEventsResponse batch;
     for (const index::Event& row : rows) {
       after = row.sequence;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "base/status_macros.h"
 #include "index/put_codec.h"
 #include "rpc/call.h"
@@ -19,10 +20,12 @@
 namespace reclaim::rpc {
 namespace {
 
+using index::Durability;
 using index::NodeId;
 using index::NodeKind;
 
 constexpr int kCheckCountMax = 10000;
+constexpr size_t kCheckedAtOnce = 500;
 constexpr size_t kNeighbourMax = 1000;
 constexpr int kStreamProblemMax = 100;
 
@@ -71,13 +74,18 @@ NodePage ContentPage(const index::GraphView& view, index::StoreId store,
 grpc::Status GraphService::Record(grpc::ServerContext* context,
                                   const v1::RecordRequest* request,
                                   v1::RecordResponse* response) {
-  return CallFor(
-      parts_, context, "GraphService/Record", response,
-      [&](const Caller& caller) { return RecordOne(*request, caller); });
+  return CallFor(parts_, context, "GraphService/Record", response,
+                 [&](const Caller& caller) {
+                   return RecordOne(*request,
+                                    request->relaxed() ? Durability::kBuffered
+                                                       : Durability::kDurable,
+                                    caller);
+                 });
 }
 
 absl::StatusOr<v1::RecordResponse> GraphService::RecordOne(
-    const v1::RecordRequest& request, const Caller& caller) const {
+    const v1::RecordRequest& request, Durability durability,
+    const Caller& caller) const {
   RECLAIM_ASSIGN_OR_RETURN(index::Mutation mutation, MakeMutation(request));
   if (LacksStore(mutation)) {
     RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord only,
@@ -85,11 +93,8 @@ absl::StatusOr<v1::RecordResponse> GraphService::RecordOne(
     FillStore(only.name, &mutation);
   }
   mutation.actor = caller.actor;
-  RECLAIM_ASSIGN_OR_RETURN(
-      const index::AppliedMutation applied,
-      parts_.graph->Apply(mutation, request.relaxed()
-                                        ? index::Durability::kBuffered
-                                        : index::Durability::kDurable));
+  RECLAIM_ASSIGN_OR_RETURN(const index::AppliedMutation applied,
+                           parts_.graph->Apply(mutation, durability));
   v1::RecordResponse response;
   response.set_sequence(applied.sequence);
   response.set_changed_count(applied.changed_count);
@@ -109,9 +114,12 @@ grpc::Status GraphService::RecordStream(
       [&](const Caller& caller) -> absl::Status {
         v1::RecordRequest request;
         uint64_t count = 0;
+        bool needs_sync = false;
         while (requests->Read(&request)) {
-          const auto one = RecordOne(request, caller);
+          needs_sync |= !request.relaxed();
+          const auto one = RecordOne(request, Durability::kBuffered, caller);
           if (!one.ok()) {
+            RECLAIM_RETURN_IF_ERROR(parts_.graph->AwaitDurable());
             return absl::Status(
                 one.status().code(),
                 absl::StrCat("request ", count, " (the ", count,
@@ -127,7 +135,8 @@ grpc::Status GraphService::RecordStream(
           }
         }
         response->set_request_count(count);
-        return absl::OkStatus();
+        // One sync for all of them.
+        return needs_sync ? parts_.graph->AwaitDurable() : absl::OkStatus();
       });
 }
 
@@ -147,8 +156,8 @@ absl::StatusOr<v1::CheckBlobsResponse> GraphService::CheckAll(
                      kCheckCountMax, "; send them in several requests"));
   }
   v1::CheckBlobsResponse response;
+  std::vector<index::ContentName> names;
   for (int i = 0; i < request.names_size(); ++i) {
-    if (caller.is_cancelled()) return absl::CancelledError("cancelled");
     auto name = index::FromProto(request.names(i));
     if (!name.ok()) {
       return absl::Status(
@@ -160,9 +169,16 @@ absl::StatusOr<v1::CheckBlobsResponse> GraphService::CheckAll(
                                parts_.stores->Find(""));
       name->store = only.name;
     }
-    RECLAIM_ASSIGN_OR_RETURN(const bool exists,
-                             parts_.graph->CheckExists(*name, caller.actor));
-    response.add_exists(exists);
+    names.push_back(*std::move(name));
+  }
+  // In steps, so that no other writer waits for long.
+  const absl::Span<const index::ContentName> all = names;
+  for (size_t i = 0; i < all.size(); i += kCheckedAtOnce) {
+    if (caller.is_cancelled()) return absl::CancelledError("cancelled");
+    RECLAIM_ASSIGN_OR_RETURN(const std::vector<bool> exist,
+                             parts_.graph->CheckExists(
+                                 all.subspan(i, kCheckedAtOnce), caller.actor));
+    for (const bool exists : exist) response.add_exists(exists);
   }
   return response;
 }

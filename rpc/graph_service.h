@@ -37,6 +37,7 @@ class GraphService final : public v1::GraphService::Service {
 
  private:
   absl::StatusOr<v1::RecordResponse> RecordOne(const v1::RecordRequest& request,
+                                               index::Durability durability,
                                                const Caller& caller) const;
   absl::StatusOr<v1::CheckBlobsResponse> CheckAll(
       const v1::CheckBlobsRequest& request, const Caller& caller) const;

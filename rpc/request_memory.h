@@ -1,47 +1,48 @@
 // rpc/request_memory.h — what a request id has begun.
 //
 // A call that begins a run or makes a plan and is repeated with the same id (by
-// the same caller) within a day gets the same run or plan.  In memory: after a
-// restart of the daemon an apply that is repeated is refused by its plan
-// ("applied by run ..."), the others begin anew, which is harmless.
+// the same caller) within GraphOptions::request_memory gets the same run or
+// plan, also from a daemon that was restarted meanwhile.  A daemon that dies
+// between the beginning and its record has answered nobody: the repeated call
+// then begins anew, and an apply is refused by its plan ("applied by run ...").
 //
 // Thread-safe.
 
 #ifndef RECLAIM_RPC_REQUEST_MEMORY_H_
 #define RECLAIM_RPC_REQUEST_MEMORY_H_
 
-#include <deque>
 #include <functional>
-#include <map>
+#include <set>
 #include <string>
-#include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
-#include "base/clock.h"
 #include "base/mutex.h"
+#include "index/reference_graph.h"
 
 namespace reclaim::rpc {
 
 class RequestMemory {
  public:
   // Not owned.
-  explicit RequestMemory(const base::Clock* clock) : clock_(clock) {}
+  explicit RequestMemory(index::ReferenceGraph* graph) : graph_(graph) {}
 
-  // The id that `begin` returned for `key` before, else what it returns now.
-  // Calls with ids are ordered.  With an empty `request_id` nothing is
-  // remembered.
+  // The id that `begin` returned for this request before, else what it returns
+  // now.  A repeated call waits for the first.  With an empty `request_id`
+  // nothing is remembered.
   absl::StatusOr<std::string> Once(
       const std::string& actor, const std::string& request_id,
       const std::function<absl::StatusOr<std::string>()>& begin);
 
  private:
-  void DropOld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::string> BeginOrRecall(
+      const std::string& key,
+      const std::function<absl::StatusOr<std::string>()>& begin);
 
-  const base::Clock* clock_;
+  index::ReferenceGraph* graph_;
   base::Mutex mutex_;
-  std::map<std::string, std::string> ids_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::pair<absl::Time, std::string>> order_ ABSL_GUARDED_BY(mutex_);
+  base::CondVar changed_;
+  std::set<std::string> begun_now_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::rpc

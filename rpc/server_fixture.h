@@ -96,6 +96,12 @@ class ServerFixture : public ::testing::Test {
     if (server_ != nullptr) StopServer();
   }
 
+  // Graph and collector are read from the engine again.
+  void RestartServer() {
+    StopServer();
+    StartServer();
+  }
+
   void Connect() {
     const auto channel =
         grpc::CreateChannel(absl::StrCat("unix:", SocketPath()),

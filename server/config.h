@@ -41,6 +41,7 @@ struct Config {
   std::string time_zone = "UTC";                      // of filters' instants
   absl::Duration purge_interval = absl::Minutes(10);  // 0: never by itself
   gc::GcPolicy policy;
+  gc::RecordRetention retention;
   index::GraphOptions graph;
   std::vector<rpc::StoreSettings> stores;
 };

@@ -108,6 +108,23 @@ std::vector<Key> PolicyKeys() {
   };
 }
 
+std::vector<Key> RetentionKeys() {
+  return {
+      {"gc.run_memory", "duration", "1h to 87600h",
+       "Runs that ended longer ago are forgotten, unless something of theirs "
+       "is in quarantine.",
+       "2160h",
+       Span(RECLAIM_FIELD(retention.run_memory), absl::Hours(1), kYears)},
+      {"gc.run_count_max", "number", "100 or more",
+       "So many runs are remembered at the most, with the same exception.",
+       "10000", Number(RECLAIM_FIELD(retention.run_count_max), 100, kAny)},
+      {"gc.plan_memory", "duration", "0s to 87600h",
+       "How long after their expiry plans are kept.", "168h",
+       Span(RECLAIM_FIELD(retention.plan_memory), absl::ZeroDuration(),
+            kYears)},
+  };
+}
+
 std::vector<Key> GraphKeys() {
   return {
       {"graph.request_memory", "duration", "1m to 720h",
@@ -115,8 +132,8 @@ std::vector<Key> GraphKeys() {
        Span(RECLAIM_FIELD(graph.request_memory), absl::Minutes(1),
             absl::Hours(720))},
       {"graph.event_count_max", "number", "1000 or more",
-       "Event rows that are kept at the least.", "10000000",
-       Number(RECLAIM_FIELD(graph.event_count_max), 1000, kAny)},
+       "Event rows that are kept; older ones are trimmed bit by bit.",
+       "10000000", Number(RECLAIM_FIELD(graph.event_count_max), 1000, kAny)},
   };
 }
 
@@ -142,8 +159,8 @@ std::vector<Key> StoreKeys() {
 const std::vector<Key>& Keys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<Key>(ListenKeys());
-    for (const auto& section :
-         {NotificationKeys(), PolicyKeys(), GraphKeys(), StoreKeys()}) {
+    for (const auto& section : {NotificationKeys(), PolicyKeys(),
+                                RetentionKeys(), GraphKeys(), StoreKeys()}) {
       all->insert(all->end(), section.begin(), section.end());
     }
     return all;

@@ -110,8 +110,9 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
     return graph.status();
   }
   graph_ = *std::move(graph);
-  auto collector = gc::Collector::Create(graph_.get(), clock_,
-                                         base::SystemRandom(), metrics_.get());
+  auto collector =
+      gc::Collector::Create(graph_.get(), clock_, base::SystemRandom(),
+                            metrics_.get(), config_.retention);
   if (!collector.ok()) {
     graph_.reset();
     engine_.reset();

@@ -1,0 +1,300 @@
+// A hundred thousand random mutations through the API: after every single one
+// the counters are those of a graph that was counted anew, and what `df` says
+// is what it says after everything was read from the database again.
+
+#include <algorithm>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "index/recount.h"
+#include "rpc/server_fixture.h"
+
+namespace reclaim::rpc {
+namespace {
+
+constexpr int kStreamCount = 1000;
+constexpr int kMutationsPerStream = 100;
+constexpr int kStreamsPerVerify = 50;
+constexpr int kStreamsPerRestart = 250;
+
+// Calls back before each commit: then the graph is as the last one left it.
+class WatchedEngine final : public index::MemoryEngine {
+ public:
+  absl::Status Commit(const index::Batch& batch,
+                      index::Durability durability) override {
+    if (before_commit) before_commit();
+    return index::MemoryEngine::Commit(batch, durability);
+  }
+  std::function<void()> before_commit;
+};
+
+oci::Digest D(const std::string& text) { return oci::Digest::Sha256Of(text); }
+
+// Names from small pools, so that everything meets everything.
+class RandomMutations {
+ public:
+  explicit RandomMutations(unsigned seed) : random_(seed) {}
+
+  v1::RecordRequest Next() {
+    v1::RecordRequest request;
+    request.set_relaxed(true);
+    const int count = 1 + Below(3);
+    for (int i = 0; i < count; ++i) AddOne(&request);
+    return request;
+  }
+  int Below(int bound) { return static_cast<int>(random_() % bound); }
+
+ private:
+  std::string Pick(const char* kind, int count) {
+    return absl::StrCat(kind, Below(count));
+  }
+  // An image is always the same bytes for the same number.
+  std::string Image(int number) const {
+    std::mt19937 shape(number);
+    std::vector<oci::Digest> blobs = {D(absl::StrCat("config", number % 5))};
+    const size_t count = 1 + shape() % 4;
+    for (size_t i = 0; i < count; ++i) {
+      blobs.push_back(D(absl::StrCat("layer", shape() % 12)));
+    }
+    std::sort(blobs.begin() + 1, blobs.end());
+    blobs.erase(std::unique(blobs.begin() + 1, blobs.end()), blobs.end());
+    return number % 4 == 3 ? store::ImageText(blobs, D(Image(number - 1)))
+                           : store::ImageText(blobs);
+  }
+  std::string Index(int number) const {
+    return store::IndexText({D(Image(number)), D(Image(number + 2))});
+  }
+  oci::Digest AnyContent() {
+    switch (Below(4)) {
+      case 0:
+        return D(Pick("config", 5));
+      case 1:
+        return D(Index(Below(4)));
+      case 2:
+        return D(Image(Below(10)));
+      default:
+        return D(Pick("layer", 12));
+    }
+  }
+  oci::Digest AnyImage() {
+    return Below(3) == 0 ? D(Index(Below(4))) : D(Image(Below(10)));
+  }
+
+  void AddOne(v1::RecordRequest* request) {
+    v1::Operation* op = request->add_operations();
+    switch (Below(16)) {
+      case 0:
+      case 1:
+        return AddBlob(op->mutable_put_blob());
+      case 2:
+        return op->mutable_remove_blob()->mutable_name()->set_digest(
+            AnyContent().ToString());
+      case 3:
+      case 4:
+        return op->mutable_put_manifest()->set_manifest(Image(Below(10)));
+      case 5:
+        return op->mutable_put_manifest()->set_manifest(Index(Below(4)));
+      case 6:
+      case 7:
+        return AddTag(op->mutable_put_tag());
+      case 8:
+        op->mutable_remove_tag()->set_repository(Pick("repo", 3));
+        return op->mutable_remove_tag()->set_tag(Pick("tag", 3));
+      case 9:
+        return AddContainer(op->mutable_put_container());
+      case 10:
+        return AddRemoval(op->mutable_remove_named());
+      case 11:
+        return AddMember(op);
+      case 12:
+        return op->mutable_touch()->mutable_name()->set_digest(
+            AnyContent().ToString());
+      default:
+        return AddOther(op);
+    }
+  }
+  void AddBlob(v1::PutBlob* put) {
+    put->mutable_name()->set_digest(
+        D(Below(2) == 0 ? Pick("config", 5) : Pick("layer", 12)).ToString());
+    put->mutable_bytes()->set_logical_bytes(Below(10'000));
+    put->mutable_bytes()->set_allocated_bytes(4096 * Below(4));
+  }
+  void AddTag(v1::PutTag* put) {
+    put->set_repository(Pick("repo", 3));
+    put->set_tag(Pick("tag", 3));
+    put->set_digest(AnyImage().ToString());
+  }
+  void AddContainer(v1::PutContainer* put) {
+    put->set_id(Pick("container", 4));
+    put->set_name(put->id());
+    put->set_state(Below(2) == 0 ? v1::CONTAINER_STATE_RUNNING
+                                 : v1::CONTAINER_STATE_EXITED);
+    put->set_image_digest(AnyImage().ToString());
+    if (Below(2) == 0) put->set_writable_bytes(Below(1000));
+    if (Below(2) == 0) put->add_volumes(Pick("volume", 3));
+    if (Below(2) == 0) put->set_snapshot(Pick("snapshot", 4));
+  }
+  void AddRemoval(v1::RemoveNamed* remove) {
+    switch (Below(4)) {
+      case 0:
+        remove->set_kind(v1::NODE_KIND_CONTAINER);
+        return remove->set_name(Pick("container", 4));
+      case 1:
+        remove->set_kind(v1::NODE_KIND_VOLUME);
+        return remove->set_name(Pick("volume", 3));
+      case 2:
+        remove->set_kind(v1::NODE_KIND_SNAPSHOT);
+        return remove->set_name(Pick("snapshot", 4));
+      default:
+        remove->set_kind(v1::NODE_KIND_BUILD_CACHE);
+        return remove->set_name(Pick("cache", 3));
+    }
+  }
+  void AddMember(v1::Operation* op) {
+    const std::string repository = Pick("repo", 3);
+    const std::string digest = AnyContent().ToString();
+    if (Below(3) == 0) {
+      v1::RemoveMembership* remove = op->mutable_remove_membership();
+      remove->set_repository(repository);
+      remove->set_digest(digest);
+      return remove->set_kind(v1::MEMBERSHIP_KIND_REVISION);
+    }
+    v1::PutMembership* put = op->mutable_put_membership();
+    put->set_repository(repository);
+    put->set_digest(digest);
+    put->set_kind(v1::MEMBERSHIP_KIND_REVISION);
+  }
+  void AddOther(v1::Operation* op) {
+    switch (Below(4)) {
+      case 0:
+        op->mutable_put_volume()->set_name(Pick("volume", 3));
+        return op->mutable_put_volume()->set_size_bytes(Below(500));
+      case 1:
+        op->mutable_put_snapshot()->set_key(Pick("snapshot", 4));
+        op->mutable_put_snapshot()->set_size_bytes(Below(500));
+        return op->mutable_put_snapshot()->set_image_digest(
+            AnyImage().ToString());
+      case 2:
+        op->mutable_put_build_cache()->set_id(Pick("cache", 3));
+        op->mutable_put_build_cache()->set_is_in_use(Below(2) == 0);
+        op->mutable_put_build_cache()->set_is_shared(Below(2) == 0);
+        return op->mutable_put_build_cache()->set_size_bytes(Below(500));
+      default:
+        op->mutable_put_upload()->set_repository(Pick("repo", 3));
+        op->mutable_put_upload()->set_id(Pick("upload", 2));
+        return op->mutable_put_upload()->mutable_bytes()->set_logical_bytes(
+            Below(500));
+    }
+  }
+
+  std::mt19937 random_;
+};
+
+class MutationSequenceTest : public ServerFixture {
+ protected:
+  MutationSequenceTest() {
+    auto engine = std::make_unique<WatchedEngine>();
+    watched_ = engine.get();
+    engine_ = std::move(engine);
+    options_.grace_period = absl::Minutes(30);
+  }
+
+  void SetUp() override {
+    ServerFixture::SetUp();
+    v1::RegisterStoreRequest add;
+    add.set_name("engine");
+    add.set_uri("external:engine");
+    add.set_knows_containers(true);
+    v1::Store store;
+    const grpc::Status status =
+        Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    watched_->before_commit = [this] { ExpectExact(); };
+  }
+  void TearDown() override {
+    watched_->before_commit = nullptr;
+    ServerFixture::TearDown();
+  }
+
+  // I6, by the library.
+  void ExpectExact() {
+    if (graph_ == nullptr) return;
+    const auto reader = graph_->Read();
+    index::RecountInputs inputs;
+    inputs.store = 0;
+    inputs.now = clock_.Now();
+    inputs.grace_period = options_.grace_period;
+    const index::StoreTotals recounted = index::Recount(reader->view(), inputs);
+    ++check_count_;
+    if (recounted == reader->totals(0)) return;
+    ADD_FAILURE() << "counted: " << index::ToString(reader->totals(0))
+                  << "\nrecounted: " << index::ToString(recounted);
+  }
+
+  void Send(RandomMutations* mutations) {
+    grpc::ClientContext context;
+    v1::RecordStreamResponse response;
+    const auto writer = graph_stub_->RecordStream(&context, &response);
+    for (int i = 0; i < kMutationsPerStream; ++i) {
+      ASSERT_TRUE(writer->Write(mutations->Next()));
+    }
+    writer->WritesDone();
+    const grpc::Status status = writer->Finish();
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    ASSERT_EQ(response.request_count(), kMutationsPerStream);
+    change_count_ += response.changed_count();
+  }
+
+  std::string Df() {
+    v1::GetDiskUsageResponse response;
+    const grpc::Status status =
+        Ask(usage_stub_, &v1::UsageService::Stub::GetDiskUsage, {}, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.DebugString();
+  }
+
+  void Verify() {
+    grpc::ClientContext context;
+    const auto reader = store_stub_->VerifyStore(&context, {});
+    v1::VerifyStoreResponse response;
+    while (reader->Read(&response)) {
+      for (const v1::Finding& finding : response.findings()) {
+        ADD_FAILURE() << finding.DebugString();
+      }
+    }
+    const grpc::Status status = reader->Finish();
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    ASSERT_TRUE(response.is_complete());
+  }
+
+  WatchedEngine* watched_ = nullptr;
+  uint64_t check_count_ = 0;
+  uint64_t change_count_ = 0;
+};
+
+TEST_F(MutationSequenceTest, DfIsExactAfterEveryMutation) {
+  const unsigned seed = std::random_device()();
+  std::cout << "seed " << seed << "\n";
+  RandomMutations mutations(seed);
+  for (int i = 1; i <= kStreamCount; ++i) {
+    Send(&mutations);
+    if (HasFailure()) return;
+    clock_.Advance(absl::Seconds(mutations.Below(600)));
+    ExpectExact();
+    if (i % kStreamsPerVerify == 0) Verify();
+    if (i % kStreamsPerRestart != 0) continue;
+    const std::string before = Df();
+    RestartServer();
+    ASSERT_EQ(Df(), before);
+  }
+  std::cout << change_count_ << " changes, " << check_count_ << " checks\n";
+  EXPECT_GT(check_count_, kStreamCount * kMutationsPerStream / 2);
+}
+
+}  // namespace
+}  // namespace reclaim::rpc

@@ -1,0 +1,156 @@
+// What clients were told holds after a restart of the daemon.
+
+#include <string>
+#include <vector>
+
+#include "rpc/server_fixture.h"
+
+namespace reclaim::rpc {
+namespace {
+
+using Collection = v1::CollectionService::Stub;
+using Graph = v1::GraphService::Stub;
+using Stores = v1::StoreService::Stub;
+
+class RestartTest : public ServerFixture {
+ protected:
+  void SetUp() override {
+    tree_.Image("app", "v1", {"base", "new"});
+    tree_.Blob("nothing names me");
+    ServerFixture::SetUp();
+    AddStore("registry");
+  }
+
+  v1::Plan MakePlan(const std::string& request_id) {
+    v1::CreatePlanRequest request;
+    request.set_verb(v1::PRUNE_VERB_SYSTEM);
+    request.set_request_id(request_id);
+    v1::Plan plan;
+    const grpc::Status status =
+        Ask(collection_stub_, &Collection::CreatePlan, request, &plan);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return plan;
+  }
+
+  std::string Apply(const std::string& plan_id, const std::string& request_id) {
+    v1::ApplyPlanRequest request;
+    request.set_plan_id(plan_id);
+    request.set_allow_large(true);
+    request.set_request_id(request_id);
+    v1::Run run;
+    const grpc::Status status =
+        Ask(collection_stub_, &Collection::ApplyPlan, request, &run);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    Await(run);
+    return run.id();
+  }
+
+  std::string Restore(const std::string& run_id,
+                      const std::string& request_id) {
+    v1::RestoreRequest request;
+    request.set_run_id(run_id);
+    request.set_request_id(request_id);
+    v1::Run run;
+    const grpc::Status status =
+        Ask(collection_stub_, &Collection::Restore, request, &run);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    Await(run);
+    return run.id();
+  }
+
+  std::string Purge(const std::string& request_id) {
+    v1::PurgeRequest request;
+    request.set_request_id(request_id);
+    v1::Run run;
+    const grpc::Status status =
+        Ask(collection_stub_, &Collection::Purge, request, &run);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    Await(run);
+    return run.id();
+  }
+
+  std::string Scan(const std::string& request_id) {
+    v1::ScanStoreRequest request;
+    request.set_name("s");
+    request.set_request_id(request_id);
+    v1::Run run;
+    const grpc::Status status =
+        Ask(store_stub_, &Stores::ScanStore, request, &run);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    Await(run);
+    return run.id();
+  }
+
+  grpc::Status Watch(uint64_t after, std::vector<v1::Event>* events) {
+    v1::WatchEventsRequest request;
+    request.set_after_sequence(after);
+    request.set_limit(100'000);
+    grpc::ClientContext context;
+    const auto reader = collection_stub_->WatchEvents(&context, request);
+    v1::WatchEventsResponse response;
+    while (reader->Read(&response)) {
+      events->insert(events->end(), response.events().begin(),
+                     response.events().end());
+    }
+    return reader->Finish();
+  }
+
+  store::RegistryTree tree_{&folder_};
+};
+
+TEST_F(RestartTest, ARepeatedCallIsAnsweredAsTheFirstWas) {
+  const std::string plan = MakePlan("plan").id();
+  const std::string applied = Apply(plan, "apply");
+  const std::string restored = Restore(applied, "restore");
+  const std::string scanned = Scan("scan");
+  const std::string purged = Purge("purge");
+  RestartServer();
+  EXPECT_EQ(MakePlan("plan").id(), plan);
+  EXPECT_EQ(Apply(plan, "apply"), applied);
+  EXPECT_EQ(Restore(applied, "restore"), restored);
+  EXPECT_EQ(Scan("scan"), scanned);
+  EXPECT_EQ(Purge("purge"), purged);
+  EXPECT_NE(MakePlan("another plan").id(), plan);
+  EXPECT_NE(Scan("another scan"), scanned);
+  clock_.Advance(options_.request_memory + absl::Seconds(1));
+  EXPECT_NE(Scan("scan"), scanned);
+}
+
+TEST_F(RestartTest, AFollowerHearsThatRowsWereTrimmed) {
+  std::vector<v1::Event> events;
+  ASSERT_TRUE(Watch(0, &events).ok());
+  const uint64_t newest = events.back().sequence();
+  ASSERT_GT(newest, 3u);
+  options_.event_count_max = 2;
+  RestartServer();
+  v1::RecordRequest record;
+  v1::PutBlob* put = record.add_operations()->mutable_put_blob();
+  put->mutable_name()->set_digest(oci::Digest::Sha256Of("x").ToString());
+  put->mutable_bytes()->set_logical_bytes(1);
+  v1::RecordResponse recorded;
+  ASSERT_TRUE(Ask(graph_stub_, &Graph::Record, record, &recorded).ok());
+  ASSERT_EQ(recorded.sequence(), newest + 1);
+  events.clear();
+  const grpc::Status status = Watch(1, &events);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::OUT_OF_RANGE);
+  EXPECT_THAT(status.error_message(),
+              ::testing::HasSubstr(
+                  absl::StrCat("the oldest that is left is ", newest)));
+  EXPECT_TRUE(events.empty());
+  ASSERT_TRUE(Watch(newest - 1, &events).ok());
+  EXPECT_EQ(events.size(), 2u);
+  events.clear();
+  ASSERT_TRUE(Watch(0, &events).ok());
+  EXPECT_EQ(events.size(), 2u);
+}
+
+// A feed that was read from another database must not wait for ever.
+TEST_F(RestartTest, AFollowerHearsThatTheRowsBeganAnew) {
+  std::vector<v1::Event> events;
+  const grpc::Status status = Watch(1'000'000, &events);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::OUT_OF_RANGE);
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("rebuilt"));
+}
+
+}  // namespace
+}  // namespace reclaim::rpc
