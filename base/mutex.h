@@ -31,6 +31,9 @@ class ABSL_LOCKABLE Mutex {
 
   // Tells the analysis that the lock is held; checks it where it can.
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() { mutex_.AssertHeld(); }
+  void AssertReaderHeld() const ABSL_ASSERT_SHARED_LOCK() {
+    mutex_.AssertReaderHeld();
+  }
 
  private:
   friend class CondVar;

@@ -1,6 +1,6 @@
 // The read-only face of the resident graph.
 
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 #include "index/resident_graph.h"
 
 namespace reclaim::index {
