@@ -36,7 +36,7 @@ class CollectorRetentionTest : public CollectorFixture {
 };
 
 TEST_F(CollectorRetentionTest, OldRunsGoUnlessTheyHoldSomethingInQuarantine) {
-  const Run applied = Prune();
+  const gc::Run applied = Prune();
   ASSERT_GT(QuarantineCount(), 0u);
   EXPECT_EQ(RunCount(), 2u);
   clock_.Advance(retention_.run_memory + absl::Hours(1));
