@@ -26,7 +26,7 @@ struct CollectedStore {
   // Held while a batch of a sweep moves names and while single names are
   // looked up: a name is here or gone, never on its way.  Taken before `deed`,
   // for a reference that comes in by such a look may have to restore.
-  std::mutex names;
+  base::Mutex names;
   // Held from the intent of a batch to its outcome, so that a restore finds
   // each item either here or there.  Taken before the write order, never while
   // it is held, and never across batches.

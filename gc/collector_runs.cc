@@ -2,7 +2,6 @@
 
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -56,7 +55,7 @@ absl::StatusOr<std::vector<index::Hint>> StoreCollector::FollowHints(
     absl::string_view store, absl::Span<const index::Hint> hints,
     absl::string_view actor) {
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(store));
-  std::lock_guard<std::mutex> names(site->names);
+  base::MutexLock names(&site->names);
   return index::FollowHints(graph_, site->name, *site->store, hints,
                             clock_->Now(), actor);
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <deque>
 #include <fstream>
-#include <mutex>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "oci/digest.h"
 #include "oci/notification.h"
@@ -97,13 +97,13 @@ class RegistryIntake final : public NotificationIntake {
   class Seat {
    public:
     explicit Seat(RegistryIntake* intake) : intake_(*intake) {
-      std::lock_guard<std::mutex> lock(intake_.mutex_);
+      base::MutexLock lock(&intake_.mutex_);
       is_taken_ = intake_.waiting_count_ < intake_.options_.waiting_max;
       if (is_taken_) ++intake_.waiting_count_;
     }
     ~Seat() {
       if (!is_taken_) return;
-      std::lock_guard<std::mutex> lock(intake_.mutex_);
+      base::MutexLock lock(&intake_.mutex_);
       --intake_.waiting_count_;
     }
     Seat(const Seat&) = delete;
@@ -123,7 +123,7 @@ class RegistryIntake final : public NotificationIntake {
 
   const NotificationOptions options_;
   const ServiceParts parts_;
-  std::mutex mutex_;  // guards what follows
+  base::Mutex mutex_;  // guards what follows
   Rate rate_;
   int waiting_count_ = 0;
   std::deque<SecondLook> looks_;
@@ -148,7 +148,7 @@ absl::Status RegistryIntake::CheckStore(const std::string& store) const {
 }
 
 absl::Status RegistryIntake::CheckRate(size_t count) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (rate_.Take(count, parts_.clock->Monotonic())) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("more than ", options_.events_per_second,
@@ -199,7 +199,7 @@ absl::Status RegistryIntake::Follow(const std::string& store,
   RECLAIM_ASSIGN_OR_RETURN(std::vector<index::Hint> unsettled,
                            parts_.collector->FollowHints(store, hints, kActor));
   if (attempt >= std::size(kLookDelays)) return absl::OkStatus();
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   for (index::Hint& hint : unsettled) {
     // Beyond the bound the next scan finds them.
     if (looks_.size() >= kSecondLookMax) break;
@@ -212,7 +212,7 @@ absl::Status RegistryIntake::Follow(const std::string& store,
 void RegistryIntake::LookAgain() {
   std::vector<SecondLook> due;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     const absl::Duration now = parts_.clock->Monotonic();
     const auto later = std::stable_partition(
         looks_.begin(), looks_.end(),
