@@ -47,24 +47,6 @@ class RandomMutations {
     for (int i = 0; i < count; ++i) AddOne(&request);
     return request;
   }
-  // Each content once, for only what is known can be touched.
-  v1::RecordRequest Everything() {
-    v1::RecordRequest request;
-    for (int i = 0; i < 10; ++i) {
-      request.add_operations()->mutable_put_manifest()->set_manifest(Image(i));
-    }
-    for (int i = 0; i < 4; ++i) {
-      request.add_operations()->mutable_put_manifest()->set_manifest(Index(i));
-    }
-    for (int i = 0; i < 12; ++i) {
-      for (const char* kind : {"config", "layer"}) {
-        v1::PutBlob* put = request.add_operations()->mutable_put_blob();
-        put->mutable_name()->set_digest(D(absl::StrCat(kind, i)).ToString());
-        put->mutable_bytes()->set_logical_bytes(i);
-      }
-    }
-    return request;
-  }
   int Below(int bound) { return static_cast<int>(random_() % bound); }
 
  private:
@@ -130,8 +112,11 @@ class RandomMutations {
       case 11:
         return AddMember(op);
       case 12:
-        return op->mutable_touch()->mutable_name()->set_digest(
-            AnyContent().ToString());
+        // Only what is known can be used.
+        AddBlob(op->mutable_put_blob());
+        *request->add_operations()->mutable_touch()->mutable_name() =
+            op->put_blob().name();
+        return;
       default:
         return AddOther(op);
     }
@@ -299,10 +284,6 @@ TEST_F(MutationSequenceTest, DfIsExactAfterEveryMutation) {
   const unsigned seed = std::random_device()();
   std::cout << "seed " << seed << "\n";
   RandomMutations mutations(seed);
-  v1::RecordResponse recorded;
-  ASSERT_TRUE(Ask(graph_stub_, &v1::GraphService::Stub::Record,
-                  mutations.Everything(), &recorded)
-                  .ok());
   for (int i = 1; i <= kStreamCount; ++i) {
     Send(&mutations);
     if (HasFailure()) return;
@@ -315,7 +296,7 @@ TEST_F(MutationSequenceTest, DfIsExactAfterEveryMutation) {
     ASSERT_EQ(Df(), before);
   }
   std::cout << change_count_ << " changes, " << check_count_ << " checks\n";
-  EXPECT_GT(check_count_, kStreamCount * kMutationsPerStream / 2);
+  EXPECT_GT(check_count_, kStreamCount * kMutationsPerStream / 4);
 }
 
 }  // namespace

@@ -197,8 +197,9 @@ std::vector<Key> StoreKeys() {
 const std::vector<Key>& Keys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<Key>(ListenKeys());
-    for (const auto& section : {NetworkKeys(), NotificationKeys(), PolicyKeys(),
-                                GraphKeys(), GrantKeys(), StoreKeys()}) {
+    for (const auto& section :
+         {NetworkKeys(), NotificationKeys(), PolicyKeys(), RetentionKeys(),
+          GraphKeys(), GrantKeys(), StoreKeys()}) {
       all->insert(all->end(), section.begin(), section.end());
     }
     return all;

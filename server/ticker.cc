@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/time/clock.h"
+
 namespace reclaim::server {
 
 Ticker::Ticker(absl::Duration interval, std::function<void()> call)
@@ -10,21 +12,26 @@ Ticker::Ticker(absl::Duration interval, std::function<void()> call)
 
 Ticker::~Ticker() {
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     is_stopping_ = true;
+    stopped_.NotifyAll();
   }
-  stopped_.notify_all();
   thread_.join();
 }
 
-void Ticker::Run(absl::Duration interval, const std::function<void()>& call) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  while (!stopped_.wait_for(lock, absl::ToChronoMilliseconds(interval),
-                            [this] { return is_stopping_; })) {
-    lock.unlock();
-    call();
-    lock.lock();
+bool Ticker::Wait(absl::Duration interval) {
+  const absl::Time end = absl::Now() + interval;
+  base::MutexLock lock(&mutex_);
+  while (!is_stopping_) {
+    const absl::Duration left = end - absl::Now();
+    if (left <= absl::ZeroDuration()) return true;
+    stopped_.WaitWithTimeout(&mutex_, left);
   }
+  return false;
+}
+
+void Ticker::Run(absl::Duration interval, const std::function<void()>& call) {
+  while (Wait(interval)) call();
 }
 
 }  // namespace reclaim::server

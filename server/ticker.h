@@ -3,12 +3,12 @@
 #ifndef RECLAIM_SERVER_TICKER_H_
 #define RECLAIM_SERVER_TICKER_H_
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <thread>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
+#include "base/mutex.h"
 
 namespace reclaim::server {
 
@@ -23,10 +23,12 @@ class Ticker {
 
  private:
   void Run(absl::Duration interval, const std::function<void()>& call);
+  // False if it is to stop.
+  bool Wait(absl::Duration interval);
 
-  std::mutex mutex_;
-  std::condition_variable stopped_;
-  bool is_stopping_ = false;
+  base::Mutex mutex_;
+  base::CondVar stopped_;
+  bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
