@@ -47,6 +47,10 @@ TEST(UnitsTest, SpansWithDays) {
   EXPECT_EQ(*ParseSpan("90m"), absl::Minutes(90));
   EXPECT_FALSE(ParseSpan("soon").ok());
   EXPECT_FALSE(ParseSpan("").ok());
+  EXPECT_FALSE(ParseSpan("-1h").ok());
+  EXPECT_FALSE(ParseSpan("-1d").ok());
+  EXPECT_FALSE(ParseSpan("1d-12h").ok());
+  EXPECT_EQ(*ParseSpan("9223372036854775807d"), absl::InfiniteDuration());
 }
 
 // Byte for byte what `docker system df` prints for an empty engine.
