@@ -37,10 +37,13 @@ absl::Status RecordCheck::Check(const ContentRow& row) const {
   if (row.state > NodeState::kQuarantined) return damaged("has no state");
   if (graph_.StoreName(row.store).empty()) return damaged("is of no store");
   if (!AreEdges(row.children) || !IsIdOrNone(row.subject) ||
-      !IsIdOrNone(row.extent) || row.subject == row.id ||
-      row.extent == row.id) {
+      !IsIdOrNone(row.extent)) {
     return damaged("references what was never there");
   }
+  const bool is_its_own =
+      std::count(row.children.begin(), row.children.end(), row.id) > 0 ||
+      row.subject == row.id || row.extent == row.id;
+  if (is_its_own) return damaged("references itself");
   if (row.kind == NodeKind::kExtent) return absl::OkStatus();
   if (!IsPlaceOf(row.key.place, row.store)) {
     return damaged("is in a place that its store does not have");

@@ -64,6 +64,7 @@ TEST_F(RecordCheckTest, ContentThatDoesNotFitIsNamed) {
       [](ContentRow* row) {
         row->children = {1, 1};
       },
+      [](ContentRow* row) { row->children = {row->id}; },
       [](ContentRow* row) { row->subject = kNodeCount; },
       [](ContentRow* row) { row->subject = row->id; },
       [](ContentRow* row) { row->extent = kNodeCount; },

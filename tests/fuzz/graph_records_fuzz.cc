@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "base/check.h"
@@ -64,8 +65,9 @@ RECLAIM_FUZZ_TARGET(graph_records) {
   base::SimulatedClock clock(absl::FromUnixSeconds(1700000000));
   const auto graph = ReferenceGraph::Open(&engine, &clock, GraphOptions());
   if (!graph.ok()) return;
+  const std::vector<StoreRecord> stores = (*graph)->Stores();
   const auto reader = (*graph)->Read();
-  for (const StoreRecord& store : (*graph)->Stores()) {
+  for (const StoreRecord& store : stores) {
     RecountInputs inputs;
     inputs.store = store.id;
     inputs.now = clock.Now();

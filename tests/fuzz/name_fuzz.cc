@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "base/check.h"
 #include "oci/digest.h"
@@ -45,9 +46,9 @@ RECLAIM_FUZZ_TARGET(name) {
   if (!reference->tag.empty()) text += ":" + reference->tag;
   if (reference->digest) text += "@" + reference->digest->ToString();
   RECLAIM_CHECK(text == input, "a reference is its parts");
-  RECLAIM_CHECK(FamiliarRepository(FamiliarRepository(reference->repository)) ==
-                    FamiliarRepository(reference->repository),
-                "a short form is short already");
+  RECLAIM_CHECK(absl::EndsWith(reference->repository,
+                               FamiliarRepository(reference->repository)),
+                "a short form is an end of the long one");
 }
 
 }  // namespace
