@@ -55,7 +55,37 @@ absl::Status NotUnderstood(absl::string_view part) {
       ".Field}}, \\t and \\n"));
 }
 
-std::string Json(const Row& row) { return nlohmann::json(row).dump(); }
+// Names on a disk need not be UTF-8; JSON must be.
+std::string Dump(const nlohmann::json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string Json(const Row& row) { return Dump(row); }
+
+// Bytes of the character at the front of `text`; 0 if it is a control character
+// (C0, DEL, C1) or no UTF-8.
+size_t PrintableBytes(absl::string_view text) {
+  const auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
+  };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return lead < 0x20 || lead == 0x7f ? 0 : 1;
+  const size_t length = lead < 0xc2   ? 0
+                        : lead < 0xe0 ? 2
+                        : lead < 0xf0 ? 3
+                        : lead < 0xf5 ? 4
+                                      : 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  const unsigned second = byte(1);
+  const bool is_control = lead == 0xc2 && second < 0xa0;
+  const bool is_overlong =
+      (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
+  const bool is_no_character =
+      (lead == 0xed && second >= 0xa0) || (lead == 0xf4 && second >= 0x90);
+  return is_control || is_overlong || is_no_character ? 0 : length;
+}
 
 // One {{...}} for one row.
 absl::StatusOr<std::string> Evaluate(absl::string_view expression,
@@ -73,7 +103,7 @@ absl::StatusOr<std::string> Evaluate(absl::string_view expression,
     return absl::InvalidArgumentError(
         absl::StrCat("--format: there is no field \"", inner, "\""));
   }
-  return is_json ? nlohmann::json(it->second).dump() : it->second;
+  return is_json ? Dump(it->second) : it->second;
 }
 
 absl::StatusOr<std::string> Expand(const std::string& text, const Row& row) {
@@ -120,15 +150,17 @@ std::string Ellipsis(absl::string_view text, size_t width) {
 }
 
 std::string Safe(absl::string_view text) {
+  constexpr char kDigits[] = "0123456789abcdef";
   std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      const char digits[] = "0123456789abcdef";
-      out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+  while (!text.empty()) {
+    const size_t length = PrintableBytes(text);
+    if (length == 0) {
+      const auto byte = static_cast<unsigned char>(text[0]);
+      out += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
     } else {
-      out += c;
+      out.append(text.data(), length);
     }
+    text.remove_prefix(std::max<size_t>(length, 1));
   }
   return out;
 }

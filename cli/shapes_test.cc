@@ -1,6 +1,7 @@
 // Docker's shapes: tables, sizes, ages, templates.
 
 #include <sstream>
+#include <vector>
 
 #include "base/status_matchers.h"
 #include "cli/listing.h"
@@ -46,6 +47,10 @@ TEST(UnitsTest, SpansWithDays) {
   EXPECT_EQ(*ParseSpan("90m"), absl::Minutes(90));
   EXPECT_FALSE(ParseSpan("soon").ok());
   EXPECT_FALSE(ParseSpan("").ok());
+  EXPECT_FALSE(ParseSpan("-1h").ok());
+  EXPECT_FALSE(ParseSpan("-1d").ok());
+  EXPECT_FALSE(ParseSpan("1d-12h").ok());
+  EXPECT_EQ(*ParseSpan("9223372036854775807d"), absl::InfiniteDuration());
 }
 
 // Byte for byte what `docker system df` prints for an empty engine.
@@ -115,6 +120,27 @@ TEST_F(TemplateTest, NamesCannotDriveTheTerminal) {
 TEST(ListingTest, WideCharactersTakeTwoColumns) {
   EXPECT_EQ(Tabulate({{"漢字漢字漢字", "x"}, {"a", "y"}}),
             "漢字漢字漢字   x\na              y\n");
+}
+
+TEST(SafeTest, WhatATerminalWouldObeyIsShown) {
+  EXPECT_EQ(Safe("name\x1b[31m"), "name\\x1b[31m");
+  EXPECT_EQ(Safe("\xc2\x9b"), "\\xc2\\x9b");  // C1: the other escape
+  EXPECT_EQ(Safe("\xe4\xb8\xad"), "\xe4\xb8\xad");
+}
+
+TEST(SafeTest, WhatIsNoUtf8IsShown) {
+  for (const char* text : {"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xe4\xb8",
+                           "\xf4\x90\x80\x80", "\x80"}) {
+    EXPECT_EQ(Safe(text).substr(0, 2), "\\x");
+  }
+}
+
+TEST(ListingTest, JsonIsJsonWhateverTheNamesAre) {
+  Listing listing(std::vector<Column>{{"NAME", "Name"}});
+  listing.Add({{"Name", "a\xff"}});
+  std::ostringstream out;
+  EXPECT_THAT(listing.Print("json", &out), base::IsOk());
+  EXPECT_EQ(out.str(), "{\"Name\":\"a\xef\xbf\xbd\"}\n");
 }
 
 }  // namespace

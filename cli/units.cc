@@ -67,13 +67,17 @@ absl::StatusOr<absl::Duration> ParseSpan(const std::string& text) {
   if (const size_t d = rest.find('d'); d != absl::string_view::npos) {
     int64_t count = 0;
     if (absl::SimpleAtoi(rest.substr(0, d), &count)) {
-      days = absl::Hours(24 * count);
+      days = absl::Hours(24) * count;
       rest.remove_prefix(d + 1);
-      if (rest.empty()) return days;
     }
   }
   absl::Duration parsed;
-  if (absl::ParseDuration(rest, &parsed)) return days + parsed;
+  const bool is_read =
+      (rest.empty() && !text.empty()) || absl::ParseDuration(rest, &parsed);
+  if (is_read && days >= absl::ZeroDuration() &&
+      parsed >= absl::ZeroDuration()) {
+    return days + parsed;
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("\"", text, "\" is no duration; write 24h, 7d or 1h30m"));
 }

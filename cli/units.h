@@ -25,7 +25,7 @@ std::string Ago(absl::Time time, absl::Time now);
 // "sha256:0123…" as 12 digits.
 std::string ShortId(absl::string_view digest);
 
-// "24h", "7d", "1h30m".  INVALID_ARGUMENT names the text.
+// "24h", "7d", "1h30m"; never negative.  INVALID_ARGUMENT names the text.
 absl::StatusOr<absl::Duration> ParseSpan(const std::string& text);
 
 }  // namespace reclaim::cli

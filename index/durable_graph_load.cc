@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "index/durable_graph.h"
 #include "index/put_codec.h"
+#include "index/record_check.h"
 
 namespace reclaim::index {
 
@@ -89,6 +90,7 @@ absl::Status DurableGraph::LoadMeta() {
 }
 
 absl::Status DurableGraph::LoadNodes() {
+  const RecordCheck check(&graph_, state_.next_node_id());
   absl::Status status;
   const auto load = [&](Family family, auto put) {
     if (!status.ok()) return;
@@ -104,6 +106,7 @@ absl::Status DurableGraph::LoadNodes() {
         const auto record,
         ParseRecord<storage::v1::ContentRecord>(Family::kContent, value));
     RECLAIM_ASSIGN_OR_RETURN(const ContentRow row, ToRow(record));
+    RECLAIM_RETURN_IF_ERROR(check.Check(row));
     graph_.PutContent(row);
     return absl::OkStatus();
   });
@@ -111,14 +114,18 @@ absl::Status DurableGraph::LoadNodes() {
     RECLAIM_ASSIGN_OR_RETURN(
         const auto record,
         ParseRecord<storage::v1::NamedRecord>(Family::kNamed, value));
-    graph_.PutNamed(ToRow(record));
+    const NamedRow row = ToRow(record);
+    RECLAIM_RETURN_IF_ERROR(check.Check(row));
+    graph_.PutNamed(row);
     return absl::OkStatus();
   });
   load(Family::kMembership, [&](absl::string_view value) -> absl::Status {
     RECLAIM_ASSIGN_OR_RETURN(
         const auto record,
         ParseRecord<storage::v1::MembershipRecord>(Family::kMembership, value));
-    graph_.PutMembership(ToRow(record));
+    const MembershipRow row = ToRow(record);
+    RECLAIM_RETURN_IF_ERROR(check.Check(row));
+    graph_.PutMembership(row);
     return absl::OkStatus();
   });
   return status;

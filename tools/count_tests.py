@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Sums what the test programs under some folders of logs really ran.
+"""Sums what the test programs of some runs really ran.
 
-Reads each program's test.xml (one <testcase> a test; a program that writes no
+Each argument is a file of Bazel's build events (--build_event_json_file), which
+names the test.xml of every program of that run, or a folder with such files
+below it.  Reads each test.xml (one <testcase> a test; a program that writes no
 cases counts as one).  Names what was skipped and what failed, and prints
 "PASSED FAILED" on the last line.
 """
+import json
 import os
 import sys
+import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
 
@@ -15,7 +19,7 @@ def count(path):
     program = os.path.dirname(path)
     try:
         root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
+    except (OSError, ElementTree.ParseError) as error:
         return 0, 1, [], ["%s: %s" % (program, error)]
     passed, failed, skipped, broken = 0, 0, [], []
     for case in root.iter("testcase"):
@@ -34,13 +38,45 @@ def count(path):
     return passed, failed, skipped, broken
 
 
+def of_events(path):
+    """The test.xml of each program that this run of Bazel tested, and the
+    labels of those that ended badly without writing one."""
+    files, lost = [], []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            event = json.loads(line)
+            test = event.get("id", {}).get("testResult")
+            if not test:
+                continue
+            outputs = event.get("testResult", {}).get("testActionOutput", [])
+            found = [urllib.parse.unquote(output["uri"][len("file://"):])
+                     for output in outputs
+                     if output.get("name") == "test.xml"
+                     and output.get("uri", "").startswith("file://")]
+            files += found
+            if not found:
+                lost.append(test["label"])
+    return files, lost
+
+
+def of_folder(top):
+    return [os.path.join(folder, "test.xml")
+            for folder, _, files in sorted(os.walk(top, followlinks=True))
+            if "test.xml" in files]
+
+
 def main():
     passed, failed, skipped, broken = 0, 0, [], []
-    folders = [entry for top in sys.argv[1:]
-               for entry in sorted(os.walk(top, followlinks=True))]
-    for folder, _, files in folders:
-        if "test.xml" in files:
-            p, f, s, b = count(os.path.join(folder, "test.xml"))
+    for argument in sys.argv[1:]:
+        lost = []
+        if os.path.isdir(argument):
+            files = of_folder(argument)
+        else:
+            files, lost = of_events(argument)
+        failed += len(lost)
+        broken += lost
+        for path in files:
+            p, f, s, b = count(path)
             passed += p
             failed += f
             skipped += s
@@ -52,4 +88,5 @@ def main():
     print(passed, failed)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -18,6 +18,9 @@ FOLDERS = ("accounting", "base", "cli", "gc", "index", "metrics", "oci", "rpc",
            "server", "store", "tests")
 REFUSED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bclass \w+(Manager|Helper|"
                      r"Util|Utils|Processor|Handler|Impl)\b")
+# A test program in a document, with the tests of it that are meant.
+NAMED_TEST = re.compile(r"`([a-z_]+(?:/[a-z_]+)+_test(?:\.py)?)`"
+                        r"(?:\s+\(((?:`\w+`[,\s]*)+)[):])?")
 
 
 def sources():
@@ -93,6 +96,21 @@ class TidyTest(unittest.TestCase):
                 wrong.append("%s: expected %s" % (path, guard))
         self.assertEqual(wrong, [])
 
+    def test_tests_that_documents_name_are_there(self):
+        """`folder/name_test` and, in parentheses behind it, names of tests."""
+        wrong = []
+        for page in ("SECURITY.md", "docs/INVARIANTS.md", "docs/TESTING.md"):
+            for path, names in NAMED_TEST.findall(read(page)):
+                file = path if path.endswith(".py") else path + ".cc"
+                if not os.path.exists(file):
+                    wrong.append("%s: there is no %s" % (page, file))
+                    continue
+                text = read(file)
+                wrong += ["%s: %s has no %s" % (page, file, name)
+                          for name in re.findall(r"`(\w+)`", names)
+                          if not re.search(r"\b%s\b" % name, text)]
+        self.assertEqual(wrong, [])
+
     def test_no_refused_words(self):
         wrong = ["%s:%d: %s" % (path, number, line.strip())
                  for path in sources()
@@ -109,14 +127,7 @@ class TidyTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    result = unittest.main(exit=False, verbosity=2).result
-    output = os.environ.get("XML_OUTPUT_FILE")
-    if output:
-        with open(output, "w", encoding="utf-8") as file:
-            file.write("<testsuite>")
-            for number in range(result.testsRun):
-                broken = number < len(result.failures) + len(result.errors)
-                file.write('<testcase name="tidy%d">%s</testcase>' %
-                           (number, "<failure/>" if broken else ""))
-            file.write("</testsuite>")
-    sys.exit(not result.wasSuccessful())
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                    "..", "..", "tools"))
+    import xml_results
+    xml_results.main()

@@ -1,0 +1,99 @@
+#include "index/record_check.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace reclaim::index {
+namespace {
+
+absl::Status Damaged(absl::string_view what, NodeId id, absl::string_view why) {
+  return absl::DataLossError(
+      absl::StrCat("the ", what, " record ", id, " ", why,
+                   "; move the database away, the graph is rebuilt from the "
+                   "stores"));
+}
+
+}  // namespace
+
+// Nodes, and none twice: each edge is counted once.
+bool RecordCheck::AreEdges(std::vector<NodeId> kept) const {
+  std::sort(kept.begin(), kept.end());
+  return std::adjacent_find(kept.begin(), kept.end()) == kept.end() &&
+         (kept.empty() || IsId(kept.back()));
+}
+
+bool RecordCheck::IsPlaceOf(PlaceId place, StoreId store) const {
+  return store != kNoStore && graph_.PlaceStore(place) == store;
+}
+
+absl::Status RecordCheck::Check(const ContentRow& row) const {
+  const auto damaged = [&](absl::string_view why) {
+    return Damaged("content", row.id, why);
+  };
+  if (!IsId(row.id)) return damaged("has an id that was never given");
+  if (graph_.Exists(row.id)) return damaged("is there twice");
+  if (row.kind > NodeKind::kExtent) return damaged("is no content");
+  if (row.state > NodeState::kQuarantined) return damaged("has no state");
+  if (graph_.StoreName(row.store).empty()) return damaged("is of no store");
+  if (!AreEdges(row.children) || !IsIdOrNone(row.subject) ||
+      !IsIdOrNone(row.extent)) {
+    return damaged("references what was never there");
+  }
+  const bool is_its_own =
+      std::count(row.children.begin(), row.children.end(), row.id) > 0 ||
+      row.subject == row.id || row.extent == row.id;
+  if (is_its_own) return damaged("references itself");
+  if (row.kind == NodeKind::kExtent) return absl::OkStatus();
+  if (!IsPlaceOf(row.key.place, row.store)) {
+    return damaged("is in a place that its store does not have");
+  }
+  if (graph_.FindContent(row.key.place, row.key.digest) != kNoNode) {
+    return damaged("has the digest of another record");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RecordCheck::Check(const NamedRow& row) const {
+  const auto damaged = [&](absl::string_view why) {
+    return Damaged("named", row.id, why);
+  };
+  if (!IsId(row.id)) return damaged("has an id that was never given");
+  if (graph_.Exists(row.id)) return damaged("is there twice");
+  if (row.key.kind < NodeKind::kRepository ||
+      static_cast<int>(row.key.kind) >= kNodeKindCount) {
+    return damaged("is of no kind");
+  }
+  if (graph_.StoreName(row.key.store).empty()) return damaged("is of no store");
+  if (row.place != kNoPlace && graph_.PlaceStore(row.place) == kNoStore) {
+    return damaged("is in no place");
+  }
+  if (!AreEdges(row.targets)) {
+    return damaged("references what was never there");
+  }
+  if (graph_.FindNamed(row.key) != kNoNode) {
+    return damaged("has the name of another record");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RecordCheck::Check(const MembershipRow& row) const {
+  const auto damaged = [&](absl::string_view why) {
+    return Damaged("membership", row.repository, why);
+  };
+  if (!IsId(row.repository) || !graph_.Exists(row.repository) ||
+      graph_.kind(row.repository) != NodeKind::kRepository) {
+    return damaged("is of no repository");
+  }
+  if (!IsId(row.content) || !graph_.Exists(row.content) ||
+      !IsContent(graph_.kind(row.content))) {
+    return damaged("links to no content");
+  }
+  if (row.kind != store::MembershipKind::kRevision &&
+      row.kind != store::MembershipKind::kLayer) {
+    return damaged("is of no kind");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace reclaim::index

@@ -1,0 +1,46 @@
+// index/record_check.h — whether durable records fit together.
+//
+// The resident arrays trust their rows: an edge to a node that was never given
+// an id, a place that nobody knows or a kind that does not exist would be read
+// past the end of an array, or make counters wrong.  So each row out of the
+// database is looked at before it goes in.
+//
+// Errors are DATA_LOSS and name the record.  Reads only; as thread-safe as the
+// graph that it looks at.
+
+#ifndef RECLAIM_INDEX_RECORD_CHECK_H_
+#define RECLAIM_INDEX_RECORD_CHECK_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "index/node.h"
+#include "index/resident_graph.h"
+
+namespace reclaim::index {
+
+class RecordCheck {
+ public:
+  // `graph` has all stores and places, and every row that was found good so
+  // far; not owned.  Ids from `node_count` on were never given.
+  RecordCheck(const ResidentGraph* graph, NodeId node_count)
+      : graph_(*graph), node_count_(node_count) {}
+
+  absl::Status Check(const ContentRow& row) const;
+  absl::Status Check(const NamedRow& row) const;
+  // After all content and names.
+  absl::Status Check(const MembershipRow& row) const;
+
+ private:
+  bool IsId(NodeId id) const { return id < node_count_; }
+  bool IsIdOrNone(NodeId id) const { return id == kNoNode || IsId(id); }
+  bool AreEdges(std::vector<NodeId> kept) const;
+  bool IsPlaceOf(PlaceId place, StoreId store) const;
+
+  const ResidentGraph& graph_;
+  const NodeId node_count_;
+};
+
+}  // namespace reclaim::index
+
+#endif  // RECLAIM_INDEX_RECORD_CHECK_H_

@@ -1,0 +1,122 @@
+#include "index/record_check.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/graph_text.h"
+
+namespace reclaim::index {
+namespace {
+
+using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
+
+constexpr NodeId kNew = 100;
+constexpr NodeId kNodeCount = 200;
+
+class RecordCheckTest : public ::testing::Test {
+ protected:
+  ContentRow Content() {
+    ContentRow row = graph_.content("l1");
+    row.id = kNew;
+    row.key.digest = oci::Digest::Sha256Of("another");
+    row.children = {graph_.Id("c1")};
+    return row;
+  }
+  NamedRow Named() {
+    NamedRow row = graph_.named("app:v1");
+    row.id = kNew;
+    row.key.name = "another";
+    return row;
+  }
+  MembershipRow Membership() {
+    MembershipRow row;
+    row.repository = graph_.Id("repository/app");
+    row.content = graph_.Id("M1");
+    return row;
+  }
+
+  tests::TextGraph graph_{"M1(c1:10 l1:100); app:v1=M1; +app=M1"};
+  RecordCheck check_{&graph_.graph(), kNodeCount};
+};
+
+TEST_F(RecordCheckTest, WhatFitsGoesIn) {
+  EXPECT_THAT(check_.Check(Content()), IsOk());
+  EXPECT_THAT(check_.Check(Named()), IsOk());
+  EXPECT_THAT(check_.Check(Membership()), IsOk());
+}
+
+TEST_F(RecordCheckTest, ContentThatDoesNotFitIsNamed) {
+  const std::vector<std::function<void(ContentRow*)>> damages = {
+      [](ContentRow* row) { row->id = kNodeCount; },
+      [](ContentRow* row) { row->id = kNoNode; },
+      [this](ContentRow* row) { row->id = graph_.Id("l1"); },
+      [](ContentRow* row) { row->kind = NodeKind::kTag; },
+      [](ContentRow* row) { row->kind = static_cast<NodeKind>(9); },
+      [](ContentRow* row) { row->state = static_cast<NodeState>(3); },
+      [](ContentRow* row) { row->store = 77; },
+      [](ContentRow* row) { row->key.place = 77; },
+      [](ContentRow* row) { row->children = {kNodeCount}; },
+      [](ContentRow* row) {
+        row->children = {1, 1};
+      },
+      [](ContentRow* row) { row->children = {row->id}; },
+      [](ContentRow* row) { row->subject = kNodeCount; },
+      [](ContentRow* row) { row->subject = row->id; },
+      [](ContentRow* row) { row->extent = kNodeCount; },
+      [](ContentRow* row) { row->extent = row->id; },
+      [this](ContentRow* row) { row->key = graph_.content("l1").key; },
+  };
+  for (size_t i = 0; i < damages.size(); ++i) {
+    ContentRow row = Content();
+    damages[i](&row);
+    EXPECT_THAT(check_.Check(row), StatusIs(absl::StatusCode::kDataLoss)) << i;
+  }
+}
+
+TEST_F(RecordCheckTest, NamesThatDoNotFitAreNamed) {
+  const std::vector<std::function<void(NamedRow*)>> damages = {
+      [](NamedRow* row) { row->id = kNodeCount; },
+      [this](NamedRow* row) { row->id = graph_.Id("app:v1"); },
+      [](NamedRow* row) { row->key.kind = NodeKind::kLayer; },
+      [](NamedRow* row) { row->key.kind = static_cast<NodeKind>(200); },
+      [](NamedRow* row) { row->key.store = 77; },
+      [](NamedRow* row) { row->place = 77; },
+      [](NamedRow* row) { row->targets = {kNodeCount}; },
+      [](NamedRow* row) {
+        row->targets = {1, 2, 1};
+      },
+      [this](NamedRow* row) { row->key = graph_.named("app:v1").key; },
+  };
+  for (size_t i = 0; i < damages.size(); ++i) {
+    NamedRow row = Named();
+    damages[i](&row);
+    EXPECT_THAT(check_.Check(row), StatusIs(absl::StatusCode::kDataLoss)) << i;
+  }
+}
+
+TEST_F(RecordCheckTest, LinksThatDoNotFitAreNamed) {
+  const std::vector<std::function<void(MembershipRow*)>> damages = {
+      [](MembershipRow* row) { row->repository = kNodeCount; },
+      [](MembershipRow* row) { row->repository = kNew; },
+      [this](MembershipRow* row) { row->repository = graph_.Id("M1"); },
+      [](MembershipRow* row) { row->content = kNodeCount; },
+      [](MembershipRow* row) { row->content = kNew; },
+      [this](MembershipRow* row) { row->content = graph_.Id("app:v1"); },
+      [](MembershipRow* row) {
+        row->kind = static_cast<store::MembershipKind>(3);
+      },
+  };
+  for (size_t i = 0; i < damages.size(); ++i) {
+    MembershipRow row = Membership();
+    damages[i](&row);
+    EXPECT_THAT(check_.Check(row), StatusIs(absl::StatusCode::kDataLoss)) << i;
+  }
+}
+
+}  // namespace
+}  // namespace reclaim::index
