@@ -122,7 +122,8 @@ std::vector<Key> GraphKeys() {
 
 std::vector<Key> StoreKeys() {
   return {
-      {"store.uri", "text", "image-layout:PATH, registry:PATH, external:NAME",
+      {"store.uri", "text",
+       "image-layout:PATH, registry:PATH, external:NAME, memory:NAME",
        "What the store is and where.", "",
        Text(RECLAIM_FIELD(stores.back().uri))},
       {"store.name", "text", "[a-z0-9][a-z0-9._-]{0,62}",
