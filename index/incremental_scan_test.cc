@@ -86,13 +86,13 @@ class ScannedGraph {
   // Every node by name, with all that does not depend on the order of arrival.
   std::map<std::string, std::string> Picture() const {
     std::map<std::string, std::string> picture;
+    for (const UnreadableScope& scope : graph_->Stores()[0].unreadable_scopes) {
+      picture["unreadable " + scope.scope] = "";
+    }
     const auto reader = graph_->Read();
     const GraphView& view = reader->view();
     for (NodeId id = 0; id < view.node_count(); ++id) {
       if (view.Exists(id)) picture[NameOf(view, id)] = Describe(*reader, id);
-    }
-    for (const UnreadableScope& scope : graph_->Stores()[0].unreadable_scopes) {
-      picture["unreadable " + scope.scope] = "";
     }
     picture["orphans"] =
         absl::StrCat(reader->totals(0).orphan.count, " ",

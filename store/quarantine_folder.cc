@@ -134,7 +134,9 @@ void QuarantineFolder::RemoveEmptyParents(const std::string& path,
                                           const std::string& floor) {
   for (std::string folder = ParentPath(path); IsBelow(folder, floor);
        folder = ParentPath(folder)) {
-    if (!root_->RemoveFolder(folder).ok()) return;  // not empty: it stays
+    const absl::Status removed = root_->RemoveFolder(folder);
+    if (absl::IsNotFound(removed)) continue;  // this one went before
+    if (!removed.ok()) return;                // not empty: it stays
   }
 }
 
@@ -272,6 +274,20 @@ absl::Status QuarantineFolder::RemoveIfEmpty(const RunId& run_id) {
   return absl::OkStatus();
 }
 
+absl::Status QuarantineFolder::RemoveEmptyFolders(const RunId& run_id) {
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
+                           OpenJournal(run_id));
+  for (const auto& [removal, item] : journal->items) {
+    for (const std::string& path : item.paths) {
+      const std::string at = TreePath(run_id, path);
+      RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(at));
+      if (is_there) continue;
+      RemoveEmptyParents(at, absl::StrCat(RunPath(run_id), "/tree"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status QuarantineFolder::Tidy() {
   std::lock_guard<std::mutex> lock(mutex_);
   const absl::StatusOr<std::vector<DirEntry>> runs =
@@ -287,6 +303,7 @@ absl::Status QuarantineFolder::Tidy() {
       RECLAIM_RETURN_IF_ERROR(
           RemoveIfThere(*root_, JoinPath(tree, name)).status());
     }
+    RECLAIM_RETURN_IF_ERROR(RemoveEmptyFolders(run.name));
     RECLAIM_RETURN_IF_ERROR(RemoveIfEmpty(run.name));
   }
   return absl::OkStatus();

@@ -59,7 +59,8 @@ class QuarantineFolder {
   // Sets the times of folders that Restore() filled, and removes what is left
   // of the run's folder when it is empty.  Call it after the last of a batch.
   absl::Status Settle(const RunId& run_id);
-  // Removes the folders of runs that hold nothing: what crashes have left.
+  // Removes folders that hold nothing, and those of runs: what crashes and
+  // faults have left.
   // Call it before anything else.
   absl::Status Tidy();
 
@@ -89,6 +90,9 @@ class QuarantineFolder {
 
   // With mutex_ held: removes a run's folder if nothing is left in it.
   absl::Status RemoveIfEmpty(const RunId& run_id);
+  // With mutex_ held: folders above items that left and that are empty; an item
+  // may itself be an empty folder, and stays.
+  absl::Status RemoveEmptyFolders(const RunId& run_id);
 
   const RootedDir* root_;
   mutable std::mutex mutex_;
