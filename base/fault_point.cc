@@ -17,6 +17,15 @@ struct Armed {
 
 std::atomic<int> armed_count{0};
 
+struct ArmedErrno {
+  int error = 0;
+  int pass_count = 0;
+  bool is_lasting = false;
+  int call_count = 0;
+  std::map<std::string, int> reached;
+  std::map<std::string, int> failed;
+};
+
 Mutex* Guard() {
   static Mutex* const kMutex = new Mutex;
   return kMutex;
@@ -25,8 +34,30 @@ std::map<std::string, Armed>& Points() {
   static auto* const kPoints = new std::map<std::string, Armed>;
   return *kPoints;
 }
+ArmedErrno& Errno() {
+  static auto* const kErrno = new ArmedErrno;
+  return *kErrno;
+}
 
 }  // namespace
+
+namespace internal {
+
+std::atomic<bool> errno_is_armed{false};
+
+int NextErrno(const char* site) {
+  MutexLock lock(Guard());
+  ArmedErrno& armed = Errno();
+  const int call = armed.call_count++;
+  ++armed.reached[site];
+  const bool fails =
+      armed.is_lasting ? call >= armed.pass_count : call == armed.pass_count;
+  if (!fails) return 0;
+  ++armed.failed[site];
+  return armed.error;
+}
+
+}  // namespace internal
 
 absl::Status FaultPoint(const char* name) {
   if (armed_count.load(std::memory_order_relaxed) == 0) {
@@ -55,6 +86,24 @@ ScopedFault::~ScopedFault() {
 int ScopedFault::hit_count() const {
   MutexLock lock(Guard());
   return Points()[name_].hit_count;
+}
+
+ScopedErrno::ScopedErrno(int error, int pass_count, bool is_lasting) {
+  MutexLock lock(Guard());
+  Errno() = ArmedErrno{error, pass_count, is_lasting, 0, {}, {}};
+  internal::errno_is_armed = true;
+}
+
+ScopedErrno::~ScopedErrno() { internal::errno_is_armed = false; }
+
+std::map<std::string, int> ScopedErrno::reached() const {
+  MutexLock lock(Guard());
+  return Errno().reached;
+}
+
+std::map<std::string, int> ScopedErrno::failed() const {
+  MutexLock lock(Guard());
+  return Errno().failed;
 }
 
 }  // namespace reclaim::base

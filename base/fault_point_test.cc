@@ -1,5 +1,7 @@
 #include "base/fault_point.h"
 
+#include <cerrno>
+
 #include "absl/status/status.h"
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
@@ -23,6 +25,22 @@ TEST(FaultPointTest, LetsTheFirstCallsPass) {
   EXPECT_THAT(FaultPoint("here"), IsOk());
   EXPECT_THAT(FaultPoint("here"), IsOk());
   EXPECT_THAT(FaultPoint("here"), StatusIs(absl::StatusCode::kAborted));
+}
+
+TEST(ScopedErrnoTest, FailsOneCallOrAllAfterIt) {
+  EXPECT_EQ(InjectedErrno("a"), 0);
+  {
+    ScopedErrno once(EIO, 1, /*is_lasting=*/false);
+    EXPECT_EQ(InjectedErrno("a"), 0);
+    EXPECT_EQ(InjectedErrno("b"), EIO);
+    EXPECT_EQ(InjectedErrno("a"), 0);
+    EXPECT_EQ(once.reached().at("a"), 2);
+    EXPECT_EQ(once.failed().size(), 1u);
+  }
+  ScopedErrno lasting(ENOSPC, 1, /*is_lasting=*/true);
+  EXPECT_EQ(InjectedErrno("a"), 0);
+  EXPECT_EQ(InjectedErrno("a"), ENOSPC);
+  EXPECT_EQ(InjectedErrno("b"), ENOSPC);
 }
 
 }  // namespace

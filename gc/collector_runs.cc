@@ -42,8 +42,8 @@ absl::StatusOr<Run> StoreCollector::Scan(absl::string_view store,
       index::ScanStore(graph_, site->name, *site->store, *clock_, options);
   if (!report.ok()) return run.End(report.status());
   run.run().item_count = report->added_count + report->removed_count;
-  run.run().blob_count = report->seen.blob_count;
-  run.run().bytes.content = report->seen.bytes;
+  run.run().blob_count = report->seen.blob_count + report->unchanged_blob_count;
+  run.run().bytes.content = report->seen.bytes + report->unchanged_bytes;
   for (const index::ScanProblem& problem : report->problems) {
     run.AddProblem(absl::StrCat(problem.path, problem.path.empty() ? "" : ": ",
                                 problem.why));

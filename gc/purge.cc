@@ -75,6 +75,7 @@ absl::Status Purge::ScanForProof() {
   run_->Report();
   index::ScanOptions options;
   options.actor = run_->run().actor;
+  options.is_proof = true;
   options.is_cancelled = [this] { return run_->IsCancelled(); };
   return index::ScanStore(site_->graph, site_->name, *site_->store,
                           *site_->clock, options)

@@ -155,20 +155,23 @@ void Sweep::SettleOne(const RemovalOutcome& outcome, QuarantineRecord record,
     batch->settled.put.push_back(std::move(record));
     return;
   }
+  const std::string subject = SubjectOf(record.item);
+  if (!absl::IsNotFound(status) && !absl::IsAborted(status)) {
+    // A part of it may have moved, or all of it without being durable: the
+    // intent stands until it is undone.
+    run_->Fail(subject, status);
+    batch->has_failed = true;
+    return;
+  }
   GraphChanges changes;
   batch->settled.removed.push_back({record.run_id, record.number});
-  const std::string subject = SubjectOf(record.item);
   if (absl::IsNotFound(status)) {
     // Not there: then the graph is right for names and links already.
     AddLoss(record, &changes);
     run_->Skip(subject, SkipReason::kGone, std::string(status.message()));
   } else {
     AddReturning(record, &changes);
-    if (absl::IsAborted(status)) {
-      run_->Skip(subject, SkipReason::kChanged, std::string(status.message()));
-    } else {
-      run_->Fail(subject, status);
-    }
+    run_->Skip(subject, SkipReason::kChanged, std::string(status.message()));
   }
   batch->changes.insert(batch->changes.end(), changes.states.begin(),
                         changes.states.end());
@@ -286,6 +289,7 @@ absl::Status Sweep::Run() {
       Undo();
       return status;
     }
+    if (batch.has_failed) Undo();
     run_->Report();
     const absl::Duration delay =
         PaceDelay(policy.pace_bytes_per_second,

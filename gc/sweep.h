@@ -41,6 +41,7 @@ class Sweep {
     QuarantineChanges settled;
     std::vector<index::StateChange> changes;
     std::vector<index::Operation> operations;
+    bool has_failed = false;  // some items' intents stand and must be undone
   };
 
   absl::Status RunBatch(Batch* batch);

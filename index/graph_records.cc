@@ -162,7 +162,7 @@ storage::v1::StoreRecord ToProto(const StoreRecord& record) {
   out.set_uri(record.uri);
   out.set_knows_containers(record.knows_containers);
   out.set_is_read_only(record.is_read_only);
-  out.set_scan_memo(record.scan_memo);
+  if (record.scan_memo != nullptr) out.set_scan_memo(*record.scan_memo);
   if (record.last_scan_begin != absl::InfinitePast()) {
     out.set_last_scan_begin(ToMicros(record.last_scan_begin));
     out.set_last_scan_end(ToMicros(record.last_scan_end));
@@ -184,7 +184,9 @@ StoreRecord FromProto(const storage::v1::StoreRecord& record) {
   out.uri = record.uri();
   out.knows_containers = record.knows_containers();
   out.is_read_only = record.is_read_only();
-  out.scan_memo = record.scan_memo();
+  if (!record.scan_memo().empty()) {
+    out.scan_memo = std::make_shared<const std::string>(record.scan_memo());
+  }
   if (record.has_last_scan_begin()) {
     out.last_scan_begin = FromMicros(record.last_scan_begin());
     out.last_scan_end = FromMicros(record.last_scan_end());

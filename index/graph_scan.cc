@@ -281,18 +281,41 @@ void GraphScan::AcceptProblems(const store::ScanBatch& batch) {
   }
 }
 
+void GraphScan::NoteUnchanged(const store::SectionReport& section) {
+  ++report_.unchanged_section_count;
+  unchanged_.push_back(section.key());
+  if (section.kind == SectionKind::kBlobs) {
+    unchanged_blobs_.insert({section.scope, section.shard});
+  }
+  if (section.kind == SectionKind::kTags) unchanged_tags_.insert(section.scope);
+  if (section.kind == SectionKind::kRevisions) {
+    unchanged_revisions_.insert(section.scope);
+  }
+}
+
+ScanMemory GraphScan::Memory(const ScanMemory& last) const {
+  ScanMemory memory;
+  for (const uint64_t section : listed_) {
+    memory.prints[section] = prints_.Of(section);
+  }
+  for (const uint64_t section : unchanged_) {
+    const auto it = last.prints.find(section);
+    if (it != last.prints.end()) memory.prints.insert(*it);
+  }
+  return memory;
+}
+
 void GraphScan::NoteSections(const store::ScanBatch& batch) {
   for (const store::SectionReport& section : batch.sections) {
     ++report_.seen.section_count;
-    if (section.state == SectionState::kUnchanged) {
-      ++report_.unchanged_section_count;
-    }
+    if (section.state == SectionState::kUnchanged) NoteUnchanged(section);
     if (section.state == SectionState::kUnreadable) {
       const std::string why(section.error.message());
       AddProblem(section.scope, "", why);
       KeepScope(section.scope, why);
     }
     const bool is_listed = section.state == SectionState::kListed;
+    if (is_listed) listed_.push_back(section.key());
     switch (section.kind) {
       case SectionKind::kRepositories:
         has_listed_repositories_ = is_listed;
@@ -336,6 +359,7 @@ absl::Status GraphScan::Accept(store::ScanBatch batch) {
   if (IsCancelled()) return absl::CancelledError("the scan was cancelled");
   AcceptProblems(batch);
   NoteSections(batch);
+  prints_.AddFacts(batch);
   RECLAIM_RETURN_IF_ERROR(AcceptBytes(batch));
   RECLAIM_RETURN_IF_ERROR(AcceptManifests(batch));
   RECLAIM_RETURN_IF_ERROR(AcceptNames(batch));

@@ -11,6 +11,7 @@
 #define RECLAIM_INDEX_GRAPH_SCAN_H_
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -22,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "index/reference_graph.h"
+#include "index/scan_prints.h"
 #include "index/store_scanner.h"
 #include "oci/manifest.h"
 #include "store/content_store.h"
@@ -38,15 +40,19 @@ class GraphScan final : public store::ScanSink {
         record_(record),
         store_(store),
         options_(options),
-        epoch_(epoch) {}
+        epoch_(epoch),
+        prints_(record.kind) {}
 
   absl::Status Accept(store::ScanBatch batch) override;
   bool IsCancelled() const override;
 
-  // After the last fact: takes out of the graph what the scan has not found.
+  // After the last fact: reads what names in unchanged sections lead to, and
+  // takes out of the graph what the scan has not found.
   absl::Status Finish();
 
   ScanReport& report() { return report_; }
+  // What the next scan may rely on, given what this one has relied on.
+  ScanMemory Memory(const ScanMemory& last) const;
   // Scopes that were not read whole.
   std::vector<UnreadableScope> UnreadableScopes() const;
 
@@ -66,6 +72,7 @@ class GraphScan final : public store::ScanSink {
   absl::Status AcceptMembers(const store::ScanBatch& batch);
   void AcceptProblems(const store::ScanBatch& batch);
   void NoteSections(const store::ScanBatch& batch);
+  void NoteUnchanged(const store::SectionReport& section);
   void AddTag(const GraphView& view, const store::TagFact& fact);
   void AddMembership(const GraphView& view, const store::MembershipFact& fact);
   void AddUpload(const GraphView& view, const store::UploadFact& fact);
@@ -82,17 +89,25 @@ class GraphScan final : public store::ScanSink {
 
   // scan_manifests.cc: reading manifests and configs.
   absl::Status ReadManifests(std::vector<ManifestName> names);
+  // What tags and revisions in unchanged sections lead to and the graph does
+  // not know whole: a blob may have come, or become readable, since.
+  std::vector<NodeId> NamesOfUnchanged() const;
+  std::vector<ManifestName> UnreadOfUnchanged() const;
   // False if the graph knows the manifest and all that it leads to.
   bool NeedsReading(const ManifestName& name) const;
+  bool NeedsReading(const GraphView& view, NodeId id) const;
   void ReadManifest(const ManifestName& name, std::vector<ManifestName>* more);
-  void ReadConfig(const store::Place& place, const oci::Digest& digest);
+  absl::StatusOr<std::optional<PutImageConfig>> ReadConfig(
+      const store::Place& place, const oci::Digest& digest);
   void PutUnreadable(const ManifestName& name, const std::string& why);
 
   // scan_removals.cc: what is gone.
   absl::Status RemoveMembers(const MemberSection& section);
-  void FindGoneBlobs(std::vector<ContentName>* gone) const;
+  void FindGoneBlobs(std::vector<ContentName>* gone);
   void FindGoneNames();
-  bool IsJudged(const store::Place& place, const oci::Digest& digest) const;
+  using BlobSections = std::set<std::pair<store::Place, int>>;
+  static bool IsIn(const BlobSections& sections, const store::Place& place,
+                   const oci::Digest& digest);
 
   ReferenceGraph* graph_;
   const StoreRecord record_;
@@ -112,8 +127,14 @@ class GraphScan final : public store::ScanSink {
   bool has_listed_repositories_ = false;
   bool has_listed_blobs_ = false;
   std::set<std::pair<store::Place, int>> unjudged_blobs_;
+  std::set<std::pair<store::Place, int>> unchanged_blobs_;  // of these
   std::set<std::string> listed_tags_;
   std::set<std::string> listed_uploads_;
+  std::set<std::string> unchanged_tags_;
+  std::set<std::string> unchanged_revisions_;
+  std::vector<uint64_t> listed_;     // keys of sections
+  std::vector<uint64_t> unchanged_;  // the same
+  SectionPrints prints_;             // of the facts of listed sections
   std::map<MemberSection, absl::flat_hash_set<oci::Digest>> members_;
 };
 

@@ -72,7 +72,9 @@ struct StoreRecord {
   std::string uri;
   bool knows_containers = false;
   bool is_read_only = false;  // nothing is ever deleted there
-  std::string scan_memo;
+  // What the last scan left for the next (index/scan_prints.h); null for
+  // nothing.  Shared: it may be megabytes.
+  std::shared_ptr<const std::string> scan_memo;
   absl::Time last_scan_begin = absl::InfinitePast();  // never scanned
   absl::Time last_scan_end = absl::InfinitePast();
   Epoch last_scan_epoch = 0;

@@ -115,7 +115,13 @@ class RocksDbEngine final : public Engine {
     }
     rocksdb::WriteOptions options;
     options.sync = durability == Durability::kDurable;
-    return FromRocks(db_->Write(options, &write), path_);
+    rocksdb::Status status = db_->Write(options, &write);
+    if (status.IsNoSpace()) {
+      // RocksDB refuses everything from now on until it is told that there is
+      // space again.
+      if (db_->Resume().ok()) status = db_->Write(options, &write);
+    }
+    return FromRocks(status, path_);
   }
 
   absl::Status Sync() override {

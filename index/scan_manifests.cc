@@ -30,8 +30,11 @@ bool GraphScan::NeedsReading(const ManifestName& name) const {
   const std::unique_ptr<GraphReader> reader = graph_->Read();
   const GraphView& view = reader->view();
   const PlaceId place = view.FindPlace(record_.id, name.place);
-  const NodeId id =
-      place == kNoPlace ? kNoNode : view.FindContent(place, name.digest);
+  return NeedsReading(
+      view, place == kNoPlace ? kNoNode : view.FindContent(place, name.digest));
+}
+
+bool GraphScan::NeedsReading(const GraphView& view, NodeId id) const {
   if (id == kNoNode || !IsManifestLike(view.kind(id))) return true;
   const NodeFields fields = view.fields(id);
   if ((fields.flags & kOpaque) != 0) return true;
@@ -44,6 +47,58 @@ bool GraphScan::NeedsReading(const ManifestName& name) const {
     }
   }
   return false;
+}
+
+std::vector<NodeId> GraphScan::NamesOfUnchanged() const {
+  std::vector<NodeId> names;
+  const std::unique_ptr<GraphReader> reader = graph_->Read();
+  const GraphView& view = reader->view();
+  if (!unchanged_tags_.empty()) {
+    view.ForEachNamed(NodeKind::kTag, record_.id, [&](NodeId tag) {
+      if (unchanged_tags_.count(view.named_key(tag).scope) > 0) {
+        for (const NodeId target : view.Kept(tag)) names.push_back(target);
+      }
+      return true;
+    });
+  }
+  for (const std::string& repository : unchanged_revisions_) {
+    const NodeId id =
+        view.FindNamed({NodeKind::kRepository, record_.id, "", repository});
+    if (id == kNoNode) continue;
+    view.ForEachMember(
+        id, [&](NodeId content, store::MembershipKind kind, absl::Time) {
+          if (kind == store::MembershipKind::kRevision) {
+            names.push_back(content);
+          }
+          return true;
+        });
+  }
+  return names;
+}
+
+std::vector<GraphScan::ManifestName> GraphScan::UnreadOfUnchanged() const {
+  std::vector<ManifestName> unread;
+  std::vector<NodeId> nodes;
+  {
+    const std::vector<NodeId> names = NamesOfUnchanged();
+    const std::unique_ptr<GraphReader> reader = graph_->Read();
+    const GraphView& view = reader->view();
+    for (const NodeId id : names) {
+      // What is not here has nothing to read.
+      if (!view.Exists(id) || view.state(id) == NodeState::kAbsent ||
+          !NeedsReading(view, id)) {
+        continue;
+      }
+      nodes.push_back(id);
+      unread.push_back(
+          {view.PlaceName(view.fields(id).place), view.digest(id), ""});
+    }
+  }
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    // Without its type the bytes have to tell what they are.
+    unread[i].media_type = graph_->GetMediaType(nodes[i]).value_or("");
+  }
+  return unread;
 }
 
 void GraphScan::PutUnreadable(const ManifestName& name,
@@ -73,56 +128,66 @@ void GraphScan::ReadManifest(const ManifestName& name,
     return;
   }
   ++report_.seen.manifest_count;
+  const absl::StatusOr<oci::Manifest> manifest =
+      oci::ParseManifest(*bytes, name.media_type);
+  std::optional<PutImageConfig> image_config;
+  if (manifest.ok() && manifest->config &&
+      oci::IsImageConfigType(manifest->config->media_type)) {
+    absl::StatusOr<std::optional<PutImageConfig>> config =
+        ReadConfig(name.place, manifest->config->digest);
+    if (!config.ok()) {
+      // Its labels might keep the image (I5); opaque, it is read again.
+      PutUnreadable(name, std::string(config.status().message()));
+      return;
+    }
+    image_config = *std::move(config);
+  }
   PutManifest put;
   put.name = {record_.name, name.place, name.digest};
   put.bytes = *bytes;
   put.media_type = name.media_type;
   put.stat = PutBlob{put.name, stat->bytes, stat->extent, "", stat->modified};
   Add(std::move(put));
-  const absl::StatusOr<oci::Manifest> manifest =
-      oci::ParseManifest(*bytes, name.media_type);
   if (!manifest.ok()) return;  // becomes opaque
+  if (image_config) Add(*std::move(image_config));
   if (manifest->kind == oci::ManifestKind::kIndex) {
     for (const oci::Descriptor& child : manifest->children) {
       if (!MayBeManifest(child.media_type)) continue;
       more->push_back({name.place, child.digest, child.media_type});
     }
   }
-  if (manifest->config &&
-      oci::IsImageConfigType(manifest->config->media_type)) {
-    ReadConfig(name.place, manifest->config->digest);
-  }
 }
 
-void GraphScan::ReadConfig(const store::Place& place,
-                           const oci::Digest& digest) {
-  if (!read_.insert({place, digest}).second) return;
+absl::StatusOr<std::optional<PutImageConfig>> GraphScan::ReadConfig(
+    const store::Place& place, const oci::Digest& digest) {
+  std::optional<PutImageConfig> put;
+  if (!read_.insert({place, digest}).second) return put;
   const absl::StatusOr<std::string> bytes =
       store_->Read(place, digest, kConfigBytesMax);
-  if (absl::IsNotFound(bytes.status())) return;
+  if (absl::IsNotFound(bytes.status())) return put;
   if (!bytes.ok()) {
-    // Labels that can't be read might have kept the image (I5).
     const std::string why = absl::StrCat("the image config ", digest.ToString(),
                                          ": ", bytes.status().message());
     AddProblem(place, digest.ToString(), why);
     KeepScope(place, why);
-    return;
+    read_.erase({place, digest});
+    return absl::Status(bytes.status().code(), why);
   }
   absl::StatusOr<oci::ImageConfig> config = oci::ParseImageConfig(*bytes);
   if (!config.ok()) {
     AddProblem(place, digest.ToString(),
                absl::StrCat("the image config has no labels to read: ",
                             config.status().message()));
-    return;
+    return put;
   }
-  PutImageConfig put;
-  put.name = {record_.name, place, digest};
-  put.created = config->created;
-  put.os = config->os;
-  put.architecture = config->architecture;
-  put.variant = config->variant;
-  put.labels = std::move(config->labels);
-  Add(std::move(put));
+  put.emplace();
+  put->name = {record_.name, place, digest};
+  put->created = config->created;
+  put->os = config->os;
+  put->architecture = config->architecture;
+  put->variant = config->variant;
+  put->labels = std::move(config->labels);
+  return put;
 }
 
 absl::Status GraphScan::ReadManifests(std::vector<ManifestName> names) {
@@ -134,7 +199,12 @@ absl::Status GraphScan::ReadManifests(std::vector<ManifestName> names) {
     if (!read_.insert({name.place, name.digest}).second) continue;
     if (NeedsReading(name)) ReadManifest(name, &names);
   }
-  for (const auto& [place, digest] : late_configs_) ReadConfig(place, digest);
+  for (const auto& [place, digest] : late_configs_) {
+    absl::StatusOr<std::optional<PutImageConfig>> config =
+        ReadConfig(place, digest);
+    // Unreadable: its place is kept, and said to be, by ReadConfig().
+    if (config.ok() && config->has_value()) Add(**std::move(config));
+  }
   late_configs_.clear();
   return Flush();
 }

@@ -37,14 +37,13 @@ absl::Status GraphScan::RemoveMembers(const MemberSection& section) {
   return Flush();
 }
 
-bool GraphScan::IsJudged(const store::Place& place,
-                         const oci::Digest& digest) const {
+bool GraphScan::IsIn(const BlobSections& sections, const store::Place& place,
+                     const oci::Digest& digest) {
   const int shard = static_cast<unsigned char>(digest.bytes()[0]);
-  return unjudged_blobs_.count({place, -1}) == 0 &&
-         unjudged_blobs_.count({place, shard}) == 0;
+  return sections.count({place, -1}) > 0 || sections.count({place, shard}) > 0;
 }
 
-void GraphScan::FindGoneBlobs(std::vector<ContentName>* gone) const {
+void GraphScan::FindGoneBlobs(std::vector<ContentName>* gone) {
   const std::unique_ptr<GraphReader> reader = graph_->Read();
   const GraphView& view = reader->view();
   for (NodeId id = 0; id < view.node_count(); ++id) {
@@ -53,12 +52,17 @@ void GraphScan::FindGoneBlobs(std::vector<ContentName>* gone) const {
     const NodeFields fields = view.fields(id);
     if (fields.store != record_.id || !IsContent(fields.kind) ||
         fields.kind == NodeKind::kExtent ||
-        fields.state != NodeState::kPresent || fields.stamp >= epoch_) {
+        fields.state != NodeState::kPresent) {
       continue;
     }
     const store::Place place = view.PlaceName(fields.place);
     const oci::Digest digest = view.digest(id);
-    if (IsJudged(place, digest)) gone->push_back({record_.name, place, digest});
+    if (IsIn(unchanged_blobs_, place, digest)) {
+      ++report_.unchanged_blob_count;
+      report_.unchanged_bytes += fields.bytes;
+    } else if (!IsIn(unjudged_blobs_, place, digest) && fields.stamp < epoch_) {
+      gone->push_back({record_.name, place, digest});
+    }
   }
 }
 
@@ -91,6 +95,7 @@ void GraphScan::FindGoneNames() {
 }
 
 absl::Status GraphScan::Finish() {
+  RECLAIM_RETURN_IF_ERROR(ReadManifests(UnreadOfUnchanged()));
   FindGoneNames();
   RECLAIM_RETURN_IF_ERROR(Flush());
   if (has_listed_repositories_ || has_listed_blobs_) {
@@ -106,7 +111,8 @@ absl::Status GraphScan::Finish() {
       Add(RemoveBlob{std::move(name)});
     }
   }
-  if (report_.unchanged_section_count == 0 && has_listed_repositories_) {
+  // Sections with anything strange in them are never unchanged: all is counted.
+  if (has_listed_repositories_) {
     Add(SetOrphans{record_.name, report_.orphan_bytes, report_.orphan_count});
   }
   return Flush();

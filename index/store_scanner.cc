@@ -6,6 +6,7 @@
 #include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "index/graph_scan.h"
+#include "index/scan_prints.h"
 
 namespace reclaim::index {
 namespace {
@@ -19,6 +20,12 @@ absl::StatusOr<StoreRecord> FindStore(const ReferenceGraph& graph,
       absl::StrCat("store \"", name, "\" is not registered"));
 }
 
+// What the last scan left, unless the caller wants none of it.
+ScanMemory RecallScan(const StoreRecord& record, const ScanOptions& options) {
+  if (options.from_nothing || record.scan_memo == nullptr) return {};
+  return ParseScanMemory(*record.scan_memo);
+}
+
 }  // namespace
 
 absl::StatusOr<ScanReport> ScanStore(ReferenceGraph* graph,
@@ -30,15 +37,20 @@ absl::StatusOr<ScanReport> ScanStore(ReferenceGraph* graph,
   // From here on writers stamp what they touch with this epoch, and what was
   // quarantined in an earlier one is proven by this scan.
   RECLAIM_ASSIGN_OR_RETURN(const Epoch epoch, graph->BeginEpoch());
+  const ScanMemory memory = RecallScan(record, options);
   GraphScan scan(graph, record, &store, &options, epoch);
   scan.report().begin = clock.Now();
   store::ScanRequest request;
   request.thread_count = options.thread_count;
-  request.memo = options.from_nothing ? "" : record.scan_memo;
+  request.memo = memory.store_memo;
+  request.must_list_names = options.is_proof;
   request.now = scan.report().begin;
+  if (!memory.store_memo.empty()) {
+    request.must_list = ChangedSections(memory, PrintsOf(*graph, record));
+  }
   // Until this scan has ended, nothing in the store is judged (I5): between two
   // states of the store both may lack a reference.
-  record.scan_memo.clear();
+  record.scan_memo.reset();
   record.unreadable_scopes = {{"",
                                "a scan is under way, or did not come to its "
                                "end; scan the store again"}};
@@ -48,7 +60,12 @@ absl::StatusOr<ScanReport> ScanStore(ReferenceGraph* graph,
   RECLAIM_RETURN_IF_ERROR(base::FaultPoint("scan.before_removals"));
   RECLAIM_RETURN_IF_ERROR(scan.Finish());
   scan.report().end = clock.Now();
-  record.scan_memo = std::move(result.memo);
+  ScanMemory next = scan.Memory(memory);
+  next.store_memo = std::move(result.memo);
+  if (!next.store_memo.empty()) {
+    record.scan_memo =
+        std::make_shared<const std::string>(SerializeScanMemory(next));
+  }
   record.last_scan_begin = scan.report().begin;
   record.last_scan_end = scan.report().end;
   record.last_scan_epoch = epoch;

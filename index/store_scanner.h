@@ -1,10 +1,12 @@
 // index/store_scanner.h — a store's facts become mutations of the graph.
 //
 // Reads each manifest that the graph does not know yet, once; replaces what a
-// listed section had; leaves unchanged and unreadable sections alone.  What a
-// listed section no longer holds is removed from the graph.  An interrupted
-// scan leaves the graph a mixture of before and after, both true at some
-// moment; its memo is not stored, so the next scan lists everything again.
+// listed section had; leaves unchanged and unreadable sections alone.  A
+// section is skipped only if both the store and the graph are as the last scan
+// left them.  What a listed section no longer holds is removed from the graph.
+// An interrupted scan leaves the graph a mixture of before and after, both true
+// at some moment; its memo is not stored, so the next scan lists everything
+// again.
 
 #ifndef RECLAIM_INDEX_STORE_SCANNER_H_
 #define RECLAIM_INDEX_STORE_SCANNER_H_
@@ -37,6 +39,9 @@ struct ScanOptions {
   // Of each mutation.  A scan ends with a durable record, after which all that
   // it has put is durable as well.
   Durability durability = Durability::kBuffered;
+  // The scan proves that nothing refers to what will be purged: all names are
+  // read anew, whatever the memo says of them.
+  bool is_proof = false;
   std::string actor;
   std::function<bool()> is_cancelled;                    // may be empty
   std::function<void(const ScanProgress&)> on_progress;  // may be empty
@@ -52,6 +57,9 @@ struct ScanProblem {
 struct ScanReport {
   ScanProgress seen;
   uint64_t unchanged_section_count = 0;
+  // In those sections, as the graph knows them; not in `seen`.
+  uint64_t unchanged_blob_count = 0;
+  store::Bytes unchanged_bytes;
   uint64_t added_count = 0;
   uint64_t removed_count = 0;
   store::Bytes orphan_bytes;

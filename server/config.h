@@ -31,6 +31,7 @@ struct GrantConfig {
 
 struct Config {
   std::string data_directory = "/var/lib/reclaim";
+  int64_t ballast_bytes = 64 << 20;  // 0: none
   std::string socket = "/run/reclaim/reclaim.sock";
   int64_t socket_mode = 0660;
   std::string socket_group;  // "": the daemon's

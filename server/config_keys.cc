@@ -23,6 +23,10 @@ std::vector<Key> ListenKeys() {
   return {
       {"data_directory", "text", "a folder", "The daemon's database.",
        "/var/lib/reclaim", Text(RECLAIM_FIELD(data_directory))},
+      {"ballast_bytes", "number", "0 to 4294967296",
+       "Space held in the data directory and let go when the disk is full, so "
+       "that a collection can begin there; 0: none.",
+       "67108864", Number(RECLAIM_FIELD(ballast_bytes), 0, int64_t{4} << 30)},
       {"time_zone", "text", "a name of the zone database",
        "The zone of instants in filters that name none.", "UTC",
        Text(RECLAIM_FIELD(time_zone))},
@@ -177,7 +181,8 @@ std::vector<Key> GrantKeys() {
 
 std::vector<Key> StoreKeys() {
   return {
-      {"store.uri", "text", "image-layout:PATH, registry:PATH, external:NAME",
+      {"store.uri", "text",
+       "image-layout:PATH, registry:PATH, external:NAME, memory:NAME",
        "What the store is and where.", "",
        Text(RECLAIM_FIELD(stores.back().uri))},
       {"store.name", "text", "[a-z0-9][a-z0-9._-]{0,62}",

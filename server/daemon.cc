@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "gc/collector.h"
+#include "index/ballast.h"
 #include "index/reference_graph.h"
 #include "index/rocksdb_engine.h"
 #include "metrics/metrics.h"
@@ -73,13 +74,16 @@ class ReclaimDaemon final : public Daemon {
   absl::Status OpenOnce(const std::string& path);
   absl::Status ServeHttp();
   absl::Status TakeNotifications(const rpc::ServiceParts& parts);
+  void HoldBallast(absl::FunctionRef<void(absl::string_view)> say);
 
   const Config config_;
   const base::Clock* clock_;
   std::unique_ptr<metrics::Metrics> metrics_;
   CountedCalls calls_;
   bool is_rebuilt_ = false;
-  std::unique_ptr<index::Engine> engine_;
+  std::unique_ptr<index::Ballast> ballast_;
+  std::unique_ptr<index::Engine> database_;
+  std::unique_ptr<index::Engine> engine_;  // the database, with its ballast
   std::unique_ptr<index::ReferenceGraph> graph_;
   std::unique_ptr<rpc::AuditLog> audit_;
   std::unique_ptr<gc::Collector> collector_;
@@ -96,11 +100,13 @@ class ReclaimDaemon final : public Daemon {
 absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   index::RocksDbOptions options;
   options.path = path;
-  RECLAIM_ASSIGN_OR_RETURN(engine_, index::OpenRocksDb(options));
+  RECLAIM_ASSIGN_OR_RETURN(database_, index::OpenRocksDb(options));
+  engine_ = index::MakeBallastedEngine(database_.get(), ballast_.get());
   auto graph =
       index::ReferenceGraph::Open(engine_.get(), clock_, config_.graph);
   if (!graph.ok()) {
     engine_.reset();
+    database_.reset();
     return graph.status();
   }
   graph_ = *std::move(graph);
@@ -110,10 +116,22 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   if (!collector.ok()) {
     graph_.reset();
     engine_.reset();
+    database_.reset();
     return collector.status();
   }
   collector_ = *std::move(collector);
   return absl::OkStatus();
+}
+
+void ReclaimDaemon::HoldBallast(
+    absl::FunctionRef<void(absl::string_view)> say) {
+  ballast_ = std::make_unique<index::Ballast>(
+      config_.data_directory + "/ballast",
+      static_cast<uint64_t>(config_.ballast_bytes));
+  const absl::Status held = ballast_->Refill();
+  if (!held.ok()) say(absl::StrCat("ballast: ", held.message()));
+  // The database itself needs some bytes to open.
+  ballast_->ReleaseIfLow();
 }
 
 absl::Status ReclaimDaemon::OpenGraph(
@@ -125,6 +143,7 @@ absl::Status ReclaimDaemon::OpenGraph(
                                absl::StrCat("cannot make the data directory ",
                                             config_.data_directory));
   }
+  HoldBallast(say);
   const std::string path = config_.data_directory + "/graph";
   const absl::Status opened = OpenOnce(path);
   if (!absl::IsDataLoss(opened)) return opened;
@@ -269,6 +288,8 @@ absl::Status ReclaimDaemon::ServeHttp() {
 }
 
 absl::Status ReclaimDaemon::PurgeExpired() {
+  // Too little space for it is no news: it was said when it was let go.
+  ballast_->Refill().IgnoreError();
   absl::Status status;
   for (const index::StoreRecord& store : graph_->Stores()) {
     const auto held = collector_->ListQuarantine(store.name, 0, UINT64_MAX);
@@ -309,6 +330,7 @@ void ReclaimDaemon::Stop() {
     stores_.reset();
     graph_.reset();
     engine_.reset();
+    database_.reset();
   });
 }
 

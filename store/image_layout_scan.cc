@@ -1,11 +1,14 @@
 #include "store/image_layout_scan.h"
 
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "oci/image_layout_index.h"
 #include "store/quarantine_folder.h"
+#include "store/section_scan.h"
 
 namespace reclaim::store {
 namespace {
@@ -16,9 +19,13 @@ constexpr int kDepthMax = 6;
 void Find(const RootedDir& root, const std::string& folder, int depth,
           std::vector<FoundLayout>* layouts,
           std::vector<ProblemFact>* problems) {
-  const absl::StatusOr<FileStat> mark =
-      root.Stat(JoinPath(folder, "oci-layout"));
-  if (mark.ok() && mark->type == FileType::kFile) {
+  const absl::StatusOr<std::optional<FileStat>> mark =
+      root.StatIfThere(JoinPath(folder, "oci-layout"));
+  if (!mark.ok()) {
+    problems->push_back({folder, mark.status(), "", std::nullopt});
+    return;
+  }
+  if (mark->has_value() && (*mark)->type == FileType::kFile) {
     layouts->push_back({folder, LayoutRepository(root, folder)});
     return;
   }
@@ -36,65 +43,117 @@ void Find(const RootedDir& root, const std::string& folder, int depth,
   }
 }
 
-void AddStray(const RootedDir& root, const std::string& path,
-              const std::string& why, ScanBatch* batch) {
-  const absl::StatusOr<FileStat> stat = root.Stat(path);
-  StrayFact stray{path, why, {}};
-  if (stat.ok() && stat->type == FileType::kFile) stray.bytes = stat->bytes;
-  batch->strays.push_back(std::move(stray));
-}
+// The scan of one store: what its layouts hold.
+class LayoutScan {
+ public:
+  LayoutScan(const RootedDir* root, const ScanRequest* request, ScanSink* sink)
+      : root_(*root), scan_(root, request, sink) {}
 
-absl::Status ScanBlobs(const RootedDir& root, const FoundLayout& layout,
-                       ScanBatch* batch) {
-  const std::string top = JoinPath(layout.place, "blobs");
-  const absl::StatusOr<std::vector<DirEntry>> algorithms = root.List(top);
-  if (absl::IsNotFound(algorithms.status())) return absl::OkStatus();
-  RECLAIM_RETURN_IF_ERROR(algorithms.status());
-  for (const DirEntry& algorithm : *algorithms) {
-    const std::string folder = JoinPath(top, algorithm.name);
-    if (algorithm.type != FileType::kFolder) {
-      AddStray(root, folder, "not a folder of blobs", batch);
-      continue;
-    }
-    RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> files,
-                             root.List(folder));
-    for (const DirEntry& file : files) {
-      const std::string path = JoinPath(folder, file.name);
-      const absl::StatusOr<oci::Digest> digest =
-          oci::Digest::Parse(absl::StrCat(algorithm.name, ":", file.name));
-      if (!digest.ok() || file.type != FileType::kFile) {
-        AddStray(root, path, "not a blob", batch);
-        continue;
-      }
-      const absl::StatusOr<FileStat> stat = root.Stat(path);
-      if (absl::IsNotFound(stat.status())) continue;  // gone meanwhile
-      RECLAIM_RETURN_IF_ERROR(stat.status());
-      BlobFact fact;
-      fact.place = layout.place;
-      fact.digest = *digest;
-      fact.stat.bytes = stat->bytes;
-      fact.stat.modified = stat->modified;
-      if (stat->link_count > 1) {
-        fact.stat.extent = Extent{stat->device, stat->inode};
-      }
-      batch->blobs.push_back(std::move(fact));
-    }
+  absl::StatusOr<ScanResult> Run();
+
+ private:
+  absl::Status LookAtBlobs(const Place& place, SectionMark* mark) const;
+  absl::Status ListBlobs(const Place& place, SectionMark* mark,
+                         ScanBatch* batch);
+  absl::Status ListFolder(const Place& place, const std::string& algorithm,
+                          SectionMark* mark, ScanBatch* batch);
+  absl::Status LookAtNames(const Place& place, SectionMark* mark) const;
+  absl::Status ReadNames(const FoundLayout& layout, ScanBatch* batch) const;
+  absl::Status ScanNames(const FoundLayout& layout);
+  absl::Status ScanStrays(const FoundLayout& layout);
+
+  const RootedDir& root_;
+  SectionScan scan_;
+};
+
+absl::Status LayoutScan::LookAtBlobs(const Place& place,
+                                     SectionMark* mark) const {
+  const std::string top = JoinPath(place, "blobs");
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                           root_.StatIfThere(top));
+  if (!stat) {
+    mark->AddAbsent(top);
+    return absl::OkStatus();
+  }
+  mark->Add(top, *stat);
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> algorithms,
+                           root_.List(top));
+  for (const DirEntry& algorithm : algorithms) {
+    RECLAIM_ASSIGN_OR_RETURN(const FileStat folder,
+                             root_.Stat(JoinPath(top, algorithm.name)));
+    mark->Add(algorithm.name, folder);
   }
   return absl::OkStatus();
 }
 
-absl::Status ScanNames(const RootedDir& root, const FoundLayout& layout,
-                       ScanBatch* batch) {
+absl::Status LayoutScan::ListBlobs(const Place& place, SectionMark* mark,
+                                   ScanBatch* batch) {
+  const std::string top = JoinPath(place, "blobs");
+  const absl::StatusOr<std::vector<DirEntry>> algorithms = root_.List(top);
+  if (absl::IsNotFound(algorithms.status())) {
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_.Exists(top));
+    if (!is_there) return absl::OkStatus();
+  }
+  RECLAIM_RETURN_IF_ERROR(algorithms.status());
+  for (const DirEntry& algorithm : *algorithms) {
+    if (algorithm.type != FileType::kFolder) {
+      scan_.AddStray(JoinPath(top, algorithm.name), "not a folder of blobs",
+                     batch);
+      continue;
+    }
+    RECLAIM_RETURN_IF_ERROR(ListFolder(place, algorithm.name, mark, batch));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayoutScan::ListFolder(const Place& place,
+                                    const std::string& algorithm,
+                                    SectionMark* mark, ScanBatch* batch) {
+  const std::string path = JoinPath(JoinPath(place, "blobs"), algorithm);
+  RECLAIM_ASSIGN_OR_RETURN(const std::unique_ptr<RootedDir> folder,
+                           root_.OpenBelow(path));
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> files, folder->List(""));
+  for (const DirEntry& file : files) {
+    const absl::StatusOr<oci::Digest> digest =
+        oci::Digest::Parse(absl::StrCat(algorithm, ":", file.name));
+    if (!digest.ok() || file.type != FileType::kFile) {
+      scan_.AddStray(JoinPath(path, file.name), "not a blob", batch);
+      continue;
+    }
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                             folder->StatIfThere(file.name));
+    if (!stat) continue;  // gone meanwhile
+    if (stat->type != FileType::kFile) {
+      scan_.AddStray(JoinPath(path, file.name), "not a blob", batch);
+      continue;
+    }
+    scan_.AddBlob(place, *digest, *stat, mark, batch);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayoutScan::LookAtNames(const Place& place,
+                                     SectionMark* mark) const {
+  for (const char* file : {"oci-layout", "index.json"}) {
+    RECLAIM_ASSIGN_OR_RETURN(const FileStat stat,
+                             root_.Stat(JoinPath(place, file)));
+    mark->Add(file, stat);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayoutScan::ReadNames(const FoundLayout& layout,
+                                   ScanBatch* batch) const {
   const std::string index = JoinPath(layout.place, "index.json");
   RECLAIM_ASSIGN_OR_RETURN(
       const std::string version,
-      root.Read(JoinPath(layout.place, "oci-layout"), kIndexBytesMax));
+      root_.Read(JoinPath(layout.place, "oci-layout"), kIndexBytesMax));
   RECLAIM_RETURN_IF_ERROR(oci::CheckLayoutVersion(version));
   RECLAIM_ASSIGN_OR_RETURN(const std::string bytes,
-                           root.Read(index, kIndexBytesMax));
+                           root_.Read(index, kIndexBytesMax));
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<oci::LayoutEntry> entries,
                            oci::ParseLayoutIndex(bytes));
-  RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root.Stat(index));
+  RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_.Stat(index));
   bool has_names = false;
   for (const oci::LayoutEntry& entry : entries) {
     has_names |= !entry.name.empty();
@@ -118,30 +177,78 @@ absl::Status ScanNames(const RootedDir& root, const FoundLayout& layout,
   return absl::OkStatus();
 }
 
-void Report(SectionKind kind, const std::string& scope,
-            const absl::Status& status, ScanBatch* batch) {
-  SectionReport report;
-  report.kind = kind;
-  report.scope = scope;
-  report.state =
-      status.ok() ? SectionState::kListed : SectionState::kUnreadable;
-  report.error = status;
-  batch->sections.push_back(std::move(report));
+absl::Status LayoutScan::ScanNames(const FoundLayout& layout) {
+  std::vector<SectionReport> names(2);
+  names[0].kind = SectionKind::kTags;
+  names[1].kind = SectionKind::kRevisions;
+  for (SectionReport& name : names) name.scope = layout.repository;
+  SectionMark mark;
+  absl::Status status = LookAtNames(layout.place, &mark);
+  if (status.ok() && scan_.IsUnchanged(names, &mark)) {
+    return scan_.FinishUnchanged(std::move(names), &mark);
+  }
+  ScanBatch batch;
+  if (status.ok()) status = ReadNames(layout, &batch);
+  if (!status.ok()) {
+    batch.problems.push_back({JoinPath(layout.place, "index.json"), status,
+                              layout.repository, layout.place});
+  }
+  return scan_.Finish(std::move(names), &mark, status, std::move(batch));
 }
 
 // What lies in a layout beside the three things that belong there.
-void ScanStrays(const RootedDir& root, const FoundLayout& layout,
-                ScanBatch* batch) {
-  const absl::StatusOr<std::vector<DirEntry>> entries = root.List(layout.place);
-  if (!entries.ok()) return;  // reported by the sections
+absl::Status LayoutScan::ScanStrays(const FoundLayout& layout) {
+  const absl::StatusOr<std::vector<DirEntry>> entries =
+      root_.List(layout.place);
+  if (!entries.ok()) return absl::OkStatus();  // reported by the sections
+  ScanBatch batch;
   for (const DirEntry& entry : *entries) {
     if (entry.name == "blobs" || entry.name == "index.json" ||
         entry.name == "oci-layout" || entry.name == kReclaimFolder) {
       continue;
     }
-    AddStray(root, JoinPath(layout.place, entry.name),
-             "no part of an image layout", batch);
+    scan_.AddStray(JoinPath(layout.place, entry.name),
+                   "no part of an image layout", &batch);
   }
+  return batch.strays.empty() ? absl::OkStatus()
+                              : scan_.Deliver(std::move(batch));
+}
+
+absl::StatusOr<ScanResult> LayoutScan::Run() {
+  RECLAIM_RETURN_IF_ERROR(scan_.Open(StoreKind::kImageLayout));
+  ScanBatch first;
+  const std::vector<FoundLayout> layouts = FindLayouts(root_, &first.problems);
+  SectionReport repositories;
+  if (!first.problems.empty()) {
+    repositories.state = SectionState::kUnreadable;
+    repositories.error = first.problems.front().status;
+  }
+  first.sections.push_back(std::move(repositories));
+  for (const FoundLayout& layout : layouts) {
+    first.repositories.push_back({layout.repository, layout.place});
+  }
+  RECLAIM_RETURN_IF_ERROR(scan_.Deliver(std::move(first)));
+  std::vector<SectionScan::BlobSection> blobs;
+  std::vector<SectionScan::Work> names;
+  for (const FoundLayout& layout : layouts) {
+    SectionScan::BlobSection section;
+    section.name.kind = SectionKind::kBlobs;
+    section.name.scope = layout.place;
+    section.look = [this, &layout](SectionMark* mark) {
+      return LookAtBlobs(layout.place, mark);
+    };
+    section.list = [this, &layout](SectionMark* mark, ScanBatch* batch) {
+      return ListBlobs(layout.place, mark, batch);
+    };
+    blobs.push_back(std::move(section));
+    names.push_back([this, &layout] { return ScanStrays(layout); });
+    names.push_back([this, &layout] { return ScanNames(layout); });
+  }
+  RECLAIM_RETURN_IF_ERROR(scan_.ScanBlobs(std::move(blobs)));
+  RECLAIM_RETURN_IF_ERROR(scan_.RunAll(names));
+  ScanResult result = scan_.Result();
+  ++result.section_count;
+  return result;
 }
 
 }  // namespace
@@ -162,38 +269,9 @@ std::vector<FoundLayout> FindLayouts(const RootedDir& root,
 }
 
 absl::StatusOr<ScanResult> ScanImageLayouts(const RootedDir& root,
+                                            const ScanRequest& request,
                                             ScanSink* sink) {
-  ScanResult result;
-  ScanBatch first;
-  const std::vector<FoundLayout> layouts = FindLayouts(root, &first.problems);
-  for (const FoundLayout& layout : layouts) {
-    first.repositories.push_back({layout.repository, layout.place});
-  }
-  Report(
-      SectionKind::kRepositories, "",
-      first.problems.empty() ? absl::OkStatus() : first.problems.front().status,
-      &first);
-  result.section_count = 1;
-  RECLAIM_RETURN_IF_ERROR(sink->Accept(std::move(first)));
-  for (const FoundLayout& layout : layouts) {
-    if (sink->IsCancelled()) {
-      return absl::CancelledError("the scan was cancelled");
-    }
-    ScanBatch batch;
-    const absl::Status blobs = ScanBlobs(root, layout, &batch);
-    Report(SectionKind::kBlobs, layout.place, blobs, &batch);
-    const absl::Status names = ScanNames(root, layout, &batch);
-    Report(SectionKind::kTags, layout.repository, names, &batch);
-    Report(SectionKind::kRevisions, layout.repository, names, &batch);
-    if (!names.ok()) {
-      batch.problems.push_back({JoinPath(layout.place, "index.json"), names,
-                                layout.repository, layout.place});
-    }
-    ScanStrays(root, layout, &batch);
-    result.section_count += 3;
-    RECLAIM_RETURN_IF_ERROR(sink->Accept(std::move(batch)));
-  }
-  return result;
+  return LayoutScan(&root, &request, sink).Run();
 }
 
 }  // namespace reclaim::store

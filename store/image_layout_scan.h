@@ -1,4 +1,7 @@
 // store/image_layout_scan.h — private: finding and walking image layouts.
+//
+// A layout has a section of blobs, known by the folders below blobs/, and its
+// names, known by oci-layout and index.json.
 
 #ifndef RECLAIM_STORE_IMAGE_LAYOUT_SCAN_H_
 #define RECLAIM_STORE_IMAGE_LAYOUT_SCAN_H_
@@ -26,6 +29,7 @@ std::vector<FoundLayout> FindLayouts(const RootedDir& root,
                                      std::vector<ProblemFact>* problems);
 
 absl::StatusOr<ScanResult> ScanImageLayouts(const RootedDir& root,
+                                            const ScanRequest& request,
                                             ScanSink* sink);
 
 }  // namespace reclaim::store

@@ -28,9 +28,9 @@ class ImageLayoutStore final : public TreeStore {
     return traits;
   }
 
-  absl::StatusOr<ScanResult> Scan(const ScanRequest&,
+  absl::StatusOr<ScanResult> Scan(const ScanRequest& request,
                                   ScanSink* sink) const override {
-    return ScanImageLayouts(root(), sink);
+    return ScanImageLayouts(root(), request, sink);
   }
 
  protected:
@@ -99,7 +99,11 @@ class ImageLayoutStore final : public TreeStore {
     return JoinPath(removal.place, "index.json");
   }
   absl::StatusOr<std::string> ReadIndex(const Removal& removal) const {
-    return root().Read(IndexPath(removal), kIndexBytesMax);
+    const absl::StatusOr<std::string> index =
+        root().Read(IndexPath(removal), kIndexBytesMax);
+    if (!absl::IsNotFound(index.status())) return index;
+    // That a name is not there is told by a file that is.
+    return absl::UnavailableError(index.status().message());
   }
   absl::Status WriteIndex(const Removal& removal,
                           const std::string& bytes) const {
@@ -172,14 +176,26 @@ absl::StatusOr<std::unique_ptr<ContentStore>> OpenImageLayoutStore(
   RECLAIM_ASSIGN_OR_RETURN(std::unique_ptr<RootedDir> root,
                            RootedDir::Open(path));
   std::vector<ProblemFact> problems;
-  if (FindLayouts(*root, &problems).empty()) {
+  const std::vector<FoundLayout> layouts = FindLayouts(*root, &problems);
+  if (layouts.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         path,
         " holds no image layout: there is no oci-layout file in it, nor "
         "six levels below"));
   }
-  return std::unique_ptr<ContentStore>(
-      std::make_unique<ImageLayoutStore>(std::move(root), is_read_only));
+  if (!is_read_only) {
+    for (const FoundLayout& layout : layouts) {
+      // Ours by its name; what stays of it is a stray.
+      root->RemoveTemporary(JoinPath(layout.place, "index.json")).IgnoreError();
+    }
+  }
+  auto store =
+      std::make_unique<ImageLayoutStore>(std::move(root), is_read_only);
+  if (!is_read_only) {
+    // What can't be tidied is left: it only takes some bytes.
+    store->Tidy().IgnoreError();
+  }
+  return std::unique_ptr<ContentStore>(std::move(store));
 }
 
 }  // namespace reclaim::store

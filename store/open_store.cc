@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "store/external_store.h"
 #include "store/image_layout_store.h"
+#include "store/memory_store.h"
 #include "store/registry_store.h"
 
 namespace reclaim::store {
@@ -42,10 +43,15 @@ absl::StatusOr<StoreUri> ParseStoreUri(absl::string_view uri) {
     out.kind = StoreKind::kExternal;
     out.path = rest;
     return out;
+  } else if (scheme == "memory") {
+    out.kind = StoreKind::kMemory;
+    out.path = rest;
+    return out;
   } else {
     return absl::InvalidArgumentError(absl::StrCat(
         "not a store: \"", uri,
-        "\"; write image-layout:/PATH, registry:/PATH or external:NAME"));
+        "\"; write image-layout:/PATH, registry:/PATH, external:NAME or "
+        "memory:NAME"));
   }
   if (!absl::StartsWith(rest, "/")) {
     return absl::InvalidArgumentError(
@@ -64,6 +70,8 @@ absl::StatusOr<std::unique_ptr<ContentStore>> OpenStore(const StoreUri& uri,
       return OpenRegistryStore(uri.path, is_read_only);
     case StoreKind::kExternal:
       return MakeExternalStore();
+    case StoreKind::kMemory:
+      return OpenMemoryStore(MemoryContentOf(uri.path), is_read_only);
     default:
       return absl::UnimplementedError(
           absl::StrCat("stores of the kind ", ToString(uri.kind),

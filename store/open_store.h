@@ -3,6 +3,7 @@
 //   image-layout:PATH   an OCI image layout, or a folder of them
 //   registry:PATH       the root directory of a distribution registry
 //   external:NAME       content that somebody else deletes: the deletion feed
+//   memory:NAME         nothing but memory, gone with the process: for tests
 //   PATH                whichever of the first two lies there
 
 #ifndef RECLAIM_STORE_OPEN_STORE_H_

@@ -4,15 +4,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "base/mutex.h"
 #include "base/status_macros.h"
-#include "nlohmann/json.hpp"
 
 namespace reclaim::store {
 namespace {
-
-using nlohmann::json;
 
 constexpr uint64_t kJournalBytesMax = uint64_t{1} << 30;
 
@@ -31,47 +26,28 @@ std::string NotePath(const RunId& run_id, const Removal& removal) {
   return TreePath(run_id, absl::StrCat(".note-", name.hex()));
 }
 
-std::string ToLine(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+// "" if there is none.
+absl::StatusOr<std::string> ReadJournal(const RootedDir& root,
+                                        const RunId& run_id) {
+  const std::string path = JournalPath(run_id);
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root.Exists(path));
+  return is_there ? root.Read(path, kJournalBytesMax) : std::string();
 }
 
-json ToJson(const Removal& removal) {
-  return {{"kind", static_cast<int>(removal.kind)},
-          {"place", removal.place},
-          {"repository", removal.repository},
-          {"tag", removal.tag},
-          {"upload", removal.upload_id},
-          {"digest", removal.digest ? removal.digest->ToString() : ""}};
+// For what has been seen: NOT_FOUND would say that there is nothing to do.
+absl::Status NotGone(const absl::Status& status) {
+  if (!absl::IsNotFound(status)) return status;
+  return absl::UnavailableError(
+      absl::StrCat(status.message(), "; it was there a moment ago"));
 }
 
-Removal RemovalFrom(const json& value) {
-  Removal removal;
-  removal.kind = static_cast<RemovalKind>(value.value("kind", 0));
-  removal.place = value.value("place", "");
-  removal.repository = value.value("repository", "");
-  removal.tag = value.value("tag", "");
-  removal.upload_id = value.value("upload", "");
-  const auto digest = oci::Digest::Parse(value.value("digest", ""));
-  if (digest.ok()) removal.digest = *digest;
-  return removal;
-}
-
-json ToJson(const std::string& path, const FileStat& stat) {
-  return {{"folder", path},
-          {"mode", stat.mode},
-          {"uid", stat.uid},
-          {"gid", stat.gid},
-          {"modified", absl::ToUnixNanos(stat.modified)}};
-}
-
-FileStat FolderFrom(const json& value) {
-  FileStat stat;
-  stat.type = FileType::kFolder;
-  stat.mode = value.value("mode", 0755u);
-  stat.uid = value.value("uid", 0u);
-  stat.gid = value.value("gid", 0u);
-  stat.modified = absl::FromUnixNanos(value.value("modified", int64_t{0}));
-  return stat;
+// Whether there was such a file.
+absl::StatusOr<bool> RemoveIfThere(const RootedDir& root,
+                                   const std::string& path) {
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root.Exists(path));
+  if (!is_there) return false;
+  RECLAIM_RETURN_IF_ERROR(NotGone(root.RemoveFile(path)));
+  return true;
 }
 
 bool IsBelow(const std::string& path, const std::string& floor) {
@@ -105,42 +81,22 @@ absl::Status QuarantineFolder::AddTree(const std::string& path, bool is_content,
   return absl::OkStatus();
 }
 
-absl::StatusOr<QuarantineFolder::Journal*> QuarantineFolder::OpenJournal(
+absl::StatusOr<QuarantineJournal*> QuarantineFolder::OpenJournal(
     const RunId& run_id) const {
   const auto [it, is_new] = journals_.try_emplace(run_id);
-  Journal* journal = &it->second;
+  QuarantineJournal* journal = &it->second;
   if (!is_new) return journal;
-  const absl::StatusOr<std::string> text =
-      root_->Read(JournalPath(run_id), kJournalBytesMax);
-  if (absl::IsNotFound(text.status())) return journal;
+  const absl::StatusOr<std::string> text = ReadJournal(*root_, run_id);
   if (!text.ok()) {
     journals_.erase(it);
     return text.status();
   }
-  for (const absl::string_view line :
-       absl::StrSplit(*text, '\n', absl::SkipEmpty())) {
-    // A torn last line belongs to an item whose moves had not begun.
-    const json value = json::parse(line.begin(), line.end(), nullptr,
-                                   /*allow_exceptions=*/false);
-    if (!value.is_object()) continue;
-    if (value.contains("folder") && value["folder"].is_string()) {
-      journal->folders.emplace(value["folder"].get<std::string>(),
-                               FolderFrom(value));
-    } else if (value.contains("removal") && value["removal"].is_object() &&
-               value.contains("paths") && value["paths"].is_array()) {
-      Item item;
-      item.removal = RemovalFrom(value["removal"]);
-      for (const json& path : value["paths"]) {
-        if (path.is_string()) item.paths.push_back(path.get<std::string>());
-      }
-      journal->items[item.removal] = std::move(item);
-    }
-  }
+  ParseJournal(*text, journal);
   return journal;
 }
 
-absl::StatusOr<const QuarantineFolder::Item*> QuarantineFolder::FindItem(
-    const Journal& journal, const Removal& removal) const {
+absl::StatusOr<const QuarantineJournal::Item*> QuarantineFolder::FindItem(
+    const QuarantineJournal& journal, const Removal& removal) const {
   const auto it = journal.items.find(removal);
   if (it != journal.items.end()) return &it->second;
   return absl::NotFoundError(
@@ -152,30 +108,44 @@ absl::Status QuarantineFolder::Remember(const RunId& run_id,
                                         const RemovalPaths& paths) {
   RECLAIM_RETURN_IF_ERROR(
       root_->MakeFolders(absl::StrCat(RunPath(run_id), "/tree")));
-  RECLAIM_ASSIGN_OR_RETURN(Journal * journal, OpenJournal(run_id));
-  std::string lines;
+  RECLAIM_ASSIGN_OR_RETURN(QuarantineJournal * journal, OpenJournal(run_id));
+  // What an append that failed has left must not join with the next line.
+  std::string lines = "\n";
+  std::map<std::string, FileStat> folders;
   for (const std::string& path : paths.paths) {
     for (std::string folder = ParentPath(path);
          !folder.empty() &&
          (IsBelow(folder, paths.floor) || folder == paths.floor);
          folder = ParentPath(folder)) {
-      if (journal->folders.count(folder) > 0) break;
+      if (journal->folders.count(folder) + folders.count(folder) > 0) break;
       RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_->Stat(folder));
-      journal->folders.emplace(folder, stat);
-      lines += ToLine(ToJson(folder, stat));
+      folders.emplace(folder, stat);
+      lines += JournalLine(folder, stat);
     }
   }
-  lines += ToLine({{"removal", ToJson(removal)}, {"paths", paths.paths}});
+  lines += JournalLine(removal, paths.paths);
+  RECLAIM_RETURN_IF_ERROR(root_->Append(JournalPath(run_id), lines));
   journal->items[removal] = {removal, paths.paths};
-  return root_->Append(JournalPath(run_id), lines);
+  journal->folders.merge(folders);
+  return absl::OkStatus();
 }
 
 void QuarantineFolder::RemoveEmptyParents(const std::string& path,
                                           const std::string& floor) {
   for (std::string folder = ParentPath(path); IsBelow(folder, floor);
        folder = ParentPath(folder)) {
-    if (!root_->RemoveFolder(folder).ok()) return;  // not empty: it stays
+    const absl::Status removed = root_->RemoveFolder(folder);
+    if (absl::IsNotFound(removed)) continue;  // this one went before
+    if (!removed.ok()) return;                // not empty: it stays
   }
+}
+
+absl::Status QuarantineFolder::MoveDurably(const std::string& from,
+                                           const std::string& to) {
+  RECLAIM_RETURN_IF_ERROR(root_->MakeFolders(ParentPath(to)));
+  RECLAIM_RETURN_IF_ERROR(root_->Move(from, to));
+  RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(to)));
+  return root_->SyncFolder(ParentPath(from));
 }
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Quarantine(
@@ -189,28 +159,27 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Quarantine(
   RemovalBytes bytes;
   for (const std::string& path : paths.paths) {
     RECLAIM_RETURN_IF_ERROR(
-        AddTree(path, IsContentRemoval(removal.kind), &bytes));
+        NotGone(AddTree(path, IsContentRemoval(removal.kind), &bytes)));
   }
-  RECLAIM_RETURN_IF_ERROR(Remember(run_id, removal, paths));
+  RECLAIM_RETURN_IF_ERROR(NotGone(Remember(run_id, removal, paths)));
   if (!note.empty()) {
     RECLAIM_RETURN_IF_ERROR(
-        root_->WriteAtomically(NotePath(run_id, removal), note, 0600));
+        NotGone(root_->WriteAtomically(NotePath(run_id, removal), note, 0600)));
   }
   for (const std::string& path : paths.paths) {
     const std::string to = TreePath(run_id, path);
-    RECLAIM_RETURN_IF_ERROR(root_->MakeFolders(ParentPath(to)));
-    RECLAIM_RETURN_IF_ERROR(root_->Move(path, to));
-    RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(to)));
-    RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(path)));
+    RECLAIM_RETURN_IF_ERROR(NotGone(MoveDurably(path, to)));
     RemoveEmptyParents(path, paths.floor);
   }
   return bytes;
 }
 
-absl::Status QuarantineFolder::MakeParents(const Journal& journal,
+absl::Status QuarantineFolder::MakeParents(const QuarantineJournal& journal,
                                            const std::string& path) {
   const std::string folder = ParentPath(path);
-  if (folder.empty() || root_->Exists(folder)) return absl::OkStatus();
+  if (folder.empty()) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(folder));
+  if (is_there) return absl::OkStatus();
   RECLAIM_RETURN_IF_ERROR(MakeParents(journal, folder));
   RECLAIM_RETURN_IF_ERROR(root_->MakeFolder(folder, 0755));
   const auto known = journal.folders.find(folder);
@@ -221,19 +190,23 @@ absl::Status QuarantineFolder::MakeParents(const Journal& journal,
 absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
                                                        const Removal& removal) {
   base::MutexLock lock(&mutex_);
-  RECLAIM_ASSIGN_OR_RETURN(const Journal* journal, OpenJournal(run_id));
-  RECLAIM_ASSIGN_OR_RETURN(const Item* item, FindItem(*journal, removal));
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
+                           OpenJournal(run_id));
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal::Item* item,
+                           FindItem(*journal, removal));
   RemovalBytes bytes;
-  bool found = root_->RemoveFile(NotePath(run_id, removal)).ok();
+  RECLAIM_ASSIGN_OR_RETURN(bool found,
+                           RemoveIfThere(*root_, NotePath(run_id, removal)));
   for (const std::string& path : item->paths) {
     const std::string from = TreePath(run_id, path);
-    if (!root_->Exists(from)) continue;  // back already
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(from));
+    if (!is_there) continue;  // back already
     found = true;
     RECLAIM_RETURN_IF_ERROR(
-        AddTree(from, IsContentRemoval(removal.kind), &bytes));
-    RECLAIM_RETURN_IF_ERROR(MakeParents(*journal, path));
-    RECLAIM_RETURN_IF_ERROR(root_->Move(from, path));
-    RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(path)));
+        NotGone(AddTree(from, IsContentRemoval(removal.kind), &bytes)));
+    RECLAIM_RETURN_IF_ERROR(NotGone(MakeParents(*journal, path)));
+    RECLAIM_RETURN_IF_ERROR(NotGone(root_->Move(from, path)));
+    RECLAIM_RETURN_IF_ERROR(NotGone(root_->SyncFolder(ParentPath(path))));
     RemoveEmptyParents(from, absl::StrCat(RunPath(run_id), "/tree"));
   }
   if (found) return bytes;
@@ -244,17 +217,21 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
 absl::StatusOr<RemovalBytes> QuarantineFolder::Purge(const RunId& run_id,
                                                      const Removal& removal) {
   base::MutexLock lock(&mutex_);
-  RECLAIM_ASSIGN_OR_RETURN(const Journal* journal, OpenJournal(run_id));
-  RECLAIM_ASSIGN_OR_RETURN(const Item* item, FindItem(*journal, removal));
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
+                           OpenJournal(run_id));
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal::Item* item,
+                           FindItem(*journal, removal));
   RemovalBytes bytes;
-  bool found = root_->RemoveFile(NotePath(run_id, removal)).ok();
+  RECLAIM_ASSIGN_OR_RETURN(bool found,
+                           RemoveIfThere(*root_, NotePath(run_id, removal)));
   for (const std::string& path : item->paths) {
     const std::string at = TreePath(run_id, path);
-    if (!root_->Exists(at)) continue;
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(at));
+    if (!is_there) continue;
     found = true;
     RECLAIM_RETURN_IF_ERROR(
-        AddTree(at, IsContentRemoval(removal.kind), &bytes));
-    RECLAIM_RETURN_IF_ERROR(root_->RemoveTree(at));
+        NotGone(AddTree(at, IsContentRemoval(removal.kind), &bytes)));
+    RECLAIM_RETURN_IF_ERROR(NotGone(root_->RemoveTree(at)));
     RemoveEmptyParents(at, absl::StrCat(RunPath(run_id), "/tree"));
   }
   if (found) return bytes;
@@ -264,7 +241,8 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Purge(const RunId& run_id,
 
 absl::Status QuarantineFolder::Settle(const RunId& run_id) {
   base::MutexLock lock(&mutex_);
-  RECLAIM_ASSIGN_OR_RETURN(const Journal* journal, OpenJournal(run_id));
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
+                           OpenJournal(run_id));
   for (const auto& [folder, stat] : journal->folders) {
     const absl::StatusOr<FileStat> now = root_->Stat(folder);
     // Only a folder that nobody but us has changed keeps the time it had.
@@ -274,14 +252,59 @@ absl::Status QuarantineFolder::Settle(const RunId& run_id) {
       root_->SetAttributes(folder, stat).IgnoreError();
     }
   }
+  return RemoveIfEmpty(run_id);
+}
+
+// Folder by folder: the kernel refuses to remove one that holds anything, so
+// nothing that is quarantined can go here (I2).
+absl::Status QuarantineFolder::RemoveIfEmpty(const RunId& run_id) {
   const std::string tree = absl::StrCat(RunPath(run_id), "/tree");
-  const absl::StatusOr<std::vector<DirEntry>> left = root_->List(tree);
-  if (!left.ok() || !left->empty()) return absl::OkStatus();
-  RECLAIM_RETURN_IF_ERROR(root_->RemoveTree(RunPath(run_id)));
+  const absl::Status removed = root_->RemoveFolder(tree);
+  if (absl::IsFailedPrecondition(removed)) return absl::OkStatus();
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(tree));
+  if (is_there) return NotGone(removed);
+  RECLAIM_RETURN_IF_ERROR(RemoveIfThere(*root_, JournalPath(run_id)).status());
   journals_.erase(run_id);
-  for (const std::string& folder : {absl::StrCat(kReclaimFolder, "/quarantine"),
-                                    std::string(kReclaimFolder)}) {
+  for (const std::string& folder :
+       {RunPath(run_id), absl::StrCat(kReclaimFolder, "/quarantine"),
+        std::string(kReclaimFolder)}) {
     if (!root_->RemoveFolder(folder).ok()) break;  // other runs are there
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QuarantineFolder::RemoveEmptyFolders(const RunId& run_id) {
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
+                           OpenJournal(run_id));
+  for (const auto& [removal, item] : journal->items) {
+    for (const std::string& path : item.paths) {
+      const std::string at = TreePath(run_id, path);
+      RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(at));
+      if (is_there) continue;
+      RemoveEmptyParents(at, absl::StrCat(RunPath(run_id), "/tree"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QuarantineFolder::Tidy() {
+  base::MutexLock lock(&mutex_);
+  const absl::StatusOr<std::vector<DirEntry>> runs =
+      root_->List(absl::StrCat(kReclaimFolder, "/quarantine"));
+  if (absl::IsNotFound(runs.status())) return absl::OkStatus();
+  RECLAIM_RETURN_IF_ERROR(runs.status());
+  for (const DirEntry& run : *runs) {
+    const std::string tree = absl::StrCat(RunPath(run.name), "/tree");
+    const absl::StatusOr<std::vector<DirEntry>> entries = root_->List(tree);
+    for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
+      const std::string& name = (*entries)[i].name;
+      if (!RootedDir::IsTemporary(name)) continue;
+      RECLAIM_RETURN_IF_ERROR(
+          RemoveIfThere(*root_, JoinPath(tree, name)).status());
+    }
+    RECLAIM_RETURN_IF_ERROR(RemoveEmptyFolders(run.name));
+    RECLAIM_RETURN_IF_ERROR(RemoveIfEmpty(run.name));
   }
   return absl::OkStatus();
 }
@@ -294,13 +317,16 @@ absl::StatusOr<std::vector<QuarantinedItem>> QuarantineFolder::List() const {
   if (absl::IsNotFound(runs.status())) return items;
   RECLAIM_RETURN_IF_ERROR(runs.status());
   for (const DirEntry& run : *runs) {
-    RECLAIM_ASSIGN_OR_RETURN(const Journal* journal, OpenJournal(run.name));
+    RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
+                             OpenJournal(run.name));
     for (const auto& [removal, item] : journal->items) {
       QuarantinedItem found{run.name, removal, {}};
-      bool is_there = root_->Exists(NotePath(run.name, removal));
+      RECLAIM_ASSIGN_OR_RETURN(bool is_there,
+                               root_->Exists(NotePath(run.name, removal)));
       for (const std::string& path : item.paths) {
         const std::string at = TreePath(run.name, path);
-        if (!root_->Exists(at)) continue;
+        RECLAIM_ASSIGN_OR_RETURN(const bool has_moved, root_->Exists(at));
+        if (!has_moved) continue;
         is_there = true;
         RECLAIM_RETURN_IF_ERROR(
             AddTree(at, IsContentRemoval(removal.kind), &found.bytes));
@@ -313,7 +339,14 @@ absl::StatusOr<std::vector<QuarantinedItem>> QuarantineFolder::List() const {
 
 absl::StatusOr<std::string> QuarantineFolder::Note(
     const RunId& run_id, const Removal& removal) const {
-  return root_->Read(NotePath(run_id, removal), kJournalBytesMax);
+  const std::string path = NotePath(run_id, removal);
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));
+  if (!is_there) {
+    return absl::NotFoundError(
+        absl::StrCat(ToString(removal), " is not in quarantine"));
+  }
+  absl::StatusOr<std::string> note = root_->Read(path, kJournalBytesMax);
+  return note.ok() ? note : NotGone(note.status());
 }
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Measure(

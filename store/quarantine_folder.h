@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
+#include "store/quarantine_journal.h"
 #include "store/rooted_dir.h"
 #include "store/types.h"
 
@@ -58,6 +59,10 @@ class QuarantineFolder {
   // Sets the times of folders that Restore() filled, and removes what is left
   // of the run's folder when it is empty.  Call it after the last of a batch.
   absl::Status Settle(const RunId& run_id);
+  // Removes folders that hold nothing, and those of runs: what crashes and
+  // faults have left.
+  // Call it before anything else.
+  absl::Status Tidy();
 
   absl::StatusOr<std::vector<QuarantinedItem>> List() const;
   // The note kept with an item.  NOT_FOUND.
@@ -68,31 +73,30 @@ class QuarantineFolder {
       const std::vector<std::pair<Removal, RemovalPaths>>& removals) const;
 
  private:
-  struct Item {
-    Removal removal;
-    std::vector<std::string> paths;
-  };
-  struct Journal {
-    std::map<Removal, Item> items;
-    std::map<std::string, FileStat> folders;
-  };
+  using Journal = QuarantineJournal;
 
-  // The journal of a run, read once and then kept.
-  absl::StatusOr<Journal*> OpenJournal(const RunId& run_id) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<const Item*> FindItem(const Journal& journal,
-                                       const Removal& removal) const;
+  // The journal of a run, read once and then kept.  With mutex_ held.
+  absl::StatusOr<Journal*> OpenJournal(const RunId& run_id) const;
+  absl::StatusOr<const Journal::Item*> FindItem(const Journal& journal,
+                                                const Removal& removal) const;
   absl::Status Remember(const RunId& run_id, const Removal& removal,
                         const RemovalPaths& paths);
+  absl::Status MoveDurably(const std::string& from, const std::string& to);
   void RemoveEmptyParents(const std::string& path, const std::string& floor);
   absl::Status MakeParents(const Journal& journal, const std::string& path);
   // Content bytes of files, metadata bytes of folders, below `path`.
   absl::Status AddTree(const std::string& path, bool is_content,
                        RemovalBytes* bytes) const;
 
+  // With mutex_ held: removes a run's folder if nothing is left in it.
+  absl::Status RemoveIfEmpty(const RunId& run_id);
+  // With mutex_ held: folders above items that left and that are empty; an item
+  // may itself be an empty folder, and stays.
+  absl::Status RemoveEmptyFolders(const RunId& run_id);
+
   const RootedDir* root_;
   mutable base::Mutex mutex_;
-  mutable std::map<RunId, Journal> journals_ ABSL_GUARDED_BY(mutex_);
+  mutable std::map<RunId, Journal> journals_;
 };
 
 // Whether a kind's files are content (blobs, uploads) or metadata (links).

@@ -1,69 +1,51 @@
+// Repositories and blobs.
+
 #include "store/registry_scan.h"
 
-#include <thread>
+#include <memory>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "oci/name.h"
-#include "store/quarantine_folder.h"
 
 namespace reclaim::store {
 namespace {
 
-constexpr uint64_t kLinkBytesMax = 1024;
+constexpr int kShardCount = 256;
 
-std::string Top(absl::string_view path) { return JoinPath(kRegistryTop, path); }
-std::string RepositoryPath(const std::string& repository) {
-  return Top(absl::StrCat("repositories/", repository));
+bool IsShard(const std::string& name) {
+  return name.size() == 2 &&
+         name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-// Blobs of unknown algorithms are kept: nobody can say what they are.
-absl::StatusOr<oci::Digest> DigestOf(const std::string& algorithm,
-                                     const std::string& hex) {
-  return oci::Digest::Parse(absl::StrCat(algorithm, ":", hex));
-}
-
-// NOT_FOUND means that there is nothing of the sort.
-absl::StatusOr<std::vector<DirEntry>> ListOrEmpty(const RootedDir& root,
-                                                  const std::string& path) {
-  absl::StatusOr<std::vector<DirEntry>> entries = root.List(path);
-  if (absl::IsNotFound(entries.status())) return std::vector<DirEntry>();
-  return entries;
+std::string ShardPath(const std::string& algorithm, const std::string& shard) {
+  return RegistryPath(absl::StrCat("blobs/", algorithm, "/", shard));
 }
 
 }  // namespace
 
-absl::Status RegistryScan::Deliver(ScanBatch batch) {
-  base::MutexLock lock(&mutex_);
-  return sink_->Accept(std::move(batch));
+std::string RegistryPath(absl::string_view path) {
+  return JoinPath(kRegistryTop, path);
 }
 
-void RegistryScan::FinishSection(SectionKind kind, const std::string& scope,
-                                 int shard, const absl::Status& status,
-                                 ScanBatch* batch) {
-  SectionReport report;
-  report.kind = kind;
-  report.scope = scope;
-  report.shard = shard;
-  report.state =
-      status.ok() ? SectionState::kListed : SectionState::kUnreadable;
-  report.error = status;
-  batch->sections.push_back(std::move(report));
-  ++section_count_;
+std::string RepositoryPath(const std::string& repository) {
+  return RegistryPath(absl::StrCat("repositories/", repository));
 }
 
-void RegistryScan::AddStray(const std::string& path, const std::string& why,
-                            ScanBatch* batch) {
-  StrayFact stray;
-  stray.path = path;
-  stray.why = why;
-  const absl::StatusOr<FileStat> stat = root_->Stat(path);
-  if (stat.ok() && stat->type == FileType::kFile) stray.bytes = stat->bytes;
-  batch->strays.push_back(std::move(stray));
+absl::StatusOr<oci::Digest> LinkedDigest(const std::string& algorithm,
+                                         const std::string& hex) {
+  return oci::Digest::Parse(absl::StrCat(algorithm, ":", hex));
+}
+
+absl::StatusOr<std::vector<DirEntry>> ListOrEmpty(const RootedDir& root,
+                                                  const std::string& path) {
+  absl::StatusOr<std::vector<DirEntry>> entries = root.List(path);
+  if (!absl::IsNotFound(entries.status())) return entries;
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root.Exists(path));
+  return is_there ? root.List(path) : std::vector<DirEntry>();
 }
 
 bool RegistryScan::FindRepositoriesBelow(const std::string& folder,
@@ -80,14 +62,14 @@ bool RegistryScan::FindRepositoriesBelow(const std::string& folder,
   for (const DirEntry& entry : *entries) {
     const std::string path = JoinPath(folder, entry.name);
     if (entry.type != FileType::kFolder) {
-      AddStray(path, "not a folder", batch);
+      scan_.AddStray(path, "not a folder", batch);
     } else if (entry.name == "_manifests" || entry.name == "_layers" ||
                entry.name == "_uploads") {
       is_repository = true;
     } else {
       const std::string below = JoinPath(name, entry.name);
       if (!oci::IsRepositoryName(below)) {
-        AddStray(path, "not the name of a repository", batch);
+        scan_.AddStray(path, "not the name of a repository", batch);
         continue;
       }
       is_readable &= FindRepositoriesBelow(path, below, batch);
@@ -102,234 +84,156 @@ bool RegistryScan::FindRepositoriesBelow(const std::string& folder,
 
 void RegistryScan::FindRepositories(ScanBatch* batch) {
   const bool is_readable =
-      FindRepositoriesBelow(Top("repositories"), "", batch);
-  FinishSection(SectionKind::kRepositories, "", -1,
-                is_readable ? absl::OkStatus()
-                            : absl::UnavailableError(
-                                  "a folder of repositories is unreadable"),
-                batch);
-}
-
-void RegistryScan::ScanBlobShard(const std::string& algorithm,
-                                 const std::string& shard, ScanBatch* batch) {
-  const std::string folder = Top(absl::StrCat("blobs/", algorithm, "/", shard));
-  const absl::StatusOr<std::vector<DirEntry>> entries =
-      ListOrEmpty(*root_, folder);
-  absl::Status status = entries.status();
-  if (entries.ok()) {
-    for (const DirEntry& entry : *entries) {
-      const std::string path = JoinPath(folder, entry.name);
-      const absl::StatusOr<oci::Digest> digest =
-          DigestOf(algorithm, entry.name);
-      if (entry.type != FileType::kFolder || !digest.ok() ||
-          !absl::StartsWith(entry.name, shard)) {
-        AddStray(path, "not a blob", batch);
-        continue;
-      }
-      const absl::StatusOr<FileStat> stat = root_->Stat(path + "/data");
-      if (absl::IsNotFound(stat.status())) {
-        AddStray(path, "a blob without data", batch);
-      } else if (!stat.ok()) {
-        status = stat.status();
-      } else if (stat->type != FileType::kFile) {
-        AddStray(path + "/data", "not a regular file", batch);
-      } else {
-        BlobFact fact;
-        fact.digest = *digest;
-        fact.stat.bytes = stat->bytes;
-        fact.stat.modified = stat->modified;
-        if (stat->link_count > 1) {
-          fact.stat.extent = Extent{stat->device, stat->inode};
-        }
-        batch->blobs.push_back(std::move(fact));
-      }
-    }
+      FindRepositoriesBelow(RegistryPath("repositories"), "", batch);
+  SectionReport report;
+  if (!is_readable) {
+    report.state = SectionState::kUnreadable;
+    report.error =
+        absl::UnavailableError("a folder of repositories is unreadable");
   }
-  const int number = static_cast<int>(std::strtol(shard.c_str(), nullptr, 16));
-  FinishSection(SectionKind::kBlobs, "", number, status, batch);
+  batch->sections.push_back(std::move(report));
 }
 
-void RegistryScan::ScanTags(const std::string& repository, ScanBatch* batch) {
-  const std::string folder = RepositoryPath(repository) + "/_manifests/tags";
-  const absl::StatusOr<std::vector<DirEntry>> entries =
-      ListOrEmpty(*root_, folder);
-  absl::Status status = entries.status();
-  for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
-    const DirEntry& entry = (*entries)[i];
-    const std::string path = JoinPath(folder, entry.name);
-    if (entry.type != FileType::kFolder || !oci::IsTagName(entry.name)) {
-      AddStray(path, "not a tag", batch);
-      continue;
-    }
-    const std::string link = path + "/current/link";
-    const absl::StatusOr<std::string> text = root_->Read(link, kLinkBytesMax);
-    if (absl::IsNotFound(text.status())) continue;  // a deleted tag's history
-    const absl::StatusOr<oci::Digest> digest =
-        text.ok() ? oci::Digest::Parse(absl::StripAsciiWhitespace(*text))
-                  : absl::StatusOr<oci::Digest>(text.status());
-    const absl::StatusOr<FileStat> stat = root_->Stat(link);
-    if (!digest.ok() || !stat.ok()) {
-      status = digest.ok() ? stat.status() : digest.status();
-      batch->problems.push_back({link, status, repository, Place()});
-      continue;
-    }
-    batch->tags.push_back(
-        {repository, entry.name, *digest, "", stat->modified});
-  }
-  FinishSection(SectionKind::kTags, repository, -1, status, batch);
-}
-
-absl::Status RegistryScan::ScanLinks(const std::string& folder,
-                                     const std::string& repository,
-                                     MembershipKind kind, ScanBatch* batch) {
+absl::Status RegistryScan::FindShards(ScanBatch* batch) {
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> algorithms,
-                           ListOrEmpty(*root_, folder));
+                           ListOrEmpty(*root_, RegistryPath("blobs")));
   for (const DirEntry& algorithm : algorithms) {
-    const std::string below = JoinPath(folder, algorithm.name);
-    if (algorithm.type != FileType::kFolder) {
-      AddStray(below, "not a folder", batch);
+    const std::string folder = RegistryPath("blobs/" + algorithm.name);
+    if (algorithm.type != FileType::kFolder ||
+        (algorithm.name != "sha256" && algorithm.name != "sha512")) {
+      scan_.AddStray(folder, "unknown digest algorithm", batch);
       continue;
     }
-    RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> links,
-                             ListOrEmpty(*root_, below));
-    for (const DirEntry& entry : links) {
-      const std::string path = JoinPath(below, entry.name);
-      const absl::StatusOr<oci::Digest> digest =
-          DigestOf(algorithm.name, entry.name);
-      if (entry.type != FileType::kFolder || !digest.ok()) {
-        AddStray(path, "not a link", batch);
-        continue;
+    std::set<std::string>& shards = shards_[algorithm.name];
+    RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries,
+                             ListOrEmpty(*root_, folder));
+    for (const DirEntry& entry : entries) {
+      if (entry.type == FileType::kFolder && IsShard(entry.name)) {
+        shards.insert(entry.name);
+      } else {
+        scan_.AddStray(JoinPath(folder, entry.name), "not a folder of blobs",
+                       batch);
       }
-      // A link folder without its file is what a deletion over the registry's
-      // API leaves behind: no link.
-      const absl::StatusOr<FileStat> stat = root_->Stat(path + "/link");
-      if (absl::IsNotFound(stat.status())) continue;
-      RECLAIM_RETURN_IF_ERROR(stat.status());
-      MembershipFact fact;
-      fact.repository = repository;
-      fact.digest = *digest;
-      fact.kind = kind;
-      fact.modified = stat->modified;
-      batch->memberships.push_back(std::move(fact));
     }
   }
   return absl::OkStatus();
 }
 
-void RegistryScan::ScanRevisions(const std::string& repository,
-                                 ScanBatch* batch) {
-  const absl::Status status =
-      ScanLinks(RepositoryPath(repository) + "/_manifests/revisions",
-                repository, MembershipKind::kRevision, batch);
-  FinishSection(SectionKind::kRevisions, repository, -1, status, batch);
+void RegistryScan::FindBlobFolders(ScanBatch* batch) {
+  const absl::Status status = FindShards(batch);
+  if (status.ok()) return;
+  SectionReport report;
+  report.kind = SectionKind::kBlobs;
+  report.state = SectionState::kUnreadable;
+  report.error = status;
+  batch->sections.push_back(std::move(report));
 }
 
-void RegistryScan::ScanLayers(const std::string& repository, ScanBatch* batch) {
-  const absl::Status status =
-      ScanLinks(RepositoryPath(repository) + "/_layers", repository,
-                MembershipKind::kLayer, batch);
-  FinishSection(SectionKind::kLayerLinks, repository, -1, status, batch);
-}
-
-void RegistryScan::ScanUploads(const std::string& repository,
-                               ScanBatch* batch) {
-  const std::string folder = RepositoryPath(repository) + "/_uploads";
-  const absl::StatusOr<std::vector<DirEntry>> entries =
-      ListOrEmpty(*root_, folder);
-  absl::Status status = entries.status();
-  for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
-    const DirEntry& entry = (*entries)[i];
-    const std::string path = JoinPath(folder, entry.name);
-    if (entry.type != FileType::kFolder) {
-      AddStray(path, "not an upload", batch);
+absl::Status RegistryScan::LookAtShard(const std::string& shard,
+                                       SectionMark* mark) const {
+  for (const auto& [algorithm, shards] : shards_) {
+    if (shards.count(shard) == 0) {
+      mark->AddAbsent(algorithm);
       continue;
     }
-    UploadFact fact;
-    fact.repository = repository;
-    fact.upload_id = entry.name;
-    const absl::StatusOr<FileStat> self = root_->Stat(path);
-    const absl::StatusOr<std::vector<DirEntry>> files = root_->List(path);
-    if (!self.ok() || !files.ok()) continue;  // finished meanwhile
-    fact.started = self->modified;
-    for (const DirEntry& file : *files) {
-      const absl::StatusOr<FileStat> stat =
-          root_->Stat(JoinPath(path, file.name));
-      if (!stat.ok() || stat->type != FileType::kFile) continue;
-      fact.bytes += stat->bytes;
-      fact.started = std::max(fact.started, stat->modified);
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                             root_->StatIfThere(ShardPath(algorithm, shard)));
+    if (stat) {
+      mark->Add(algorithm, *stat);
+    } else {
+      mark->AddAbsent(algorithm);
     }
-    batch->uploads.push_back(std::move(fact));
   }
-  FinishSection(SectionKind::kUploads, repository, -1, status, batch);
+  return absl::OkStatus();
 }
 
-absl::Status RegistryScan::RunSections(std::vector<Section> sections,
-                                       int thread_count) {
-  std::atomic<size_t> next{0};
-  base::Mutex status_mutex;
-  absl::Status failed;
-  const auto work = [&] {
-    while (true) {
-      const size_t i = next++;
-      if (i >= sections.size()) return;
-      if (sink_->IsCancelled()) {
-        base::MutexLock lock(&status_mutex);
-        failed = absl::CancelledError("the scan was cancelled");
-        return;
-      }
-      ScanBatch batch;
-      sections[i](&batch);
-      const absl::Status status = Deliver(std::move(batch));
-      if (status.ok()) continue;
-      base::MutexLock lock(&status_mutex);
-      failed = status;
-      next = sections.size();
-      return;
+absl::Status RegistryScan::ListShard(const std::string& shard,
+                                     SectionMark* mark, ScanBatch* batch) {
+  for (const auto& [algorithm, shards] : shards_) {
+    if (shards.count(shard) == 0) continue;
+    RECLAIM_RETURN_IF_ERROR(ListBlobs(algorithm, shard, mark, batch));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RegistryScan::ListBlobs(const std::string& algorithm,
+                                     const std::string& shard,
+                                     SectionMark* mark, ScanBatch* batch) {
+  const std::string path = ShardPath(algorithm, shard);
+  // Paths below are short from here on: the leaves are not listed, only asked
+  // for their one file.
+  const absl::StatusOr<std::unique_ptr<RootedDir>> folder =
+      root_->OpenBelow(path);
+  if (absl::IsNotFound(folder.status())) {
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));
+    if (!is_there) return absl::OkStatus();
+  }
+  RECLAIM_RETURN_IF_ERROR(folder.status());
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries,
+                           (*folder)->List(""));
+  absl::Status status;
+  for (const DirEntry& entry : entries) {
+    const std::string blob = JoinPath(path, entry.name);
+    const absl::StatusOr<oci::Digest> digest =
+        LinkedDigest(algorithm, entry.name);
+    if (entry.type != FileType::kFolder || !digest.ok() ||
+        !absl::StartsWith(entry.name, shard)) {
+      scan_.AddStray(blob, "not a blob", batch);
+      continue;
     }
-  };
-  std::vector<std::thread> threads;
-  for (int i = 1; i < thread_count; ++i) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
-  return failed;
+    const absl::StatusOr<std::optional<FileStat>> stat =
+        (*folder)->StatIfThere(entry.name + "/data");
+    if (!stat.ok()) {
+      status.Update(stat.status());
+    } else if (!stat->has_value()) {
+      scan_.AddStray(blob, "a blob without data", batch);
+    } else if ((*stat)->type != FileType::kFile) {
+      scan_.AddStray(blob + "/data", "not a regular file", batch);
+    } else {
+      scan_.AddBlob("", *digest, **stat, mark, batch);
+    }
+  }
+  return status;
 }
 
-absl::StatusOr<ScanResult> RegistryScan::Run(int thread_count) {
+absl::Status RegistryScan::ScanBlobs() {
+  std::vector<SectionScan::BlobSection> sections;
+  // Every shard is a section, also those that are not there any more: what the
+  // graph knows of them is gone.
+  for (int number = 0; number < kShardCount; ++number) {
+    const std::string shard = absl::StrCat(absl::Hex(number, absl::kZeroPad2));
+    SectionScan::BlobSection section;
+    section.name.kind = SectionKind::kBlobs;
+    section.name.shard = number;
+    section.look = [this, shard](SectionMark* mark) {
+      return LookAtShard(shard, mark);
+    };
+    section.list = [this, shard](SectionMark* mark, ScanBatch* batch) {
+      return ListShard(shard, mark, batch);
+    };
+    sections.push_back(std::move(section));
+  }
+  return scan_.ScanBlobs(std::move(sections));
+}
+
+absl::StatusOr<ScanResult> RegistryScan::Run() {
+  RECLAIM_RETURN_IF_ERROR(scan_.Open(StoreKind::kRegistry));
   ScanBatch first;
   FindRepositories(&first);
-  std::vector<Section> sections;
-  const absl::StatusOr<std::vector<DirEntry>> algorithms =
-      ListOrEmpty(*root_, Top("blobs"));
-  if (!algorithms.ok()) {
-    FinishSection(SectionKind::kBlobs, "", -1, algorithms.status(), &first);
-  }
-  for (size_t i = 0; algorithms.ok() && i < algorithms->size(); ++i) {
-    const std::string algorithm = (*algorithms)[i].name;
-    if (algorithm != "sha256" && algorithm != "sha512") {
-      AddStray(Top("blobs/" + algorithm), "unknown digest algorithm", &first);
-      continue;
-    }
-    // Every shard is a section, also those that are not there any more: what
-    // the graph knows of them is gone.
-    for (int shard = 0; shard < 256; ++shard) {
-      const std::string hex = absl::StrCat(absl::Hex(shard, absl::kZeroPad2));
-      sections.push_back([this, algorithm, hex](ScanBatch* batch) {
-        ScanBlobShard(algorithm, hex, batch);
-      });
-    }
-  }
-  RECLAIM_RETURN_IF_ERROR(Deliver(std::move(first)));
-  // Names before bytes would miss a push in between: blobs come first, then
-  // links, then tags, so that what a tag names was there when it was read.
+  FindBlobFolders(&first);
+  const uint64_t first_count = first.sections.size();
+  RECLAIM_RETURN_IF_ERROR(scan_.Deliver(std::move(first)));
+  RECLAIM_RETURN_IF_ERROR(ScanBlobs());
+  std::vector<SectionScan::Work> work;
   for (const std::string& name : repositories_) {
-    sections.push_back([this, name](ScanBatch* b) { ScanLayers(name, b); });
-    sections.push_back([this, name](ScanBatch* b) { ScanRevisions(name, b); });
-    sections.push_back([this, name](ScanBatch* b) { ScanTags(name, b); });
-    sections.push_back([this, name](ScanBatch* b) { ScanUploads(name, b); });
+    work.push_back([this, &name] { return ScanLayers(name); });
+    work.push_back([this, &name] { return ScanRevisions(name); });
+    work.push_back([this, &name] { return ScanTags(name); });
+    work.push_back([this, &name] { return ScanUploads(name); });
   }
-  RECLAIM_RETURN_IF_ERROR(RunSections(std::move(sections), thread_count));
-  ScanResult result;
-  result.section_count = section_count_;
+  RECLAIM_RETURN_IF_ERROR(scan_.RunAll(work));
+  ScanResult result = scan_.Result();
+  result.section_count += first_count;
   return result;
 }
 

@@ -1,18 +1,24 @@
 // store/registry_scan.h — private: walking a registry's tree.
+//
+// Blobs are sections by the first byte of their digests.  What a folder of
+// links holds is looked at link by link, for a registry rewrites link files in
+// place and deletes them out of folders that stay (docs/decisions, scan memos);
+// but only the links of tags are read, and those only when something in their
+// section has changed: the names of all others are their digests.
 
 #ifndef RECLAIM_STORE_REGISTRY_SCAN_H_
 #define RECLAIM_STORE_REGISTRY_SCAN_H_
 
-#include <atomic>
-#include <deque>
-#include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "base/mutex.h"
+#include "absl/status/statusor.h"
 #include "store/rooted_dir.h"
 #include "store/scan.h"
+#include "store/section_scan.h"
 
 namespace reclaim::store {
 
@@ -20,41 +26,62 @@ inline constexpr char kRegistryTop[] = "docker/registry/v2";
 
 class RegistryScan {
  public:
-  RegistryScan(const RootedDir* root, ScanSink* sink)
-      : root_(root), sink_(sink) {}
+  // None is owned.
+  RegistryScan(const RootedDir* root, const ScanRequest* request,
+               ScanSink* sink)
+      : root_(root), scan_(root, request, sink) {}
 
-  absl::StatusOr<ScanResult> Run(int thread_count);
+  absl::StatusOr<ScanResult> Run();
 
  private:
-  using Section = std::function<void(ScanBatch*)>;
-
+  // registry_scan.cc: repositories and blobs.
   void FindRepositories(ScanBatch* batch);
   // False if a folder below could not be read.
   bool FindRepositoriesBelow(const std::string& folder, const std::string& name,
                              ScanBatch* batch);
-  void ScanBlobShard(const std::string& algorithm, const std::string& shard,
-                     ScanBatch* batch);
-  void ScanTags(const std::string& repository, ScanBatch* batch);
-  void ScanRevisions(const std::string& repository, ScanBatch* batch);
-  void ScanLayers(const std::string& repository, ScanBatch* batch);
-  void ScanUploads(const std::string& repository, ScanBatch* batch);
+  absl::Status FindShards(ScanBatch* batch);
+  void FindBlobFolders(ScanBatch* batch);
+  absl::Status ScanBlobs();
+  absl::Status LookAtShard(const std::string& shard, SectionMark* mark) const;
+  absl::Status ListShard(const std::string& shard, SectionMark* mark,
+                         ScanBatch* batch);
+  absl::Status ListBlobs(const std::string& algorithm, const std::string& shard,
+                         SectionMark* mark, ScanBatch* batch);
+
+  // registry_scan_names.cc: tags, links, uploads.
+  absl::Status ScanTags(const std::string& repository);
+  absl::Status ReadTags(const std::string& repository, ScanBatch* batch);
+  absl::Status ScanRevisions(const std::string& repository);
+  absl::Status ScanLayers(const std::string& repository);
+  absl::Status ScanUploads(const std::string& repository);
   // Link folders "ALGORITHM/HEX/link" below `folder`.
   absl::Status ScanLinks(const std::string& folder,
                          const std::string& repository, MembershipKind kind,
-                         ScanBatch* batch);
-  void FinishSection(SectionKind kind, const std::string& scope, int shard,
-                     const absl::Status& status, ScanBatch* batch);
-  void AddStray(const std::string& path, const std::string& why,
-                ScanBatch* batch);
-  absl::Status Deliver(ScanBatch batch);
-  absl::Status RunSections(std::vector<Section> sections, int thread_count);
+                         SectionMark* mark, ScanBatch* batch);
+  absl::Status AddLink(const std::string& path, const FileStat& stat,
+                       MembershipFact fact, ScanBatch* batch) const;
+  absl::Status AddUpload(const std::string& path, UploadFact fact,
+                         SectionMark* mark, ScanBatch* batch) const;
+  absl::Status FinishNames(SectionKind kind, const std::string& repository,
+                           const absl::Status& status, SectionMark* mark,
+                           ScanBatch batch);
 
   const RootedDir* root_;
-  ScanSink* sink_;
-  base::Mutex mutex_;
-  std::atomic<uint64_t> section_count_{0};
+  SectionScan scan_;
   std::vector<std::string> repositories_;
+  // Folders of blobs by algorithm.
+  std::map<std::string, std::set<std::string>> shards_;
 };
+
+// Paths below the store's root.
+std::string RegistryPath(absl::string_view path);
+std::string RepositoryPath(const std::string& repository);
+// Blobs of unknown algorithms are kept: nobody can say what they are.
+absl::StatusOr<oci::Digest> LinkedDigest(const std::string& algorithm,
+                                         const std::string& hex);
+// NOT_FOUND means that there is nothing of the sort.
+absl::StatusOr<std::vector<DirEntry>> ListOrEmpty(const RootedDir& root,
+                                                  const std::string& path);
 
 }  // namespace reclaim::store
 

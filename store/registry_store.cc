@@ -34,7 +34,7 @@ class RegistryStore final : public TreeStore {
 
   absl::StatusOr<ScanResult> Scan(const ScanRequest& request,
                                   ScanSink* sink) const override {
-    return RegistryScan(&root(), sink).Run(request.thread_count);
+    return RegistryScan(&root(), &request, sink).Run();
   }
   const NameReader* names() const override { return &names_; }
 
@@ -78,7 +78,8 @@ class RegistryStore final : public TreeStore {
         break;
     }
     for (const std::string& path : paths.paths) {
-      if (!root().Exists(path)) {
+      RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root().Exists(path));
+      if (!is_there) {
         return absl::NotFoundError(
             absl::StrCat(ToString(removal), " is not there"));
       }
@@ -105,15 +106,26 @@ class RegistryStore final : public TreeStore {
       return absl::InvalidArgumentError(
           absl::StrCat("not a tag: ", removal.tag));
     }
-    RECLAIM_ASSIGN_OR_RETURN(
-        const std::string text,
-        root().Read(TagFolder(repository, removal.tag) + "/current/link",
-                    kLinkBytesMax));
+    const std::string link =
+        TagFolder(repository, removal.tag) + "/current/link";
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root().Exists(link));
+    if (!is_there) {
+      return absl::NotFoundError(
+          absl::StrCat(ToString(removal), " is not there"));
+    }
+    RECLAIM_ASSIGN_OR_RETURN(const std::string text, ReadNow(link));
     if (absl::StripAsciiWhitespace(text) == removal.digest->ToString()) {
       return absl::OkStatus();
     }
     return absl::AbortedError(
         absl::StrCat(ToString(removal), " names something else by now"));
+  }
+
+  // Of what has been seen: NOT_FOUND would say that there is nothing to do.
+  absl::StatusOr<std::string> ReadNow(const std::string& link) const {
+    absl::StatusOr<std::string> text = root().Read(link, kLinkBytesMax);
+    if (!absl::IsNotFound(text.status())) return text;
+    return absl::UnavailableError(text.status().message());
   }
 
   // The link itself and what the history of each tag still links.
@@ -129,7 +141,8 @@ class RegistryStore final : public TreeStore {
     for (const DirEntry& tag : *tags) {
       const std::string history =
           absl::StrCat(TagFolder(repository, tag.name), "/index/", link);
-      if (root().Exists(history)) paths->paths.push_back(history);
+      RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root().Exists(history));
+      if (is_there) paths->paths.push_back(history);
     }
     return absl::OkStatus();
   }
@@ -150,12 +163,17 @@ absl::StatusOr<std::unique_ptr<ContentStore>> OpenRegistryStore(
   }
   RECLAIM_ASSIGN_OR_RETURN(std::unique_ptr<RootedDir> root,
                            RootedDir::Open(root_path));
-  if (!root->Exists(kRegistryTop)) {
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_registry, root->Exists(kRegistryTop));
+  if (!is_registry) {
     return absl::FailedPreconditionError(absl::StrCat(
         path, " holds no registry: there is no docker/registry/v2 below it"));
   }
-  return std::unique_ptr<ContentStore>(
-      std::make_unique<RegistryStore>(std::move(root), is_read_only));
+  auto store = std::make_unique<RegistryStore>(std::move(root), is_read_only);
+  if (!is_read_only) {
+    // What can't be tidied is left: it only takes some bytes.
+    store->Tidy().IgnoreError();
+  }
+  return std::unique_ptr<ContentStore>(std::move(store));
 }
 
 }  // namespace reclaim::store

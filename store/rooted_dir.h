@@ -1,9 +1,13 @@
 // store/rooted_dir.h — a folder that no operation leaves.
 //
 // Every path is relative to the root and resolved by openat2(2) with
-// RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS: neither a
-// symbolic link nor ".." leads out, also when somebody swaps folders meanwhile
-// (TRUST.md E.2).  Symbolic links are never followed.
+// RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS and
+// RESOLVE_NO_XDEV: neither a symbolic link nor ".." nor a mount leads out, also
+// when somebody swaps folders meanwhile (TRUST.md E.2).  Symbolic links are
+// never followed.
+//
+// The only place of the store layer with system calls; each of them can be made
+// to fail (store/system_call.h).
 //
 // Thread-safe.  Errors name the path: NOT_FOUND, PERMISSION_DENIED,
 // FAILED_PRECONDITION (a link, or another kind of file than asked),
@@ -15,9 +19,11 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -43,6 +49,8 @@ struct FileStat {
   uint32_t uid = 0;
   uint32_t gid = 0;
   absl::Time modified;
+  // When the inode last changed in any way; nobody can set it.
+  absl::Time changed;
 };
 
 class RootedDir {
@@ -54,23 +62,38 @@ class RootedDir {
   RootedDir(const RootedDir&) = delete;
   RootedDir& operator=(const RootedDir&) = delete;
 
+  // A folder below, with its own paths; its errors name them from this root.
+  absl::StatusOr<std::unique_ptr<RootedDir>> OpenBelow(
+      const std::string& path) const;
+
   const std::string& root() const { return root_; }
 
   // Ascending by name, without "." and "..".  "" is the root.
   absl::StatusOr<std::vector<DirEntry>> List(const std::string& path) const;
   // Of the entry itself (lstat).
   absl::StatusOr<FileStat> Stat(const std::string& path) const;
-  bool Exists(const std::string& path) const;
+  // The same, or nothing if there is nothing.  Asks twice, and that the root is
+  // there, before it says so: who is told that something is gone forgets it.
+  absl::StatusOr<std::optional<FileStat>> StatIfThere(
+      const std::string& path) const;
+  // As sure as StatIfThere().  An error is neither.
+  absl::StatusOr<bool> Exists(const std::string& path) const;
   // A regular file of at most `max_bytes`; RESOURCE_EXHAUSTED beyond.
   absl::StatusOr<std::string> Read(const std::string& path,
                                    uint64_t max_bytes) const;
-  // A descriptor of a regular file, for streaming; the caller closes it.
-  absl::StatusOr<int> OpenFile(const std::string& path) const;
+  // The same of any size, piece by piece.
+  absl::Status ReadPieces(
+      const std::string& path,
+      absl::FunctionRef<absl::Status(absl::string_view)> visit) const;
 
   // Temporary file, fsync, rename, fsync of the folder.
   absl::Status WriteAtomically(const std::string& path, absl::string_view bytes,
                                uint32_t mode) const;
-  // Appends and syncs; makes the file.
+  // What a crash may have left of the former.  NOT_FOUND: nothing.
+  absl::Status RemoveTemporary(const std::string& path) const;
+  static bool IsTemporary(absl::string_view name);
+  // Appends and syncs; makes the file.  FAILED_PRECONDITION if the file has
+  // other names.
   absl::Status Append(const std::string& path, absl::string_view bytes) const;
   absl::Status MakeFolder(const std::string& path, uint32_t mode) const;
   absl::Status MakeFolders(const std::string& path) const;  // mode 0700
@@ -81,19 +104,24 @@ class RootedDir {
   absl::Status RemoveFolder(const std::string& path) const;
   // Never follows links; removes what is below and the entry itself.
   absl::Status RemoveTree(const std::string& path) const;
+  // Owner, mode and time of a folder.
   absl::Status SetAttributes(const std::string& path,
                              const FileStat& stat) const;
   absl::Status SyncFolder(const std::string& path) const;
   absl::StatusOr<Capacity> GetCapacity() const;
 
  private:
-  RootedDir(std::string root, int fd) : root_(std::move(root)), fd_(fd) {}
+  RootedDir(std::string root, std::string prefix, int fd)
+      : root_(std::move(root)), prefix_(std::move(prefix)), fd_(fd) {}
   absl::StatusOr<int> OpenAt(const std::string& path, int flags) const;
   // The folder that holds `path`, and its last component.
   absl::StatusOr<int> OpenParent(const std::string& path,
                                  std::string* name) const;
+  absl::StatusOr<int> OpenFile(const std::string& path) const;
+  absl::Status Failed(const char* what, absl::string_view path) const;
 
   std::string root_;
+  std::string prefix_;  // what errors show before a path
   int fd_;
 };
 

@@ -10,6 +10,8 @@
 //
 // The facts of one section may come in several batches and interleaved with
 // other sections; its SectionReport comes after the last of them.
+//
+// When a section counts as unchanged is told in docs/decisions (scan memos).
 
 #ifndef RECLAIM_STORE_SCAN_H_
 #define RECLAIM_STORE_SCAN_H_
@@ -19,7 +21,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "oci/digest.h"
 #include "oci/media_type.h"
@@ -38,12 +42,17 @@ enum class SectionKind : uint8_t {
 
 enum class SectionState : uint8_t { kListed = 1, kUnchanged, kUnreadable };
 
+// Names a section in memos: the same in every process, for ever.
+uint64_t SectionKey(SectionKind kind, absl::string_view scope, int shard);
+
 struct SectionReport {
   SectionKind kind = SectionKind::kRepositories;
   std::string scope;
   int shard = -1;  // 0..255 for sharded blob listings, -1 for a whole place
   SectionState state = SectionState::kListed;
   absl::Status error;  // why it is unreadable; names the path
+
+  uint64_t key() const { return SectionKey(kind, scope, shard); }
 };
 
 struct RepositoryFact {
@@ -129,6 +138,10 @@ struct ScanRequest {
   // The scan's start; file times at most two seconds older than the memo's
   // scan are never trusted to mean "unchanged" (coarse file-system clocks).
   absl::Time now;
+  // Sections (SectionKey) to list whatever the memo says of them.
+  absl::flat_hash_set<uint64_t> must_list;
+  // Lists all names and links anew: what a scan that proves has to do.
+  bool must_list_names = false;
 };
 
 struct ScanResult {

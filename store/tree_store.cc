@@ -1,13 +1,10 @@
 #include "store/tree_store.h"
 
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "store/run_id.h"
 
 namespace reclaim::store {
 
@@ -21,40 +18,36 @@ BlobStat TreeStore::ToBlobStat(const FileStat& stat) const {
 
 absl::StatusOr<BlobStat> TreeStore::Stat(const Place& place,
                                          const oci::Digest& digest) const {
-  RECLAIM_ASSIGN_OR_RETURN(const FileStat stat,
-                           root_->Stat(BlobPath(place, digest)));
-  if (stat.type != FileType::kFile) {
+  const std::string path = BlobPath(place, digest);
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                           root_->StatIfThere(path));
+  if (!stat) return absl::NotFoundError(absl::StrCat(path, " is not there"));
+  if (stat->type != FileType::kFile) {
     return absl::FailedPreconditionError(
-        absl::StrCat(BlobPath(place, digest), " is not a regular file"));
+        absl::StrCat(path, " is not a regular file"));
   }
-  return ToBlobStat(stat);
+  return ToBlobStat(*stat);
 }
 
 absl::StatusOr<std::string> TreeStore::Read(const Place& place,
                                             const oci::Digest& digest,
                                             uint64_t max_bytes) const {
-  return root_->Read(BlobPath(place, digest), max_bytes);
+  const std::string path = BlobPath(place, digest);
+  absl::StatusOr<std::string> bytes = root_->Read(path, max_bytes);
+  if (!absl::IsNotFound(bytes.status())) return bytes;
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));
+  if (!is_there) return bytes;
+  return absl::UnavailableError(bytes.status().message());
 }
 
 absl::Status TreeStore::VerifyDigest(const Place& place,
                                      const oci::Digest& digest) const {
   const std::string path = BlobPath(place, digest);
-  RECLAIM_ASSIGN_OR_RETURN(const int fd, root_->OpenFile(path));
   oci::Hasher hasher(digest.algorithm());
-  std::vector<char> buffer(1 << 20);
-  absl::Status status;
-  while (true) {
-    const ssize_t n = read(fd, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      status = absl::UnavailableError(
-          absl::StrCat("read ", path, ": ", std::strerror(errno)));
-    }
-    if (n <= 0) break;
-    hasher.Update({buffer.data(), static_cast<size_t>(n)});
-  }
-  close(fd);
-  RECLAIM_RETURN_IF_ERROR(status);
+  RECLAIM_RETURN_IF_ERROR(root_->ReadPieces(path, [&](absl::string_view piece) {
+    hasher.Update(piece);
+    return absl::OkStatus();
+  }));
   const oci::Digest found = hasher.Finish();
   if (found == digest) return absl::OkStatus();
   return absl::DataLossError(
@@ -74,21 +67,6 @@ absl::Status TreeStore::EditAway(const Removal& removal) {
 }
 absl::Status TreeStore::UndoEdit(const Removal& removal, const std::string&) {
   return absl::UnimplementedError(ToString(removal));
-}
-
-absl::Status TreeStore::CheckWritable(const RunId& run_id) const {
-  if (is_read_only_) {
-    return absl::FailedPreconditionError(
-        "the store is opened read-only; register it without read_only to "
-        "delete from it");
-  }
-  const bool is_plain =
-      !run_id.empty() &&
-      run_id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") ==
-          std::string::npos;
-  if (is_plain) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("not the id of a run: ", run_id));
 }
 
 absl::StatusOr<RemovalBytes> TreeStore::Measure(
@@ -132,7 +110,7 @@ RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
 absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Quarantine(
     const DeletionPermit&, const RunId& run_id,
     absl::Span<const Removal> removals) {
-  RECLAIM_RETURN_IF_ERROR(CheckWritable(run_id));
+  RECLAIM_RETURN_IF_ERROR(CheckDeletion(is_read_only_, run_id));
   std::vector<RemovalOutcome> outcomes;
   for (const Removal& removal : removals) {
     outcomes.push_back(QuarantineOne(run_id, removal));
@@ -157,20 +135,22 @@ RemovalOutcome TreeStore::RestoreOne(const RunId& run_id,
 
 absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Restore(
     const RunId& run_id, absl::Span<const Removal> removals) {
-  RECLAIM_RETURN_IF_ERROR(CheckWritable(run_id));
+  RECLAIM_RETURN_IF_ERROR(CheckDeletion(is_read_only_, run_id));
   // Bytes before links before names: the reverse of the deed.
   std::vector<RemovalOutcome> outcomes(removals.size());
   for (size_t i = removals.size(); i-- > 0;) {
     outcomes[i] = RestoreOne(run_id, removals[i]);
   }
-  RECLAIM_RETURN_IF_ERROR(quarantine_.Settle(run_id));
+  // What is left of the folders does not change what became of the items; the
+  // next start tidies.
+  quarantine_.Settle(run_id).IgnoreError();
   return outcomes;
 }
 
 absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Purge(
     const DeletionPermit&, const RunId& run_id,
     absl::Span<const Removal> removals) {
-  RECLAIM_RETURN_IF_ERROR(CheckWritable(run_id));
+  RECLAIM_RETURN_IF_ERROR(CheckDeletion(is_read_only_, run_id));
   std::vector<RemovalOutcome> outcomes;
   for (const Removal& removal : removals) {
     RemovalOutcome outcome;
@@ -180,7 +160,9 @@ absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Purge(
     if (bytes.ok()) outcome.bytes = *bytes;
     outcomes.push_back(std::move(outcome));
   }
-  RECLAIM_RETURN_IF_ERROR(quarantine_.Settle(run_id));
+  // What is left of the folders does not change what became of the items; the
+  // next start tidies.
+  quarantine_.Settle(run_id).IgnoreError();
   return outcomes;
 }
 

@@ -24,6 +24,10 @@ class TreeStore : public ContentStore {
         quarantine_(root_.get()),
         is_read_only_(is_read_only) {}
 
+  // Takes away what crashes have left of us.  Call it once, before anything
+  // else, on a store that may be written.
+  absl::Status Tidy() { return quarantine_.Tidy(); }
+
   absl::StatusOr<BlobStat> Stat(const Place& place,
                                 const oci::Digest& digest) const override;
   absl::StatusOr<std::string> Read(const Place& place,
@@ -67,7 +71,6 @@ class TreeStore : public ContentStore {
   BlobStat ToBlobStat(const FileStat& stat) const;
 
  private:
-  absl::Status CheckWritable(const RunId& run_id) const;
   RemovalOutcome QuarantineOne(const RunId& run_id, const Removal& removal);
   RemovalOutcome RestoreOne(const RunId& run_id, const Removal& removal);
 

@@ -101,6 +101,20 @@ uint64_t TempFolder::DiskBytes() const {
   return bytes;
 }
 
+void TempFolder::WaitForClock() const {
+  const std::string probe = path_ + ".clock";
+  const auto now = [&] {
+    std::ofstream(probe) << "tick";
+    struct stat st;
+    RECLAIM_CHECK(stat(probe.c_str(), &st) == 0, "the probe was written");
+    return std::make_pair(st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+  };
+  const auto before = now();
+  while (now() == before) {
+  }
+  fs::remove(probe);
+}
+
 std::string ImageText(const std::vector<oci::Digest>& blobs,
                       const oci::Digest& subject) {
   std::vector<std::string> layers;

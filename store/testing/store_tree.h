@@ -28,6 +28,9 @@ class TempFolder {
   std::string Snapshot() const;
   // Allocated bytes of everything below, folders included, as `du` counts.
   uint64_t DiskBytes() const;
+  // Returns once the file system's clock has moved on (milliseconds): what
+  // changes from now on gets another time than what changed before.
+  void WaitForClock() const;
 
  private:
   std::string path_;

@@ -1,0 +1,248 @@
+// Tags, links and uploads: every one is looked at in every scan.
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "oci/name.h"
+#include "store/registry_scan.h"
+
+namespace reclaim::store {
+namespace {
+
+constexpr uint64_t kLinkBytesMax = 1024;
+
+std::string TagsPath(const std::string& repository) {
+  return RepositoryPath(repository) + "/_manifests/tags";
+}
+std::string CurrentLink(const std::string& tag) {
+  return tag + "/current/link";
+}
+
+absl::StatusOr<oci::Digest> ReadLink(const RootedDir& root,
+                                     const std::string& path) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string text,
+                           root.Read(path, kLinkBytesMax));
+  return oci::Digest::Parse(absl::StripAsciiWhitespace(text));
+}
+
+}  // namespace
+
+absl::Status RegistryScan::FinishNames(SectionKind kind,
+                                       const std::string& repository,
+                                       const absl::Status& status,
+                                       SectionMark* mark, ScanBatch batch) {
+  SectionReport name;
+  name.kind = kind;
+  name.scope = repository;
+  const bool is_plain =
+      status.ok() && batch.strays.empty() && batch.problems.empty();
+  if (is_plain && scan_.IsUnchanged({name}, mark)) {
+    return scan_.FinishUnchanged({name}, mark);
+  }
+  absl::Status listed = status;
+  if (kind == SectionKind::kTags) listed.Update(ReadTags(repository, &batch));
+  return scan_.Finish({name}, mark, listed, std::move(batch));
+}
+
+// Marks all tags; FinishNames() reads them if the mark is not known.
+absl::Status RegistryScan::ScanTags(const std::string& repository) {
+  ScanBatch batch;
+  SectionMark mark;
+  const std::string folder = TagsPath(repository);
+  const absl::StatusOr<std::vector<DirEntry>> entries =
+      ListOrEmpty(*root_, folder);
+  absl::Status status = entries.status();
+  for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
+    const DirEntry& entry = (*entries)[i];
+    const std::string path = JoinPath(folder, entry.name);
+    if (entry.type != FileType::kFolder || !oci::IsTagName(entry.name)) {
+      scan_.AddStray(path, "not a tag", &batch);
+      continue;
+    }
+    const absl::StatusOr<std::optional<FileStat>> stat =
+        root_->StatIfThere(CurrentLink(path));
+    if (!stat.ok()) {
+      status.Update(stat.status());
+      batch.problems.push_back(
+          {CurrentLink(path), stat.status(), repository, Place()});
+    } else if (!stat->has_value()) {
+      mark.AddAbsent(entry.name);  // a deleted tag's history
+    } else {
+      mark.Add(entry.name, **stat);
+      TagFact fact;
+      fact.repository = repository;
+      fact.tag = entry.name;
+      fact.modified = (*stat)->modified;
+      batch.tags.push_back(std::move(fact));
+    }
+  }
+  return FinishNames(SectionKind::kTags, repository, status, &mark,
+                     std::move(batch));
+}
+
+absl::Status RegistryScan::ReadTags(const std::string& repository,
+                                    ScanBatch* batch) {
+  absl::Status status;
+  std::vector<TagFact> tags;
+  for (TagFact& fact : batch->tags) {
+    const std::string link =
+        CurrentLink(JoinPath(TagsPath(repository), fact.tag));
+    const absl::StatusOr<oci::Digest> digest = ReadLink(*root_, link);
+    if (absl::IsNotFound(digest.status())) {
+      const absl::StatusOr<bool> is_there = root_->Exists(link);
+      if (is_there.ok() && !*is_there) continue;  // deleted meanwhile
+    }
+    if (!digest.ok()) {
+      status = digest.status();
+      batch->problems.push_back({link, status, repository, Place()});
+      continue;
+    }
+    fact.digest = *digest;
+    tags.push_back(std::move(fact));
+  }
+  batch->tags = std::move(tags);
+  return status;
+}
+
+// A link says its digest twice: in its name, and inside.  Its size tells
+// whether it was written to its end; only one of another size is opened.
+absl::Status RegistryScan::AddLink(const std::string& path,
+                                   const FileStat& stat, MembershipFact fact,
+                                   ScanBatch* batch) const {
+  const std::string text = fact.digest.ToString();
+  if (stat.type != FileType::kFile || stat.bytes.logical_bytes != text.size()) {
+    const absl::StatusOr<oci::Digest> inside = ReadLink(*root_, path);
+    if (absl::IsNotFound(inside.status())) {
+      RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));
+      if (!is_there) return absl::OkStatus();
+    }
+    const absl::Status status =
+        inside.ok() && *inside != fact.digest
+            ? absl::DataLossError("the link names something else than its path")
+            : inside.status();
+    if (!status.ok()) {
+      batch->problems.push_back({path, status, fact.repository, Place()});
+      return status;
+    }
+  }
+  fact.modified = stat.modified;
+  batch->memberships.push_back(std::move(fact));
+  return absl::OkStatus();
+}
+
+absl::Status RegistryScan::ScanLinks(const std::string& folder,
+                                     const std::string& repository,
+                                     MembershipKind kind, SectionMark* mark,
+                                     ScanBatch* batch) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> algorithms,
+                           ListOrEmpty(*root_, folder));
+  absl::Status status;
+  for (const DirEntry& algorithm : algorithms) {
+    const std::string below = JoinPath(folder, algorithm.name);
+    if (algorithm.type != FileType::kFolder) {
+      scan_.AddStray(below, "not a folder", batch);
+      continue;
+    }
+    const absl::StatusOr<std::unique_ptr<RootedDir>> links =
+        root_->OpenBelow(below);
+    RECLAIM_RETURN_IF_ERROR(links.status());
+    RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries,
+                             (*links)->List(""));
+    for (const DirEntry& entry : entries) {
+      const std::string path = JoinPath(below, entry.name);
+      const absl::StatusOr<oci::Digest> digest =
+          LinkedDigest(algorithm.name, entry.name);
+      if (entry.type != FileType::kFolder || !digest.ok()) {
+        scan_.AddStray(path, "not a link", batch);
+        continue;
+      }
+      // A link folder without its file is what a deletion over the registry's
+      // API leaves behind: no link.
+      RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                               (*links)->StatIfThere(entry.name + "/link"));
+      if (!stat) {
+        mark->AddAbsent(entry.name);
+        continue;
+      }
+      mark->Add(entry.name, *stat);
+      MembershipFact fact;
+      fact.repository = repository;
+      fact.digest = *digest;
+      fact.kind = kind;
+      status.Update(AddLink(path + "/link", *stat, std::move(fact), batch));
+    }
+  }
+  return status;
+}
+
+absl::Status RegistryScan::ScanRevisions(const std::string& repository) {
+  ScanBatch batch;
+  SectionMark mark;
+  const absl::Status status =
+      ScanLinks(RepositoryPath(repository) + "/_manifests/revisions",
+                repository, MembershipKind::kRevision, &mark, &batch);
+  return FinishNames(SectionKind::kRevisions, repository, status, &mark,
+                     std::move(batch));
+}
+
+absl::Status RegistryScan::ScanLayers(const std::string& repository) {
+  ScanBatch batch;
+  SectionMark mark;
+  const absl::Status status =
+      ScanLinks(RepositoryPath(repository) + "/_layers", repository,
+                MembershipKind::kLayer, &mark, &batch);
+  return FinishNames(SectionKind::kLayerLinks, repository, status, &mark,
+                     std::move(batch));
+}
+
+absl::Status RegistryScan::AddUpload(const std::string& path, UploadFact fact,
+                                     SectionMark* mark,
+                                     ScanBatch* batch) const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> self,
+                           root_->StatIfThere(path));
+  if (!self) return absl::OkStatus();  // finished meanwhile
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> files,
+                           ListOrEmpty(*root_, path));
+  mark->Add(fact.upload_id, *self);
+  fact.started = self->modified;
+  for (const DirEntry& file : files) {
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                             root_->StatIfThere(JoinPath(path, file.name)));
+    if (!stat || stat->type != FileType::kFile) continue;
+    mark->Add(file.name, *stat);
+    fact.bytes += stat->bytes;
+    fact.started = std::max(fact.started, stat->modified);
+  }
+  batch->uploads.push_back(std::move(fact));
+  return absl::OkStatus();
+}
+
+absl::Status RegistryScan::ScanUploads(const std::string& repository) {
+  ScanBatch batch;
+  SectionMark mark;
+  const std::string folder = RepositoryPath(repository) + "/_uploads";
+  const absl::StatusOr<std::vector<DirEntry>> entries =
+      ListOrEmpty(*root_, folder);
+  absl::Status status = entries.status();
+  for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
+    const DirEntry& entry = (*entries)[i];
+    const std::string path = JoinPath(folder, entry.name);
+    if (entry.type != FileType::kFolder) {
+      scan_.AddStray(path, "not an upload", &batch);
+      continue;
+    }
+    UploadFact fact;
+    fact.repository = repository;
+    fact.upload_id = entry.name;
+    status.Update(AddUpload(path, std::move(fact), &mark, &batch));
+  }
+  return FinishNames(SectionKind::kUploads, repository, status, &mark,
+                     std::move(batch));
+}
+
+}  // namespace reclaim::store

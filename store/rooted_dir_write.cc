@@ -1,0 +1,221 @@
+// Changing things.  Every name is given to a descriptor of the folder that
+// holds it; no call here takes a path.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/fault_point.h"
+#include "base/status_macros.h"
+#include "store/errno_status.h"
+#include "store/rooted_dir.h"
+#include "store/system_call.h"
+
+namespace reclaim::store {
+namespace {
+
+// Writes all and syncs; false with errno set.
+bool WriteAll(int fd, absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = RepeatedCall(
+        "write.write", [&] { return write(fd, bytes.data(), bytes.size()); });
+    if (n < 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return RepeatedCall("write.fsync", [&] { return fsync(fd); }) == 0;
+}
+
+std::string TemporaryName(const std::string& name) {
+  return absl::StrCat(".reclaim-", name, ".tmp");
+}
+
+int CreateNew(int parent, const std::string& name) {
+  return SystemCall("replace.openat", [&] {
+    return openat(parent, name.c_str(),
+                  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  });
+}
+
+}  // namespace
+
+absl::Status RootedDir::WriteAtomically(const std::string& path,
+                                        absl::string_view bytes,
+                                        uint32_t mode) const {
+  std::string name;
+  RECLAIM_ASSIGN_OR_RETURN(const int parent_fd, OpenParent(path, &name));
+  const Descriptor parent(parent_fd);
+  const std::string temporary = TemporaryName(name);
+  const auto remove_temporary = [&] {
+    return SystemCall("replace.unlinkat", [&] {
+      return unlinkat(parent.get(), temporary.c_str(), 0);
+    });
+  };
+  int fd = CreateNew(parent.get(), temporary);
+  if (fd < 0 && errno == EEXIST && remove_temporary() == 0) {
+    // Left by a crash, or put there by somebody: never written through, for
+    // it may be another name of a file outside.
+    fd = CreateNew(parent.get(), temporary);
+  }
+  const Descriptor file(fd);
+  if (file.get() < 0) return Failed("create", path);
+  absl::Status status;
+  if (SystemCall("replace.fchmod", [&] { return fchmod(file.get(), mode); }) !=
+          0 ||
+      !WriteAll(file.get(), bytes)) {
+    status = Failed("write", path);
+  } else if (SystemCall("replace.renameat", [&] {
+               return renameat(parent.get(), temporary.c_str(), parent.get(),
+                               name.c_str());
+             }) != 0) {
+    status = Failed("rename", path);
+  }
+  if (!status.ok()) {
+    // What is left of it is a stray until the next write of this file.
+    remove_temporary();
+    return status;
+  }
+  if (RepeatedCall("replace.fsync", [&] { return fsync(parent.get()); }) != 0) {
+    return Failed("fsync", path);
+  }
+  return absl::OkStatus();
+}
+
+bool RootedDir::IsTemporary(absl::string_view name) {
+  return absl::StartsWith(name, ".reclaim-") && absl::EndsWith(name, ".tmp");
+}
+
+absl::Status RootedDir::RemoveTemporary(const std::string& path) const {
+  const size_t slash = path.rfind('/');
+  const std::string name =
+      slash == std::string::npos ? path : path.substr(slash + 1);
+  return RemoveFile(JoinPath(ParentPath(path), TemporaryName(name)));
+}
+
+absl::Status RootedDir::Append(const std::string& path,
+                               absl::string_view bytes) const {
+  // Without O_NONBLOCK a pipe in its place would hang the writer.
+  RECLAIM_ASSIGN_OR_RETURN(
+      const int fd, OpenAt(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK));
+  const Descriptor file(fd);
+  struct stat st;
+  if (SystemCall("append.fstat", [&] { return fstat(file.get(), &st); }) != 0) {
+    return Failed("stat", path);
+  }
+  if (!S_ISREG(st.st_mode) || st.st_nlink != 1) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(JoinPath(prefix_, path),
+                     " is not a file of our own: it is of another kind or has "
+                     "other names; move it away"));
+  }
+  if (!WriteAll(file.get(), bytes)) return Failed("write", path);
+  return SyncFolder(ParentPath(path));
+}
+
+absl::Status RootedDir::MakeFolder(const std::string& path,
+                                   uint32_t mode) const {
+  std::string name;
+  RECLAIM_ASSIGN_OR_RETURN(const int fd, OpenParent(path, &name));
+  const Descriptor parent(fd);
+  const int done = SystemCall("make.mkdirat", [&] {
+    return mkdirat(parent.get(), name.c_str(), mode);
+  });
+  return done == 0 ? absl::OkStatus() : Failed("mkdir", path);
+}
+
+absl::Status RootedDir::MakeFolders(const std::string& path) const {
+  std::string made;
+  for (const absl::string_view part :
+       absl::StrSplit(path, '/', absl::SkipEmpty())) {
+    made = JoinPath(made, part);
+    const absl::Status status = MakeFolder(made, 0700);
+    if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RootedDir::Move(const std::string& from,
+                             const std::string& to) const {
+  RECLAIM_RETURN_IF_ERROR(base::FaultPoint("rooted_dir.move"));
+  std::string from_name;
+  std::string to_name;
+  RECLAIM_ASSIGN_OR_RETURN(const int from_fd, OpenParent(from, &from_name));
+  const Descriptor from_parent(from_fd);
+  RECLAIM_ASSIGN_OR_RETURN(const int to_fd, OpenParent(to, &to_name));
+  const Descriptor to_parent(to_fd);
+  const int done = SystemCall("move.renameat2", [&] {
+    return renameat2(from_parent.get(), from_name.c_str(), to_parent.get(),
+                     to_name.c_str(), RENAME_NOREPLACE);
+  });
+  if (done == 0) return absl::OkStatus();
+  return FromErrno(errno, absl::StrCat("move ", from, " to"), to);
+}
+
+absl::Status RootedDir::RemoveFile(const std::string& path) const {
+  std::string name;
+  RECLAIM_ASSIGN_OR_RETURN(const int fd, OpenParent(path, &name));
+  const Descriptor parent(fd);
+  const int done = SystemCall("remove.unlinkat", [&] {
+    return unlinkat(parent.get(), name.c_str(), 0);
+  });
+  return done == 0 ? absl::OkStatus() : Failed("remove", path);
+}
+
+absl::Status RootedDir::RemoveFolder(const std::string& path) const {
+  std::string name;
+  RECLAIM_ASSIGN_OR_RETURN(const int fd, OpenParent(path, &name));
+  const Descriptor parent(fd);
+  const int done = SystemCall("remove.rmdir", [&] {
+    return unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
+  });
+  return done == 0 ? absl::OkStatus() : Failed("remove folder", path);
+}
+
+absl::Status RootedDir::RemoveTree(const std::string& path) const {
+  RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, Stat(path));
+  if (stat.type != FileType::kFolder) return RemoveFile(path);
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries, List(path));
+  for (const DirEntry& entry : entries) {
+    RECLAIM_RETURN_IF_ERROR(RemoveTree(JoinPath(path, entry.name)));
+  }
+  return RemoveFolder(path);
+}
+
+absl::Status RootedDir::SetAttributes(const std::string& path,
+                                      const FileStat& stat) const {
+  // By descriptor: what was opened is a folder, and stays the one it was.
+  RECLAIM_ASSIGN_OR_RETURN(const int fd, OpenAt(path, O_RDONLY | O_DIRECTORY));
+  const Descriptor folder(fd);
+  const int owned = SystemCall("attributes.fchown", [&] {
+    return fchown(folder.get(), stat.uid, stat.gid);
+  });
+  // The owner can be given away by root alone; the mode matters more.
+  if (owned != 0 && errno != EPERM) return Failed("chown", path);
+  if (SystemCall("attributes.fchmod",
+                 [&] { return fchmod(folder.get(), stat.mode); }) != 0) {
+    return Failed("chmod", path);
+  }
+  const timespec times[2] = {{0, UTIME_OMIT}, absl::ToTimespec(stat.modified)};
+  if (SystemCall("attributes.futimens",
+                 [&] { return futimens(folder.get(), times); }) != 0) {
+    return Failed("set the time of", path);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RootedDir::SyncFolder(const std::string& path) const {
+  RECLAIM_ASSIGN_OR_RETURN(const int fd, OpenAt(path, O_RDONLY | O_DIRECTORY));
+  const Descriptor folder(fd);
+  if (RepeatedCall("sync.fsync", [&] { return fsync(folder.get()); }) != 0) {
+    return Failed("fsync", path);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace reclaim::store
