@@ -1,7 +1,7 @@
 // rpc/call.h — one frame around every method of every service.
 //
-// Tells the observer, names the caller, refuses what nobody waits for any more,
-// and turns our status into gRPC's.
+// Tells the observer, names the caller, refuses what is too much or what nobody
+// waits for any more (rpc/call_limits.h), and turns our status into gRPC's.
 
 #ifndef RECLAIM_RPC_CALL_H_
 #define RECLAIM_RPC_CALL_H_

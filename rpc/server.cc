@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "google/protobuf/descriptor.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
@@ -24,11 +25,14 @@
 namespace reclaim::rpc {
 namespace {
 
-constexpr int kMessageBytesMax = 16 << 20;
-// Watchers hold a thread each; more callers than this wait.
-constexpr int kThreadMax = 256;
+// Threads beside those of the streams, for calls that end by themselves.
+constexpr int kSpareThreadCount = 128;
 constexpr size_t kMemoryBytesMax = 512u << 20;
+// Peers that ping more often are cut off; those that do not answer ours are
+// gone, and their calls with them.
 constexpr int kPingIntervalMs = 20'000;
+constexpr int kKeepaliveMs = 60'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
 
 const char* const kServices[] = {"",
                                  "reclaim.v1.GraphService",
@@ -85,15 +89,20 @@ void EnablePlugins() {
 
 class GrpcServer final : public Server {
  public:
-  explicit GrpcServer(const ServiceParts& parts)
-      : parts_(parts), tokens_(parts.random) {
+  GrpcServer(const ServiceParts& parts, const CallLimitOptions& calls)
+      : parts_(parts), tokens_(parts.random), limits_(calls, parts.clock) {
     parts_.tokens = &tokens_;
     parts_.peers = &peers_;
+    parts_.limits = &limits_;
     if (parts_.observer == nullptr) parts_.observer = &nobody_;
   }
   ~GrpcServer() override { Shutdown(absl::ZeroDuration()); }
 
   absl::Status Listen(const ServerOptions& options);
+  void Open(const ServiceParts& parts) override {
+    static_cast<LoadedParts&>(parts_) = parts;
+    limits_.Open();
+  }
   int tcp_port() const override { return tcp_port_; }
   void SetServing(bool is_serving) override;
   void Shutdown(absl::Duration patience) override;
@@ -101,6 +110,7 @@ class GrpcServer final : public Server {
  private:
   ServiceParts parts_;
   PageTokens tokens_;
+  CallLimits limits_;
   Peers peers_;
   CallObserver nobody_;
   GraphService graph_{&parts_};
@@ -118,12 +128,17 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   EnablePlugins();
   grpc::ServerBuilder builder;
   grpc::ResourceQuota quota("reclaim");
-  quota.SetMaxThreads(kThreadMax);
+  quota.SetMaxThreads(options.calls.stream_count_max + kSpareThreadCount);
   quota.Resize(kMemoryBytesMax);
   builder.SetResourceQuota(quota);
-  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+  builder.SetMaxReceiveMessageSize(options.message_bytes_max);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             options.connection_call_count_max);
   builder.AddChannelArgument(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             kKeepaliveTimeoutMs);
   // A second daemon on the port is an error, not half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   if (!options.tcp_address.empty()) {
@@ -169,14 +184,28 @@ void GrpcServer::Shutdown(absl::Duration patience) {
 
 }  // namespace
 
+std::vector<std::string> MethodNames() {
+  std::vector<std::string> names;
+  const auto* pool = google::protobuf::DescriptorPool::generated_pool();
+  for (const char* service : kServices) {
+    const auto* found = pool->FindServiceByName(service);
+    for (int i = 0; found != nullptr && i < found->method_count(); ++i) {
+      names.push_back(
+          absl::StrCat(found->name(), "/", found->method(i)->name()));
+    }
+  }
+  return names;
+}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServerOptions& options, const ServiceParts& parts) {
   if (!options.unix_socket && options.tcp_address.empty()) {
     return absl::InvalidArgumentError(
         "there is neither a Unix socket nor an address to listen on");
   }
-  auto server = std::make_unique<GrpcServer>(parts);
+  auto server = std::make_unique<GrpcServer>(parts, options.calls);
   RECLAIM_RETURN_IF_ERROR(server->Listen(options));
+  if (parts.graph != nullptr) server->Open(parts);
   return std::unique_ptr<Server>(std::move(server));
 }
 

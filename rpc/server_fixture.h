@@ -73,7 +73,7 @@ class ServerFixture : public ::testing::Test {
     parts.clock = &clock_;
     parts.random = &random_;
     parts.policy = policy_;
-    ServerOptions options;
+    ServerOptions options = server_options_;
     options.unix_socket = UnixSocket{SocketPath()};
     auto server = Server::Start(options, parts);
     ASSERT_THAT(server, base::IsOk());
@@ -168,6 +168,7 @@ class ServerFixture : public ::testing::Test {
   base::SeededRandom random_{1};
   index::GraphOptions options_;
   gc::GcPolicy policy_ = gc::NoGrace();
+  ServerOptions server_options_;  // but for the socket
   std::unique_ptr<index::Engine> engine_ =
       std::make_unique<index::MemoryEngine>();
   std::unique_ptr<index::ReferenceGraph> graph_;
