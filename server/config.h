@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "gc/policy.h"
 #include "index/reference_graph.h"
+#include "rpc/call_limits.h"
 #include "rpc/notification_intake.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
@@ -26,6 +27,7 @@ namespace reclaim::server {
 struct Config {
   std::string data_directory = "/var/lib/reclaim";
   std::string socket = "/run/reclaim/reclaim.sock";
+  int socket_fd = -1;  // no key: what systemd listens on for us
   int64_t socket_mode = 0660;
   std::string socket_group;  // "": the daemon's
   std::string tcp_address;   // "": no TCP
@@ -40,6 +42,9 @@ struct Config {
   rpc::NotificationOptions notifications;
   std::string time_zone = "UTC";                      // of filters' instants
   absl::Duration purge_interval = absl::Minutes(10);  // 0: never by itself
+  rpc::CallLimitOptions calls;
+  int connection_call_count_max = 100;
+  int message_bytes_max = 16 << 20;
   gc::GcPolicy policy;
   index::GraphOptions graph;
   std::vector<rpc::StoreSettings> stores;

@@ -12,7 +12,8 @@ absl::Status CheckConfig(const Config& config) {
         absl::StrCat("time_zone: \"", config.time_zone,
                      "\" is not a zone that this machine knows"));
   }
-  if (config.socket.empty() && config.tcp_address.empty()) {
+  if (config.socket.empty() && config.socket_fd < 0 &&
+      config.tcp_address.empty()) {
     return absl::InvalidArgumentError(
         "listen.socket and listen.address are both empty: nobody could call");
   }
