@@ -178,6 +178,38 @@ TEST_F(GoldenTest, AFullOne) {
   ExpectGolden("image_ls_quiet", out_);
 }
 
+// The bytes of an external store are elsewhere: a layout has a history.
+TEST_F(GoldenTest, History) {
+  store::TempFolder folder;
+  store::LayoutTree layout(&folder, "l");
+  const oci::Digest base = layout.Blob(std::string(4'800'000, 'b'));
+  const oci::Digest app = layout.Blob("the layer of app");
+  const oci::Digest config = layout.Blob(ReadFile("cli/golden/config.txt"));
+  const oci::Digest image = layout.Blob(
+      absl::StrCat(R"({"schemaVersion":2,"mediaType":")", kOciType,
+                   R"(","config":)", Descriptor(kConfigType, config, 1),
+                   R"(,"layers":[)", Descriptor(kLayerType, base, 1), ",",
+                   Descriptor(kLayerType, app, 1), "]}"));
+  layout.Entry(image, "latest");
+  ASSERT_EQ(Run({"store", "add", "image-layout:" + folder.path() + "/l",
+                 "--name", "l"}),
+            kDone)
+      << err_;
+  ASSERT_EQ(Run({"scan", "l"}), kDone) << err_;
+  ASSERT_EQ(Run({"image", "history", "--store", "l", image.ToString()}), kDone)
+      << err_;
+  ExpectGolden("history", out_);
+  ASSERT_EQ(Run({"image", "history", "--store", "l", "--human=false",
+                 "--no-trunc", image.ToString()}),
+            kDone)
+      << err_;
+  ExpectGolden("history_raw", out_);
+  ASSERT_EQ(Run({"image", "history", "--store", "l", "-q", image.ToString()}),
+            kDone)
+      << err_;
+  ExpectGolden("history_quiet", out_);
+}
+
 TEST_F(GoldenTest, ImagePrune) {
   Fill();
   EXPECT_EQ(Run({"image", "prune"}, "", true), kDeclined);

@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "index/engine_stats.h"
 
 namespace reclaim::index {
 
@@ -107,6 +108,13 @@ class Engine {
 
   // Bytes on disk, roughly.
   virtual uint64_t ApproximateBytes() const = 0;
+
+  // For metrics.  An engine that counts nothing tells its bytes.
+  virtual EngineStats Stats() const {
+    EngineStats stats;
+    stats.disk_bytes = ApproximateBytes();
+    return stats;
+  }
 };
 
 }  // namespace reclaim::index

@@ -169,6 +169,18 @@ TEST_P(EngineTest, AFailedCommitChangesNothing) {
               IsOkAndHolds(std::optional<std::string>()));
 }
 
+TEST_P(EngineTest, StatsAreFigures) {
+  Batch batch;
+  batch.Put(Family::kMeta, "k", std::string(1000, 'v'));
+  ASSERT_THAT(engine_->Commit(batch, Durability::kDurable), IsOk());
+  const EngineStats stats = engine_->Stats();
+  EXPECT_EQ(stats.disk_bytes, engine_->ApproximateBytes());
+  EXPECT_FALSE(stats.is_write_stopped);
+  EXPECT_EQ(stats.stalled, absl::ZeroDuration());
+  EXPECT_EQ(stats.background_error_count, 0u);
+  if (GetParam()) EXPECT_GT(stats.buffer_bytes, 1000u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, EngineTest, ::testing::Bool(),
                          [](const auto& info) {
                            return info.param ? "RocksDb" : "Memory";

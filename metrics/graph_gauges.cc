@@ -4,47 +4,44 @@
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 #include <utility>
 
 #include "index/totals.h"
+#include "metrics/gauge_family.h"
 
 namespace reclaim::metrics {
 namespace {
 
-using prometheus::ClientMetric;
 using prometheus::MetricFamily;
-using prometheus::MetricType;
-
-class GaugeFamily {
- public:
-  GaugeFamily(const char* name, const char* help) {
-    family_.name = name;
-    family_.help = help;
-    family_.type = MetricType::Gauge;
-  }
-  void Set(std::vector<ClientMetric::Label> labels, double value) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.gauge.value = value;
-    family_.metric.push_back(std::move(metric));
-  }
-  void MoveTo(std::vector<MetricFamily>* families) {
-    families->push_back(std::move(family_));
-  }
-
- private:
-  MetricFamily family_;
-};
-
-double D(uint64_t value) { return static_cast<double>(value); }
 
 // What one store shows, taken under one read lock.
 struct Shown {
   std::string store;
   index::StoreTotals totals;
   uint64_t lease_count = 0;
+  index::Tally leased;  // named by a lease, each once
   absl::Time oldest_lease = absl::InfiniteFuture();
 };
+
+void ReadLeases(const index::GraphView& view, index::StoreId store,
+                Shown* shown) {
+  std::set<index::NodeId> seen;
+  view.ForEachNamed(index::NodeKind::kLease, store, [&](index::NodeId id) {
+    ++shown->lease_count;
+    shown->oldest_lease =
+        std::min(shown->oldest_lease, view.fields(id).recorded);
+    for (const index::NodeId target : view.Kept(id)) {
+      const index::NodeFields fields = view.fields(target);
+      const bool is_content = index::IsContent(fields.kind) &&
+                              fields.state == index::NodeState::kPresent;
+      if (!is_content || !seen.insert(target).second) continue;
+      ++shown->leased.count;
+      shown->leased.bytes += fields.bytes;
+    }
+    return true;
+  });
+}
 
 std::vector<Shown> ReadGraph(const index::ReferenceGraph& graph) {
   const std::vector<index::StoreRecord> stores = graph.Stores();
@@ -55,12 +52,7 @@ std::vector<Shown> ReadGraph(const index::ReferenceGraph& graph) {
     Shown shown;
     shown.store = store.name;
     shown.totals = reader->totals(store.id);
-    view.ForEachNamed(index::NodeKind::kLease, store.id, [&](index::NodeId id) {
-      ++shown.lease_count;
-      shown.oldest_lease =
-          std::min(shown.oldest_lease, view.fields(id).recorded);
-      return true;
-    });
+    ReadLeases(view, store.id, &shown);
     all.push_back(std::move(shown));
   }
   return all;
@@ -71,7 +63,8 @@ void AddStates(const std::vector<Shown>& stores,
   GaugeFamily blobs("reclaim_blobs",
                     "Blobs and uploads by state: live (a root reaches them), "
                     "garbage (none does), quarantined, orphan (unexplained "
-                    "files).");
+                    "files); of live and garbage together, leased (a lease "
+                    "names them) and pending (uploads).");
   GaugeFamily bytes("reclaim_blob_bytes",
                     "Bytes on disk of blobs and uploads by state.");
   GaugeFamily reclaimable("reclaim_reclaimable_bytes",
@@ -84,7 +77,10 @@ void AddStates(const std::vector<Shown>& stores,
         {"live", &totals.live},
         {"garbage", &totals.candidate},
         {"quarantined", &totals.quarantined},
-        {"orphan", &totals.orphan}};
+        {"orphan", &totals.orphan},
+        {"leased", &shown.leased},
+        {"pending",
+         &totals.by_kind[static_cast<size_t>(index::NodeKind::kUpload)]}};
     for (const auto& [state, tally] : states) {
       blobs.Set({{"store", shown.store}, {"state", state}}, D(tally->count));
       bytes.Set({{"store", shown.store}, {"state", state}},

@@ -16,11 +16,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "gc/observer.h"
+#include "index/engine_stats.h"
 #include "index/reference_graph.h"
 #include "store/types.h"
 
@@ -39,6 +41,15 @@ class Metrics : public gc::CollectorObserver {
                         CapacityOf capacity) = 0;
   // No scrape reads the graph afterwards.
   virtual void ClearGraph() = 0;
+
+  // How the engine fares, asked at each scrape; nullptr for none.
+  virtual void SetEngine(std::function<index::EngineStats()> stats) = 0;
+  // Whether the daemon serves (SetReady()); what the /readyz page says.
+  virtual void SetReady(bool is_ready) = 0;
+  // When the server's certificate ends; InfiniteFuture() without TLS.
+  virtual void SetCertificateExpiry(absl::Time expiry) = 0;
+  // Methods as OnCallEnd() names them: their series begin at 0.
+  virtual void DeclareMethods(const std::vector<std::string>& methods) = 0;
 
   // gRPC calls; a method that is none of reclaim.v1 counts as "other".
   virtual void OnCallBegin(absl::string_view method) = 0;

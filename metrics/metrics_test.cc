@@ -3,13 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/engine_stats.h"
 #include "index/memory_engine.h"
 
 namespace reclaim::metrics {
@@ -102,15 +105,96 @@ TEST_F(MetricsTest, RunsAndCallsAreCounted) {
   EXPECT_THAT(text, Not(HasSubstr("nonsense")));
 }
 
+TEST_F(MetricsTest, TheWholeSetIsThereAtZero) {
+  metrics_->DeclareMethods({"GraphService/Record"});
+  metrics_->SetEngine([] { return index::EngineStats(); });
+  const std::string text = metrics_->Scrape();
+  for (const char* series :
+       {"reclaim_blobs{store=\"s\",state=\"live\"} 0",
+        "reclaim_blobs{store=\"s\",state=\"garbage\"} 0",
+        "reclaim_blobs{store=\"s\",state=\"leased\"} 0",
+        "reclaim_blobs{store=\"s\",state=\"pending\"} 0",
+        "reclaim_blobs{store=\"s\",state=\"quarantined\"} 0",
+        "reclaim_blobs{store=\"s\",state=\"orphan\"} 0",
+        "reclaim_blob_bytes{store=\"s\",state=\"leased\"} 0",
+        "reclaim_reclaimable_bytes{store=\"s\"} 0",
+        "reclaim_images{store=\"s\",state=\"dangling\"} 0",
+        "reclaim_tags{store=\"s\"} 0",
+        "reclaim_leases{store=\"s\"} 0",
+        "reclaim_oldest_lease_age_seconds{store=\"s\"} 0",
+        "reclaim_scan_duration_seconds_count{store=\"s\"} 0",
+        "reclaim_mark_duration_seconds_count{store=\"s\"} 0",
+        "reclaim_sweep_duration_seconds_count{store=\"s\"} 0",
+        "reclaim_deleted_bytes_total{store=\"s\"} 0",
+        "reclaim_delete_errors_total{errno=\"EACCES\",store=\"s\"} 0",
+        "reclaim_delete_errors_total{errno=\"other\",store=\"s\"} 0",
+        "reclaim_resurrected_blobs_total{store=\"s\"} 0",
+        "reclaim_last_success_timestamp_seconds{phase=\"scan\",store=\"s\"} "
+        "0",
+        "reclaim_last_success_timestamp_seconds{phase=\"apply\",store="
+        "\"s\"} 0",
+        "reclaim_queue_depth 0",
+        "reclaim_ready 0",
+        "reclaim_tls_certificate_expiry_timestamp_seconds 0",
+        "reclaim_rocksdb_stall_seconds_total 0",
+        "reclaim_rocksdb_write_stopped 0",
+        "reclaim_rocksdb_pending_compaction_bytes 0",
+        "reclaim_grpc_server_handled_total{code=\"OK\",method="
+        "\"GraphService/Record\"} 0",
+        "reclaim_grpc_server_handled_total{code=\"DATA_LOSS\",method="
+        "\"GraphService/Record\"} 0",
+        "reclaim_grpc_server_handling_seconds_count{method=\"GraphService/"
+        "Record\"} 0",
+        "reclaim_runs_in_progress{kind=\"apply\"} 0"}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat(series, "\n")));
+  }
+}
+
+TEST_F(MetricsTest, ErrorsAreCountedByErrno) {
+  metrics_->OnItemFailed(
+      "s", absl::ErrnoToStatus(EROFS, "cannot rename docker/registry/x"));
+  metrics_->OnItemFailed("s", absl::InternalError("of our own making"));
+  const std::string text = metrics_->Scrape();
+  EXPECT_THAT(
+      text,
+      HasSubstr("reclaim_delete_errors_total{errno=\"EROFS\",store=\"s\"} 1"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("reclaim_delete_errors_total{errno=\"other\",store=\"s\"} 1"));
+}
+
+TEST_F(MetricsTest, TheEngineAndTheQueueAreShown) {
+  metrics_->SetEngine([] {
+    index::EngineStats stats;
+    stats.stalled = absl::Milliseconds(1500);
+    stats.is_write_stopped = true;
+    stats.compaction_written_bytes = 77;
+    return stats;
+  });
+  metrics_->OnCallBegin("GraphService/Record");
+  metrics_->OnCallBegin("CollectionService/WatchRun");
+  metrics_->SetReady(true);
+  metrics_->SetCertificateExpiry(absl::FromUnixSeconds(1800000000));
+  const std::string text = metrics_->Scrape();
+  EXPECT_THAT(text, HasSubstr("reclaim_rocksdb_stall_seconds_total 1.5\n"));
+  EXPECT_THAT(text, HasSubstr("reclaim_rocksdb_write_stopped 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_rocksdb_compaction_written_bytes_total 77\n"));
+  EXPECT_THAT(text, HasSubstr("reclaim_queue_depth 1\n"));
+  EXPECT_THAT(text, HasSubstr("reclaim_ready 1\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("reclaim_tls_certificate_expiry_timestamp_seconds 1800000000"));
+}
+
 TEST_F(MetricsTest, WithoutAGraphThereAreNoStores) {
   metrics_->ClearGraph();
   EXPECT_THAT(metrics_->Scrape(), Not(HasSubstr("reclaim_blobs{")));
 }
 
 TEST_F(MetricsTest, PromtoolHasNothingToSay) {
-  metrics_->OnCallBegin("GraphService/Record");
-  metrics_->OnCallEnd("GraphService/Record", absl::StatusCode::kOk,
-                      absl::Milliseconds(2));
+  metrics_->DeclareMethods({"GraphService/Record"});
+  metrics_->SetEngine([] { return index::EngineStats(); });
   ASSERT_EQ(system("command -v promtool >/dev/null"), 0)
       << "promtool is missing: run tools/setup";
   FILE* promtool = popen("promtool check metrics", "w");

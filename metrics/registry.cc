@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "metrics/engine_gauges.h"
+#include "metrics/errno_label.h"
 #include "metrics/graph_gauges.h"
 #include "metrics/metrics.h"
 
@@ -68,8 +70,19 @@ Family<prometheus::Gauge>& Gauges(prometheus::Registry* registry,
   return prometheus::BuildGauge().Name(name).Help(help).Register(*registry);
 }
 
+constexpr int kCodeMax = static_cast<int>(absl::StatusCode::kUnauthenticated);
+
 bool IsKnownMethod(absl::string_view method) {
   return method.find("Service/") != absl::string_view::npos;
+}
+
+// Calls that wait for their turn in the write order.
+bool IsWrite(absl::string_view method) {
+  for (const char* verb : {"/Record", "/Check", "/Create", "/Update", "/Delete",
+                           "/Register", "/Forget"}) {
+    if (method.find(verb) != absl::string_view::npos) return true;
+  }
+  return false;
 }
 
 class RegistryMetrics final : public Metrics {
@@ -78,6 +91,32 @@ class RegistryMetrics final : public Metrics {
       : clock_(clock), version_(version) {
     for (const char* check : kChecks) findings_.Add({{"kind", check}});
     for (const char* action : kActions) notified_.Add({{"action", action}});
+    for (const gc::RunKind kind : kKinds) {
+      running_.Add({{"kind", gc::ToString(kind)}});
+    }
+    ready_.Set(0);
+    certificate_.Set(0);
+  }
+
+  void SetEngine(std::function<index::EngineStats()> stats) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    engine_ = std::move(stats);
+  }
+  void SetReady(bool is_ready) override { ready_.Set(is_ready ? 1 : 0); }
+  void SetCertificateExpiry(absl::Time expiry) override {
+    certificate_.Set(expiry == absl::InfiniteFuture()
+                         ? 0
+                         : absl::ToDoubleSeconds(expiry - absl::UnixEpoch()));
+  }
+  void DeclareMethods(const std::vector<std::string>& methods) override {
+    for (const std::string& method : methods) {
+      handling_.Add({{"method", method}}, CallBuckets());
+      for (int code = 0; code <= kCodeMax; ++code) {
+        handled_.Add({{"method", method},
+                      {"code", absl::StatusCodeToString(
+                                   static_cast<absl::StatusCode>(code))}});
+      }
+    }
   }
 
   void SetGraph(const index::ReferenceGraph* graph,
@@ -127,20 +166,21 @@ class RegistryMetrics final : public Metrics {
   }
   void OnItemFailed(const std::string& store,
                     const absl::Status& status) override {
-    errors_
-        .Add({{"store", store},
-              {"code", absl::StatusCodeToString(status.code())}})
-        .Increment();
+    errors_.Add({{"store", store}, {"errno", ErrnoLabel(status)}}).Increment();
   }
   void OnBatchHeld(const std::string& store, absl::Duration took) override {
     held_.Add({{"store", store}}, HoldBuckets())
         .Observe(absl::ToDoubleSeconds(took));
   }
 
-  void OnCallBegin(absl::string_view) override { in_flight_.Increment(); }
+  void OnCallBegin(absl::string_view method) override {
+    in_flight_.Increment();
+    if (IsWrite(method)) queue_.Increment();
+  }
   void OnCallEnd(absl::string_view method, absl::StatusCode code,
                  absl::Duration took) override {
     in_flight_.Decrement();
+    if (IsWrite(method)) queue_.Decrement();
     const std::string name =
         IsKnownMethod(method) ? std::string(method) : "other";
     handled_.Add({{"method", name}, {"code", absl::StatusCodeToString(code)}})
@@ -165,6 +205,7 @@ class RegistryMetrics final : public Metrics {
         for (const auto& store : graph_->Stores()) Begin(store.name);
         AddGraph(*graph_, capacity_, *clock_, &families);
       }
+      if (engine_) AddEngine(engine_(), &families);
     }
     std::vector<prometheus::MetricFamily> counted = registry_.Collect();
     std::move(counted.begin(), counted.end(), std::back_inserter(families));
@@ -189,8 +230,11 @@ class RegistryMetrics final : public Metrics {
     mark_.Add({{"store", store}}, RunBuckets());
     sweep_.Add({{"store", store}}, RunBuckets());
     held_.Add({{"store", store}}, HoldBuckets());
+    for (const std::string& label : ErrnoLabels()) {
+      errors_.Add({{"store", store}, {"errno", label}});
+    }
     for (const gc::RunKind kind : kKinds) {
-      running_.Add({{"kind", gc::ToString(kind)}});
+      last_success_.Add({{"store", store}, {"phase", gc::ToString(kind)}});
     }
   }
 
@@ -199,6 +243,7 @@ class RegistryMetrics final : public Metrics {
   base::Mutex mutex_;
   const index::ReferenceGraph* graph_ = nullptr;
   CapacityOf capacity_;
+  std::function<index::EngineStats()> engine_;
   prometheus::Registry registry_;
   Family<Histogram>& scan_ =
       Histograms(&registry_, "reclaim_scan_duration_seconds",
@@ -220,7 +265,7 @@ class RegistryMetrics final : public Metrics {
                "Bytes on disk that purges freed.");
   Family<Counter>& errors_ =
       Counters(&registry_, "reclaim_delete_errors_total",
-               "Items that a store refused to take away, by status code.");
+               "Items that a store refused to take away, by errno.");
   Family<Counter>& restored_ =
       Counters(&registry_, "reclaim_resurrected_blobs_total",
                "Items that came back out of quarantine.");
@@ -233,7 +278,7 @@ class RegistryMetrics final : public Metrics {
                "action.");
   Family<prometheus::Gauge>& last_success_ =
       Gauges(&registry_, "reclaim_last_success_timestamp_seconds",
-             "When a run of this phase last succeeded.");
+             "When a run of this phase last succeeded; 0: never yet.");
   Family<prometheus::Gauge>& running_ = Gauges(
       &registry_, "reclaim_runs_in_progress", "Runs at work now, by kind.");
   Family<Counter>& handled_ =
@@ -242,6 +287,17 @@ class RegistryMetrics final : public Metrics {
   Family<Histogram>& handling_ =
       Histograms(&registry_, "reclaim_grpc_server_handling_seconds",
                  "How long gRPC calls took, streams included.");
+  prometheus::Gauge& ready_ =
+      Gauges(&registry_, "reclaim_ready", "1 while /readyz says so.").Add({});
+  prometheus::Gauge& certificate_ =
+      Gauges(&registry_, "reclaim_tls_certificate_expiry_timestamp_seconds",
+             "When the server's certificate ends; 0 without TLS.")
+          .Add({});
+  prometheus::Gauge& queue_ =
+      Gauges(&registry_, "reclaim_queue_depth",
+             "Calls that write and are not answered yet: they wait for the "
+             "write order or for the disk.")
+          .Add({});
   prometheus::Gauge& in_flight_ =
       Gauges(&registry_, "reclaim_grpc_server_in_flight",
              "gRPC calls that are being answered.")

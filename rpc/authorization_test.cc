@@ -223,7 +223,7 @@ const std::vector<std::pair<std::string, RoleSet>>& EveryRole() {
 TEST_F(AuthorizationTest, ASocketsRoles) {
   for (const auto& [name, roles] : EveryRole()) {
     ServerOptions options;
-    options.unix_socket = UnixSocket{SocketPath()};
+    options.unix_socket = UnixSocket{-1, SocketPath()};
     options.unix_socket->roles = roles;
     Restart(options);
     ExpectExactly(UnixChannel(), roles, "socket of " + name);
@@ -233,7 +233,7 @@ TEST_F(AuthorizationTest, ASocketsRoles) {
 TEST_F(AuthorizationTest, AGrantToAUserCountsInsteadOfTheSocketsRoles) {
   for (const auto& [name, roles] : EveryRole()) {
     ServerOptions options;
-    options.unix_socket = UnixSocket{SocketPath()};
+    options.unix_socket = UnixSocket{-1, SocketPath()};
     options.grants = {{absl::StrCat("uid:", getuid()), roles}};
     Restart(options);
     ExpectExactly(UnixChannel(), roles, "user with " + name);
@@ -242,7 +242,7 @@ TEST_F(AuthorizationTest, AGrantToAUserCountsInsteadOfTheSocketsRoles) {
 
 TEST_F(AuthorizationTest, AGrantToAGroup) {
   ServerOptions options;
-  options.unix_socket = UnixSocket{SocketPath()};
+  options.unix_socket = UnixSocket{-1, SocketPath()};
   options.unix_socket->roles = RoleSet();
   options.grants = {{absl::StrCat("gid:", getgid()), RoleSet(Role::kPrune)}};
   Restart(options);
@@ -251,8 +251,8 @@ TEST_F(AuthorizationTest, AGrantToAGroup) {
 
 TEST_F(AuthorizationTest, TwoSocketsAtOnce) {
   ServerOptions options;
-  options.unix_socket = UnixSocket{SocketPath()};
-  options.read_socket = UnixSocket{File("read.sock")};
+  options.unix_socket = UnixSocket{-1, SocketPath()};
+  options.read_socket = UnixSocket{-1, File("read.sock")};
   options.read_socket->roles = RoleSet(Role::kRead);
   Restart(options);
   ExpectExactly(UnixChannel(), RoleSet::All(), "first socket");

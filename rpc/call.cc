@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rpc/audit_call.h"
+#include "rpc/call_limits.h"
 #include "rpc/errors.h"
 #include "rpc/method_roles.h"
 #include "rpc/peers.h"
@@ -30,18 +31,23 @@ grpc::Status Call(const ServiceParts& parts, grpc::ServerContext* context,
                   absl::FunctionRef<absl::Status(const Caller&)> body) {
   const absl::Duration begin = parts.clock->Monotonic();
   parts.observer->OnCallBegin(method.name);
+  const CallLimits::Admission admission =
+      parts.limits->Admit(method.name, *context);
   Caller caller;
   const Peer peer = parts.peers->PeerOf(*context);
   caller.actor = peer.actor;
   caller.roles = peer.roles;
-  caller.is_cancelled = [context] { return context->IsCancelled(); };
+  caller.is_cancelled = [context, &admission] {
+    return context->IsCancelled() || admission.IsLate();
+  };
   absl::Status status = CheckRole(caller, method.name);
+  if (status.ok()) status = admission.status();
   if (status.ok()) status = AuditBegin(parts, caller, method);
   if (status.ok()) {
     status =
         context->IsCancelled()
             ? absl::CancelledError("the caller went away before the call began")
-            : body(caller);
+            : admission.Outcome(body(caller));
   }
   AuditEnd(parts, caller, method, status);
   parts.observer->OnCallEnd(method.name, status,

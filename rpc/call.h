@@ -1,8 +1,8 @@
 // rpc/call.h — one frame around every method of every service.
 //
-// Tells the observer, names the caller, refuses what the caller may not do and
-// what nobody waits for any more, writes the audit, and turns our status into
-// gRPC's.
+// Tells the observer, names the caller, refuses what the caller may not do,
+// what is too much (rpc/call_limits.h) and what nobody waits for any more,
+// writes the audit, and turns our status into gRPC's.
 
 #ifndef RECLAIM_RPC_CALL_H_
 #define RECLAIM_RPC_CALL_H_

@@ -295,7 +295,7 @@ TEST_F(RecordTest, PinsKeepUntilTheyGo) {
 
 TEST_F(RecordTest, ASecondDaemonDoesNotTakeTheSocket) {
   ServerOptions options;
-  options.unix_socket = UnixSocket{SocketPath()};
+  options.unix_socket = UnixSocket{-1, SocketPath()};
   ServiceParts parts;
   parts.random = &random_;
   parts.clock = &clock_;

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "google/protobuf/descriptor.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
@@ -25,11 +26,14 @@
 namespace reclaim::rpc {
 namespace {
 
-constexpr int kMessageBytesMax = 16 << 20;
-// Watchers hold a thread each; more callers than this wait.
-constexpr int kThreadMax = 256;
+// Threads beside those of the streams, for calls that end by themselves.
+constexpr int kSpareThreadCount = 128;
 constexpr size_t kMemoryBytesMax = 512u << 20;
+// Peers that ping more often are cut off; those that do not answer ours are
+// gone, and their calls with them.
 constexpr int kPingIntervalMs = 20'000;
+constexpr int kKeepaliveMs = 60'000;
+constexpr int kKeepaliveTimeoutMs = 20'000;
 
 const char* const kServices[] = {"",
                                  "reclaim.v1.GraphService",
@@ -69,18 +73,25 @@ void EnablePlugins() {
 
 class GrpcServer final : public Server {
  public:
-  GrpcServer(const ServiceParts& parts, Grants grants, RoleSet plain_roles)
+  GrpcServer(const ServiceParts& parts, const ServerOptions& options,
+             Grants grants)
       : parts_(parts),
         tokens_(parts.random),
-        peers_(std::move(grants), plain_roles) {
+        limits_(options.calls, parts.clock),
+        peers_(std::move(grants), options.insecure_roles) {
     parts_.tokens = &tokens_;
     parts_.peers = &peers_;
+    parts_.limits = &limits_;
     if (parts_.observer == nullptr) parts_.observer = &nobody_;
   }
   ~GrpcServer() override { Shutdown(absl::ZeroDuration()); }
 
   absl::Status Listen(const ServerOptions& options);
   absl::Status OpenSockets(const ServerOptions& options);
+  void Open(const ServiceParts& parts) override {
+    static_cast<LoadedParts&>(parts_) = parts;
+    limits_.Open();
+  }
   int tcp_port() const override { return tcp_port_; }
   void SetServing(bool is_serving) override;
   void Shutdown(absl::Duration patience) override;
@@ -88,6 +99,7 @@ class GrpcServer final : public Server {
  private:
   ServiceParts parts_;
   PageTokens tokens_;
+  CallLimits limits_;
   Peers peers_;
   CallObserver nobody_;
   GraphService graph_{&parts_};
@@ -106,12 +118,17 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   EnablePlugins();
   grpc::ServerBuilder builder;
   grpc::ResourceQuota quota("reclaim");
-  quota.SetMaxThreads(kThreadMax);
+  quota.SetMaxThreads(options.calls.stream_count_max + kSpareThreadCount);
   quota.Resize(kMemoryBytesMax);
   builder.SetResourceQuota(quota);
-  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+  builder.SetMaxReceiveMessageSize(options.message_bytes_max);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             options.connection_call_count_max);
   builder.AddChannelArgument(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             kKeepaliveTimeoutMs);
   // A second daemon on the port is an error, not half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   if (!options.tcp_address.empty()) {
@@ -166,6 +183,19 @@ void GrpcServer::Shutdown(absl::Duration patience) {
 
 }  // namespace
 
+std::vector<std::string> MethodNames() {
+  std::vector<std::string> names;
+  const auto* pool = google::protobuf::DescriptorPool::generated_pool();
+  for (const char* service : kServices) {
+    const auto* found = pool->FindServiceByName(service);
+    for (int i = 0; found != nullptr && i < found->method_count(); ++i) {
+      names.push_back(
+          absl::StrCat(found->name(), "/", found->method(i)->name()));
+    }
+  }
+  return names;
+}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServerOptions& options, const ServiceParts& parts) {
   if (!options.unix_socket && options.tcp_address.empty()) {
@@ -173,9 +203,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
         "there is neither a Unix socket nor an address to listen on");
   }
   RECLAIM_ASSIGN_OR_RETURN(Grants grants, Grants::Create(options.grants));
-  auto server = std::make_unique<GrpcServer>(parts, std::move(grants),
-                                             options.insecure_roles);
+  auto server = std::make_unique<GrpcServer>(parts, options, std::move(grants));
   RECLAIM_RETURN_IF_ERROR(server->Listen(options));
+  if (parts.graph != nullptr) server->Open(parts);
   return std::unique_ptr<Server>(std::move(server));
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "rpc/call_limits.h"
 #include "rpc/grants.h"
 #include "rpc/role.h"
 #include "rpc/service_parts.h"
@@ -34,17 +35,28 @@ struct ServerOptions {
   RoleSet insecure_roles = RoleSet(Role::kRead);
   // Who holds which roles; see rpc/grants.h for those whom none names.
   std::vector<Grant> grants;
+  CallLimitOptions calls;
+  // Of one message; manifests come in messages.
+  int message_bytes_max = 16 << 20;
+  // Calls at a time on one connection; more of them wait at the client.
+  int connection_call_count_max = 100;
 };
+
+// "GraphService/Record", ...: every method of every service.
+std::vector<std::string> MethodNames();
 
 class Server {
  public:
-  // `parts` is copied but for what it points to; tokens and peers are the
-  // server's own.  INVALID_ARGUMENT: the options; ALREADY_EXISTS: the socket is
+  // `parts` is copied but for what it points to; tokens, peers and limits are
+  // the server's own.  Without a graph calls are answered UNAVAILABLE until
+  // Open().  INVALID_ARGUMENT: the options; ALREADY_EXISTS: the socket is
   // another daemon's; UNAVAILABLE: the port is taken.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const ServerOptions& options, const ServiceParts& parts);
 
   virtual ~Server() = default;
+  // The graph is loaded, and `parts` has what calls need.  Once.
+  virtual void Open(const ServiceParts& parts) = 0;
   // The port of tcp_address; 0 without TCP.
   virtual int tcp_port() const = 0;
   // What grpc.health.v1 tells, of every service.  False until it is said.

@@ -79,8 +79,8 @@ class ServerFixture : public ::testing::Test {
     parts.policy = policy_;
     parts.audit = audit_;
     collector_->SetAudit(audit_);
-    ServerOptions options;
-    options.unix_socket = UnixSocket{SocketPath()};
+    ServerOptions options = server_options_;
+    options.unix_socket = UnixSocket{-1, SocketPath()};
     auto server = Server::Start(options, parts);
     ASSERT_THAT(server, base::IsOk());
     server_ = *std::move(server);
@@ -192,6 +192,7 @@ class ServerFixture : public ::testing::Test {
   base::SeededRandom random_{1};
   index::GraphOptions options_;
   gc::GcPolicy policy_ = gc::NoGrace();
+  ServerOptions server_options_;  // but for the socket
   std::unique_ptr<index::Engine> engine_ =
       std::make_unique<index::MemoryEngine>();
   std::unique_ptr<index::ReferenceGraph> graph_;

@@ -39,23 +39,31 @@ class CallObserver {
 };
 
 class AuditLog;
+class CallLimits;
 class Peers;
 
-struct ServiceParts {
+// What is there once the graph is loaded: calls that are answered before read
+// none of it (Server::Open()).
+struct LoadedParts {
   index::ReferenceGraph* graph = nullptr;
   gc::Collector* collector = nullptr;
   StoreTable* stores = nullptr;
   RunBoard* runs = nullptr;
-  const base::Clock* clock = nullptr;
-  base::RandomSource* random = nullptr;
-  const PageTokens* tokens = nullptr;
-  CallObserver* observer = nullptr;
-  const Peers* peers = nullptr;
   AuditLog* audit = nullptr;  // null: nobody keeps an audit
   // What requests that say nothing get.
   gc::GcPolicy policy;
   // Of filters whose instants name no zone.
   absl::TimeZone zone = absl::UTCTimeZone();
+};
+
+// And what is there from the start, and stays.
+struct ServiceParts : LoadedParts {
+  const base::Clock* clock = nullptr;
+  base::RandomSource* random = nullptr;
+  const PageTokens* tokens = nullptr;
+  CallObserver* observer = nullptr;
+  const Peers* peers = nullptr;
+  CallLimits* limits = nullptr;
 };
 
 // One call as the services see it.

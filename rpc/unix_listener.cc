@@ -1,6 +1,7 @@
 #include "rpc/unix_listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -110,10 +111,27 @@ bool ReadCredentials(int peer, UnixPeer* who) {
   return true;
 }
 
-}  // namespace
+// Whether `fd` is a Unix socket that listens; then nothing blocks on it and no
+// child inherits it.
+absl::Status Adopt(int fd) {
+  int domain = 0;
+  int listens = 0;
+  socklen_t size = sizeof(int);
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
+      domain != AF_UNIX || listens == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("descriptor ", fd, " is no Unix socket that listens"));
+  }
+  if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 ||
+      fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+    return Failed("cannot adopt descriptor", absl::StrCat(fd));
+  }
+  return absl::OkStatus();
+}
 
-absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Open(
-    const UnixSocket& wanted) {
+// A new socket at the path.
+absl::StatusOr<int> Listen(const UnixSocket& wanted) {
   RECLAIM_ASSIGN_OR_RETURN(const sockaddr_un address, AddressOf(wanted.path));
   const std::filesystem::path folder =
       std::filesystem::path(wanted.path).parent_path();
@@ -127,14 +145,29 @@ absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Open(
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return Failed("socket for", wanted.path);
   const absl::Status bound = Bind(fd, wanted, address);
-  const int wake = bound.ok() ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+  if (bound.ok()) return fd;
+  close(fd);
+  return bound;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Open(
+    const UnixSocket& wanted) {
+  UnixSocket used = wanted;
+  if (wanted.fd >= 0) {
+    RECLAIM_RETURN_IF_ERROR(Adopt(wanted.fd));
+    used.path.clear();
+  } else {
+    RECLAIM_ASSIGN_OR_RETURN(used.fd, Listen(wanted));
+  }
+  const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake < 0) {
-    const absl::Status status =
-        bound.ok() ? Failed("eventfd for", wanted.path) : bound;
-    close(fd);
+    const absl::Status status = Failed("eventfd for", wanted.path);
+    close(used.fd);
     return status;
   }
-  return std::unique_ptr<UnixListener>(new UnixListener(wanted, fd, wake));
+  return std::unique_ptr<UnixListener>(new UnixListener(used, used.fd, wake));
 }
 
 UnixListener::~UnixListener() {
@@ -151,7 +184,7 @@ void UnixListener::Stop() {
   if (is_stopped_) return;
   is_stopped_ = true;
   // Before the last connection is refused: a new daemon binds the path anew.
-  unlink(path_.c_str());
+  if (!path_.empty()) unlink(path_.c_str());
   const uint64_t one = 1;
   // The counter can't overflow: it is written once.
   const bool is_told = write(wake_fd_, &one, sizeof(one)) == sizeof(one);

@@ -20,6 +20,9 @@
 namespace reclaim::rpc {
 
 struct UnixSocket {
+  // A socket that listens already (systemd's), or -1 to make one.  Its file,
+  // mode and group are then another's.
+  int fd = -1;
   std::string path;  // its folder is made by need, mode 0755
   mode_t mode = 0660;
   gid_t group = static_cast<gid_t>(-1);  // -1: as the daemon's
@@ -29,10 +32,11 @@ struct UnixSocket {
 class UnixListener {
  public:
   // Binds and listens.  ALREADY_EXISTS: somebody answers there.
-  // INVALID_ARGUMENT: the path is too long for a socket (107 bytes).
+  // INVALID_ARGUMENT: the path is too long for a socket (107 bytes), or `fd` is
+  // no Unix socket that listens.
   static absl::StatusOr<std::unique_ptr<UnixListener>> Open(
       const UnixSocket& socket);
-  // Stops, and removes the socket file.
+  // Stops, and removes the socket file if it made it.
   ~UnixListener();
   UnixListener(const UnixListener&) = delete;
   UnixListener& operator=(const UnixListener&) = delete;
@@ -48,7 +52,7 @@ class UnixListener {
       : path_(socket.path), roles_(socket.roles), fd_(fd), wake_fd_(wake_fd) {}
   void AcceptAll(grpc::Server* server, Peers* peers);
 
-  const std::string path_;
+  const std::string path_;  // "": not ours
   const RoleSet roles_;
   const int fd_;
   const int wake_fd_;  // an eventfd: ends the thread

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "gc/policy.h"
 #include "index/reference_graph.h"
+#include "rpc/call_limits.h"
 #include "rpc/notification_intake.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
@@ -33,6 +34,7 @@ struct Config {
   std::string data_directory = "/var/lib/reclaim";
   int64_t ballast_bytes = 64 << 20;  // 0: none
   std::string socket = "/run/reclaim/reclaim.sock";
+  int socket_fd = -1;  // no key: what systemd listens on for us
   int64_t socket_mode = 0660;
   std::string socket_group;  // "": the daemon's
   std::vector<std::string> socket_roles = {"admin"};
@@ -55,6 +57,9 @@ struct Config {
   uint32_t audit_segment_count_max = 0;               // 0: all are kept
   std::string time_zone = "UTC";                      // of filters' instants
   absl::Duration purge_interval = absl::Minutes(10);  // 0: never by itself
+  rpc::CallLimitOptions calls;
+  int connection_call_count_max = 100;
+  int message_bytes_max = 16 << 20;
   gc::GcPolicy policy;
   gc::RecordRetention retention;
   index::GraphOptions graph;

@@ -14,7 +14,8 @@ absl::Status CheckConfig(const Config& config) {
                      "\" is not a zone that this machine knows"));
   }
   RECLAIM_RETURN_IF_ERROR(MakeServerOptions(config).status());
-  if (config.socket.empty() && config.tcp_address.empty()) {
+  if (config.socket.empty() && config.socket_fd < 0 &&
+      config.tcp_address.empty()) {
     return absl::InvalidArgumentError(
         "listen.socket and listen.address are both empty: nobody could call");
   }

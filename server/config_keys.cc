@@ -73,7 +73,7 @@ std::vector<Key> NetworkKeys() {
        "What anybody may do over TCP without TLS.", "[\"read\"]",
        Texts(RECLAIM_FIELD(insecure_roles))},
       {"http.address", "text", "HOST:PORT, port 0 for any; \"\" for none",
-       "/metrics, /livez and /readyz.", "127.0.0.1:9464",
+       "/metrics, /livez, /readyz and /healthz.", "127.0.0.1:9464",
        Text(RECLAIM_FIELD(http_address))},
   };
 }
@@ -150,6 +150,26 @@ std::vector<Key> RetentionKeys() {
   };
 }
 
+std::vector<Key> LimitKeys() {
+  return {
+      {"limits.stream_count_max", "number", "1 to 1000",
+       "Watches and streams at a time, of all callers together; each holds a "
+       "thread.",
+       "128", Number(RECLAIM_FIELD(calls.stream_count_max), 1, 1000)},
+      {"limits.unary_deadline", "duration", "1s to 24h",
+       "Of calls that end by themselves, where the caller gives no deadline.",
+       "30s",
+       Span(RECLAIM_FIELD(calls.unary_deadline), absl::Seconds(1),
+            absl::Hours(24))},
+      {"limits.connection_call_count_max", "number", "1 to 10000",
+       "Calls at a time on one connection; more of them wait.", "100",
+       Number(RECLAIM_FIELD(connection_call_count_max), 1, 10000)},
+      {"limits.message_bytes_max", "number", "65536 to 67108864",
+       "Bytes of one gRPC message.", "16777216",
+       Number(RECLAIM_FIELD(message_bytes_max), 65536, 64 << 20)},
+  };
+}
+
 std::vector<Key> GraphKeys() {
   return {
       {"graph.request_memory", "duration", "1m to 720h",
@@ -204,7 +224,7 @@ const std::vector<Key>& Keys() {
     auto* all = new std::vector<Key>(ListenKeys());
     for (const auto& section :
          {NetworkKeys(), NotificationKeys(), PolicyKeys(), RetentionKeys(),
-          GraphKeys(), GrantKeys(), StoreKeys()}) {
+          LimitKeys(), GraphKeys(), GrantKeys(), StoreKeys()}) {
       all->insert(all->end(), section.begin(), section.end());
     }
     return all;

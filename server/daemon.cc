@@ -1,5 +1,7 @@
 #include "server/daemon.h"
 
+#include <sys/statvfs.h>
+
 #include <filesystem>
 #include <mutex>
 #include <system_error>
@@ -13,14 +15,17 @@
 #include "index/ballast.h"
 #include "index/reference_graph.h"
 #include "index/rocksdb_engine.h"
+#include "index/watched_engine.h"
 #include "metrics/metrics.h"
 #include "rpc/audit_log.h"
 #include "rpc/notification_intake.h"
 #include "rpc/run_board.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
+#include "server/certificate_expiry.h"
 #include "server/http_server.h"
 #include "server/listening.h"
+#include "server/readiness.h"
 #include "server/ticker.h"
 
 namespace reclaim::server {
@@ -28,6 +33,8 @@ namespace {
 
 constexpr absl::Duration kDrainPatience = absl::Seconds(5);
 constexpr absl::Duration kSecondLookInterval = absl::Milliseconds(250);
+// How soon health and metrics follow what /readyz says.
+constexpr absl::Duration kReadinessInterval = absl::Seconds(1);
 
 // What the gRPC server tells, counted.
 class CountedCalls final : public rpc::CallObserver {
@@ -51,15 +58,26 @@ class CountedCalls final : public rpc::CallObserver {
   metrics::Metrics* metrics_;
 };
 
+// 0 if nobody can say.
+uint64_t FreeBytes(const std::string& folder) {
+  struct statvfs disk = {};
+  if (statvfs(folder.c_str(), &disk) != 0) return 0;
+  return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+}
+
 class ReclaimDaemon final : public Daemon {
  public:
   explicit ReclaimDaemon(const Config& config)
       : config_(config),
         clock_(base::SystemClock()),
         metrics_(metrics::Metrics::Create(clock_, kVersion)),
-        calls_(metrics_.get()) {}
+        calls_(metrics_.get()),
+        readiness_([this] { return engine_->Writable(); },
+                   [this] { return FreeBytes(config_.data_directory); }) {}
   ~ReclaimDaemon() override { Stop(); }
 
+  // In this order: whoever asks meanwhile hears that the graph is being loaded.
+  absl::Status Listen();
   absl::Status OpenGraph(absl::FunctionRef<void(absl::string_view)> say);
   absl::Status OpenAudit(absl::FunctionRef<void(absl::string_view)> say);
   absl::Status OpenStores(absl::FunctionRef<void(absl::string_view)> say);
@@ -72,8 +90,10 @@ class ReclaimDaemon final : public Daemon {
 
  private:
   absl::Status OpenOnce(const std::string& path);
-  absl::Status ServeHttp();
-  absl::Status TakeNotifications(const rpc::ServiceParts& parts);
+  absl::Status TakeNotifications();
+  absl::Status ListenHttp();
+  rpc::ServiceParts Parts();
+  void ShowReadiness();
   void HoldBallast(absl::FunctionRef<void(absl::string_view)> say);
 
   const Config config_;
@@ -83,7 +103,9 @@ class ReclaimDaemon final : public Daemon {
   bool is_rebuilt_ = false;
   std::unique_ptr<index::Ballast> ballast_;
   std::unique_ptr<index::Engine> database_;
-  std::unique_ptr<index::Engine> engine_;  // the database, with its ballast
+  // The database with its ballast, watched.
+  std::unique_ptr<index::WatchedEngine> engine_;
+  Readiness readiness_;
   std::unique_ptr<index::ReferenceGraph> graph_;
   std::unique_ptr<rpc::AuditLog> audit_;
   std::unique_ptr<gc::Collector> collector_;
@@ -94,6 +116,7 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<Ticker> second_looks_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<HttpServer> notifications_;
+  std::unique_ptr<Ticker> readiness_ticker_;
   std::once_flag stopped_;
 };
 
@@ -101,7 +124,8 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   index::RocksDbOptions options;
   options.path = path;
   RECLAIM_ASSIGN_OR_RETURN(database_, index::OpenRocksDb(options));
-  engine_ = index::MakeBallastedEngine(database_.get(), ballast_.get());
+  engine_ = std::make_unique<index::WatchedEngine>(
+      index::MakeBallastedEngine(database_.get(), ballast_.get()));
   auto graph =
       index::ReferenceGraph::Open(engine_.get(), clock_, config_.graph);
   if (!graph.ok()) {
@@ -219,8 +243,7 @@ absl::Status ReclaimDaemon::OpenStores(
   return absl::OkStatus();
 }
 
-absl::Status ReclaimDaemon::Serve() {
-  runs_ = std::make_unique<rpc::RunBoard>();
+rpc::ServiceParts ReclaimDaemon::Parts() {
   rpc::ServiceParts parts;
   parts.graph = graph_.get();
   parts.collector = collector_.get();
@@ -230,11 +253,54 @@ absl::Status ReclaimDaemon::Serve() {
   parts.random = base::SystemRandom();
   parts.observer = &calls_;
   parts.policy = config_.policy;
-  absl::LoadTimeZone(config_.time_zone, &parts.zone);
   parts.audit = audit_.get();
+  absl::LoadTimeZone(config_.time_zone, &parts.zone);
+  return parts;
+}
+
+absl::Status ReclaimDaemon::ListenHttp() {
+  const bool takes_notifications = !config_.notification_secret_file.empty();
+  const bool has_own_address = !config_.notification_address.empty();
+  const auto notify = [this](const std::string& store,
+                             absl::string_view authorization,
+                             absl::string_view body) {
+    // Registries send again what they could not deliver.
+    const absl::Status ready = readiness_.Check();
+    return ready.ok() ? intake_->Take(store, authorization, body) : ready;
+  };
+  if (!config_.http_address.empty()) {
+    HttpPages pages;
+    pages.metrics = [this] { return metrics_->Scrape(); };
+    pages.readiness = [this] { return readiness_.Check(); };
+    if (takes_notifications && !has_own_address) pages.notify = notify;
+    RECLAIM_ASSIGN_OR_RETURN(
+        http_, HttpServer::Start(config_.http_address, std::move(pages)));
+  }
+  if (!takes_notifications || !has_own_address) return absl::OkStatus();
+  HttpPages pages;
+  pages.notify = notify;
+  RECLAIM_ASSIGN_OR_RETURN(
+      notifications_,
+      HttpServer::Start(config_.notification_address, std::move(pages)));
+  return absl::OkStatus();
+}
+
+absl::Status ReclaimDaemon::Listen() {
+  metrics_->DeclareMethods(rpc::MethodNames());
+  if (!config_.tls_certificate.empty()) {
+    const auto expiry = CertificateExpiry(config_.tls_certificate);
+    // One that cannot be read is refused below, with its reason.
+    if (expiry.ok()) metrics_->SetCertificateExpiry(*expiry);
+  }
+  RECLAIM_RETURN_IF_ERROR(ListenHttp());
   RECLAIM_ASSIGN_OR_RETURN(const rpc::ServerOptions options,
                            MakeServerOptions(config_));
-  RECLAIM_ASSIGN_OR_RETURN(server_, rpc::Server::Start(options, parts));
+  RECLAIM_ASSIGN_OR_RETURN(server_, rpc::Server::Start(options, Parts()));
+  return absl::OkStatus();
+}
+
+absl::Status ReclaimDaemon::Serve() {
+  runs_ = std::make_unique<rpc::RunBoard>();
   metrics_->SetGraph(
       graph_.get(),
       [this](const std::string& name) -> std::optional<store::Capacity> {
@@ -244,47 +310,32 @@ absl::Status ReclaimDaemon::Serve() {
         if (!capacity.ok()) return std::nullopt;
         return *capacity;
       });
-  RECLAIM_RETURN_IF_ERROR(TakeNotifications(parts));
-  RECLAIM_RETURN_IF_ERROR(ServeHttp());
-  server_->SetServing(true);
+  RECLAIM_RETURN_IF_ERROR(TakeNotifications());
+  metrics_->SetEngine([this] { return engine_->Stats(); });
+  server_->Open(Parts());
+  readiness_.Serve();
+  ShowReadiness();
+  readiness_ticker_ =
+      std::make_unique<Ticker>(kReadinessInterval, [this] { ShowReadiness(); });
   return absl::OkStatus();
 }
 
-absl::Status ReclaimDaemon::TakeNotifications(const rpc::ServiceParts& parts) {
+absl::Status ReclaimDaemon::TakeNotifications() {
   if (config_.notification_secret_file.empty()) return absl::OkStatus();
   rpc::NotificationOptions options = config_.notifications;
   RECLAIM_ASSIGN_OR_RETURN(options.secret,
                            rpc::ReadSecret(config_.notification_secret_file));
   RECLAIM_ASSIGN_OR_RETURN(intake_,
-                           rpc::NotificationIntake::Create(options, parts));
+                           rpc::NotificationIntake::Create(options, Parts()));
   second_looks_ = std::make_unique<Ticker>(kSecondLookInterval,
                                            [this] { intake_->LookAgain(); });
   return absl::OkStatus();
 }
 
-absl::Status ReclaimDaemon::ServeHttp() {
-  const auto notify = [this](const std::string& store,
-                             absl::string_view authorization,
-                             absl::string_view body) {
-    return intake_->Take(store, authorization, body);
-  };
-  const bool has_own_address = !config_.notification_address.empty();
-  if (!config_.http_address.empty()) {
-    HttpPages pages;
-    pages.metrics = [this] { return metrics_->Scrape(); };
-    // Whoever can ask finds the graph loaded.
-    pages.readiness = [] { return absl::OkStatus(); };
-    if (intake_ != nullptr && !has_own_address) pages.notify = notify;
-    RECLAIM_ASSIGN_OR_RETURN(
-        http_, HttpServer::Start(config_.http_address, std::move(pages)));
-  }
-  if (intake_ == nullptr || !has_own_address) return absl::OkStatus();
-  HttpPages pages;
-  pages.notify = notify;
-  RECLAIM_ASSIGN_OR_RETURN(
-      notifications_,
-      HttpServer::Start(config_.notification_address, std::move(pages)));
-  return absl::OkStatus();
+void ReclaimDaemon::ShowReadiness() {
+  const bool is_ready = readiness_.Check().ok();
+  server_->SetServing(is_ready);
+  metrics_->SetReady(is_ready);
 }
 
 absl::Status ReclaimDaemon::PurgeExpired() {
@@ -316,14 +367,18 @@ absl::Status ReclaimDaemon::PurgeExpired() {
 
 void ReclaimDaemon::Stop() {
   std::call_once(stopped_, [this] {
-    if (server_ != nullptr) server_->SetServing(false);
-    http_.reset();
+    // Whoever asks from now on hears that we are ending, until we have.
+    readiness_.End();
+    readiness_ticker_.reset();
+    if (server_ != nullptr) ShowReadiness();
     notifications_.reset();
     second_looks_.reset();
     metrics_->ClearGraph();
+    metrics_->SetEngine(nullptr);
     if (runs_ != nullptr) runs_->Shutdown();
     if (server_ != nullptr) server_->Shutdown(kDrainPatience);
     server_.reset();
+    http_.reset();
     runs_.reset();
     collector_.reset();
     audit_.reset();
@@ -340,6 +395,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(
     const Config& config, absl::FunctionRef<void(absl::string_view)> say) {
   RECLAIM_RETURN_IF_ERROR(CheckConfig(config));
   auto daemon = std::make_unique<ReclaimDaemon>(config);
+  RECLAIM_RETURN_IF_ERROR(daemon->Listen());
   RECLAIM_RETURN_IF_ERROR(daemon->OpenGraph(say));
   RECLAIM_RETURN_IF_ERROR(daemon->OpenAudit(say));
   RECLAIM_RETURN_IF_ERROR(daemon->OpenStores(say));

@@ -136,14 +136,17 @@ class CivetHttp final : public HttpServer {
           Page page;
           page.code = 404;
           page.reason = "Not Found";
-          page.body = "there are /metrics, /livez and /readyz\n";
+          page.body = "there are /metrics, /livez, /readyz and /healthz\n";
           return page;
         }),
         notifications_(pages_.notify),
         server_(std::move(server)) {
     if (pages_.metrics) server_->addHandler("/metrics", &metrics_);
     server_->addHandler("/livez", &liveness_);
-    if (pages_.readiness) server_->addHandler("/readyz", &readiness_);
+    if (pages_.readiness) {
+      server_->addHandler("/readyz", &readiness_);
+      server_->addHandler("/healthz", &readiness_);
+    }
     if (pages_.notify) {
       server_->addHandler(absl::StrCat(kNotifications, "**"), &notifications_);
     }

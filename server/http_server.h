@@ -1,5 +1,5 @@
-// server/http_server.h — /metrics, /livez and /readyz over HTTP, and the
-// notifications of registries at /v1/notifications/STORE.
+// server/http_server.h — /metrics, /livez, /readyz and /healthz over HTTP, and
+// the notifications of registries at /v1/notifications/STORE.
 //
 // Thread-safe.  Pages answer GET and HEAD, notifications POST; everything else
 // is 404 or 405.  A page without a function is not there.
@@ -19,7 +19,7 @@ namespace reclaim::server {
 
 struct HttpPages {
   std::function<std::string()> metrics;
-  // OK: ready; else 503 with the reason.
+  // OK: ready; else 503 with the reason.  /healthz says the same.
   std::function<absl::Status()> readiness;
   // What was posted for `store`; `authorization` is the header's value, "" if
   // it was not sent.  Bodies over 4 MiB (413) and without a length (411) do not

@@ -70,6 +70,14 @@ class HttpServerTest : public ::testing::Test {
   std::unique_ptr<HttpServer> server_;
 };
 
+TEST_F(HttpServerTest, HealthIsReadiness) {
+  EXPECT_THAT(Get("/healthz"), HasSubstr("200 OK"));
+  ready_ = absl::UnavailableError("the graph is being loaded");
+  EXPECT_THAT(Get("/healthz"), HasSubstr("503 Service Unavailable"));
+  EXPECT_THAT(Get("/readyz"), HasSubstr("the graph is being loaded"));
+  EXPECT_THAT(Get("/livez"), HasSubstr("200 OK"));
+}
+
 TEST_F(HttpServerTest, ThreePages) {
   EXPECT_THAT(Get("/metrics"), HasSubstr("a_metric 1\n"));
   EXPECT_THAT(Get("/metrics"), HasSubstr("version=0.0.4"));

@@ -31,8 +31,9 @@ absl::StatusOr<rpc::RoleSet> Roles(const char* key,
 
 absl::Status AddSockets(const Config& config, rpc::ServerOptions* options) {
   RECLAIM_ASSIGN_OR_RETURN(const gid_t group, GroupId(config.socket_group));
-  if (!config.socket.empty()) {
+  if (!config.socket.empty() || config.socket_fd >= 0) {
     rpc::UnixSocket socket;
+    socket.fd = config.socket_fd;
     socket.path = config.socket;
     socket.mode = static_cast<mode_t>(config.socket_mode);
     socket.group = group;
@@ -60,6 +61,9 @@ absl::StatusOr<rpc::ServerOptions> MakeServerOptions(const Config& config) {
   options.tls = {config.tls_certificate, config.tls_key, config.tls_client_ca,
                  config.tls_crl_directory};
   options.is_insecure = config.is_insecure;
+  options.calls = config.calls;
+  options.connection_call_count_max = config.connection_call_count_max;
+  options.message_bytes_max = config.message_bytes_max;
   RECLAIM_ASSIGN_OR_RETURN(
       options.insecure_roles,
       Roles("listen.insecure_roles", config.insecure_roles));

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "absl/time/time.h"
 #include "server/config.h"
 #include "server/daemon.h"
+#include "server/man_page.h"
 
 namespace reclaim::server {
 namespace {
@@ -41,6 +43,7 @@ struct Flags {
   bool read_only = false;
   bool check_config = false;
   bool print_reference = false;
+  int manual_section = 0;
 };
 
 void Declare(CLI::App* app, Flags* flags) {
@@ -64,6 +67,38 @@ void Declare(CLI::App* app, Flags* flags) {
                 "Read the configuration, say what is wrong, and end");
   app->add_flag("--print-config-reference", flags->print_reference,
                 "Print the page of all keys, and end");
+  app->add_option("--print-man", flags->manual_section,
+                  "Print reclaimd(8) or reclaim.toml(5), and end")
+      ->check(CLI::IsMember({5, 8}));
+}
+
+int PrintManual(const CLI::App& app, int section) {
+  std::vector<DaemonFlag> flags;
+  for (const CLI::Option* option : app.get_options()) {
+    const bool has_value = option->get_items_expected_max() > 0;
+    flags.push_back(
+        {absl::StrCat(option->get_name(false, true), has_value ? " " : "",
+                      has_value ? option->get_type_name() : ""),
+         option->get_description()});
+  }
+  fputs((section == 5 ? ConfigManPage() : DaemonManPage(flags)).c_str(),
+        stdout);
+  return 0;
+}
+
+// The descriptor of reclaimd.socket (FileDescriptorName=reclaim); -1 for none.
+int InheritedSocket() {
+  char** names = nullptr;
+  const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
+  int found = -1;
+  for (int i = 0; i < count; ++i) {
+    if (found < 0 && std::string(names[i]) == "reclaim") {
+      found = SD_LISTEN_FDS_START + i;
+    }
+    free(names[i]);
+  }
+  if (count > 0) free(names);
+  return found;
 }
 
 absl::StatusOr<Config> MakeConfig(const Flags& flags) {
@@ -86,6 +121,7 @@ absl::StatusOr<Config> MakeConfig(const Flags& flags) {
     store.is_read_only = flags.read_only;
     config.stores.push_back(store);
   }
+  config.socket_fd = InheritedSocket();
   const absl::Status checked = CheckConfig(config);
   if (!checked.ok()) return checked;
   return config;
@@ -153,6 +189,7 @@ int Main(int argc, char** argv) {
     fputs(ConfigReference().c_str(), stdout);
     return 0;
   }
+  if (flags.manual_section != 0) return PrintManual(app, flags.manual_section);
   const auto config = MakeConfig(flags);
   if (!config.ok()) {
     Say(config.status().message());

@@ -110,6 +110,14 @@ class TidyTest(unittest.TestCase):
                           for name in re.findall(r"`(\w+)`", names)
                           if not re.search(r"\b%s\b" % name, text)]
         self.assertEqual(wrong, [])
+    def test_every_reason_of_an_error_is_documented(self):
+        page = read("docs/API.md")
+        for path in sources():
+            if path.endswith("_test.cc"):
+                continue
+            for call in re.findall(r"WithReason\([^;]*;", read(path)):
+                for reason in re.findall(r'"([A-Z][A-Z_]+)"', call):
+                    self.assertIn("| %s |" % reason, page, path)
 
     def test_no_refused_words(self):
         wrong = ["%s:%d: %s" % (path, number, line.strip())

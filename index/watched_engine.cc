@@ -1,0 +1,22 @@
+#include "index/watched_engine.h"
+
+namespace reclaim::index {
+
+absl::Status WatchedEngine::Writable() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return last_;
+}
+
+absl::Status WatchedEngine::Remember(absl::Status status) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  // A full disk refuses a batch whole, and the next one may find room.  After
+  // any other failure only a new start knows what is on the disk.
+  if (last_.ok() || absl::IsResourceExhausted(last_)) last_ = status;
+  return status;
+}
+
+absl::Status WatchedEngine::Commit(const Batch& batch, Durability durability) {
+  return Remember(below_->Commit(batch, durability));
+}
+
+}  // namespace reclaim::index

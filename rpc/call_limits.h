@@ -1,0 +1,78 @@
+// rpc/call_limits.h — which calls are admitted, and for how long.
+//
+// gRPC's synchronous server gives each call a thread.  So the calls that last
+// (watches, streams) are counted, and refused beyond a bound that leaves
+// threads for all others; a call without a deadline of its own gets one; and
+// nothing is admitted before the graph is loaded
+// (docs/decisions/0004-call-threads.md).
+//
+// Thread-safe.
+
+#ifndef RECLAIM_RPC_CALL_LIMITS_H_
+#define RECLAIM_RPC_CALL_LIMITS_H_
+
+#include <atomic>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "grpcpp/server_context.h"
+
+namespace reclaim::rpc {
+
+struct CallLimitOptions {
+  // Watches and streams at a time, of all callers together.
+  int stream_count_max = 128;
+  // Of calls that end by themselves, where the caller gave no deadline.
+  absl::Duration unary_deadline = absl::Seconds(30);
+};
+
+class CallLimits {
+ public:
+  CallLimits(const CallLimitOptions& options, const base::Clock* clock)
+      : options_(options), clock_(clock) {}
+
+  // One call while it lives.
+  class Admission {
+   public:
+    ~Admission();
+    Admission(const Admission&) = delete;
+    Admission& operator=(const Admission&) = delete;
+
+    // OK: go on.  UNAVAILABLE (LOADING), RESOURCE_EXHAUSTED (TOO_MANY_STREAMS).
+    const absl::Status& status() const { return status_; }
+    // The deadline that we set has passed.
+    bool IsLate() const;
+    // What to answer: a call that was cut because it was late says so.
+    absl::Status Outcome(absl::Status status) const;
+
+   private:
+    friend class CallLimits;
+    Admission(CallLimits* limits, bool is_stream, absl::Duration ends);
+
+    CallLimits* limits_;
+    bool has_slot_ = false;
+    const absl::Duration ends_;  // monotonic; infinite for none
+    absl::Status status_;
+  };
+
+  // `method` is "GraphService/Record".
+  Admission Admit(absl::string_view method, const grpc::ServerContext& context);
+
+  // From now on calls are admitted.
+  void Open() { is_open_.store(true, std::memory_order_release); }
+
+ private:
+  const CallLimitOptions options_;
+  const base::Clock* clock_;
+  std::atomic<bool> is_open_{false};
+  std::atomic<int> stream_count_{0};
+};
+
+// Whether a call lasts as long as its caller likes.
+bool IsStream(absl::string_view method);
+
+}  // namespace reclaim::rpc
+
+#endif  // RECLAIM_RPC_CALL_LIMITS_H_

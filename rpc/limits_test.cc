@@ -1,0 +1,238 @@
+// What the server bears: watchers that do not read, floods of streams, large
+// messages, calls without an end, calls before the graph is there.
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "grpcpp/support/channel_arguments.h"
+#include "rpc/call_limits.h"
+#include "rpc/errors.h"
+#include "rpc/server_fixture.h"
+
+namespace reclaim::rpc {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kWatcherCount = 300;
+constexpr int kStreamMax = 128;
+
+class LimitsTest : public ServerFixture {
+ protected:
+  // A connection of its own.
+  std::shared_ptr<grpc::Channel> NewChannel() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(absl::StrCat("unix:", SocketPath()),
+                                     grpc::InsecureChannelCredentials(),
+                                     arguments);
+  }
+
+  grpc::Status GetUsage() {
+    v1::GetDiskUsageResponse usage;
+    return Ask(usage_stub_, &v1::UsageService::Stub::GetDiskUsage,
+               v1::GetDiskUsageRequest(), &usage);
+  }
+
+  // Some events, `bytes` of them at least.
+  void MakeEvents(size_t bytes) {
+    v1::RegisterStoreRequest add;
+    add.set_name("e");
+    add.set_uri("external:e");
+    v1::Store store;
+    Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
+    v1::RecordRequest record;
+    for (size_t made = 0; made < bytes; made += 200) {
+      auto* put = record.add_operations()->mutable_put_volume();
+      put->set_name(absl::StrCat(std::string(100, 'v'), made));
+    }
+    v1::RecordResponse response;
+    const grpc::Status status =
+        Ask(graph_stub_, &v1::GraphService::Stub::Record, record, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+  }
+};
+
+// A watch that reads its first batch, and then nothing more.
+class Watcher {
+ public:
+  explicit Watcher(std::shared_ptr<grpc::Channel> channel)
+      : stub_(v1::CollectionService::NewStub(std::move(channel))) {
+    v1::WatchEventsRequest request;
+    request.set_follow(true);
+    reader_ = stub_->WatchEvents(&context_, request);
+  }
+  ~Watcher() {
+    context_.TryCancel();
+    v1::WatchEventsResponse batch;
+    while (!is_finished_ && reader_->Read(&batch)) {
+    }
+    if (!is_finished_) reader_->Finish();
+  }
+
+  // Whether the server took it; else `status` is why not.
+  bool IsTaken(grpc::Status* status) {
+    v1::WatchEventsResponse batch;
+    if (reader_->Read(&batch)) return true;
+    *status = reader_->Finish();
+    is_finished_ = true;
+    return false;
+  }
+
+ private:
+  std::unique_ptr<v1::CollectionService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::WatchEventsResponse>> reader_;
+  bool is_finished_ = false;
+};
+
+TEST_F(LimitsTest, ThreeHundredSlowWatchersStopNobody) {
+  // More than a stream's window: a watcher that does not read blocks its
+  // server's thread.
+  MakeEvents(200'000);
+  std::list<Watcher> watchers;
+  std::shared_ptr<grpc::Channel> channel;
+  for (int i = 0; i < kWatcherCount; ++i) {
+    if (i % 50 == 0) channel = NewChannel();
+    watchers.emplace_back(channel);
+  }
+  int taken = 0;
+  grpc::Status refusal;
+  for (Watcher& watcher : watchers) taken += watcher.IsTaken(&refusal) ? 1 : 0;
+  EXPECT_EQ(taken, kStreamMax);
+  EXPECT_EQ(refusal.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ErrorOf(refusal).reason(), "TOO_MANY_STREAMS");
+  for (int i = 0; i < 50; ++i) {
+    const grpc::Status status = GetUsage();
+    ASSERT_TRUE(status.ok()) << status.error_message();
+  }
+  // Their places are free again once they have gone.
+  watchers.clear();
+  grpc::Status late;
+  for (int attempt = 0; attempt < 10'000; ++attempt) {
+    Watcher again(NewChannel());
+    if (again.IsTaken(&late)) return;
+  }
+  FAIL() << late.error_message();
+}
+
+class NarrowLimitsTest : public LimitsTest {
+ protected:
+  NarrowLimitsTest() {
+    server_options_.message_bytes_max = 100'000;
+    server_options_.connection_call_count_max = 2;
+    server_options_.calls.stream_count_max = 3;
+  }
+};
+
+TEST_F(NarrowLimitsTest, AConnectionHasSoManyCallsAtATime) {
+  MakeEvents(1000);
+  const auto channel = NewChannel();
+  std::list<Watcher> watchers;
+  grpc::Status status;
+  for (int i = 0; i < 2; ++i) {
+    watchers.emplace_back(channel);
+    ASSERT_TRUE(watchers.back().IsTaken(&status)) << status.error_message();
+  }
+  // The third waits at the client, whatever the server would say.
+  const auto usage = v1::UsageService::NewStub(channel);
+  const auto ask = [&](std::chrono::milliseconds patience) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + patience);
+    v1::GetDiskUsageResponse response;
+    return usage->GetDiskUsage(&context, v1::GetDiskUsageRequest(), &response)
+        .error_code();
+  };
+  EXPECT_EQ(ask(std::chrono::milliseconds(200)),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  watchers.pop_back();
+  EXPECT_EQ(ask(std::chrono::seconds(60)), grpc::StatusCode::OK);
+  EXPECT_TRUE(GetUsage().ok()) << "another connection";
+}
+
+TEST_F(NarrowLimitsTest, ALargeMessageIsRefused) {
+  v1::RecordRequest record;
+  record.add_operations()->mutable_put_volume()->set_name(
+      std::string(200'000, 'v'));
+  v1::RecordResponse response;
+  const grpc::Status status =
+      Ask(graph_stub_, &v1::GraphService::Stub::Record, record, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("larger than max"));
+  EXPECT_TRUE(GetUsage().ok());
+}
+
+TEST_F(LimitsTest, EveryMethodIsNamed) {
+  const std::vector<std::string> names = MethodNames();
+  EXPECT_THAT(names, ::testing::Contains("GraphService/Record"));
+  EXPECT_THAT(names, ::testing::Contains("StoreService/VerifyStore"));
+  EXPECT_GT(names.size(), 40u);
+  for (const char* stream :
+       {"CollectionService/WatchEvents", "CollectionService/WatchRun",
+        "GraphService/RecordStream", "StoreService/VerifyStore"}) {
+    EXPECT_THAT(names, ::testing::Contains(stream)) << "it was renamed";
+    EXPECT_TRUE(IsStream(stream));
+  }
+  EXPECT_FALSE(IsStream("GraphService/Record"));
+}
+
+TEST_F(LimitsTest, BeforeTheGraphIsLoadedCallsAreToldToRetry) {
+  StopServer();
+  ServiceParts parts;
+  parts.clock = &clock_;
+  parts.random = &random_;
+  ServerOptions options;
+  options.unix_socket = UnixSocket{-1, SocketPath()};
+  auto server = Server::Start(options, parts);
+  ASSERT_THAT(server, base::IsOk());
+  server_ = *std::move(server);
+  Connect();
+  const grpc::Status status = GetUsage();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ErrorOf(status).reason(), "LOADING");
+  server_->Shutdown(absl::ZeroDuration());
+  server_.reset();
+}
+
+class CallLimitsTest : public ::testing::Test {
+ protected:
+  CallLimitsTest() { limits_.Open(); }
+  base::SimulatedClock clock_;
+  CallLimits limits_{{2, absl::Seconds(30)}, &clock_};
+  grpc::ServerContext context_;  // without a deadline
+};
+
+TEST_F(CallLimitsTest, ACallWithoutADeadlineGetsOne) {
+  const auto call = limits_.Admit("GraphService/GetNode", context_);
+  EXPECT_THAT(call.status(), base::IsOk());
+  EXPECT_FALSE(call.IsLate());
+  clock_.Advance(absl::Seconds(30));
+  EXPECT_TRUE(call.IsLate());
+  EXPECT_THAT(call.Outcome(absl::CancelledError("stopped")),
+              base::StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_THAT(call.Outcome(absl::OkStatus()), base::IsOk())
+      << "what was done is told";
+}
+
+TEST_F(CallLimitsTest, AStreamLastsAndTakesAPlace) {
+  const auto first = limits_.Admit("CollectionService/WatchRun", context_);
+  clock_.Advance(absl::Hours(100));
+  EXPECT_FALSE(first.IsLate());
+  {
+    const auto second = limits_.Admit("StoreService/VerifyStore", context_);
+    EXPECT_THAT(second.status(), base::IsOk());
+    const auto third = limits_.Admit("GraphService/RecordStream", context_);
+    EXPECT_THAT(third.status(),
+                base::StatusIs(absl::StatusCode::kResourceExhausted));
+    const auto unary = limits_.Admit("GraphService/Record", context_);
+    EXPECT_THAT(unary.status(), base::IsOk());
+  }
+  const auto again = limits_.Admit("GraphService/RecordStream", context_);
+  EXPECT_THAT(again.status(), base::IsOk());
+}
+
+}  // namespace
+}  // namespace reclaim::rpc
