@@ -4,7 +4,7 @@
 // (watches, streams) are counted, and refused beyond a bound that leaves
 // threads for all others; a call without a deadline of its own gets one; and
 // nothing is admitted before the graph is loaded
-// (docs/decisions/0004-call-threads.md).
+// (docs/decisions/0005-call-threads.md).
 //
 // Thread-safe.
 
