@@ -24,6 +24,7 @@ void AddStoreCommands(CLI::App* app, Session* session);
 void AddGraphCommands(CLI::App* app, Session* session);
 void AddLeaseCommands(CLI::App* app, Session* session);
 void AddHealthCommand(CLI::App* app, Session* session);
+void AddPolicyCommands(CLI::App* app, Session* session);
 void AddCompletion(CLI::App* app, Session* session);
 void AddManPages(CLI::App* app, Session* session);
 

@@ -1,6 +1,7 @@
 // gc/store_collector.h — private to gc: the collector.
 //
-// collector.cc makes plans and answers questions, collector_runs.cc acts.
+// collector.cc makes plans, collector_answers.cc answers questions,
+// collector_runs.cc acts.
 
 #ifndef RECLAIM_GC_STORE_COLLECTOR_H_
 #define RECLAIM_GC_STORE_COLLECTOR_H_
@@ -68,6 +69,12 @@ class StoreCollector final : public Collector {
                                    uint64_t limit) const override;
   absl::StatusOr<std::vector<Plan>> ListPlans() const override;
   absl::Status DeletePlan(absl::string_view id) override;
+  absl::StatusOr<Plan> ApprovePlan(absl::string_view id,
+                                   absl::string_view actor) override;
+  void SetRuleSource(const RuleSource* rules) override { rules_ = rules; }
+  absl::StatusOr<std::vector<TagDecision>> TestRules(
+      const PruneRequest& request, absl::Span<const RuleSet> sets,
+      const RunControl& control) const override;
   absl::StatusOr<Run> Apply(const ApplyRequest& request,
                             const RunControl& control) override;
   absl::StatusOr<Run> Restore(const RestoreRequest& request,
@@ -91,6 +98,7 @@ class StoreCollector final : public Collector {
   StoredRun NewRun(RunKind kind, const CollectedStore& site,
                    absl::string_view actor) const;
   absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
+  void NoteContainers(const index::GraphView& view, PlanInputs* inputs) const;
   absl::Status DropOldPlans();
   absl::Status CheckApplicable(const StoredPlan& plan,
                                const ApplyRequest& request,
@@ -108,7 +116,9 @@ class StoreCollector final : public Collector {
   CollectorObserver nobody_;
   CollectorObserver* observer_;
   std::unique_ptr<RunStore> runs_;
+  const RuleSource* rules_ = nullptr;
   QuarantineRestorer restorer_;
+  std::mutex approval_;       // orders what changes a stored plan
   mutable std::mutex mutex_;  // guards sites_ and their acting_run
   std::map<std::string, std::unique_ptr<CollectedStore>> sites_;
   // Kept, for a plan may be in the making on them.

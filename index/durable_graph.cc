@@ -78,9 +78,11 @@ absl::Status DurableGraph::CheckWritable() const {
 
 absl::Status DurableGraph::Commit(const WriteSet& set, Durability durability) {
   if (!set.HasChanges()) return absl::OkStatus();
-  const absl::Status status =
-      engine_->Commit(set.ToBatch(options_.event_count_max), durability);
+  Batch batch = set.ToBatch(options_.event_count_max);
+  const std::vector<NodeId> flipped = AddTimes(&batch);
+  const absl::Status status = engine_->Commit(batch, durability);
   if (!status.ok()) {
+    KeepTimes(flipped);
     // A full disk refused the batch whole.  After anything else nobody knows
     // what is on the disk: only a new start reads it.
     if (status.code() != absl::StatusCode::kResourceExhausted) {
@@ -246,7 +248,12 @@ absl::StatusOr<Epoch> DurableGraph::BeginEpoch() {
   next.set_epoch(state_.epoch() + 1);
   Batch batch;
   batch.Put(Family::kMeta, kStateKey, next.SerializeAsString());
-  RECLAIM_RETURN_IF_ERROR(engine_->Commit(batch, Durability::kDurable));
+  const std::vector<NodeId> flipped = AddTimes(&batch);
+  const absl::Status status = engine_->Commit(batch, Durability::kDurable);
+  if (!status.ok()) {
+    KeepTimes(flipped);
+    return status;
+  }
   state_ = next;
   epoch_ = next.epoch();
   return next.epoch();

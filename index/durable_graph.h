@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "index/graph_records.h"
 #include "index/operation_applier.h"
@@ -77,6 +78,10 @@ class DurableGraph final : public ReferenceGraph {
                            WriteSet* set) const;
   absl::Status LoadMeta();
   absl::Status LoadNodes();
+  // durable_times.cc
+  absl::Status LoadTimes();
+  std::vector<NodeId> AddTimes(Batch* batch);
+  void KeepTimes(const std::vector<NodeId>& flipped);
   OperationApplier::FindStore StoreFinder() const;
 
   Engine* engine_;
@@ -89,6 +94,8 @@ class DurableGraph final : public ReferenceGraph {
   storage::v1::GraphState state_;
   std::map<StoreId, StoreRecord> stores_;
   absl::Status broken_;  // why the graph is read-only
+  // Manifests that a record says have no root (durable_times.cc).
+  absl::flat_hash_set<NodeId> timed_;
 
   mutable absl::Mutex graph_mutex_;
   mutable ResidentGraph graph_;

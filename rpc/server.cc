@@ -18,6 +18,7 @@
 #include "rpc/graph_service.h"
 #include "rpc/lease_service.h"
 #include "rpc/peers.h"
+#include "rpc/policy_service.h"
 #include "rpc/store_service.h"
 #include "rpc/usage_service.h"
 
@@ -35,6 +36,7 @@ const char* const kServices[] = {"",
                                  "reclaim.v1.LeaseService",
                                  "reclaim.v1.UsageService",
                                  "reclaim.v1.CollectionService",
+                                 "reclaim.v1.PolicyService",
                                  "reclaim.v1.StoreService"};
 
 absl::StatusOr<std::string> ReadPem(const char* what, const std::string& path) {
@@ -107,6 +109,7 @@ class GrpcServer final : public Server {
   LeaseService leases_{&parts_};
   UsageService usage_{&parts_};
   CollectionService collection_{&parts_};
+  PolicyService policies_{&parts_};
   StoreService stores_{&parts_};
   int tcp_port_ = 0;
   std::unique_ptr<grpc::Server> server_;
@@ -134,6 +137,7 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.RegisterService(&leases_);
   builder.RegisterService(&usage_);
   builder.RegisterService(&collection_);
+  builder.RegisterService(&policies_);
   builder.RegisterService(&stores_);
   if (options.unix_socket) {
     RECLAIM_ASSIGN_OR_RETURN(listener_,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -18,6 +19,8 @@
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
+#include "gc/policy_book.h"
+#include "gc/scheduler.h"
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
 #include "grpcpp/create_channel.h"
@@ -28,8 +31,10 @@
 #include "reclaim/v1/collection.grpc.pb.h"
 #include "reclaim/v1/graph.grpc.pb.h"
 #include "reclaim/v1/lease.grpc.pb.h"
+#include "reclaim/v1/policy.grpc.pb.h"
 #include "reclaim/v1/store.grpc.pb.h"
 #include "reclaim/v1/usage.grpc.pb.h"
+#include "rpc/scheduled_collection.h"
 #include "rpc/server.h"
 #include "store/testing/store_tree.h"
 
@@ -61,6 +66,11 @@ class ServerFixture : public ::testing::Test {
         gc::Collector::Create(graph_.get(), &clock_, &random_, nullptr);
     ASSERT_THAT(collector, base::IsOk());
     collector_ = *std::move(collector);
+    auto policies =
+        gc::PolicyBook::Open(engine_.get(), &clock_, file_policies_);
+    ASSERT_THAT(policies, base::IsOk());
+    policies_ = *std::move(policies);
+    collector_->SetRuleSource(policies_.get());
     stores_ = std::make_unique<StoreTable>(graph_.get(), collector_.get());
     stores_->OpenAll();
     ASSERT_THAT(collector_->Recover(), base::IsOk());
@@ -73,6 +83,14 @@ class ServerFixture : public ::testing::Test {
     parts.clock = &clock_;
     parts.random = &random_;
     parts.policy = policy_;
+    parts.policies = policies_.get();
+    work_ = std::make_unique<ScheduledCollection>(parts);
+    auto scheduler = gc::Scheduler::Create(
+        policies_.get(), work_.get(), &clock_, &random_, nullptr,
+        [](const std::function<void()>& job) { job(); });
+    ASSERT_THAT(scheduler, base::IsOk());
+    scheduler_ = *std::move(scheduler);
+    parts.scheduler = scheduler_.get();
     ServerOptions options;
     options.unix_socket = UnixSocket{SocketPath()};
     auto server = Server::Start(options, parts);
@@ -86,8 +104,11 @@ class ServerFixture : public ::testing::Test {
     server_->Shutdown(absl::ZeroDuration());
     runs_->Shutdown();
     server_.reset();
+    scheduler_.reset();
+    work_.reset();
     runs_.reset();
     collector_.reset();
+    policies_.reset();
     stores_.reset();
     graph_.reset();
   }
@@ -105,6 +126,7 @@ class ServerFixture : public ::testing::Test {
     usage_stub_ = v1::UsageService::NewStub(channel);
     collection_stub_ = v1::CollectionService::NewStub(channel);
     store_stub_ = v1::StoreService::NewStub(channel);
+    policy_stub_ = v1::PolicyService::NewStub(channel);
   }
 
   std::string SocketPath() const { return socket_folder_.path() + "/r.sock"; }
@@ -172,14 +194,20 @@ class ServerFixture : public ::testing::Test {
       std::make_unique<index::MemoryEngine>();
   std::unique_ptr<index::ReferenceGraph> graph_;
   std::unique_ptr<gc::Collector> collector_;
+  gc::FilePolicies file_policies_;
+  std::unique_ptr<gc::PolicyBook> policies_;
   std::unique_ptr<StoreTable> stores_;
   std::unique_ptr<RunBoard> runs_;
+  std::unique_ptr<ScheduledCollection> work_;
+  // Starts what is due within Tick(): a test decides when that is.
+  std::unique_ptr<gc::Scheduler> scheduler_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<v1::GraphService::Stub> graph_stub_;
   std::unique_ptr<v1::LeaseService::Stub> lease_stub_;
   std::unique_ptr<v1::UsageService::Stub> usage_stub_;
   std::unique_ptr<v1::CollectionService::Stub> collection_stub_;
   std::unique_ptr<v1::StoreService::Stub> store_stub_;
+  std::unique_ptr<v1::PolicyService::Stub> policy_stub_;
 };
 
 }  // namespace reclaim::rpc

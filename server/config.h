@@ -16,12 +16,21 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "gc/policy.h"
+#include "gc/retention.h"
+#include "gc/schedule.h"
 #include "index/reference_graph.h"
 #include "rpc/notification_intake.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
 
 namespace reclaim::server {
+
+// The name that rules of the file have in reasons.
+inline gc::RuleSet FileRules() {
+  gc::RuleSet rules;
+  rules.name = "configuration";
+  return rules;
+}
 
 struct Config {
   std::string data_directory = "/var/lib/reclaim";
@@ -43,6 +52,8 @@ struct Config {
   gc::GcPolicy policy;
   index::GraphOptions graph;
   std::vector<rpc::StoreSettings> stores;
+  gc::RuleSet retention = FileRules();
+  std::vector<gc::Schedule> schedules;
 };
 
 // `file` is named in errors only.

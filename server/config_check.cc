@@ -1,6 +1,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/config.h"
+#include "server/policy_keys.h"
 
 namespace reclaim::server {
 
@@ -23,7 +24,7 @@ absl::Status CheckConfig(const Config& config) {
         "listen.address needs listen.tls_certificate, tls_key and "
         "tls_client_ca (or listen.insecure on a loopback address)");
   }
-  return absl::OkStatus();
+  return CheckPolicies(config);
 }
 
 }  // namespace reclaim::server

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "server/config_key.h"
+#include "server/policy_keys.h"
 
 namespace reclaim::server {
 namespace {
@@ -143,7 +144,8 @@ const std::vector<Key>& Keys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<Key>(ListenKeys());
     for (const auto& section :
-         {NotificationKeys(), PolicyKeys(), GraphKeys(), StoreKeys()}) {
+         {NotificationKeys(), PolicyKeys(), GraphKeys(), StoreKeys(),
+          RetentionKeys(), ReferrerKeys(), ScheduleKeys()}) {
       all->insert(all->end(), section.begin(), section.end());
     }
     return all;
@@ -155,6 +157,15 @@ const std::vector<RepeatedTable>& RepeatedTables() {
   static const auto* const tables = new std::vector<RepeatedTable>{
       {"store", "store.uri",
        [](Config* config) { config->stores.emplace_back(); }},
+      {"retention", "retention.name",
+       [](Config* config) { config->retention.rules.emplace_back(); }},
+      {"referrers", "referrers.name",
+       [](Config* config) { config->retention.referrers.emplace_back(); }},
+      {"schedule", "schedule.name",
+       [](Config* config) {
+         config->schedules.emplace_back();
+         config->schedules.back().request.verb = gc::PruneVerb::kRetention;
+       }},
   };
   return *tables;
 }

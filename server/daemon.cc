@@ -7,19 +7,26 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "gc/collector.h"
+#include "gc/policy_book.h"
+#include "gc/schedule_observer.h"
+#include "gc/scheduler.h"
 #include "index/reference_graph.h"
 #include "index/rocksdb_engine.h"
 #include "metrics/metrics.h"
 #include "rpc/notification_intake.h"
 #include "rpc/run_board.h"
+#include "rpc/scheduled_collection.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
 #include "server/http_server.h"
+#include "server/policy_keys.h"
+#include "server/schedule_loop.h"
 #include "server/ticker.h"
 
 namespace reclaim::server {
@@ -50,6 +57,29 @@ class CountedCalls final : public rpc::CallObserver {
   metrics::Metrics* metrics_;
 };
 
+// What a person should know of the runs of schedules; the rest is counted.
+class ScheduleLog final : public gc::ScheduleObserver {
+ public:
+  ScheduleLog(gc::ScheduleObserver* next,
+              std::function<void(absl::string_view)> say)
+      : next_(next), say_(std::move(say)) {}
+  void OnScheduleEnd(const gc::Schedule& schedule,
+                     const gc::ScheduleState& state) override {
+    next_->OnScheduleEnd(schedule, state);
+    if (state.last_outcome == gc::ScheduleOutcome::kSucceeded ||
+        state.last_outcome == gc::ScheduleOutcome::kNothingToDo) {
+      return;
+    }
+    say_(absl::StrCat("schedule ", schedule.name, ": ",
+                      gc::ToString(state.last_outcome), ": ",
+                      state.last_message));
+  }
+
+ private:
+  gc::ScheduleObserver* next_;
+  std::function<void(absl::string_view)> say_;
+};
+
 absl::StatusOr<gid_t> GroupId(const std::string& name) {
   if (name.empty()) return static_cast<gid_t>(-1);
   const group* found = getgrnam(name.c_str());
@@ -60,11 +90,14 @@ absl::StatusOr<gid_t> GroupId(const std::string& name) {
 
 class ReclaimDaemon final : public Daemon {
  public:
-  explicit ReclaimDaemon(const Config& config)
+  ReclaimDaemon(const Config& config,
+                const std::function<void(absl::string_view)>& say)
       : config_(config),
         clock_(base::SystemClock()),
         metrics_(metrics::Metrics::Create(clock_, kVersion)),
-        calls_(metrics_.get()) {}
+        calls_(metrics_.get()),
+        schedule_log_(metrics_.get(), say),
+        loop_(say) {}
   ~ReclaimDaemon() override { Stop(); }
 
   absl::Status OpenGraph(absl::FunctionRef<void(absl::string_view)> say);
@@ -73,24 +106,29 @@ class ReclaimDaemon final : public Daemon {
 
   int tcp_port() const override { return server_->tcp_port(); }
   int http_port() const override { return http_ ? http_->port() : 0; }
-  absl::Status PurgeExpired() override;
   void Stop() override;
 
  private:
   absl::Status OpenOnce(const std::string& path);
   absl::Status ServeHttp();
   absl::Status TakeNotifications(const rpc::ServiceParts& parts);
+  absl::Status OpenSchedules(rpc::ServiceParts* parts);
 
   const Config config_;
   const base::Clock* clock_;
   std::unique_ptr<metrics::Metrics> metrics_;
   CountedCalls calls_;
+  ScheduleLog schedule_log_;
   bool is_rebuilt_ = false;
   std::unique_ptr<index::Engine> engine_;
   std::unique_ptr<index::ReferenceGraph> graph_;
   std::unique_ptr<gc::Collector> collector_;
   std::unique_ptr<rpc::StoreTable> stores_;
+  std::unique_ptr<gc::PolicyBook> policies_;
   std::unique_ptr<rpc::RunBoard> runs_;
+  std::unique_ptr<rpc::ScheduledCollection> work_;
+  std::unique_ptr<gc::Scheduler> scheduler_;
+  ScheduleLoop loop_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<rpc::NotificationIntake> intake_;
   std::unique_ptr<Ticker> second_looks_;
@@ -118,6 +156,16 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
     return collector.status();
   }
   collector_ = *std::move(collector);
+  auto policies =
+      gc::PolicyBook::Open(engine_.get(), clock_, PoliciesOf(config_));
+  if (!policies.ok()) {
+    collector_.reset();
+    graph_.reset();
+    engine_.reset();
+    return policies.status();
+  }
+  policies_ = *std::move(policies);
+  collector_->SetRuleSource(policies_.get());
   return absl::OkStatus();
 }
 
@@ -191,6 +239,19 @@ absl::Status ReclaimDaemon::OpenStores(
   return absl::OkStatus();
 }
 
+absl::Status ReclaimDaemon::OpenSchedules(rpc::ServiceParts* parts) {
+  parts->policies = policies_.get();
+  work_ = std::make_unique<rpc::ScheduledCollection>(*parts);
+  RECLAIM_ASSIGN_OR_RETURN(
+      scheduler_, gc::Scheduler::Create(policies_.get(), work_.get(), clock_,
+                                        base::SystemRandom(), &schedule_log_,
+                                        [this](std::function<void()> job) {
+                                          loop_.StartJob(std::move(job));
+                                        }));
+  parts->scheduler = scheduler_.get();
+  return absl::OkStatus();
+}
+
 absl::Status ReclaimDaemon::Serve() {
   runs_ = std::make_unique<rpc::RunBoard>();
   rpc::ServiceParts parts;
@@ -203,6 +264,7 @@ absl::Status ReclaimDaemon::Serve() {
   parts.observer = &calls_;
   parts.policy = config_.policy;
   absl::LoadTimeZone(config_.time_zone, &parts.zone);
+  RECLAIM_RETURN_IF_ERROR(OpenSchedules(&parts));
   rpc::ServerOptions options;
   if (!config_.socket.empty()) {
     rpc::UnixSocket socket;
@@ -229,6 +291,7 @@ absl::Status ReclaimDaemon::Serve() {
   RECLAIM_RETURN_IF_ERROR(TakeNotifications(parts));
   RECLAIM_RETURN_IF_ERROR(ServeHttp());
   server_->SetServing(true);
+  loop_.Begin(scheduler_.get());
   return absl::OkStatus();
 }
 
@@ -269,31 +332,6 @@ absl::Status ReclaimDaemon::ServeHttp() {
   return absl::OkStatus();
 }
 
-absl::Status ReclaimDaemon::PurgeExpired() {
-  absl::Status status;
-  for (const index::StoreRecord& store : graph_->Stores()) {
-    const auto held = collector_->ListQuarantine(store.name, 0, UINT64_MAX);
-    if (!held.ok()) continue;  // not open: nothing can be freed there
-    bool is_due = false;
-    for (const gc::QuarantineEntry& entry : *held) {
-      is_due |= entry.restorable_until <= clock_->Now();
-    }
-    if (!is_due) continue;
-    gc::PurgeRequest request;
-    request.store = store.name;
-    request.actor = "schedule";
-    const auto run =
-        runs_->Start([this, request](const gc::RunControl& control) {
-          return collector_->Purge(request, control);
-        });
-    // A store that is at work is purged the next time.
-    if (!run.ok() && !absl::IsAborted(run.status())) {
-      status.Update(run.status());
-    }
-  }
-  return status;
-}
-
 void ReclaimDaemon::Stop() {
   std::call_once(stopped_, [this] {
     if (server_ != nullptr) server_->SetServing(false);
@@ -301,11 +339,16 @@ void ReclaimDaemon::Stop() {
     notifications_.reset();
     second_looks_.reset();
     metrics_->ClearGraph();
+    if (work_ != nullptr) work_->Stop();
     if (runs_ != nullptr) runs_->Shutdown();
+    loop_.Stop();
     if (server_ != nullptr) server_->Shutdown(kDrainPatience);
     server_.reset();
+    scheduler_.reset();
+    work_.reset();
     runs_.reset();
     collector_.reset();
+    policies_.reset();
     stores_.reset();
     graph_.reset();
     engine_.reset();
@@ -315,9 +358,9 @@ void ReclaimDaemon::Stop() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(
-    const Config& config, absl::FunctionRef<void(absl::string_view)> say) {
+    const Config& config, std::function<void(absl::string_view)> say) {
   RECLAIM_RETURN_IF_ERROR(CheckConfig(config));
-  auto daemon = std::make_unique<ReclaimDaemon>(config);
+  auto daemon = std::make_unique<ReclaimDaemon>(config, say);
   RECLAIM_RETURN_IF_ERROR(daemon->OpenGraph(say));
   RECLAIM_RETURN_IF_ERROR(daemon->OpenStores(say));
   RECLAIM_RETURN_IF_ERROR(daemon->Serve());

@@ -20,14 +20,11 @@ struct PendingCase {
 };
 
 constexpr char kSweep[] = "the acting part of gc (sweep, quarantine, runs)";
-constexpr char kRetention[] = "retention rules of repositories";
 constexpr char kDiskTargets[] = "disk marks and free-N-bytes";
 
 constexpr PendingCase kPendingCases[] = {
     {18, "the Docker driver: only that engine knows parent images"},
     {73, "the percentages of the usage tables (accounting)"},
-    {92, kRetention},
-    {93, kRetention},
     {105, kSweep},
     {106, kSweep},
     {107, kSweep},
@@ -46,13 +43,6 @@ constexpr PendingCase kPendingCases[] = {
     {131, kDiskTargets},
     {132, kDiskTargets},
     {133, kDiskTargets},
-    {137, kRetention},
-    {138, kRetention},
-    {139, kRetention},
-    {140, kRetention},
-    {141, kRetention},
-    {142, kRetention},
-    {143, kRetention},
     {145, "quotas"},
     {148, "the acting part of gc on a full disk"},
     {150, "the benchmarks: cost against the size of a store"},
