@@ -57,6 +57,7 @@ void Declare(CLI::App* app, Session* session) {
   AddLeaseCommands(app, session);
   AddAuditCommands(app, session);
   AddHealthCommand(app, session);
+  AddPolicyCommands(app, session);
   AddCompletion(app, session);
   AddManPages(app, session);
   CLI::App* version = app->add_subcommand("version", "Print the version");

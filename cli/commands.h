@@ -25,6 +25,7 @@ void AddGraphCommands(CLI::App* app, Session* session);
 void AddAuditCommands(CLI::App* app, Session* session);
 void AddLeaseCommands(CLI::App* app, Session* session);
 void AddHealthCommand(CLI::App* app, Session* session);
+void AddPolicyCommands(CLI::App* app, Session* session);
 void AddCompletion(CLI::App* app, Session* session);
 void AddManPages(CLI::App* app, Session* session);
 

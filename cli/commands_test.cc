@@ -140,6 +140,50 @@ TEST_F(CommandsTest, LeasesPinsAndRecords) {
   EXPECT_THAT(out_, HasSubstr("db            1         5B"));
 }
 
+TEST_F(CommandsTest, PoliciesAndSchedules) {
+  AddAndScan();
+  const std::string set =
+      "{\"name\":\"team\",\"rules\":[{\"name\":\"none\",\"tags\":[\"v*\"],"
+      "\"keep_pushed_within\":\"3600s\"}]}";
+  EXPECT_EQ(Run({"policy", "set", "-"}, set), kFailed);
+  EXPECT_THAT(err_, HasSubstr("would take every tag of 1 repositories"));
+  EXPECT_EQ(Run({"policy", "set", "-"}, "{\"nonsense\":1}"), kUsage);
+  std::string allowed = set;
+  allowed.insert(1, "\"allow_remove_all\":true,");
+  ASSERT_EQ(Run({"policy", "set", "-"}, allowed), kDone) << err_;
+  ASSERT_EQ(Run({"policy", "ls", "--format", "{{.Name}} {{.Rules}}"}), kDone);
+  EXPECT_EQ(out_, "team 1\n");
+  ASSERT_EQ(Run({"policy", "get", "team"}), kDone);
+  const std::string printed = out_;
+  ASSERT_EQ(Run({"policy", "set", "-"}, printed), kDone) << err_;
+  ASSERT_EQ(Run({"policy", "test"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("team/none"));
+  EXPECT_THAT(out_, HasSubstr("pushed 41d16h ago"));
+  EXPECT_THAT(err_, HasSubstr("1 of 1 tags would go; nothing was changed"));
+  ASSERT_EQ(Run({"plan", "--rules"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("rule team/none: pushed 41d16h ago"));
+  ASSERT_EQ(Run({"policy", "rm", "team"}), kDone);
+  EXPECT_EQ(Run({"policy", "get", "team"}), kNotFound);
+  EXPECT_EQ(
+      Run({"schedule", "set", "-"}, "{\"name\":\"n\",\"cron\":\"0 0 31 2 *\"}"),
+      kUsage);
+  EXPECT_THAT(err_, HasSubstr("never comes"));
+  ASSERT_EQ(
+      Run({"schedule", "set", "-"}, "{\"name\":\"n\",\"cron\":\"0 3 * * *\"}"),
+      kDone)
+      << err_;
+  EXPECT_EQ(out_, "n runs next at 2026-01-03 03:00:00 UTC\n");
+  ASSERT_EQ(Run({"schedule", "run", "n"}), kDone) << err_;
+  ASSERT_EQ(Run({"schedule", "ls"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("succeeded"));
+  ASSERT_EQ(Run({"schedule", "pause", "n"}), kDone);
+  ASSERT_EQ(Run({"schedule", "ls", "--format", "{{.Next}}"}), kDone);
+  EXPECT_EQ(out_, "paused\n");
+  ASSERT_EQ(Run({"schedule", "resume", "n"}), kDone);
+  ASSERT_EQ(Run({"schedule", "rm", "n"}), kDone);
+  EXPECT_EQ(Run({"plans", "approve", "0000000000000000", "-f"}), kNotFound);
+}
+
 TEST_F(CommandsTest, WrongUse) {
   EXPECT_EQ(Run({}), kUsage);
   EXPECT_EQ(Run({"nonsense"}), kUsage);

@@ -15,6 +15,7 @@
 #include "cli/typed_json.h"
 #include "cli/units.h"
 #include "reclaim/v1/collection.grpc.pb.h"
+#include "reclaim/v1/policy.grpc.pb.h"
 
 namespace reclaim::cli {
 namespace {
@@ -55,7 +56,9 @@ Row PlanRow(const Session& session, const v1::Plan& plan) {
           {"State", !plan.run_id().empty()
                         ? absl::StrCat("applied by ", plan.run_id())
                     : is_old ? "expired"
-                             : "open"}};
+                    : plan.needs_approval() && plan.approver().empty()
+                        ? "waits for approval"
+                        : "open"}};
 }
 
 int ListPlans(Session* session, const std::string& format) {
@@ -100,6 +103,30 @@ int ApplyPlan(Session* session, const std::string& id, PruneFlags* flags) {
   if (code != kDone) return code;
   code = ApplyAndReport(session, plan, *flags);
   return code != kDone ? code : flags->EmptyCode(plan);
+}
+
+// Approves, and applies unless that is somebody else's.
+int ApprovePlan(Session* session, const std::string& id, PruneFlags* flags,
+                bool only_approve) {
+  v1::Plan plan;
+  int code = GetPlan(session, id, &plan);
+  if (code != kDone) return code;
+  code = PrintPlan(session, plan, *flags);
+  if (code != kDone) return code;
+  code = session->Confirm(
+      absl::StrCat("WARNING! You approve of removing ", plan.item_count(),
+                   " items of the store ", plan.store(), ", ",
+                   HumanSize(FreedBytes(plan.bytes())),
+                   ".\nAre you sure you want to continue?"),
+      flags->force);
+  if (code != kDone) return code;
+  v1::ApprovePlanRequest request;
+  request.set_plan_id(id);
+  const auto stub = v1::PolicyService::NewStub(session->channel());
+  code = session->Ask(&v1::PolicyService::Stub::ApprovePlan, stub.get(),
+                      request, &plan);
+  if (code != kDone || only_approve) return code;
+  return ApplyAndReport(session, plan, *flags);
 }
 
 // What a restore or a purge did.
@@ -199,6 +226,9 @@ void AddPlan(CLI::App* app, Session* session) {
   flags->DeclareScope(plan, session);
   plan->add_flag("--fail-if-empty", flags->fail_if_empty,
                  "Exit code 14 if there is nothing to do");
+  plan->add_flag_callback(
+      "--rules", [flags] { flags->verb = v1::PRUNE_VERB_RETENTION; },
+      "Tags that the retention rules let go as well");
   plan->add_option("reference", flags->references,
                    "Remove these and nothing else: repo, repo:tag, "
                    "repo@digest, digest");
@@ -230,6 +260,21 @@ void AddPlans(CLI::App* app, Session* session) {
       v1::Plan plan;
       const int code = GetPlan(session, *id, &plan);
       return code != kDone ? code : PrintPlan(session, plan, *flags);
+    };
+  });
+  CLI::App* approve = plans->add_subcommand(
+      "approve", "Approve a plan that waits for it, and apply it");
+  auto only_approve = std::make_shared<bool>(false);
+  approve->add_option("id", *id, "Plan")->required();
+  approve->add_flag("-f,--force", flags->force, "Do not ask");
+  approve->add_flag("--purge", flags->purge, "Free the bytes at once: no undo");
+  approve->add_flag("--allow-large", flags->allow_large,
+                    "Even more than the configured share of the store");
+  approve->add_flag("--only-approve", *only_approve,
+                    "Leave it to somebody else to apply it");
+  approve->callback([session, id, flags, only_approve] {
+    session->chosen = [=] {
+      return ApprovePlan(session, *id, flags.get(), *only_approve);
     };
   });
   CLI::App* remove = plans->add_subcommand("rm", "Forget a plan");

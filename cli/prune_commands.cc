@@ -143,8 +143,9 @@ void AddPruneCommands(CLI::App* app, Session* session) {
           "Remove build cache", v1::PRUNE_VERB_BUILD_CACHE);
   AddVerb(Group(app, "system", "Manage it all"), session, "prune",
           "Remove unused data", v1::PRUNE_VERB_SYSTEM);
-  AddVerb(app, session, "prune", "Short for system prune",
-          v1::PRUNE_VERB_SYSTEM);
+  AddVerb(app, session, "prune",
+          "Remove tags by the retention rules, and unused data",
+          v1::PRUNE_VERB_RETENTION);
 }
 
 }  // namespace reclaim::cli

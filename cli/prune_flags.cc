@@ -32,14 +32,14 @@ void PruneFlags::DeclareScope(CLI::App* command, Session* session) {
                       "How long it can be restored, e.g. 24h");
   command->add_option("--pace", pace, "Bytes a second at most; 0: no limit");
   if (verb == v1::PRUNE_VERB_IMAGES || verb == v1::PRUNE_VERB_VOLUMES ||
-      verb == v1::PRUNE_VERB_BUILD_CACHE || verb == v1::PRUNE_VERB_SYSTEM) {
+      verb == v1::PRUNE_VERB_BUILD_CACHE || is_system()) {
     command->add_flag("-a,--all", all,
                       "All that is unused, not only what is dangling");
   }
-  if (verb == v1::PRUNE_VERB_SYSTEM) {
+  if (is_system()) {
     command->add_flag("--volumes", volumes, "Anonymous volumes as well");
   }
-  if (verb == v1::PRUNE_VERB_SYSTEM || verb == v1::PRUNE_VERB_IMAGES) {
+  if (is_system() || verb == v1::PRUNE_VERB_IMAGES) {
     command->add_flag("--containers-are-complete", containers_are_complete,
                       "The recorded containers are all that use the store");
   }
@@ -72,11 +72,11 @@ absl::Status PruneFlags::Fill(const Session& session,
   request->set_store(session.store);
   request->set_verb(
       verb == v1::PRUNE_VERB_IMAGES && all ? v1::PRUNE_VERB_ALL_IMAGES : verb);
-  request->set_all_images(verb == v1::PRUNE_VERB_SYSTEM && all);
+  request->set_all_images(is_system() && all);
   request->set_with_volumes(volumes);
   request->set_all_volumes(verb == v1::PRUNE_VERB_VOLUMES && all);
-  request->set_all_cache(all && (verb == v1::PRUNE_VERB_BUILD_CACHE ||
-                                 verb == v1::PRUNE_VERB_SYSTEM));
+  request->set_all_cache(all &&
+                         (verb == v1::PRUNE_VERB_BUILD_CACHE || is_system()));
   request->set_containers_are_complete(containers_are_complete);
   request->set_pace_bytes_per_second(pace);
   for (const std::string& filter : filters) request->add_filters(filter);

@@ -33,6 +33,10 @@ struct PruneFlags {
   std::string plan;    // file of a plan to apply
   std::vector<std::string> references;
 
+  // RETENTION is a system prune as well.
+  bool is_system() const {
+    return verb == v1::PRUNE_VERB_SYSTEM || verb == v1::PRUNE_VERB_RETENTION;
+  }
   // The flags that fit `verb`.
   void Declare(CLI::App* command, Session* session);
   // --out and --plan, of verbs that may be approved first.

@@ -11,10 +11,13 @@ namespace {
 constexpr char kQuestion[] = "Are you sure you want to continue?";
 
 std::string SystemWarning(const v1::CreatePlanRequest& request) {
-  std::string text =
-      "WARNING! This will remove:\n"
-      "  - all stopped containers\n"
-      "  - all networks not used by at least one container\n";
+  std::string text = "WARNING! This will remove:\n";
+  if (request.verb() == v1::PRUNE_VERB_RETENTION) {
+    absl::StrAppend(&text, "  - all tags that the retention rules let go\n");
+  }
+  absl::StrAppend(&text,
+                  "  - all stopped containers\n"
+                  "  - all networks not used by at least one container\n");
   if (request.with_volumes()) {
     absl::StrAppend(
         &text,

@@ -155,6 +155,34 @@ absl::StatusOr<PlanInputs> StoreCollector::InputsFor(
   return inputs;
 }
 
+// Containers that are recorded can be judged by.
+void StoreCollector::NoteContainers(const index::GraphView& view,
+                                    PlanInputs* inputs) const {
+  view.ForEachNamed(index::NodeKind::kContainer, inputs->store,
+                    [&](index::NodeId) {
+                      inputs->store_knows_containers = true;
+                      return false;
+                    });
+}
+
+absl::StatusOr<std::vector<TagDecision>> StoreCollector::TestRules(
+    const PruneRequest& request, absl::Span<const RuleSet> sets,
+    const RunControl& control) const {
+  RECLAIM_RETURN_IF_ERROR(request.policy.Validate());
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(request.store));
+  RECLAIM_ASSIGN_OR_RETURN(PlanInputs inputs, InputsFor(*site));
+  RECLAIM_ASSIGN_OR_RETURN(const RetentionRules rules,
+                           RetentionRules::Compile(sets, site->name));
+  const GraphDetails details(graph_);
+  inputs.details = &details;
+  inputs.is_cancelled = control.is_cancelled;
+  inputs.rules = &rules;
+  const auto reader = graph_->Read();
+  inputs.view = &reader->view();
+  NoteContainers(reader->view(), &inputs);
+  return gc::TestRules(inputs, request);
+}
+
 absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
                                               const RunControl& control) {
   RECLAIM_RETURN_IF_ERROR(request.policy.Validate());
@@ -162,6 +190,12 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   RECLAIM_ASSIGN_OR_RETURN(PlanInputs inputs, InputsFor(*site));
   // From now on writers stamp what they touch; the guard compares (I1).
   RECLAIM_ASSIGN_OR_RETURN(const index::Epoch epoch, graph_->BeginEpoch());
+  RECLAIM_ASSIGN_OR_RETURN(
+      const RetentionRules rules,
+      RetentionRules::Compile(
+          rules_ != nullptr ? rules_->RuleSets() : std::vector<RuleSet>(),
+          site->name));
+  inputs.rules = &rules;
   const GraphDetails details(graph_);
   inputs.details = &details;
   inputs.is_cancelled = control.is_cancelled;
@@ -170,12 +204,7 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   {
     const auto reader = graph_->Read();
     inputs.view = &reader->view();
-    // Containers that are recorded can be judged by.
-    reader->view().ForEachNamed(index::NodeKind::kContainer, site->id,
-                                [&](index::NodeId) {
-                                  inputs.store_knows_containers = true;
-                                  return false;
-                                });
+    NoteContainers(reader->view(), &inputs);
     RECLAIM_ASSIGN_OR_RETURN(plan, gc::MakePlan(inputs, request));
   }
   observer_->OnMarked(site->name, clock_->Monotonic() - begin);
@@ -222,86 +251,6 @@ absl::Status StoreCollector::DropOldPlans() {
     }
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<PlanPage> StoreCollector::GetPlan(absl::string_view id,
-                                                 uint64_t offset,
-                                                 uint64_t limit) const {
-  RECLAIM_ASSIGN_OR_RETURN(StoredPlan stored, runs_->GetPlan(id));
-  PlanPage page;
-  page.item_count = stored.plan.totals.item_count;
-  page.plan = std::move(stored.plan);
-  page.plan.run_id = stored.run_id;
-  RECLAIM_ASSIGN_OR_RETURN(page.items, runs_->GetItems(id, offset, limit));
-  return page;
-}
-
-absl::StatusOr<std::vector<Plan>> StoreCollector::ListPlans() const {
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<StoredPlan> stored, runs_->ListPlans());
-  std::vector<Plan> plans;
-  for (StoredPlan& plan : stored) {
-    plans.push_back(std::move(plan.plan));
-    plans.back().run_id = plan.run_id;
-  }
-  return plans;
-}
-
-absl::Status StoreCollector::DeletePlan(absl::string_view id) {
-  RECLAIM_ASSIGN_OR_RETURN(const StoredPlan stored, runs_->GetPlan(id));
-  if (!stored.run_id.empty()) {
-    const absl::StatusOr<StoredRun> run = runs_->GetRun(stored.run_id);
-    if (run.ok() && run->run.phase == RunPhase::kRunning) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "run ", stored.run_id, " applies the plan; wait for it"));
-    }
-  }
-  return runs_->DeletePlan(id);
-}
-
-absl::StatusOr<Run> StoreCollector::GetRun(absl::string_view id) const {
-  RECLAIM_ASSIGN_OR_RETURN(StoredRun stored, runs_->GetRun(id));
-  return std::move(stored.run);
-}
-
-absl::StatusOr<std::vector<Run>> StoreCollector::ListRuns(
-    absl::string_view before_id, size_t limit) const {
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<StoredRun> stored,
-                           runs_->ListRuns(before_id, limit));
-  std::vector<Run> runs;
-  for (StoredRun& run : stored) runs.push_back(std::move(run.run));
-  return runs;
-}
-
-absl::StatusOr<std::vector<QuarantineEntry>> StoreCollector::ListQuarantine(
-    absl::string_view store, uint64_t offset, uint64_t limit) const {
-  RECLAIM_RETURN_IF_ERROR(Site(store).status());
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                           runs_->ListQuarantine(store));
-  std::stable_sort(records.begin(), records.end(),
-                   [](const QuarantineRecord& a, const QuarantineRecord& b) {
-                     return a.quarantined > b.quarantined;
-                   });
-  std::vector<QuarantineEntry> entries;
-  for (uint64_t i = offset; i < records.size() && entries.size() < limit; ++i) {
-    QuarantineRecord& record = records[i];
-    entries.push_back({record.run_id, std::move(record.item),
-                       record.quarantined, record.restorable_until,
-                       record.actor});
-  }
-  return entries;
-}
-
-absl::StatusOr<Explanation> StoreCollector::Explain(index::NodeId node,
-                                                    const GcPolicy& policy,
-                                                    int path_count_max) const {
-  RECLAIM_RETURN_IF_ERROR(policy.Validate());
-  const auto reader = graph_->Read();
-  const index::GraphView& view = reader->view();
-  if (!view.Exists(node)) return absl::NotFoundError("there is no such node");
-  const std::vector<Root> roots = CollectRoots(
-      view, view.fields(node).store,
-      {clock_->Now(), policy.grace_period, policy.upload_lifetime});
-  return gc::Explain(view, roots, node, path_count_max);
 }
 
 absl::StatusOr<std::unique_ptr<Collector>> Collector::Create(

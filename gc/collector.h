@@ -34,6 +34,9 @@
 #include "gc/explain.h"
 #include "gc/observer.h"
 #include "gc/plan.h"
+#include "gc/retention.h"
+#include "gc/retention_survey.h"
+#include "gc/rule_source.h"
 #include "gc/run.h"
 #include "index/hints.h"
 #include "index/reference_graph.h"
@@ -53,6 +56,9 @@ struct RecordRetention {
   // Of plans, after they have expired.
   absl::Duration plan_memory = absl::Hours(24 * 7);
 };
+// Payload of the FAILED_PRECONDITION of a plan that takes too much: the
+// percent.
+inline constexpr char kTooLargePayload[] = "reclaim/large_plan_percent";
 
 struct RunControl {
   std::function<bool()> is_cancelled;           // may be empty
@@ -152,8 +158,22 @@ class Collector {
   // Newest first, without items.
   virtual absl::StatusOr<std::vector<Plan>> ListPlans() const = 0;
   virtual absl::Status DeletePlan(absl::string_view id) = 0;
+  // Lets a plan that waits for approval be applied.  NOT_FOUND;
+  // PERMISSION_DENIED: `actor` made it or asked for it; FAILED_PRECONDITION:
+  // it does not wait, has expired or was applied.
+  virtual absl::StatusOr<Plan> ApprovePlan(absl::string_view id,
+                                           absl::string_view actor) = 0;
 
-  // FAILED_PRECONDITION: expired, applied already, or too large; NOT_FOUND.
+  // Whence plans take their retention rules; not owned, outlives the
+  // collector, set before the first plan.
+  virtual void SetRuleSource(const RuleSource* rules) = 0;
+  // What `sets` say of each tag of a store; stores nothing (I8).
+  virtual absl::StatusOr<std::vector<TagDecision>> TestRules(
+      const PruneRequest& request, absl::Span<const RuleSet> sets,
+      const RunControl& control) const = 0;
+
+  // FAILED_PRECONDITION: expired, applied already, not approved, or too large
+  // (then with the payload kTooLargePayload); NOT_FOUND.
   virtual absl::StatusOr<Run> Apply(const ApplyRequest& request,
                                     const RunControl& control) = 0;
   virtual absl::StatusOr<Run> Restore(const RestoreRequest& request,

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -77,10 +78,12 @@ absl::Status StoreCollector::CheckSize(const Plan& plan,
   if (share <= static_cast<double>(percent) * static_cast<double>(held)) {
     return absl::OkStatus();
   }
-  return absl::FailedPreconditionError(absl::StrCat(
+  absl::Status status = absl::FailedPreconditionError(absl::StrCat(
       "the plan takes away ", taken, " of ", held, " bytes, more than ",
       percent,
       " % of the store; look at it, then apply it with --allow-large"));
+  status.SetPayload(kTooLargePayload, absl::Cord(absl::StrCat(percent)));
+  return status;
 }
 
 absl::Status StoreCollector::CheckApplicable(const StoredPlan& stored,
@@ -95,6 +98,13 @@ absl::Status StoreCollector::CheckApplicable(const StoredPlan& stored,
   if (clock_->Now() > plan.expires) {
     return absl::FailedPreconditionError(
         absl::StrCat("the plan ", plan.id, " has expired; make a new plan"));
+  }
+  if (plan.request.needs_approval && stored.approver.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the plan ", plan.id, " waits for approval: somebody else than ",
+        plan.request.proposer.empty() ? plan.request.actor
+                                      : plan.request.proposer,
+        " runs `reclaim plans approve ", plan.id, "`"));
   }
   if (plan.store_id != site.id) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -153,7 +163,8 @@ absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.plan.store));
   StoredRun run = NewRun(RunKind::kApply, *site, request.actor);
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, run.run.id));
-  // Again, now that nobody else can apply it.
+  std::unique_lock<std::mutex> approval(approval_);
+  // Again, now that nobody else can apply or approve it.
   RECLAIM_ASSIGN_OR_RETURN(stored, runs_->GetPlan(request.plan_id));
   RECLAIM_RETURN_IF_ERROR(CheckApplicable(stored, request, *site));
   const Plan& plan = stored.plan;
@@ -168,6 +179,7 @@ absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
           : run.run.started + plan.request.policy.quarantine_period;
   stored.run_id = run.run.id;
   RECLAIM_RETURN_IF_ERROR(runs_->BeginApply(stored, run));
+  approval.unlock();
   return RunSweep(site, plan, std::move(run), control);
 }
 

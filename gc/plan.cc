@@ -10,7 +10,7 @@ namespace reclaim::gc {
 
 bool Planner::DropsUnusedTags() const {
   return request_.verb == PruneVerb::kAllImages ||
-         (request_.verb == PruneVerb::kSystem && request_.all_images) ||
+         (IsSystem() && request_.all_images) ||
          (request_.verb == PruneVerb::kImages &&
           request_.filter.dangling == false);
 }
@@ -110,7 +110,8 @@ void Planner::FindKeptScopes() {
   }
 }
 
-absl::StatusOr<Plan> Planner::Run() {
+// The roots, and what cannot be judged.
+absl::Status Planner::Begin() {
   RECLAIM_RETURN_IF_ERROR(CheckRequest());
   plan_.store = view_.StoreName(in_.store);
   plan_.store_id = in_.store;
@@ -120,12 +121,15 @@ absl::StatusOr<Plan> Planner::Run() {
       view_, in_.store,
       {in_.now, request_.policy.grace_period, request_.policy.upload_lifetime});
   if (ConcernsImages()) FindKeptScopes();
-  if (Concerns(PruneVerb::kContainers)) {
-    RECLAIM_RETURN_IF_ERROR(PlanContainers());
-  }
+  if (!Concerns(PruneVerb::kContainers)) return absl::OkStatus();
+  return PlanContainers();
+}
+
+absl::StatusOr<Plan> Planner::Run() {
+  RECLAIM_RETURN_IF_ERROR(Begin());
   if (Concerns(PruneVerb::kNetworks)) RECLAIM_RETURN_IF_ERROR(PlanNetworks());
   if (request_.verb == PruneVerb::kVolumes ||
-      (request_.verb == PruneVerb::kSystem && request_.with_volumes)) {
+      (IsSystem() && request_.with_volumes)) {
     RECLAIM_RETURN_IF_ERROR(PlanVolumes());
   }
   if (ConcernsImages() && !is_whole_store_kept_) {

@@ -36,6 +36,7 @@ enum class DoomReason : uint8_t {
   kAbandonedUpload = 9,
   kSubjectGone = 10,  // a referrer whose subject goes or went
   kNamed = 11,        // the caller named it
+  kRetention = 12,    // a tag that a retention rule lets go
 };
 const char* ToString(DoomReason reason);
 
@@ -85,7 +86,12 @@ struct Plan {
   std::vector<KeptScope> kept_scopes;
   // The run that applied it; "" if none has.  Filled in when it is read.
   std::string run_id;
+  // Who approved it, if it needs that; "" while it waits.  Filled in likewise.
+  std::string approver;
+  absl::Time approved = absl::InfinitePast();
 };
+
+class RetentionRules;
 
 // Details that a view does not hold (labels, creation times).
 class DetailSource {
@@ -107,6 +113,8 @@ struct PlanInputs {
   bool tags_leave_entries = false;
   // Scopes that the last scan could not read whole.
   std::vector<KeptScope> unreadable_scopes;
+  // Retention rules of the store (gc/retention.h); null for none.  Not owned.
+  const RetentionRules* rules = nullptr;
   absl::Time now;
   std::function<bool()> is_cancelled;
 };

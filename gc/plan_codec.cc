@@ -109,6 +109,10 @@ GcPolicy FromProto(const pb::PolicyRecord& record) {
   return policy;
 }
 
+}  // namespace
+
+namespace codec {
+
 void ToProto(const PruneRequest& request, pb::PruneRequestRecord* out) {
   out->set_store(request.store);
   out->set_verb(static_cast<uint32_t>(request.verb));
@@ -136,8 +140,11 @@ void ToProto(const PruneRequest& request, pb::PruneRequestRecord* out) {
   }
   if (request.filter.dangling) out->set_dangling(*request.filter.dangling);
   if (request.filter.all) out->set_all(*request.filter.all);
-  ToProto(request.policy, out->mutable_policy());
+  gc::ToProto(request.policy, out->mutable_policy());
   out->set_actor(request.actor);
+  out->set_schedule(request.schedule);
+  out->set_proposer(request.proposer);
+  out->set_needs_approval(request.needs_approval);
 }
 
 PruneRequest FromProto(const pb::PruneRequestRecord& record) {
@@ -166,12 +173,15 @@ PruneRequest FromProto(const pb::PruneRequestRecord& record) {
                                    record.references().end());
   if (record.has_dangling()) request.filter.dangling = record.dangling();
   if (record.has_all()) request.filter.all = record.all();
-  request.policy = FromProto(record.policy());
+  request.policy = gc::FromProto(record.policy());
   request.actor = record.actor();
+  request.schedule = record.schedule();
+  request.proposer = record.proposer();
+  request.needs_approval = record.needs_approval();
   return request;
 }
 
-}  // namespace
+}  // namespace codec
 
 std::string EncodePlan(const StoredPlan& stored) {
   const Plan& plan = stored.plan;
@@ -181,7 +191,7 @@ std::string EncodePlan(const StoredPlan& stored) {
   out.set_store(plan.store);
   out.set_store_id(plan.store_id);
   out.set_epoch(plan.epoch);
-  ToProto(plan.request, out.mutable_request());
+  codec::ToProto(plan.request, out.mutable_request());
   out.set_created(ToMicros(plan.created));
   out.set_expires(ToMicros(plan.expires));
   out.set_item_count(plan.totals.item_count);
@@ -194,6 +204,10 @@ std::string EncodePlan(const StoredPlan& stored) {
     kept->set_why(scope.why);
   }
   out.set_run_id(stored.run_id);
+  if (!stored.approver.empty()) {
+    out.set_approver(stored.approver);
+    out.set_approved(ToMicros(stored.approved));
+  }
   return out.SerializeAsString();
 }
 
@@ -207,7 +221,7 @@ absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes) {
   plan.store = in.store();
   plan.store_id = static_cast<index::StoreId>(in.store_id());
   plan.epoch = in.epoch();
-  plan.request = FromProto(in.request());
+  plan.request = codec::FromProto(in.request());
   plan.created = FromMicros(in.created());
   plan.expires = FromMicros(in.expires());
   plan.totals.item_count = in.item_count();
@@ -218,6 +232,8 @@ absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes) {
     plan.kept_scopes.push_back({kept.scope(), kept.why()});
   }
   stored.run_id = in.run_id();
+  stored.approver = in.approver();
+  if (in.has_approved()) stored.approved = FromMicros(in.approved());
   return stored;
 }
 

@@ -114,12 +114,14 @@ void Planner::DoomUploads() {
 absl::Status Planner::PlanImages() {
   if (IsExplicit()) {
     RECLAIM_RETURN_IF_ERROR(DropNamedReferences());
-  } else if (DropsUnusedTags()) {
-    RECLAIM_RETURN_IF_ERROR(DropUnusedTags());
+  } else {
+    RECLAIM_RETURN_IF_ERROR(ApplyRules());
+    if (DropsUnusedTags()) RECLAIM_RETURN_IF_ERROR(DropUnusedTags());
   }
   RECLAIM_ASSIGN_OR_RETURN(const LiveSet live, MarkNow(RemainingRoots()));
   RECLAIM_RETURN_IF_ERROR(IsExplicit() ? SpareByName(live)
                                        : SpareByFilter(live));
+  SpareByRules(live);
   RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
   DoomContent();
   RECLAIM_RETURN_IF_ERROR(DoomLinks());

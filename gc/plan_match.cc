@@ -5,32 +5,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "gc/image_configs.h"
 #include "gc/planner.h"
 
 namespace reclaim::gc {
 
 using index::kNoNode;
 using index::RootReason;
-
-// The configs of an image and of the platforms that it lists.  Attestations
-// are no platform: they take no part (case 34).
-absl::StatusOr<std::vector<index::PutImageConfig>> Planner::ConfigsOf(
-    NodeId image) const {
-  std::vector<index::PutImageConfig> configs;
-  const auto listed = view_.Kept(image);
-  std::vector<NodeId> manifests(listed.begin(), listed.end());
-  manifests.push_back(image);
-  for (const NodeId manifest : manifests) {
-    if (!IsManifestLike(view_.kind(manifest))) continue;
-    for (const NodeId child : view_.Kept(manifest)) {
-      if (view_.kind(child) != NodeKind::kConfig) continue;
-      RECLAIM_ASSIGN_OR_RETURN(auto config, in_.details->GetImageConfig(child));
-      if (!config || config->os == "unknown") continue;
-      configs.push_back(*std::move(config));
-    }
-  }
-  return configs;
-}
 
 // The names of an image, or the one that is judged, and when it was pushed.
 void Planner::AddNames(NodeId image, NodeId only_tag,
@@ -70,14 +51,11 @@ absl::StatusOr<bool> Planner::MatchesImage(NodeId image,
   }
   AddNames(image, only_tag, &subject);
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::PutImageConfig> configs,
-                           ConfigsOf(image));
-  // The youngest platform counts; one without a time keeps the image.
-  std::optional<absl::Time> created;
+                           ConfigsOf(view_, *in_.details, image));
   for (const index::PutImageConfig& config : configs) {
     subject.labels.push_back(&config.labels);
-    const absl::Time time = config.created.value_or(absl::InfiniteFuture());
-    created = std::max(created.value_or(time), time);
   }
+  const std::optional<absl::Time> created = CreatedOf(configs);
   if (created) subject.times[TimeClock::kCreated] = *created;
   return Matches(request_.filter, subject);
 }

@@ -64,6 +64,8 @@ const char* ToString(DoomReason reason) {
       return "subject-gone";
     case DoomReason::kNamed:
       return "named";
+    case DoomReason::kRetention:
+      return "retention";
   }
   return "unknown";
 }

@@ -110,7 +110,10 @@ absl::Status Planner::DropUnusedTags() {
   std::vector<NodeId> unused;
   std::map<NodeId, std::map<std::string, NodeId>> used_images;
   for (const NodeId tag : Named(NodeKind::kTag)) {
-    if (IsTagHeld(tag, held)) continue;
+    if (doomed_.contains(tag) || rule_kept_.contains(tag) ||
+        IsTagHeld(tag, held)) {
+      continue;
+    }
     const NodeId image = view_.Kept(tag)[0];
     if (Uses(used, image)) {
       const index::NamedKey key = view_.named_key(tag);

@@ -24,6 +24,8 @@
 #include "absl/status/statusor.h"
 #include "gc/mark.h"
 #include "gc/plan.h"
+#include "gc/retention.h"
+#include "gc/retention_survey.h"
 #include "gc/roots.h"
 
 namespace reclaim::gc {
@@ -34,6 +36,8 @@ class Planner {
       : in_(inputs), request_(request), view_(*inputs.view) {}
 
   absl::StatusOr<Plan> Run();
+  // The tags alone, without a plan.
+  absl::StatusOr<std::vector<TagDecision>> Test();
 
  private:
   using NodeId = index::NodeId;
@@ -44,13 +48,17 @@ class Planner {
     store::MembershipKind kind = store::MembershipKind::kRevision;
   };
 
+  // RETENTION drops tags by rule and is a system prune besides.
+  bool IsSystem() const {
+    return request_.verb == PruneVerb::kSystem ||
+           request_.verb == PruneVerb::kRetention;
+  }
   bool Concerns(PruneVerb verb) const {
-    return request_.verb == verb || request_.verb == PruneVerb::kSystem;
+    return request_.verb == verb || IsSystem();
   }
   bool ConcernsImages() const {
     return request_.verb == PruneVerb::kImages ||
-           request_.verb == PruneVerb::kAllImages ||
-           request_.verb == PruneVerb::kSystem;
+           request_.verb == PruneVerb::kAllImages || IsSystem();
   }
   bool DropsUnusedTags() const;
   bool IsExplicit() const { return !request_.only_references.empty(); }
@@ -64,6 +72,7 @@ class Planner {
   void ForEachContent(absl::FunctionRef<void(NodeId)> visit) const;
 
   // plan.cc
+  absl::Status Begin();
   absl::Status CheckRequest() const;
   absl::Status CheckFilter() const;
   absl::Status CheckThatUnusedCanBeJudged() const;
@@ -98,6 +107,13 @@ class Planner {
                             std::vector<NodeId>* unused);
   void DropTag(NodeId tag, DoomReason reason, std::string detail);
 
+  // plan_retention.cc
+  absl::StatusOr<std::vector<TagDecision>> Survey() const;
+  absl::Status ApplyRules();
+  RepositoryTerms TermsOf(NodeId image) const;
+  bool IsPromised(NodeId id) const;
+  void SpareByRules(const LiveSet& live);
+
   // plan_named.cc
   absl::Status DropNamedReferences();
   absl::Status DropReference(const std::string& text);
@@ -114,8 +130,6 @@ class Planner {
   // plan_match.cc
   absl::StatusOr<bool> MatchesImage(NodeId image, NodeId only_tag) const;
   void AddNames(NodeId image, NodeId only_tag, FilterSubject* subject) const;
-  absl::StatusOr<std::vector<index::PutImageConfig>> ConfigsOf(
-      NodeId image) const;
   bool MatchesLoose(NodeId id) const;
   absl::Status SpareByFilter(const LiveSet& live);
 
@@ -163,6 +177,8 @@ class Planner {
   NodeSet whole_repositories_;
   NodeSet dropped_only_names_;
   LiveSet asked_reach_;
+
+  NodeSet rule_kept_;  // tags that a retention rule keeps
 
   // Tags that stay, by repository name.
   absl::flat_hash_map<std::string, std::vector<NodeId>> tags_of_;

@@ -18,8 +18,30 @@ const char* ToString(PruneVerb verb) {
       return "builder prune";
     case PruneVerb::kSystem:
       return "system prune";
+    case PruneVerb::kRetention:
+      return "prune";
   }
   return "unknown";
+}
+
+FilterTarget TargetOf(PruneVerb verb) {
+  switch (verb) {
+    case PruneVerb::kImages:
+    case PruneVerb::kAllImages:
+      return FilterTarget::kImages;
+    case PruneVerb::kContainers:
+      return FilterTarget::kContainers;
+    case PruneVerb::kVolumes:
+      return FilterTarget::kVolumes;
+    case PruneVerb::kNetworks:
+      return FilterTarget::kNetworks;
+    case PruneVerb::kBuildCache:
+      return FilterTarget::kBuildCache;
+    case PruneVerb::kSystem:
+    case PruneVerb::kRetention:
+      return FilterTarget::kSystem;
+  }
+  return FilterTarget::kSystem;
 }
 
 }  // namespace reclaim::gc

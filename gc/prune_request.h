@@ -23,14 +23,18 @@ enum class PruneVerb : uint8_t {
   kNetworks = 5,
   kBuildCache = 6,
   kSystem = 7,  // containers, networks, volumes (flag), images, build cache
+  // Tags by retention rules (gc/retention.h), then what kSystem takes.
+  kRetention = 8,
 };
 const char* ToString(PruneVerb verb);
+// What a filter of this verb is applied to.
+FilterTarget TargetOf(PruneVerb verb);
 
 struct PruneRequest {
   std::string store;
   PruneVerb verb = PruneVerb::kSystem;
-  bool all_images = false;    // kSystem: -a
-  bool with_volumes = false;  // kSystem: --volumes
+  bool all_images = false;    // kSystem, kRetention: -a
+  bool with_volumes = false;  // the same: --volumes
   bool all_volumes = false;   // kVolumes: named ones as well
   bool all_cache = false;     // kBuildCache: shared and internal ones as well
   // The caller's word that the recorded containers are all there are; needed
@@ -42,6 +46,12 @@ struct PruneRequest {
   Filter filter;
   GcPolicy policy;
   std::string actor;
+  // Of a schedule: its name, and who wrote it or began the run.
+  std::string schedule;
+  std::string proposer;
+  // The plan is not applied before somebody who is neither `actor` nor
+  // `proposer` has approved it.
+  bool needs_approval = false;
 };
 
 }  // namespace reclaim::gc

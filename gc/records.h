@@ -26,8 +26,10 @@ inline constexpr uint32_t kRecordVersion = 1;
 
 // A plan as it is stored: its items lie in chunks beside it.
 struct StoredPlan {
-  Plan plan;           // without items
-  std::string run_id;  // the run that applied it; "" if none has
+  Plan plan;             // without items
+  std::string run_id;    // the run that applied it; "" if none has
+  std::string approver;  // "" if nobody has
+  absl::Time approved = absl::InfinitePast();
 };
 
 // A run as it is stored, with what a resumed one needs to know.
@@ -93,6 +95,8 @@ void ToProto(const store::RemovalBytes& bytes, pb::RemovalByteCounts* out);
 store::RemovalBytes FromProto(const pb::RemovalByteCounts& bytes);
 void ToProto(const PlanItem& item, pb::PlanItemRecord* out);
 absl::StatusOr<PlanItem> FromProto(const pb::PlanItemRecord& record);
+void ToProto(const PruneRequest& request, pb::PruneRequestRecord* out);
+PruneRequest FromProto(const pb::PruneRequestRecord& record);
 absl::Status Damaged(const char* what);
 absl::Status CheckVersion(uint32_t version, const char* what);
 

@@ -82,6 +82,12 @@ absl::Status RunStore::PutPlan(const Plan& plan) {
   return engine_->Commit(batch, Durability::kDurable);
 }
 
+absl::Status RunStore::UpdatePlan(const StoredPlan& plan) {
+  Batch batch;
+  batch.Put(Family::kPlan, PlanKey(plan.plan.id), EncodePlan(plan));
+  return engine_->Commit(batch, Durability::kDurable);
+}
+
 absl::StatusOr<StoredPlan> RunStore::GetPlan(absl::string_view id) const {
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> value,
                            engine_->Get(Family::kPlan, PlanKey(id)));

@@ -46,6 +46,8 @@ class RunStore {
 
   // Plans.  Items are stored in chunks, so that a page costs what it holds.
   absl::Status PutPlan(const Plan& plan);
+  // The plan's own record, anew; its items stand.
+  absl::Status UpdatePlan(const StoredPlan& plan);
   // NOT_FOUND; without items.
   absl::StatusOr<StoredPlan> GetPlan(absl::string_view id) const;
   absl::StatusOr<std::vector<PlanItem>> GetItems(absl::string_view id,

@@ -1,6 +1,7 @@
 // gc/store_collector.h — private to gc: the collector.
 //
-// collector.cc makes plans and answers questions, collector_runs.cc acts.
+// collector.cc makes plans, collector_answers.cc answers questions,
+// collector_runs.cc acts.
 
 #ifndef RECLAIM_GC_STORE_COLLECTOR_H_
 #define RECLAIM_GC_STORE_COLLECTOR_H_
@@ -8,6 +9,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,6 +74,12 @@ class StoreCollector final : public Collector {
                                    uint64_t limit) const override;
   absl::StatusOr<std::vector<Plan>> ListPlans() const override;
   absl::Status DeletePlan(absl::string_view id) override;
+  absl::StatusOr<Plan> ApprovePlan(absl::string_view id,
+                                   absl::string_view actor) override;
+  void SetRuleSource(const RuleSource* rules) override { rules_ = rules; }
+  absl::StatusOr<std::vector<TagDecision>> TestRules(
+      const PruneRequest& request, absl::Span<const RuleSet> sets,
+      const RunControl& control) const override;
   absl::StatusOr<Run> Apply(const ApplyRequest& request,
                             const RunControl& control) override;
   absl::StatusOr<Run> Restore(const RestoreRequest& request,
@@ -97,6 +105,7 @@ class StoreCollector final : public Collector {
   absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
   // Now and then; what fails is tried again the next time.
   void DropOldRecords();
+  void NoteContainers(const index::GraphView& view, PlanInputs* inputs) const;
   absl::Status DropOldPlans();
   absl::Status CheckApplicable(const StoredPlan& plan,
                                const ApplyRequest& request,
@@ -116,7 +125,9 @@ class StoreCollector final : public Collector {
   std::atomic<DeletionAudit*> audit_{nullptr};
   const RecordRetention retention_;
   std::unique_ptr<RunStore> runs_;
+  const RuleSource* rules_ = nullptr;
   QuarantineRestorer restorer_;
+  std::mutex approval_;        // orders what changes a stored plan
   mutable base::Mutex mutex_;  // guards also the acting_run of sites_
   absl::Time next_trim_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::map<std::string, std::unique_ptr<CollectedStore>> sites_

@@ -100,12 +100,20 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::CommitBatch(
   return status;
 }
 
+absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::CommitWithTimes(
+    Batch batch) {
+  const std::vector<NodeId> flipped = AddTimes(&batch);
+  const absl::StatusOr<CommitNumber> commit = CommitBatch(batch);
+  if (!commit.ok()) KeepTimes(flipped);
+  return commit;
+}
+
 absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::Commit(WriteSet* set) {
   // Also who changes nothing relies on what he found: on all up to here.
   if (!set->HasChanges()) return sync_.last();
   set->TrimEvents(options_.event_count_max);
   RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit,
-                           CommitBatch(set->ToBatch()));
+                           CommitWithTimes(set->ToBatch()));
   state_ = set->state();
   state_.set_latest_time(ToMicros(set->now()));
   base::MutexLock lock(&graph_mutex_);
@@ -277,7 +285,7 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::NextEpochInOrder(
   next.set_epoch(state_.epoch() + 1);
   Batch batch;
   batch.Put(Family::kMeta, kStateKey, next.SerializeAsString());
-  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, CommitBatch(batch));
+  RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, CommitWithTimes(batch));
   state_ = next;
   epoch_ = next.epoch();
   *epoch = next.epoch();

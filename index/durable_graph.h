@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "base/mutex.h"
 #include "index/graph_records.h"
 #include "index/group_sync.h"
@@ -117,6 +118,14 @@ class DurableGraph final : public ReferenceGraph {
                            WriteSet* set) const;
   absl::Status LoadMeta() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status LoadNodes();
+  // durable_times.cc
+  absl::Status LoadTimes();
+  std::vector<NodeId> AddTimes(Batch* batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  void KeepTimes(const std::vector<NodeId>& flipped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::StatusOr<CommitNumber> CommitWithTimes(Batch batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   OperationApplier::FindStore StoreFinder() const;
 
   Engine* engine_;
@@ -134,6 +143,8 @@ class DurableGraph final : public ReferenceGraph {
   uint32_t oldest_request_period_ ABSL_GUARDED_BY(write_mutex_) = 0;
   absl::Status broken_ ABSL_GUARDED_BY(write_mutex_);  // why it is read-only
   mutable GroupSync sync_;
+  // Manifests that a record says have no root (durable_times.cc).
+  absl::flat_hash_set<NodeId> timed_ ABSL_GUARDED_BY(write_mutex_);
 
   mutable base::Mutex graph_mutex_;
   mutable ResidentGraph graph_;

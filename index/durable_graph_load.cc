@@ -19,6 +19,7 @@ absl::Status DurableGraph::Load() {
   // node is settled once.
   graph_.AdvanceTo(Now());
   RECLAIM_RETURN_IF_ERROR(LoadNodes());
+  RECLAIM_RETURN_IF_ERROR(LoadTimes());
   epoch_ = state_.epoch();
   sequence_ = state_.next_sequence() - 1;
   oldest_sequence_ = std::max<uint64_t>(1, state_.oldest_sequence());

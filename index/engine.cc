@@ -22,6 +22,8 @@ const char* ToString(Family family) {
       return "run";
     case Family::kQuarantine:
       return "quarantine";
+    case Family::kPolicy:
+      return "policy";
   }
   return "unknown";
 }

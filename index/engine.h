@@ -41,8 +41,9 @@ enum class Family : uint8_t {
   kPlan = 6,        // plan id [, item number] -> plan, item
   kRun = 7,         // run id -> run
   kQuarantine = 8,  // run id, item number -> quarantined item
+  kPolicy = 9,      // kind, name -> rule set, schedule, state of a schedule
 };
-inline constexpr int kFamilyCount = 9;
+inline constexpr int kFamilyCount = 10;
 const char* ToString(Family family);
 
 // kDurable survives a power cut once Commit() returns, and so does all that

@@ -125,6 +125,14 @@ absl::Status OperationApplier::RemoveByKey(const StoreRecord& store,
                                            const NamedKey& key) {
   RECLAIM_ASSIGN_OR_RETURN(NamedProto * record, set_->FindNamed(key));
   if (record == nullptr) return absl::OkStatus();
+  if (key.kind == NodeKind::kContainer && (record->flags() & kRunning) != 0) {
+    std::vector<NodeId> images;
+    for (const NodeId id : record->targets()) {
+      const ResidentGraph& graph = set_->graph();
+      if (graph.Exists(id) && IsContent(graph.kind(id))) images.push_back(id);
+    }
+    RECLAIM_RETURN_IF_ERROR(UseImages(images));
+  }
   ++changed_count_;
   set_->AddEvent(EventOf(store, EventKind::kRemoved, *record));
   set_->RemoveNamed(record->id());

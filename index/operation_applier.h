@@ -90,8 +90,12 @@ class OperationApplier {
                 ContentRecord* record, absl::Status* status);
   absl::StatusOr<std::vector<NodeId>> Targets(
       const StoreRecord& store, const std::vector<Target>& targets);
-  absl::StatusOr<std::vector<NodeId>> ContainerTargets(const StoreRecord& store,
-                                                       const PutContainer& op);
+  // All that a container references; its images in `images` as well.
+  absl::StatusOr<std::vector<NodeId>> ContainerTargets(
+      const StoreRecord& store, const PutContainer& op,
+      std::vector<NodeId>* images);
+  // A container's start, end and removal are uses of its images.
+  absl::Status UseImages(const std::vector<NodeId>& images);
   // Containers that named a volume, network or snapshot before it was known.
   absl::Status ReconnectContainers(const StoreRecord& store, NodeKind kind,
                                    const std::string& name);

@@ -54,8 +54,8 @@ absl::StatusOr<NodeId> OperationApplier::ReferenceImage(
 }
 
 absl::StatusOr<std::vector<NodeId>> OperationApplier::ContainerTargets(
-    const StoreRecord& store, const PutContainer& op) {
-  std::vector<NodeId> targets;
+    const StoreRecord& store, const PutContainer& op,
+    std::vector<NodeId>* images) {
   RECLAIM_ASSIGN_OR_RETURN(const PlaceId place, PlaceOf(store, op.place));
   std::optional<oci::Digest> image = op.image;
   PlaceId image_place = place;
@@ -78,13 +78,14 @@ absl::StatusOr<std::vector<NodeId>> OperationApplier::ContainerTargets(
   if (image) {
     RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
                              ReferenceImage(store, image_place, *image));
-    targets.push_back(id);
+    images->push_back(id);
   }
   for (const oci::Digest& mounted : op.mounted_images) {
     RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
                              ReferenceImage(store, place, mounted));
-    targets.push_back(id);
+    images->push_back(id);
   }
+  std::vector<NodeId> targets = *images;
   std::vector<NamedKey> names;
   for (const std::string& name : op.volumes) {
     names.push_back({NodeKind::kVolume, store.id, "", name});
@@ -108,10 +109,29 @@ absl::Status OperationApplier::operator()(const PutContainer& op) {
                            BeginNamed(*store, NodeKind::kContainer, "", op.id));
   *put.record->mutable_container() = ToProto(op);
   SetSize(put.record, op.writable);
+  const bool was_running = (put.record->flags() & kRunning) != 0;
   SetFlag(put.record, kRunning, IsRunningState(op.state));
+  std::vector<NodeId> images;
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> targets,
-                           ContainerTargets(*store, op));
+                           ContainerTargets(*store, op, &images));
+  const uint64_t count = changed_count_;
   FinishNamed(*store, put, targets);
+  const bool has_changed = changed_count_ > count;
+  if (!has_changed || !(was_running || IsRunningState(op.state))) {
+    return absl::OkStatus();
+  }
+  return UseImages(images);
+}
+
+absl::Status OperationApplier::UseImages(const std::vector<NodeId>& images) {
+  const int64_t now = ToMicros(set_->now());
+  for (const NodeId id : images) {
+    RECLAIM_ASSIGN_OR_RETURN(ContentRecord * content, set_->ContentById(id));
+    if (content->has_used() && content->used() >= now) continue;
+    const std::string before = content->SerializeAsString();
+    content->set_used(now);
+    FinishContent(*content, before, EventKind::kUsed);
+  }
   return absl::OkStatus();
 }
 

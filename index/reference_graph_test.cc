@@ -255,6 +255,78 @@ TEST_F(ReferenceGraphTest, ARestartLosesNothing) {
   EXPECT_EQ(std::get<PutContainer>(*record).image_reference, "app:v1");
 }
 
+TEST_F(ReferenceGraphTest, AContainersStartEndAndRemovalAreUsesOfItsImage) {
+  const std::string text = ImageText({"c"});
+  const oci::Digest image = oci::Digest::Sha256Of(text);
+  PutContainer container;
+  container.store = "s";
+  container.id = "web";
+  container.image = image;
+  container.state = ContainerState::kCreated;
+  ASSERT_THAT(Apply({Blob("c", 5), Image(text), container}), IsOk());
+  const auto used = [&] {
+    const auto reader = graph_->Read();
+    return reader->view().fields(reader->view().FindContent(0, image)).used;
+  };
+  EXPECT_EQ(used(), absl::InfinitePast());
+  clock_.Advance(absl::Hours(1));
+  container.state = ContainerState::kRunning;
+  ASSERT_THAT(Apply({container}), IsOk());
+  const absl::Time started = clock_.Now();
+  EXPECT_EQ(used(), started);
+  clock_.Advance(absl::Hours(1));
+  const auto again = Apply({container});  // a scan sees it once more
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->changed_count, 0u);
+  EXPECT_EQ(used(), started);
+  container.state = ContainerState::kExited;
+  ASSERT_THAT(Apply({container}), IsOk());
+  EXPECT_EQ(used(), clock_.Now());
+  Open();
+  EXPECT_EQ(used(), clock_.Now());
+  container.state = ContainerState::kRunning;
+  clock_.Advance(absl::Hours(1));
+  ASSERT_THAT(Apply({container}), IsOk());
+  clock_.Advance(absl::Hours(1));
+  ASSERT_THAT(Apply({RemoveNamed{"s", NodeKind::kContainer, "", "web"}}),
+              IsOk());
+  EXPECT_EQ(used(), clock_.Now());
+  ExpectExact();
+}
+
+// What a rule counts from outlives a restart, and never comes out too early.
+TEST_F(ReferenceGraphTest, SinceWhenAManifestHasNoRootIsDurable) {
+  const std::string text = ImageText({"c"});
+  const oci::Digest image = oci::Digest::Sha256Of(text);
+  ASSERT_THAT(Apply({Blob("c", 5), Image(text), Tag("v1", image)}), IsOk());
+  const auto since = [&] {
+    const auto reader = graph_->Read();
+    return reader->view()
+        .fields(reader->view().FindContent(0, image))
+        .unreferenced_since;
+  };
+  EXPECT_EQ(since(), absl::InfiniteFuture());
+  clock_.Advance(absl::Hours(1));
+  ASSERT_THAT(Apply({RemoveTag{"s", "app", "v1"}}), IsOk());
+  const absl::Time untagged = clock_.Now();
+  EXPECT_EQ(since(), untagged);
+  ASSERT_THAT(graph_->BeginEpoch(), IsOk());
+  clock_.Advance(absl::Hours(100));
+  Open();
+  EXPECT_EQ(since(), untagged);
+  // Live for a while, and dead again: it counts anew, restarts in between.
+  ASSERT_THAT(Apply({Tag("v1", image)}), IsOk());
+  Open();
+  EXPECT_EQ(since(), absl::InfiniteFuture());
+  clock_.Advance(absl::Hours(1));
+  ASSERT_THAT(Apply({RemoveTag{"s", "app", "v1"}}), IsOk());
+  const absl::Time again = clock_.Now();
+  // A crash before the next commit: later than it was, never earlier.
+  clock_.Advance(absl::Hours(1));
+  Open();
+  EXPECT_GE(since(), again);
+}
+
 TEST_F(ReferenceGraphTest, AVolumeKnownAfterItsContainerIsConnected) {
   PutContainer container;
   container.store = "s";

@@ -42,6 +42,7 @@ void ResidentGraph::AddContent(const ContentRow& row) {
   node.recorded = row.recorded;
   node.unreferenced_since =
       reach_[0].IsLive(row.id) ? absl::InfiniteFuture() : now_;
+  if (IsManifestLike(row.kind)) flipped_.insert(row.id);
   if (row.kind != NodeKind::kExtent) {
     node.name = static_cast<uint32_t>(digests_.size());
     digests_.push_back(row.key.digest);

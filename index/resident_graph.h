@@ -22,6 +22,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "base/mutex.h"
 #include "index/graph_view.h"
 #include "index/reach_counter.h"
@@ -83,6 +84,14 @@ class ResidentGraph final : public GraphView, private ReachListener {
                         store::MembershipKind kind);
   void SetOrphans(StoreId store, const Tally& orphans);
   void SetStamp(NodeId id, Epoch stamp);
+
+  // Since when a node that no root reaches has been so, as a record says; does
+  // nothing for one that is live, or that has been so for longer.
+  void RestoreUnreferenced(NodeId id, absl::Time since);
+  // Manifests that lost their last root, or got one, since the last call.
+  absl::flat_hash_set<NodeId> TakeFlipped();
+  bool has_flipped() const { return !flipped_.empty(); }
+  void NoteFlipped(NodeId id) { flipped_.insert(id); }
 
   // Settles what ended by `now`: grace periods, leases, uploads.
   void AdvanceTo(absl::Time now);
@@ -235,6 +244,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   std::map<std::pair<StoreId, store::Place>, PlaceId> place_ids_;
   absl::flat_hash_map<PlaceId, uint32_t> opaque_counts_;
   mutable std::map<StoreId, StoreTotals> totals_;
+  absl::flat_hash_set<NodeId> flipped_;
   std::array<ReachCounter, kReachClassCount> reach_;
   using Expiry = std::pair<absl::Time, NodeId>;
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<Expiry>>

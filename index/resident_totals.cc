@@ -1,5 +1,7 @@
 // The counters of the resident graph.
 
+#include <utility>
+
 #include "base/check.h"
 #include "index/resident_graph.h"
 #include "index/resident_settling.h"
@@ -254,9 +256,21 @@ void ResidentGraph::AfterFlip(int reach_class, NodeId id) {
   if (reach_class == 0) {
     node.unreferenced_since =
         reach_[0].IsLive(id) ? absl::InfiniteFuture() : now_;
+    if (IsManifestLike(node.kind)) flipped_.insert(id);
   }
   Settle(id);
   if (reach_class == 2 && IsContent(node.kind)) CountActive(id);
+}
+
+void ResidentGraph::RestoreUnreferenced(NodeId id, absl::Time since) {
+  Node& node = nodes_[id];
+  if (node.exists && !reach_[0].IsLive(id) && since < node.unreferenced_since) {
+    node.unreferenced_since = since;
+  }
+}
+
+absl::flat_hash_set<NodeId> ResidentGraph::TakeFlipped() {
+  return std::exchange(flipped_, {});
 }
 
 // A container has begun or ceased to reach `manifest`.

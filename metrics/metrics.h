@@ -22,13 +22,14 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "gc/observer.h"
+#include "gc/schedule_observer.h"
 #include "index/engine_stats.h"
 #include "index/reference_graph.h"
 #include "store/types.h"
 
 namespace reclaim::metrics {
 
-class Metrics : public gc::CollectorObserver {
+class Metrics : public gc::CollectorObserver, public gc::ScheduleObserver {
  public:
   // `graph` may be given later (SetGraph()); until then there are no stores.
   static std::unique_ptr<Metrics> Create(const base::Clock* clock,

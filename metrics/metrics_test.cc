@@ -187,6 +187,17 @@ TEST_F(MetricsTest, TheEngineAndTheQueueAreShown) {
       HasSubstr("reclaim_tls_certificate_expiry_timestamp_seconds 1800000000"));
 }
 
+TEST_F(MetricsTest, RunsOfSchedulesAreCountedByOutcome) {
+  gc::ScheduleState state;
+  state.last_outcome = gc::ScheduleOutcome::kTooLarge;
+  metrics_->OnScheduleEnd(gc::Schedule(), state);
+  const std::string text = metrics_->Scrape();
+  EXPECT_THAT(
+      text, HasSubstr("reclaim_schedule_runs_total{outcome=\"too-large\"} 1"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_schedule_runs_total{outcome=\"failed\"} 0"));
+}
+
 TEST_F(MetricsTest, WithoutAGraphThereAreNoStores) {
   metrics_->ClearGraph();
   EXPECT_THAT(metrics_->Scrape(), Not(HasSubstr("reclaim_blobs{")));

@@ -36,17 +36,17 @@ const Histogram::BucketBoundaries& HoldBuckets() {
   return *buckets;
 }
 
-constexpr gc::DoomReason kReasons[] = {gc::DoomReason::kUnreferenced,
-                                       gc::DoomReason::kDangling,
-                                       gc::DoomReason::kUnused,
-                                       gc::DoomReason::kStopped,
-                                       gc::DoomReason::kNoContainer,
-                                       gc::DoomReason::kCacheUnused,
-                                       gc::DoomReason::kUntaggedLink,
-                                       gc::DoomReason::kUnusedLayerLink,
-                                       gc::DoomReason::kAbandonedUpload,
-                                       gc::DoomReason::kSubjectGone,
-                                       gc::DoomReason::kNamed};
+constexpr gc::DoomReason kReasons[] = {
+    gc::DoomReason::kUnreferenced,    gc::DoomReason::kDangling,
+    gc::DoomReason::kUnused,          gc::DoomReason::kStopped,
+    gc::DoomReason::kNoContainer,     gc::DoomReason::kCacheUnused,
+    gc::DoomReason::kUntaggedLink,    gc::DoomReason::kUnusedLayerLink,
+    gc::DoomReason::kAbandonedUpload, gc::DoomReason::kSubjectGone,
+    gc::DoomReason::kNamed,           gc::DoomReason::kRetention};
+constexpr gc::ScheduleOutcome kOutcomes[] = {
+    gc::ScheduleOutcome::kSucceeded,   gc::ScheduleOutcome::kPartial,
+    gc::ScheduleOutcome::kFailed,      gc::ScheduleOutcome::kTooLarge,
+    gc::ScheduleOutcome::kNothingToDo, gc::ScheduleOutcome::kWaitsForApproval};
 constexpr gc::RunKind kKinds[] = {gc::RunKind::kScan, gc::RunKind::kApply,
                                   gc::RunKind::kRestore, gc::RunKind::kPurge,
                                   gc::RunKind::kVerify};
@@ -91,6 +91,9 @@ class RegistryMetrics final : public Metrics {
       : clock_(clock), version_(version) {
     for (const char* check : kChecks) findings_.Add({{"kind", check}});
     for (const char* action : kActions) notified_.Add({{"action", action}});
+    for (const gc::ScheduleOutcome outcome : kOutcomes) {
+      schedule_runs_.Add({{"outcome", gc::ToString(outcome)}});
+    }
     for (const gc::RunKind kind : kKinds) {
       running_.Add({{"kind", gc::ToString(kind)}});
     }
@@ -99,7 +102,7 @@ class RegistryMetrics final : public Metrics {
   }
 
   void SetEngine(std::function<index::EngineStats()> stats) override {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     engine_ = std::move(stats);
   }
   void SetReady(bool is_ready) override { ready_.Set(is_ready ? 1 : 0); }
@@ -144,6 +147,11 @@ class RegistryMetrics final : public Metrics {
     const double took = absl::ToDoubleSeconds(run.ended - run.started);
     if (run.kind == gc::RunKind::kScan) Observe(&scan_, run.store, took);
     if (run.kind == gc::RunKind::kApply) Observe(&sweep_, run.store, took);
+  }
+  void OnScheduleEnd(const gc::Schedule&,
+                     const gc::ScheduleState& state) override {
+    schedule_runs_.Add({{"outcome", gc::ToString(state.last_outcome)}})
+        .Increment();
   }
   void OnMarked(const std::string& store, absl::Duration took) override {
     Observe(&mark_, store, absl::ToDoubleSeconds(took));
@@ -276,6 +284,10 @@ class RegistryMetrics final : public Metrics {
       Counters(&registry_, "reclaim_registry_notifications_total",
                "Events that registries told of and that are in the graph, by "
                "action.");
+  Family<Counter>& schedule_runs_ =
+      Counters(&registry_, "reclaim_schedule_runs_total",
+               "Runs of schedules that ended, by outcome; too-large and "
+               "waits-for-approval wait for a person.");
   Family<prometheus::Gauge>& last_success_ =
       Gauges(&registry_, "reclaim_last_success_timestamp_seconds",
              "When a run of this phase last succeeded; 0: never yet.");

@@ -172,6 +172,10 @@ v1::Plan ToProto(const gc::Plan& plan) {
   }
   out.set_actor(plan.request.actor);
   out.set_run_id(plan.run_id);
+  out.set_needs_approval(plan.request.needs_approval);
+  out.set_approver(plan.approver);
+  SetTime(plan.approved, [&] { return out.mutable_approve_time(); });
+  out.set_schedule(plan.request.schedule);
   *out.mutable_grace_period() = ToProto(plan.request.policy.grace_period);
   *out.mutable_quarantine_period() =
       ToProto(plan.request.policy.quarantine_period);

@@ -14,25 +14,6 @@ namespace {
 constexpr int kReferenceCountMax = 10000;
 constexpr int kFilterCountMax = 1000;
 
-gc::FilterTarget TargetOf(gc::PruneVerb verb) {
-  switch (verb) {
-    case gc::PruneVerb::kImages:
-    case gc::PruneVerb::kAllImages:
-      return gc::FilterTarget::kImages;
-    case gc::PruneVerb::kContainers:
-      return gc::FilterTarget::kContainers;
-    case gc::PruneVerb::kVolumes:
-      return gc::FilterTarget::kVolumes;
-    case gc::PruneVerb::kNetworks:
-      return gc::FilterTarget::kNetworks;
-    case gc::PruneVerb::kBuildCache:
-      return gc::FilterTarget::kBuildCache;
-    case gc::PruneVerb::kSystem:
-      return gc::FilterTarget::kSystem;
-  }
-  return gc::FilterTarget::kSystem;
-}
-
 absl::Status ReadPolicy(const v1::CreatePlanRequest& request,
                         gc::GcPolicy* policy) {
   if (request.has_grace_period()) {
@@ -57,7 +38,7 @@ absl::StatusOr<gc::PruneRequest> MakePruneRequest(
   prune.actor = caller.actor;
   prune.policy = parts.policy;
   if (request.verb() < v1::PRUNE_VERB_IMAGES ||
-      request.verb() > v1::PRUNE_VERB_SYSTEM) {
+      request.verb() > v1::PRUNE_VERB_RETENTION) {
     return absl::InvalidArgumentError("verb: is not set or not known");
   }
   prune.verb = static_cast<gc::PruneVerb>(request.verb());
@@ -80,7 +61,7 @@ absl::StatusOr<gc::PruneRequest> MakePruneRequest(
   const std::vector<std::string> configured(
       request.configured_filters().begin(), request.configured_filters().end());
   RECLAIM_ASSIGN_OR_RETURN(
-      prune.filter, gc::ParseFilter(typed, configured, TargetOf(prune.verb),
+      prune.filter, gc::ParseFilter(typed, configured, gc::TargetOf(prune.verb),
                                     parts.clock->Now(), parts.zone));
   RECLAIM_RETURN_IF_ERROR(ReadPolicy(request, &prune.policy));
   return prune;

@@ -19,6 +19,7 @@
 #include "rpc/graph_service.h"
 #include "rpc/lease_service.h"
 #include "rpc/peers.h"
+#include "rpc/policy_service.h"
 #include "rpc/store_service.h"
 #include "rpc/tls.h"
 #include "rpc/usage_service.h"
@@ -40,6 +41,7 @@ const char* const kServices[] = {"",
                                  "reclaim.v1.LeaseService",
                                  "reclaim.v1.UsageService",
                                  "reclaim.v1.CollectionService",
+                                 "reclaim.v1.PolicyService",
                                  "reclaim.v1.StoreService",
                                  "reclaim.v1.AuditService"};
 
@@ -106,6 +108,7 @@ class GrpcServer final : public Server {
   LeaseService leases_{&parts_};
   UsageService usage_{&parts_};
   CollectionService collection_{&parts_};
+  PolicyService policies_{&parts_};
   StoreService stores_{&parts_};
   AuditService audit_{&parts_};
   int tcp_port_ = 0;
@@ -139,6 +142,7 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.RegisterService(&leases_);
   builder.RegisterService(&usage_);
   builder.RegisterService(&collection_);
+  builder.RegisterService(&policies_);
   builder.RegisterService(&stores_);
   builder.RegisterService(&audit_);
   RECLAIM_RETURN_IF_ERROR(OpenSockets(options));

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -20,6 +21,8 @@
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
+#include "gc/policy_book.h"
+#include "gc/scheduler.h"
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
 #include "grpcpp/create_channel.h"
@@ -31,9 +34,11 @@
 #include "reclaim/v1/collection.grpc.pb.h"
 #include "reclaim/v1/graph.grpc.pb.h"
 #include "reclaim/v1/lease.grpc.pb.h"
+#include "reclaim/v1/policy.grpc.pb.h"
 #include "reclaim/v1/store.grpc.pb.h"
 #include "reclaim/v1/usage.grpc.pb.h"
 #include "rpc/audit_log.h"
+#include "rpc/scheduled_collection.h"
 #include "rpc/server.h"
 #include "store/testing/store_tree.h"
 
@@ -65,6 +70,11 @@ class ServerFixture : public ::testing::Test {
         gc::Collector::Create(graph_.get(), &clock_, &random_, nullptr);
     ASSERT_THAT(collector, base::IsOk());
     collector_ = *std::move(collector);
+    auto policies =
+        gc::PolicyBook::Open(engine_.get(), &clock_, file_policies_);
+    ASSERT_THAT(policies, base::IsOk());
+    policies_ = *std::move(policies);
+    collector_->SetRuleSource(policies_.get());
     stores_ = std::make_unique<StoreTable>(graph_.get(), collector_.get());
     stores_->OpenAll();
     ASSERT_THAT(collector_->Recover(), base::IsOk());
@@ -79,6 +89,14 @@ class ServerFixture : public ::testing::Test {
     parts.policy = policy_;
     parts.audit = audit_;
     collector_->SetAudit(audit_);
+    parts.policies = policies_.get();
+    work_ = std::make_unique<ScheduledCollection>(parts);
+    auto scheduler = gc::Scheduler::Create(
+        policies_.get(), work_.get(), &clock_, &random_, nullptr,
+        [](const std::function<void()>& job) { job(); });
+    ASSERT_THAT(scheduler, base::IsOk());
+    scheduler_ = *std::move(scheduler);
+    parts.scheduler = scheduler_.get();
     ServerOptions options = server_options_;
     options.unix_socket = UnixSocket{-1, SocketPath()};
     auto server = Server::Start(options, parts);
@@ -92,8 +110,11 @@ class ServerFixture : public ::testing::Test {
     server_->Shutdown(absl::ZeroDuration());
     runs_->Shutdown();
     server_.reset();
+    scheduler_.reset();
+    work_.reset();
     runs_.reset();
     collector_.reset();
+    policies_.reset();
     stores_.reset();
     graph_.reset();
   }
@@ -117,6 +138,7 @@ class ServerFixture : public ::testing::Test {
     usage_stub_ = v1::UsageService::NewStub(channel);
     collection_stub_ = v1::CollectionService::NewStub(channel);
     store_stub_ = v1::StoreService::NewStub(channel);
+    policy_stub_ = v1::PolicyService::NewStub(channel);
   }
 
   std::string SocketPath() const { return socket_folder_.path() + "/r.sock"; }
@@ -197,14 +219,20 @@ class ServerFixture : public ::testing::Test {
       std::make_unique<index::MemoryEngine>();
   std::unique_ptr<index::ReferenceGraph> graph_;
   std::unique_ptr<gc::Collector> collector_;
+  gc::FilePolicies file_policies_;
+  std::unique_ptr<gc::PolicyBook> policies_;
   std::unique_ptr<StoreTable> stores_;
   std::unique_ptr<RunBoard> runs_;
+  std::unique_ptr<ScheduledCollection> work_;
+  // Starts what is due within Tick(): a test decides when that is.
+  std::unique_ptr<gc::Scheduler> scheduler_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<v1::GraphService::Stub> graph_stub_;
   std::unique_ptr<v1::LeaseService::Stub> lease_stub_;
   std::unique_ptr<v1::UsageService::Stub> usage_stub_;
   std::unique_ptr<v1::CollectionService::Stub> collection_stub_;
   std::unique_ptr<v1::StoreService::Stub> store_stub_;
+  std::unique_ptr<v1::PolicyService::Stub> policy_stub_;
 };
 
 }  // namespace reclaim::rpc

@@ -15,6 +15,8 @@
 #include "base/random.h"
 #include "gc/collector.h"
 #include "gc/policy.h"
+#include "gc/policy_book.h"
+#include "gc/scheduler.h"
 #include "index/reference_graph.h"
 #include "rpc/page_token.h"
 #include "rpc/role.h"
@@ -47,6 +49,8 @@ class Peers;
 struct LoadedParts {
   index::ReferenceGraph* graph = nullptr;
   gc::Collector* collector = nullptr;
+  gc::PolicyBook* policies = nullptr;
+  gc::Scheduler* scheduler = nullptr;
   StoreTable* stores = nullptr;
   RunBoard* runs = nullptr;
   AuditLog* audit = nullptr;  // null: nobody keeps an audit

@@ -16,6 +16,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "gc/policy.h"
+#include "gc/retention.h"
+#include "gc/schedule.h"
 #include "index/reference_graph.h"
 #include "rpc/call_limits.h"
 #include "rpc/notification_intake.h"
@@ -29,6 +31,12 @@ struct GrantConfig {
   std::string who;
   std::vector<std::string> roles;
 };
+// The name that rules of the file have in reasons.
+inline gc::RuleSet FileRules() {
+  gc::RuleSet rules;
+  rules.name = "configuration";
+  return rules;
+}
 
 struct Config {
   std::string data_directory = "/var/lib/reclaim";
@@ -64,6 +72,8 @@ struct Config {
   gc::RecordRetention retention;
   index::GraphOptions graph;
   std::vector<rpc::StoreSettings> stores;
+  gc::RuleSet retention = FileRules();
+  std::vector<gc::Schedule> schedules;
 };
 
 // `file` is named in errors only.

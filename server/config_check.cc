@@ -2,6 +2,7 @@
 #include "base/status_macros.h"
 #include "server/config.h"
 #include "server/listening.h"
+#include "server/policy_keys.h"
 
 namespace reclaim::server {
 
@@ -26,7 +27,7 @@ absl::Status CheckConfig(const Config& config) {
         "listen.address needs listen.tls_certificate, tls_key and "
         "tls_client_ca (or listen.insecure on a loopback address)");
   }
-  return absl::OkStatus();
+  return CheckPolicies(config);
 }
 
 }  // namespace reclaim::server

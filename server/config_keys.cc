@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "server/config_key.h"
+#include "server/policy_keys.h"
 
 namespace reclaim::server {
 namespace {
@@ -133,7 +134,7 @@ std::vector<Key> PolicyKeys() {
   };
 }
 
-std::vector<Key> RetentionKeys() {
+std::vector<Key> RecordKeys() {
   return {
       {"gc.run_memory", "duration", "1h to 87600h",
        "Runs that ended longer ago are forgotten, unless something of theirs "
@@ -223,8 +224,9 @@ const std::vector<Key>& Keys() {
   static const auto* const keys = [] {
     auto* all = new std::vector<Key>(ListenKeys());
     for (const auto& section :
-         {NetworkKeys(), NotificationKeys(), PolicyKeys(), RetentionKeys(),
-          LimitKeys(), GraphKeys(), GrantKeys(), StoreKeys()}) {
+         {NetworkKeys(), NotificationKeys(), PolicyKeys(), RecordKeys(),
+          LimitKeys(), GraphKeys(), GrantKeys(), StoreKeys(), RetentionKeys(),
+          ReferrerKeys(), ScheduleKeys()}) {
       all->insert(all->end(), section.begin(), section.end());
     }
     return all;
@@ -238,6 +240,15 @@ const std::vector<RepeatedTable>& RepeatedTables() {
        [](Config* config) { config->grants.emplace_back(); }},
       {"store", "store.uri",
        [](Config* config) { config->stores.emplace_back(); }},
+      {"retention", "retention.name",
+       [](Config* config) { config->retention.rules.emplace_back(); }},
+      {"referrers", "referrers.name",
+       [](Config* config) { config->retention.referrers.emplace_back(); }},
+      {"schedule", "schedule.name",
+       [](Config* config) {
+         config->schedules.emplace_back();
+         config->schedules.back().request.verb = gc::PruneVerb::kRetention;
+       }},
   };
   return *tables;
 }

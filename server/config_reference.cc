@@ -7,8 +7,10 @@ std::string ConfigReference() {
   std::string page =
       "# Configuration\n\n"
       "`reclaimd --config FILE` reads one TOML file.  Every key is optional "
-      "but `uri` in a `[[store]]`; unknown keys are errors.  `reclaimd "
-      "--check-config` reads it and says what is wrong.  This page is what "
+      "but `uri` in a `[[store]]` and `name` in the other `[[…]]`; unknown "
+      "keys "
+      "are errors.  `reclaimd --check-config` reads it and says what is wrong. "
+      " This page is what "
       "`reclaimd --print-config-reference` prints.\n\n"
       "| key | value | allowed | default | meaning |\n"
       "|---|---|---|---|---|\n";

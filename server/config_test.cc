@@ -5,10 +5,14 @@
 #include <string>
 
 #include "base/status_matchers.h"
+#include "gc/policy_book.h"
+#include "gc/retention.h"
+#include "gc/schedule.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/role.h"
 #include "server/listening.h"
+#include "server/policy_keys.h"
 
 namespace reclaim::server {
 namespace {
@@ -56,6 +60,97 @@ knows_containers = true
   ASSERT_EQ(config->stores.size(), 2u);
   EXPECT_TRUE(config->stores[0].is_read_only);
   EXPECT_EQ(config->stores[1].name, "layouts");
+}
+
+TEST(ConfigTest, PoliciesAreRead) {
+  const auto config = ParseConfig(R"(
+time_zone = "Europe/Berlin"
+[policy]
+allow_remove_all = true
+[[retention]]
+name = "releases"
+stores = ["hub"]
+repositories = ["team/**"]
+tags = ["v*", "!v0*"]
+keep = "immutable"
+[[retention]]
+name = "newest"
+tags = ["nightly-*"]
+keep_newest = 14
+newest_by = "created"
+keep_used_within = "720h"
+keep_pushed_within = "24h"
+expire_unused_after = "2400h"
+unused_counts_from_push = true
+[[retention]]
+name = "untagged"
+expire_untagged_after = "168h"
+[[referrers]]
+name = "signatures"
+repositories = ["team/**"]
+fate = "keep-for"
+period = "24h"
+cosign_tags = true
+[[schedule]]
+name = "nightly"
+cron = "30 3 * * *"
+jitter = "10m"
+windows = ["22:00-06:00"]
+approve = true
+store = "hub"
+filters = ["until=24h"]
+[[schedule]]
+name = "scan"
+every = "6h"
+action = "scan"
+time_zone = "UTC"
+)",
+                                  "f");
+  ASSERT_THAT(config, base::IsOk());
+  const gc::FilePolicies policies = PoliciesOf(*config);
+  ASSERT_EQ(policies.rule_sets.size(), 1u);
+  const gc::RuleSet& set = policies.rule_sets[0];
+  EXPECT_EQ(set.name, "configuration");
+  EXPECT_TRUE(set.allow_remove_all);
+  ASSERT_EQ(set.rules.size(), 3u);
+  EXPECT_EQ(set.rules[0].keep, gc::KeepWord::kImmutable);
+  EXPECT_EQ(set.rules[0].tags.size(), 2u);
+  EXPECT_EQ(set.rules[1].keep_newest, 14u);
+  EXPECT_EQ(set.rules[1].newest_by, gc::NewestBy::kCreated);
+  EXPECT_EQ(set.rules[1].expire_unused_after, absl::Hours(2400));
+  EXPECT_EQ(set.rules[2].expire_untagged_after, absl::Hours(168));
+  EXPECT_EQ(set.referrers[0].fate, gc::ReferrerFate::kKeepFor);
+  EXPECT_TRUE(set.referrers[0].includes_cosign_tags);
+  // The purge of what is due is a schedule as well.
+  ASSERT_EQ(policies.schedules.size(), 3u);
+  EXPECT_EQ(policies.schedules[0].time_zone, "Europe/Berlin");
+  EXPECT_EQ(policies.schedules[0].request.verb, gc::PruneVerb::kRetention);
+  EXPECT_TRUE(policies.schedules[0].needs_approval);
+  EXPECT_EQ(policies.schedules[1].time_zone, "UTC");
+  EXPECT_EQ(policies.schedules[1].action, gc::ScheduleAction::kScan);
+  EXPECT_EQ(policies.schedules[2].name, "purge");
+  EXPECT_EQ(policies.schedules[2].every, absl::Minutes(10));
+}
+
+TEST(ConfigTest, WithoutRulesThereIsNoSet) {
+  const auto config = ParseConfig("[gc]\npurge_interval = \"0s\"\n", "f");
+  ASSERT_THAT(config, base::IsOk());
+  EXPECT_TRUE(PoliciesOf(*config).rule_sets.empty());
+  EXPECT_TRUE(PoliciesOf(*config).schedules.empty());
+}
+
+TEST(ConfigTest, PoliciesThatDecideNothingAreErrors) {
+  EXPECT_THAT(Error("[[retention]]\nname = \"r\"\n"),
+              HasSubstr("rule r: says nothing"));
+  EXPECT_THAT(Error("[[retention]]\nkeep_newest = 1\n"),
+              HasSubstr("retention.name is missing"));
+  EXPECT_THAT(Error("[[retention]]\nname = \"r\"\nkeep = \"forever\"\n"),
+              HasSubstr("\"always\", \"immutable\", \"pinned\""));
+  EXPECT_THAT(Error("[[schedule]]\nname = \"s\"\ncron = \"0 0 31 2 *\"\n"),
+              HasSubstr("schedule s: cron: the time never comes"));
+  EXPECT_THAT(Error("[[schedule]]\nname = \"s\"\nevery = \"1h\"\n"
+                    "[[schedule]]\nname = \"s\"\nevery = \"1h\"\n"),
+              HasSubstr("given twice"));
 }
 
 TEST(ConfigTest, ErrorsNameFileLineAndKey) {

@@ -1,17 +1,17 @@
 #include "server/daemon.h"
 
-#include <sys/statvfs.h>
-
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <system_error>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "gc/collector.h"
+#include "gc/policy_book.h"
+#include "gc/scheduler.h"
 #include "index/ballast.h"
 #include "index/reference_graph.h"
 #include "index/rocksdb_engine.h"
@@ -20,12 +20,16 @@
 #include "rpc/audit_log.h"
 #include "rpc/notification_intake.h"
 #include "rpc/run_board.h"
+#include "rpc/scheduled_collection.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
 #include "server/certificate_expiry.h"
+#include "server/daemon_observers.h"
 #include "server/http_server.h"
 #include "server/listening.h"
+#include "server/policy_keys.h"
 #include "server/readiness.h"
+#include "server/schedule_loop.h"
 #include "server/ticker.h"
 
 namespace reclaim::server {
@@ -33,47 +37,20 @@ namespace {
 
 constexpr absl::Duration kDrainPatience = absl::Seconds(5);
 constexpr absl::Duration kSecondLookInterval = absl::Milliseconds(250);
-// How soon health and metrics follow what /readyz says.
 constexpr absl::Duration kReadinessInterval = absl::Seconds(1);
-
-// What the gRPC server tells, counted.
-class CountedCalls final : public rpc::CallObserver {
- public:
-  explicit CountedCalls(metrics::Metrics* metrics) : metrics_(metrics) {}
-  void OnCallBegin(absl::string_view method) override {
-    metrics_->OnCallBegin(method);
-  }
-  void OnCallEnd(absl::string_view method, const absl::Status& status,
-                 absl::Duration took) override {
-    metrics_->OnCallEnd(method, status.code(), took);
-  }
-  void OnNotification(absl::string_view action) override {
-    metrics_->OnNotification(action);
-  }
-  void OnFinding(absl::string_view check) override {
-    metrics_->OnFinding(check);
-  }
-
- private:
-  metrics::Metrics* metrics_;
-};
-
-// 0 if nobody can say.
-uint64_t FreeBytes(const std::string& folder) {
-  struct statvfs disk = {};
-  if (statvfs(folder.c_str(), &disk) != 0) return 0;
-  return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
-}
 
 class ReclaimDaemon final : public Daemon {
  public:
-  explicit ReclaimDaemon(const Config& config)
+  ReclaimDaemon(const Config& config,
+                const std::function<void(absl::string_view)>& say)
       : config_(config),
         clock_(base::SystemClock()),
         metrics_(metrics::Metrics::Create(clock_, kVersion)),
         calls_(metrics_.get()),
+        schedule_log_(metrics_.get(), say),
         readiness_([this] { return engine_->Writable(); },
-                   [this] { return FreeBytes(config_.data_directory); }) {}
+                   [this] { return FreeBytes(config_.data_directory); }),
+        loop_(say) {}
   ~ReclaimDaemon() override { Stop(); }
 
   // In this order: whoever asks meanwhile hears that the graph is being loaded.
@@ -85,13 +62,14 @@ class ReclaimDaemon final : public Daemon {
 
   int tcp_port() const override { return server_->tcp_port(); }
   int http_port() const override { return http_ ? http_->port() : 0; }
-  absl::Status PurgeExpired() override;
   void Stop() override;
 
  private:
   absl::Status OpenOnce(const std::string& path);
   absl::Status TakeNotifications();
   absl::Status ListenHttp();
+  absl::Status OpenPolicies();
+  absl::Status OpenSchedules();
   rpc::ServiceParts Parts();
   void ShowReadiness();
   void HoldBallast(absl::FunctionRef<void(absl::string_view)> say);
@@ -100,6 +78,7 @@ class ReclaimDaemon final : public Daemon {
   const base::Clock* clock_;
   std::unique_ptr<metrics::Metrics> metrics_;
   CountedCalls calls_;
+  ScheduleLog schedule_log_;
   bool is_rebuilt_ = false;
   std::unique_ptr<index::Ballast> ballast_;
   std::unique_ptr<index::Engine> database_;
@@ -110,7 +89,11 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<rpc::AuditLog> audit_;
   std::unique_ptr<gc::Collector> collector_;
   std::unique_ptr<rpc::StoreTable> stores_;
+  std::unique_ptr<gc::PolicyBook> policies_;
   std::unique_ptr<rpc::RunBoard> runs_;
+  std::unique_ptr<rpc::ScheduledCollection> work_;
+  std::unique_ptr<gc::Scheduler> scheduler_;
+  ScheduleLoop loop_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<rpc::NotificationIntake> intake_;
   std::unique_ptr<Ticker> second_looks_;
@@ -144,6 +127,21 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
     return collector.status();
   }
   collector_ = *std::move(collector);
+  const absl::Status policies = OpenPolicies();
+  if (!policies.ok()) {
+    collector_.reset();
+    graph_.reset();
+    engine_.reset();
+    database_.reset();
+  }
+  return policies;
+}
+
+absl::Status ReclaimDaemon::OpenPolicies() {
+  RECLAIM_ASSIGN_OR_RETURN(
+      policies_,
+      gc::PolicyBook::Open(engine_.get(), clock_, PoliciesOf(config_)));
+  collector_->SetRuleSource(policies_.get());
   return absl::OkStatus();
 }
 
@@ -243,6 +241,17 @@ absl::Status ReclaimDaemon::OpenStores(
   return absl::OkStatus();
 }
 
+absl::Status ReclaimDaemon::OpenSchedules() {
+  work_ = std::make_unique<rpc::ScheduledCollection>(Parts());
+  RECLAIM_ASSIGN_OR_RETURN(
+      scheduler_, gc::Scheduler::Create(policies_.get(), work_.get(), clock_,
+                                        base::SystemRandom(), &schedule_log_,
+                                        [this](std::function<void()> job) {
+                                          loop_.StartJob(std::move(job));
+                                        }));
+  return absl::OkStatus();
+}
+
 rpc::ServiceParts ReclaimDaemon::Parts() {
   rpc::ServiceParts parts;
   parts.graph = graph_.get();
@@ -254,6 +263,8 @@ rpc::ServiceParts ReclaimDaemon::Parts() {
   parts.observer = &calls_;
   parts.policy = config_.policy;
   parts.audit = audit_.get();
+  parts.policies = policies_.get();
+  parts.scheduler = scheduler_.get();
   absl::LoadTimeZone(config_.time_zone, &parts.zone);
   return parts;
 }
@@ -310,13 +321,18 @@ absl::Status ReclaimDaemon::Serve() {
         if (!capacity.ok()) return std::nullopt;
         return *capacity;
       });
+  RECLAIM_RETURN_IF_ERROR(OpenSchedules());
   RECLAIM_RETURN_IF_ERROR(TakeNotifications());
   metrics_->SetEngine([this] { return engine_->Stats(); });
   server_->Open(Parts());
   readiness_.Serve();
   ShowReadiness();
-  readiness_ticker_ =
-      std::make_unique<Ticker>(kReadinessInterval, [this] { ShowReadiness(); });
+  readiness_ticker_ = std::make_unique<Ticker>(kReadinessInterval, [this] {
+    // Too little space for it is no news: it was said when it was let go.
+    ballast_->Refill().IgnoreError();
+    ShowReadiness();
+  });
+  loop_.Begin(scheduler_.get());
   return absl::OkStatus();
 }
 
@@ -338,33 +354,6 @@ void ReclaimDaemon::ShowReadiness() {
   metrics_->SetReady(is_ready);
 }
 
-absl::Status ReclaimDaemon::PurgeExpired() {
-  // Too little space for it is no news: it was said when it was let go.
-  ballast_->Refill().IgnoreError();
-  absl::Status status;
-  for (const index::StoreRecord& store : graph_->Stores()) {
-    const auto held = collector_->ListQuarantine(store.name, 0, UINT64_MAX);
-    if (!held.ok()) continue;  // not open: nothing can be freed there
-    bool is_due = false;
-    for (const gc::QuarantineEntry& entry : *held) {
-      is_due |= entry.restorable_until <= clock_->Now();
-    }
-    if (!is_due) continue;
-    gc::PurgeRequest request;
-    request.store = store.name;
-    request.actor = "schedule";
-    const auto run =
-        runs_->Start([this, request](const gc::RunControl& control) {
-          return collector_->Purge(request, control);
-        });
-    // A store that is at work is purged the next time.
-    if (!run.ok() && !absl::IsAborted(run.status())) {
-      status.Update(run.status());
-    }
-  }
-  return status;
-}
-
 void ReclaimDaemon::Stop() {
   std::call_once(stopped_, [this] {
     // Whoever asks from now on hears that we are ending, until we have.
@@ -375,12 +364,17 @@ void ReclaimDaemon::Stop() {
     second_looks_.reset();
     metrics_->ClearGraph();
     metrics_->SetEngine(nullptr);
+    if (work_ != nullptr) work_->Stop();
     if (runs_ != nullptr) runs_->Shutdown();
+    loop_.Stop();
     if (server_ != nullptr) server_->Shutdown(kDrainPatience);
     server_.reset();
     http_.reset();
+    scheduler_.reset();
+    work_.reset();
     runs_.reset();
     collector_.reset();
+    policies_.reset();
     audit_.reset();
     stores_.reset();
     graph_.reset();
@@ -392,9 +386,9 @@ void ReclaimDaemon::Stop() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(
-    const Config& config, absl::FunctionRef<void(absl::string_view)> say) {
+    const Config& config, std::function<void(absl::string_view)> say) {
   RECLAIM_RETURN_IF_ERROR(CheckConfig(config));
-  auto daemon = std::make_unique<ReclaimDaemon>(config);
+  auto daemon = std::make_unique<ReclaimDaemon>(config, say);
   RECLAIM_RETURN_IF_ERROR(daemon->Listen());
   RECLAIM_RETURN_IF_ERROR(daemon->OpenGraph(say));
   RECLAIM_RETURN_IF_ERROR(daemon->OpenAudit(say));

@@ -3,10 +3,10 @@
 #ifndef RECLAIM_SERVER_DAEMON_H_
 #define RECLAIM_SERVER_DAEMON_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -20,16 +20,13 @@ class Daemon {
  public:
   // Opens the database (a damaged one is moved aside and rebuilt from the
   // stores), recovers what a crash interrupted, opens the stores and serves.
-  // `say` takes lines for the log.
+  // `say` takes lines for the log; called from several threads.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(
-      const Config& config, absl::FunctionRef<void(absl::string_view)> say);
+      const Config& config, std::function<void(absl::string_view)> say);
 
   virtual ~Daemon() = default;
   virtual int tcp_port() const = 0;
   virtual int http_port() const = 0;
-  // Frees what has been in quarantine for its period; one store's failure is
-  // returned after the others were tried.
-  virtual absl::Status PurgeExpired() = 0;
   // Refuses calls, ends runs at an item boundary, closes.  Idempotent.
   virtual void Stop() = 0;
 };

@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -127,18 +126,8 @@ absl::StatusOr<Config> MakeConfig(const Flags& flags) {
   return config;
 }
 
-// Waits for SIGTERM or SIGINT; purges what is due in the meantime.
-void WaitForTheEnd(const sigset_t& signals, const Config& config,
-                   Daemon* daemon) {
-  const bool purges = config.purge_interval > absl::ZeroDuration();
-  const timespec interval = absl::ToTimespec(config.purge_interval);
-  for (;;) {
-    const int caught = purges ? sigtimedwait(&signals, nullptr, &interval)
-                              : sigwaitinfo(&signals, nullptr);
-    if (caught == SIGTERM || caught == SIGINT) return;
-    if (!purges) continue;
-    const absl::Status purged = daemon->PurgeExpired();
-    if (!purged.ok()) Say(absl::StrCat("purge: ", purged.message()));
+void WaitForTheEnd(const sigset_t& signals) {
+  while (sigwaitinfo(&signals, nullptr) < 0) {
   }
 }
 
@@ -165,7 +154,7 @@ int Serve(const Config& config) {
           ? ""
           : absl::StrCat("http port ", (*daemon)->http_port())));
   sd_notify(0, "READY=1");
-  WaitForTheEnd(signals, config, daemon->get());
+  WaitForTheEnd(signals);
   sd_notify(0, "STOPPING=1");
   Say("stopping");
   (*daemon)->Stop();

@@ -1,5 +1,7 @@
 #include "server/readiness.h"
 
+#include <sys/statvfs.h>
+
 #include "absl/strings/str_cat.h"
 
 namespace reclaim::server {
@@ -40,6 +42,12 @@ absl::Status Readiness::Check() const {
   if (free_bytes_() >= kRoomBytes) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat("the database's disk is full: ", writable.message()));
+}
+
+uint64_t FreeBytes(const std::string& folder) {
+  struct statvfs disk = {};
+  if (statvfs(folder.c_str(), &disk) != 0) return 0;
+  return static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
 }
 
 }  // namespace reclaim::server

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -40,6 +41,9 @@ class Readiness {
   mutable std::mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kLoading;
 };
+
+// Of the file system below a folder; 0 if nobody can say.
+uint64_t FreeBytes(const std::string& folder);
 
 }  // namespace reclaim::server
 

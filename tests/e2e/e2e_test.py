@@ -45,6 +45,14 @@ def await_url(url):
             time.sleep(0.05)
 
 
+def await_true(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not come true in 30 seconds")
+        time.sleep(0.05)
+
+
 def snapshot(folder):
     """Every path below with its kind, mode and content."""
     seen = {}
@@ -180,7 +188,7 @@ class RegistryTest(World):
         super().setUp()
         self.start_registry()
         self.fill()
-        self.start_daemon()
+        self.daemon = self.start_daemon()
         self.reclaim("store", "add", "registry:" + self.path("registry"),
                      "--name", "hub")
         self.reclaim("scan", "hub")
@@ -216,6 +224,45 @@ class RegistryTest(World):
             if line.endswith(" apply")][0][0]
         self.reclaim("restore", run)
         self.assertEqual(snapshot(root), before)
+
+    def test_rules_and_a_schedule_of_the_file(self):
+        """The daemon prunes by itself, and remembers it over a restart."""
+        self.stop(self.daemon)
+        with open(self.path("reclaim.toml"), "w") as file:
+            file.write('[gc]\ngrace_period = "0s"\n'
+                       'large_plan_percent = 100\n'
+                       '[[retention]]\nname = "newest"\n'
+                       'repositories = ["app"]\ntags = ["v*"]\n'
+                       'keep_newest = 1\n'
+                       '[[schedule]]\nname = "often"\nevery = "1s"\n')
+        self.keeps_configuration = True
+        self.daemon = self.start_daemon()
+        # The first run takes one of the two tags, the next finds nothing.
+        await_true(lambda: "often nothing-to-do" in self.reclaim(
+            "schedule", "ls", "--format", "{{.Name}} {{.Outcome}}"))
+        self.reclaim("schedule", "pause", "often")
+        kept = [line.split()[0] for line in self.reclaim(
+            "policy", "test", "--format", "{{.Tag}} {{.Rule}}").splitlines()
+            if line.endswith(" configuration/newest")]
+        self.assertEqual(len(kept), 1)
+        gone = ({"v1", "v2"} - set(kept)).pop()
+        self.pull_whole("app", kept[0])
+        with self.assertRaises(urllib.error.HTTPError):
+            self.get_manifest("app", gone)
+        self.assertIn("reclaim_schedule_runs_total",
+                      await_url(self.metrics))
+        runs = self.reclaim("schedule", "ls", "--format",
+                            "{{.Name}} {{.Runs}}")
+        self.stop(self.daemon)
+        self.daemon = self.start_daemon()
+        listed = self.reclaim("schedule", "ls", "--format",
+                              "{{.Name}} {{.Next}}")
+        self.assertIn("often paused", listed)
+        self.assertEqual(
+            [line for line in self.reclaim("schedule", "ls", "--format",
+                                           "{{.Name}} {{.Runs}}").splitlines()
+             if line.startswith("often")],
+            [line for line in runs.splitlines() if line.startswith("often")])
 
     def test_beside_the_registrys_own_collector(self):
         root = self.path("registry")

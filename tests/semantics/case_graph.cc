@@ -49,7 +49,30 @@ absl::StatusOr<gc::Plan> PlanCase::Make(gc::PruneRequest request) {
   inputs.unreadable_scopes = unreadable;
   inputs.now = Now();
   request.policy.grace_period = grace;
+  rules.name = "rules";
+  EXPECT_THAT(gc::CheckRuleSet(rules), IsOk());
+  const auto compiled = gc::RetentionRules::Compile({rules}, "s");
+  EXPECT_THAT(compiled, IsOk());
+  inputs.rules = &*compiled;
   return gc::MakePlan(inputs, request);
+}
+
+std::vector<gc::TagDecision> PlanCase::Survey() {
+  rules.name = "rules";
+  const auto compiled = gc::RetentionRules::Compile({rules}, "s");
+  EXPECT_THAT(compiled, IsOk());
+  const auto roots =
+      gc::CollectRoots(g.view(), 0, {Now(), grace, absl::Hours(168)});
+  gc::SurveyInputs inputs;
+  inputs.view = &g.view();
+  inputs.details = &details;
+  inputs.store = 0;
+  inputs.now = Now();
+  inputs.grace_period = grace;
+  inputs.roots = roots;
+  const auto decisions = gc::SurveyTags(inputs, *compiled);
+  EXPECT_THAT(decisions, IsOk());
+  return decisions.ok() ? *decisions : std::vector<gc::TagDecision>();
 }
 
 std::string PlanCase::NameOf(const gc::PlanItem& item) {

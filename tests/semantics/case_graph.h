@@ -20,6 +20,8 @@
 #include "gc/explain.h"
 #include "gc/mark.h"
 #include "gc/plan.h"
+#include "gc/retention.h"
+#include "gc/retention_survey.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "index/memory_engine.h"
@@ -52,6 +54,9 @@ class PlanCase : public ::testing::Test {
   gc::PlanItem ItemOf(const gc::Plan& plan, const std::string& name);
   std::string NameOf(const gc::PlanItem& item);
 
+  // What the rules say of each tag, by name.
+  std::vector<gc::TagDecision> Survey();
+
   // Roots that keep `name`, nearest first, as a path of names.
   std::vector<std::string> Why(const std::string& name);
   index::RootReason ReasonOf(const std::string& name);
@@ -69,6 +74,7 @@ class PlanCase : public ::testing::Test {
   TextGraph g{""};
   TextDetails details{&g};
   absl::Duration grace = absl::ZeroDuration();
+  gc::RuleSet rules;  // named "rules"
   bool knows_containers = true;
   std::vector<gc::KeptScope> unreadable;
 

@@ -19,13 +19,10 @@ struct PendingCase {
   const char* waits_for;
 };
 
-constexpr char kRetention[] = "retention rules of repositories";
 constexpr char kDiskTargets[] = "disk marks and free-N-bytes";
 
 constexpr PendingCase kPendingCases[] = {
     {18, "the Docker driver: only that engine knows parent images"},
-    {92, kRetention},
-    {93, kRetention},
     {125, kDiskTargets},
     {126, kDiskTargets},
     {127, kDiskTargets},
@@ -33,13 +30,6 @@ constexpr PendingCase kPendingCases[] = {
     {131, kDiskTargets},
     {132, kDiskTargets},
     {133, kDiskTargets},
-    {137, kRetention},
-    {138, kRetention},
-    {139, kRetention},
-    {140, kRetention},
-    {141, kRetention},
-    {142, kRetention},
-    {143, kRetention},
     {145, "quotas"},
     {148, "a reserve for the journal of the quarantine on a full disk"},
 };

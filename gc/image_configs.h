@@ -1,0 +1,31 @@
+// gc/image_configs.h — private to gc: the configs of an image.
+
+#ifndef RECLAIM_GC_IMAGE_CONFIGS_H_
+#define RECLAIM_GC_IMAGE_CONFIGS_H_
+
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "gc/plan.h"
+#include "index/graph_view.h"
+#include "index/mutation.h"
+#include "index/node.h"
+
+namespace reclaim::gc {
+
+// The configs of an image and of the platforms that it lists.  Attestations
+// are no platform: they take no part (SEMANTICS.md, case 34).
+absl::StatusOr<std::vector<index::PutImageConfig>> ConfigsOf(
+    const index::GraphView& view, const DetailSource& details,
+    index::NodeId image);
+
+// The youngest platform counts; one without a time makes it infinitely young.
+// Unset for an image without a config.
+std::optional<absl::Time> CreatedOf(
+    const std::vector<index::PutImageConfig>& configs);
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_IMAGE_CONFIGS_H_

@@ -1,0 +1,79 @@
+// gc/policy_book.h — rule sets, schedules and the states of schedules, kept.
+//
+// What came over the API is durable in the graph's engine; what the daemon's
+// file says is given anew at each start and can't be changed here.  Both are
+// held in memory, checked, by name.
+//
+// Thread-safe.  Errors are those of the engine; DATA_LOSS for damaged records.
+
+#ifndef RECLAIM_GC_POLICY_BOOK_H_
+#define RECLAIM_GC_POLICY_BOOK_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/clock.h"
+#include "gc/retention.h"
+#include "gc/rule_source.h"
+#include "gc/schedule.h"
+#include "index/engine.h"
+
+namespace reclaim::gc {
+
+// What the daemon's file says.
+struct FilePolicies {
+  std::vector<RuleSet> rule_sets;
+  std::vector<Schedule> schedules;
+};
+
+class PolicyBook final : public RuleSource {
+ public:
+  // INVALID_ARGUMENT: `file`.  A name that is in the file as well as in the
+  // engine means the file's.  Not owned.
+  static absl::StatusOr<std::unique_ptr<PolicyBook>> Open(
+      index::Engine* engine, const base::Clock* clock,
+      const FilePolicies& file);
+
+  std::vector<RuleSet> RuleSets() const override;
+  absl::StatusOr<RuleSet> GetRuleSet(absl::string_view name) const;
+  // Checks and stores; the answer has its etag.  `etag` "" is whatever stands.
+  // INVALID_ARGUMENT; ABORTED: another etag; FAILED_PRECONDITION: the file's.
+  absl::StatusOr<RuleSet> PutRuleSet(RuleSet set, absl::string_view etag);
+  absl::Status DeleteRuleSet(absl::string_view name, absl::string_view etag);
+
+  std::vector<Schedule> Schedules() const;  // by name
+  absl::StatusOr<Schedule> GetSchedule(absl::string_view name) const;
+  absl::StatusOr<Schedule> PutSchedule(Schedule schedule,
+                                       absl::string_view etag);
+  absl::Status DeleteSchedule(absl::string_view name, absl::string_view etag);
+
+  // By name; of schedules that are gone as well, until they are removed.
+  absl::StatusOr<std::map<std::string, ScheduleState>> LoadStates() const;
+  absl::Status PutState(const ScheduleState& state);
+  absl::Status DeleteState(absl::string_view name);
+
+ private:
+  PolicyBook(index::Engine* engine, const base::Clock* clock)
+      : engine_(engine), clock_(clock) {}
+  absl::Status Load();
+  absl::Status Take(const FilePolicies& file);
+  absl::Status Write(const std::string& key, std::optional<std::string> value);
+
+  index::Engine* engine_;
+  const base::Clock* clock_;
+  mutable std::mutex mutex_;
+  std::map<std::string, RuleSet, std::less<>> rule_sets_;
+  std::map<std::string, Schedule, std::less<>> schedules_;
+};
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_POLICY_BOOK_H_

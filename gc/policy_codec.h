@@ -1,0 +1,30 @@
+// gc/policy_codec.h — rule sets, schedules and their states in durable form.
+//
+// docs/FORMAT.md is the page for people.  Pure.  Decoding errors are DATA_LOSS
+// and name the record.
+
+#ifndef RECLAIM_GC_POLICY_CODEC_H_
+#define RECLAIM_GC_POLICY_CODEC_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "gc/retention.h"
+#include "gc/schedule.h"
+
+namespace reclaim::gc {
+
+// Etags are of these bytes: equal sets have equal ones.
+std::string EncodeRuleSet(const RuleSet& set);
+absl::StatusOr<RuleSet> DecodeRuleSet(absl::string_view bytes);
+
+std::string EncodeSchedule(const Schedule& schedule);
+absl::StatusOr<Schedule> DecodeSchedule(absl::string_view bytes);
+
+std::string EncodeState(const ScheduleState& state);
+absl::StatusOr<ScheduleState> DecodeState(absl::string_view bytes);
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_POLICY_CODEC_H_
