@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/listing.h"
 #include "cli/row_printer.h"
+#include "cli/share_commands.h"
 #include "cli/typed_json.h"
 #include "cli/units.h"
 #include "cli/usage_details.h"
@@ -200,6 +201,7 @@ int WhatIf(Session* session, const DfFlags& flags) {
 
 void AddUsageCommands(CLI::App* app, Session* session) {
   AddDf(app, session);
+  AddTop(app, session);
   AddDf(Group(app, "system", "Manage it all"), session);
   auto flags = std::make_shared<DfFlags>();
   CLI::App* tree =

@@ -43,6 +43,9 @@ class UsageService final : public v1::UsageService::Service {
   grpc::Status WhatIf(grpc::ServerContext* context,
                       const v1::WhatIfRequest* request,
                       v1::WhatIfResponse* response) override;
+  grpc::Status ListRetained(grpc::ServerContext* context,
+                            const v1::ListRetainedRequest* request,
+                            v1::ListRetainedResponse* response) override;
 
  private:
   absl::StatusOr<v1::ListImagesResponse> Images(
