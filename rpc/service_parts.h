@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "accounting/history_store.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "gc/collector.h"
@@ -55,6 +56,7 @@ struct ServiceParts {
   const Peers* peers = nullptr;
   // What requests that say nothing get.
   gc::GcPolicy policy;
+  accounting::HistoryStore* history = nullptr;  // null: none is kept
   // Of filters whose instants name no zone.
   absl::TimeZone zone = absl::UTCTimeZone();
 };

@@ -14,6 +14,7 @@
 #include "rpc/image_questions.h"
 #include "rpc/record_lists.h"
 #include "rpc/retained_list.h"
+#include "rpc/usage_history.h"
 
 namespace reclaim::rpc {
 
@@ -118,6 +119,14 @@ grpc::Status UsageService::ListRetained(grpc::ServerContext* context,
   return CallFor(
       parts_, context, "UsageService/ListRetained", response,
       [&](const Caller&) { return MakeRetainedList(parts_, *request); });
+}
+
+grpc::Status UsageService::GetUsageHistory(
+    grpc::ServerContext* context, const v1::GetUsageHistoryRequest* request,
+    v1::GetUsageHistoryResponse* response) {
+  return CallFor(
+      parts_, context, "UsageService/GetUsageHistory", response,
+      [&](const Caller&) { return MakeUsageHistory(parts_, *request); });
 }
 
 }  // namespace reclaim::rpc

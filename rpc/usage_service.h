@@ -46,6 +46,9 @@ class UsageService final : public v1::UsageService::Service {
   grpc::Status ListRetained(grpc::ServerContext* context,
                             const v1::ListRetainedRequest* request,
                             v1::ListRetainedResponse* response) override;
+  grpc::Status GetUsageHistory(grpc::ServerContext* context,
+                               const v1::GetUsageHistoryRequest* request,
+                               v1::GetUsageHistoryResponse* response) override;
 
  private:
   absl::StatusOr<v1::ListImagesResponse> Images(

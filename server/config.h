@@ -47,8 +47,9 @@ struct Config {
   std::string notification_address;      // "": at http_address
   // Without the secret, which lies in the file.
   rpc::NotificationOptions notifications;
-  std::string time_zone = "UTC";                      // of filters' instants
-  absl::Duration purge_interval = absl::Minutes(10);  // 0: never by itself
+  std::string time_zone = "UTC";                       // of filters' instants
+  absl::Duration purge_interval = absl::Minutes(10);   // 0: never by itself
+  absl::Duration history_interval = absl::Minutes(5);  // 0: no history
   gc::GcPolicy policy;
   index::GraphOptions graph;
   std::vector<rpc::StoreSettings> stores;

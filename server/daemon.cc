@@ -9,6 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
+#include "accounting/history_store.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/status_macros.h"
@@ -28,6 +29,7 @@
 #include "server/policy_keys.h"
 #include "server/schedule_loop.h"
 #include "server/ticker.h"
+#include "server/usage_recorder.h"
 
 namespace reclaim::server {
 namespace {
@@ -103,6 +105,9 @@ class ReclaimDaemon final : public Daemon {
   absl::Status OpenGraph(absl::FunctionRef<void(absl::string_view)> say);
   absl::Status OpenStores(absl::FunctionRef<void(absl::string_view)> say);
   absl::Status Serve();
+  void NoteUsage(std::function<void(absl::string_view)> say) {
+    usage_->Begin(config_.history_interval, std::move(say));
+  }
 
   int tcp_port() const override { return server_->tcp_port(); }
   int http_port() const override { return http_ ? http_->port() : 0; }
@@ -130,6 +135,8 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<gc::Scheduler> scheduler_;
   ScheduleLoop loop_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<accounting::HistoryStore> history_;
+  std::unique_ptr<UsageRecorder> usage_;
   std::unique_ptr<rpc::NotificationIntake> intake_;
   std::unique_ptr<Ticker> second_looks_;
   std::unique_ptr<HttpServer> http_;
@@ -263,6 +270,9 @@ absl::Status ReclaimDaemon::Serve() {
   parts.random = base::SystemRandom();
   parts.observer = &calls_;
   parts.policy = config_.policy;
+  history_ = std::make_unique<accounting::HistoryStore>(engine_.get());
+  parts.history = history_.get();
+  usage_ = std::make_unique<UsageRecorder>(parts);
   absl::LoadTimeZone(config_.time_zone, &parts.zone);
   RECLAIM_RETURN_IF_ERROR(OpenSchedules(&parts));
   rpc::ServerOptions options;
@@ -338,6 +348,7 @@ void ReclaimDaemon::Stop() {
     http_.reset();
     notifications_.reset();
     second_looks_.reset();
+    usage_.reset();
     metrics_->ClearGraph();
     if (work_ != nullptr) work_->Stop();
     if (runs_ != nullptr) runs_->Shutdown();
@@ -347,6 +358,7 @@ void ReclaimDaemon::Stop() {
     scheduler_.reset();
     work_.reset();
     runs_.reset();
+    history_.reset();
     collector_.reset();
     policies_.reset();
     stores_.reset();
@@ -364,6 +376,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(
   RECLAIM_RETURN_IF_ERROR(daemon->OpenGraph(say));
   RECLAIM_RETURN_IF_ERROR(daemon->OpenStores(say));
   RECLAIM_RETURN_IF_ERROR(daemon->Serve());
+  daemon->NoteUsage(std::move(say));
   return std::unique_ptr<Daemon>(std::move(daemon));
 }
 
