@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 
 namespace reclaim::accounting {
 namespace {
@@ -68,20 +68,20 @@ void Count(const store::Bytes& bytes, index::Tally* tally) {
   tally->bytes += bytes;
 }
 
-// Which repositories reach what.
+// Which groups reach what.
 struct Reach {
-  std::vector<std::vector<NodeId>> by_group;  // in order of the repositories
+  std::vector<std::vector<NodeId>> by_group;  // in order of the groups
   std::vector<uint32_t> group_count;          // by node
 };
 
 Reach ReachAll(const GraphView& view,
-               const std::map<NodeId, std::vector<NodeId>>& tags) {
+               const std::vector<std::vector<NodeId>>& groups) {
   Reach reach;
   reach.group_count.assign(view.node_count(), 0);
   std::vector<uint32_t> seen(view.node_count(), 0);
   uint32_t walk = 0;
-  for (const auto& [repository, own_tags] : tags) {
-    reach.by_group.push_back(Reached(view, own_tags, &seen, ++walk));
+  for (const std::vector<NodeId>& tags : groups) {
+    reach.by_group.push_back(Reached(view, tags, &seen, ++walk));
     for (const NodeId id : reach.by_group.back()) {
       if (id >= reach.group_count.size()) reach.group_count.resize(id + 1, 0);
       ++reach.group_count[id];
@@ -89,6 +89,25 @@ Reach ReachAll(const GraphView& view,
     view.Yield();
   }
   return reach;
+}
+
+// What tags of no group reach, as a bit a node.
+std::vector<bool> ReachedByOthers(
+    const GraphView& view, index::StoreId store,
+    const std::vector<std::vector<NodeId>>& groups) {
+  absl::flat_hash_set<NodeId> grouped;
+  for (const auto& tags : groups) grouped.insert(tags.begin(), tags.end());
+  std::vector<NodeId> others;
+  view.ForEachNamed(NodeKind::kTag, store, [&](NodeId tag) {
+    if (!grouped.contains(tag)) others.push_back(tag);
+    return true;
+  });
+  std::vector<uint32_t> seen(view.node_count(), 0);
+  std::vector<bool> reached(view.node_count(), false);
+  for (const NodeId id : Reached(view, others, &seen, 1)) {
+    if (id < reached.size()) reached[id] = true;
+  }
+  return reached;
 }
 
 store::Bytes Unattributed(const GraphView& view, index::StoreId store,
@@ -110,23 +129,23 @@ store::Bytes Unattributed(const GraphView& view, index::StoreId store,
 
 }  // namespace
 
-StoreShares ShareStore(const GraphView& view, index::StoreId store,
-                       const Judgement& judge) {
-  const auto tags = TagsByRepository(view, store);
-  const Reach reach = ReachAll(view, tags);
-  StoreShares shares;
+GroupShares ShareGroups(const GraphView& view, index::StoreId store,
+                        const std::vector<std::vector<NodeId>>& groups,
+                        const Judgement& judge) {
+  const Reach reach = ReachAll(view, groups);
+  const std::vector<bool> others = ReachedByOthers(view, store, groups);
+  GroupShares shares;
   std::vector<uint32_t> next_share(reach.group_count.size(), 0);
-  size_t group = 0;
-  for (const auto& [repository, own_tags] : tags) {
-    RepositoryUsage usage;
-    usage.repository = repository;
-    usage.tag_count = own_tags.size();
+  for (size_t group = 0; group < groups.size(); ++group) {
+    GroupUsage usage;
+    usage.tag_count = groups[group].size();
     for (const NodeId id : reach.by_group[group]) {
       if (view.state(id) != NodeState::kPresent) continue;
       const store::Bytes bytes = view.fields(id).bytes;
       const uint32_t sharers = reach.group_count[id];
+      const bool is_elsewhere = id < others.size() && others[id];
       Count(bytes, &usage.reachable);
-      if (sharers == 1 && !judge.is_kept_otherwise(id)) {
+      if (sharers == 1 && !is_elsewhere && !judge.is_kept_otherwise(id)) {
         Count(bytes, &usage.exclusive);
       }
       if (!judge.is_live(id)) continue;
@@ -136,10 +155,29 @@ StoreShares ShareStore(const GraphView& view, index::StoreId store,
       usage.apportioned.allocated_bytes +=
           Share(bytes.allocated_bytes, sharers, turn);
     }
-    shares.repositories.push_back(usage);
-    ++group;
+    shares.groups.push_back(usage);
   }
   shares.unattributed = Unattributed(view, store, reach, judge);
+  return shares;
+}
+
+StoreShares ShareStore(const GraphView& view, index::StoreId store,
+                       const Judgement& judge) {
+  std::vector<NodeId> repositories;
+  std::vector<std::vector<NodeId>> groups;
+  for (auto& [repository, tags] : TagsByRepository(view, store)) {
+    repositories.push_back(repository);
+    groups.push_back(tags);
+  }
+  const GroupShares by_group = ShareGroups(view, store, groups, judge);
+  StoreShares shares;
+  for (size_t i = 0; i < repositories.size(); ++i) {
+    const GroupUsage& usage = by_group.groups[i];
+    shares.repositories.push_back({repositories[i], usage.tag_count,
+                                   usage.reachable, usage.exclusive,
+                                   usage.apportioned});
+  }
+  shares.unattributed = by_group.unattributed;
   return shares;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/container/flat_hash_set.h"
 #include "base/status_macros.h"
 #include "gc/mark.h"
 
@@ -66,35 +67,67 @@ void ListKeepers(const GraphView& view, const std::vector<gc::Root>& roots,
   }
 }
 
+// The roots that the removal leaves.
+std::vector<gc::Root> Remaining(const gc::PlanInputs& inputs,
+                                const gc::GcPolicy& policy,
+                                const gc::Plan& plan) {
+  absl::flat_hash_set<NodeId> gone;
+  for (const gc::PlanItem& item : plan.items) gone.insert(item.node);
+  std::vector<gc::Root> remaining;
+  for (const gc::Root& root : gc::CollectRoots(
+           *inputs.view, inputs.store,
+           {inputs.now, policy.grace_period, policy.upload_lifetime})) {
+    if (!gone.contains(root.node)) remaining.push_back(root);
+  }
+  return remaining;
+}
+
 }  // namespace
 
 absl::StatusOr<WhatIfReport> WhatIf(
-    const GraphView& view, const std::vector<gc::Root>& roots,
-    const absl::flat_hash_set<NodeId>& removed) {
-  std::vector<gc::Root> remaining;
-  for (const gc::Root& root : roots) {
-    if (!removed.contains(root.node)) remaining.push_back(root);
+    const gc::PlanInputs& inputs, const gc::GcPolicy& policy,
+    const std::vector<std::string>& references) {
+  const GraphView& view = *inputs.view;
+  gc::PruneRequest request;
+  request.verb = gc::PruneVerb::kImages;
+  request.only_references = references;
+  request.policy = policy;
+  RECLAIM_ASSIGN_OR_RETURN(const gc::Plan plan, gc::MakePlan(inputs, request));
+  WhatIfReport report;
+  report.freed.bytes = plan.totals.bytes.content;
+  absl::flat_hash_set<NodeId> gone;
+  for (const gc::PlanItem& item : plan.items) {
+    if (item.node == kNoNode || !IsContent(item.kind)) continue;
+    ++report.freed.count;
+    gone.insert(item.node);
   }
   std::vector<gc::Root> asked;
-  for (const NodeId id : removed) {
+  for (const NodeId id : plan.asked) {
     asked.push_back({id, index::RootReason::kNone});
   }
   RECLAIM_ASSIGN_OR_RETURN(const gc::LiveSet reach,
-                           gc::Mark(view, asked, gc::MarkOptions()));
-  RECLAIM_ASSIGN_OR_RETURN(const gc::LiveSet after,
-                           gc::Mark(view, remaining, gc::MarkOptions()));
-  WhatIfReport report;
-  gc::LiveSet kept(view.node_count());
+                           gc::Mark(view, asked, {inputs.is_cancelled}));
+  gc::LiveSet kept(reach.node_count());
   for (NodeId id = 0; id < reach.node_count(); ++id) {
     if (id % kYieldInterval == 0) view.Yield();
-    if (!reach.Contains(id) || !IsContent(view.kind(id))) continue;
-    if (view.state(id) != NodeState::kPresent) continue;
-    index::Tally& tally = after.Contains(id) ? report.kept : report.freed;
-    ++tally.count;
-    tally.bytes += view.fields(id).bytes;
-    if (after.Contains(id) && id < kept.node_count()) kept.Insert(id);
+    if (!reach.Contains(id) || gone.contains(id) || !IsContent(view.kind(id)) ||
+        view.state(id) != NodeState::kPresent) {
+      continue;
+    }
+    // An extent goes with the last of its blobs.
+    if (view.kind(id) == index::NodeKind::kExtent) {
+      bool stays = false;
+      view.ForEachKeeper(id, [&](NodeId blob) {
+        stays = view.state(blob) == NodeState::kPresent && !gone.contains(blob);
+        return !stays;
+      });
+      if (!stays) continue;
+    }
+    ++report.kept.count;
+    report.kept.bytes += view.fields(id).bytes;
+    kept.Insert(id);
   }
-  ListKeepers(view, remaining, kept, &report);
+  ListKeepers(view, Remaining(inputs, policy, plan), kept, &report);
   return report;
 }
 

@@ -1,18 +1,21 @@
 // accounting/what_if.h — what would go if these went, and what would stay
 // because of whom.
 //
-// Two marks over the same view: all roots, and all roots but the named ones.
-// Changes nothing.  Pure; yields.  O(live + edges).
+// The answer is the plan that would remove them (gc/plan.h), made and thrown
+// away: so it frees what their removal frees, byte for byte.  Who keeps the
+// rest is a walk from the roots that are left.  Changes nothing.  Pure; yields.
+// O(live + edges).
 
 #ifndef RECLAIM_ACCOUNTING_WHAT_IF_H_
 #define RECLAIM_ACCOUNTING_WHAT_IF_H_
 
+#include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
+#include "gc/plan.h"
+#include "gc/policy.h"
 #include "gc/roots.h"
-#include "index/graph_view.h"
 #include "index/totals.h"
 
 namespace reclaim::accounting {
@@ -25,17 +28,19 @@ struct RootShare {
 };
 
 struct WhatIfReport {
-  index::Tally freed;  // present content that only the named things keep
+  index::Tally freed;  // present content that goes
   index::Tally kept;   // what they reach and something else keeps
-  std::vector<RootShare> keepers;  // largest first, at most 20
+  // Largest first, at most 20.  What dead content that was not named shares
+  // with the named things stays as well, and has no root.
+  std::vector<RootShare> keepers;
 };
 
-// `roots` are all roots of the store; `removed` the nodes (tags, content,
-// containers, ...) that are taken away.  A removed content node stays where
-// another root reaches it.
-absl::StatusOr<WhatIfReport> WhatIf(
-    const index::GraphView& view, const std::vector<gc::Root>& roots,
-    const absl::flat_hash_set<index::NodeId>& removed);
+// `references` as gc::PruneRequest::only_references: repositories, tags, links
+// and digests, any number of them.  Errors as gc::MakePlan(): NOT_FOUND, and
+// FAILED_PRECONDITION where the removal would be refused.
+absl::StatusOr<WhatIfReport> WhatIf(const gc::PlanInputs& inputs,
+                                    const gc::GcPolicy& policy,
+                                    const std::vector<std::string>& references);
 
 }  // namespace reclaim::accounting
 

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/listing.h"
 #include "cli/row_printer.h"
+#include "cli/share_commands.h"
 #include "cli/typed_json.h"
 #include "cli/units.h"
 #include "cli/usage_details.h"
@@ -23,6 +24,7 @@ using Stub = v1::UsageService::Stub;
 struct DfFlags {
   bool verbose = false;
   std::string by;
+  std::string history;  // how far back; "" for none
   std::string format;
   std::string reference;
   std::vector<std::string> references;
@@ -110,6 +112,9 @@ int PrintGroups(Session* session, const DfFlags& flags) {
 
 int Df(Session* session, const DfFlags& flags) {
   if (!flags.by.empty()) return PrintGroups(session, flags);
+  if (!flags.history.empty()) {
+    return PrintHistory(session, flags.history, flags.format);
+  }
   if (flags.verbose) return PrintDetails(session, flags.format);
   const auto stub = v1::UsageService::NewStub(session->channel());
   v1::GetDiskUsageRequest request;
@@ -126,6 +131,9 @@ void AddDf(CLI::App* app, Session* session) {
   df->add_flag("-v,--verbose", flags->verbose, "Every image, volume, ...");
   df->add_option("--by", flags->by, "repository or store")
       ->check(CLI::IsMember({"repository", "store"}));
+  df->add_flag("--history{24h}", flags->history,
+               "How it went over the last day, or as long as is said: "
+               "--history=30d");
   df->add_option("--store", session->store, "Store; empty for all");
   df->add_option("--format", flags->format, kFormatHelp);
   df->callback([=] { session->chosen = [=] { return Df(session, *flags); }; });
@@ -200,6 +208,7 @@ int WhatIf(Session* session, const DfFlags& flags) {
 
 void AddUsageCommands(CLI::App* app, Session* session) {
   AddDf(app, session);
+  AddTop(app, session);
   AddDf(Group(app, "system", "Manage it all"), session);
   auto flags = std::make_shared<DfFlags>();
   CLI::App* tree =

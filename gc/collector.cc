@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "gc/graph_details.h"
 #include "gc/roots.h"
 #include "gc/store_collector.h"
 
@@ -15,21 +16,6 @@ namespace reclaim::gc {
 namespace {
 
 constexpr absl::Duration kTrimInterval = absl::Minutes(10);
-
-class GraphDetails final : public DetailSource {
- public:
-  explicit GraphDetails(const index::ReferenceGraph* graph) : graph_(*graph) {}
-  absl::StatusOr<index::NamedRecord> GetNamed(index::NodeId id) const override {
-    return graph_.GetNamed(id);
-  }
-  absl::StatusOr<std::optional<index::PutImageConfig>> GetImageConfig(
-      index::NodeId config) const override {
-    return graph_.GetImageConfig(config);
-  }
-
- private:
-  const index::ReferenceGraph& graph_;
-};
 
 absl::Status NoSuchStore(absl::string_view name) {
   return absl::NotFoundError(

@@ -84,6 +84,8 @@ struct Plan {
   std::vector<PlanItem> items;
   PlanTotals totals;
   std::vector<KeptScope> kept_scopes;
+  // The content that the caller named, or whose name goes.  Not stored.
+  std::vector<index::NodeId> asked;
   // The run that applied it; "" if none has.  Filled in when it is read.
   std::string run_id;
   // Who approved it, if it needs that; "" while it waits.  Filled in likewise.

@@ -91,6 +91,7 @@ void Planner::ChargeExtents() {
 }
 
 void Planner::Finish() {
+  plan_.asked.assign(asked_.begin(), asked_.end());
   std::stable_sort(plan_.items.begin(), plan_.items.end(), GoesBefore);
   ChargeExtents();
   for (const PlanItem& item : plan_.items) {

@@ -24,6 +24,8 @@ const char* ToString(Family family) {
       return "quarantine";
     case Family::kPolicy:
       return "policy";
+    case Family::kHistory:
+      return "history";
   }
   return "unknown";
 }

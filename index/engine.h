@@ -42,8 +42,9 @@ enum class Family : uint8_t {
   kRun = 7,         // run id -> run
   kQuarantine = 8,  // run id, item number -> quarantined item
   kPolicy = 9,      // kind, name -> rule set, schedule, state of a schedule
+  kHistory = 10,    // store, resolution, time -> usage
 };
-inline constexpr int kFamilyCount = 10;
+inline constexpr int kFamilyCount = 11;
 const char* ToString(Family family);
 
 // kDurable survives a power cut once Commit() returns, and so does all that

@@ -4,13 +4,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "accounting/image_history.h"
 #include "accounting/tree.h"
 #include "accounting/what_if.h"
 #include "base/status_macros.h"
-#include "gc/roots.h"
+#include "gc/graph_details.h"
 #include "oci/image_config.h"
 #include "oci/manifest.h"
 #include "rpc/convert.h"
@@ -82,6 +81,34 @@ absl::StatusOr<Named> ChoosePlatform(const store::ContentStore& store,
     }
   }
   return name;
+}
+
+// A reference as a removal takes it: a short digest or name becomes whole.
+absl::StatusOr<std::string> WholeReference(const index::GraphView& view,
+                                           index::StoreId store,
+                                           const std::string& text) {
+  const auto id = FindSubject(view, store, "", text);
+  // "repo@digest" names a link, which is no node.
+  if (absl::IsNotFound(id.status())) return text;
+  if (!id.ok()) return id.status();
+  switch (view.kind(*id)) {
+    case NodeKind::kRepository:
+      return view.named_key(*id).name;
+    case NodeKind::kTag: {
+      const index::NamedKey key = view.named_key(*id);
+      return absl::StrCat(key.scope, ":", key.name);
+    }
+    default:
+      break;
+  }
+  if (!IsContent(view.kind(*id))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(text, " is a ", index::ToString(view.kind(*id)),
+                     "; name repositories, tags or images"));
+  }
+  // "repo@digest" says more than the digest does.
+  return text.find('@') == std::string::npos ? view.digest(*id).ToString()
+                                             : text;
 }
 
 }  // namespace
@@ -168,26 +195,25 @@ absl::StatusOr<v1::WhatIfResponse> AnswerWhatIf(
   if (request.references().empty()) {
     return absl::InvalidArgumentError("references: is empty");
   }
+  const gc::GraphDetails details(parts.graph);
   const auto reader = parts.graph->Read();
-  const index::GraphView& view = reader->view();
-  absl::flat_hash_set<NodeId> removed;
-  for (const std::string& text : request.references()) {
-    RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
-                             FindSubject(view, store.id, "", text));
-    removed.insert(id);
-    if (view.kind(id) != NodeKind::kRepository) continue;
-    const std::string name = view.named_key(id).name;
-    view.ForEachNamed(NodeKind::kTag, store.id, [&](NodeId tag) {
-      if (view.named_key(tag).scope == name) removed.insert(tag);
-      return true;
-    });
+  gc::PlanInputs inputs;
+  inputs.view = &reader->view();
+  inputs.details = &details;
+  inputs.store = store.id;
+  inputs.now = parts.clock->Now();
+  for (const index::UnreadableScope& scope : store.unreadable_scopes) {
+    inputs.unreadable_scopes.push_back({scope.scope, scope.why});
   }
-  const std::vector<gc::Root> roots =
-      gc::CollectRoots(view, store.id,
-                       {parts.clock->Now(), parts.policy.grace_period,
-                        parts.policy.upload_lifetime});
-  RECLAIM_ASSIGN_OR_RETURN(const accounting::WhatIfReport report,
-                           accounting::WhatIf(view, roots, removed));
+  std::vector<std::string> references;
+  for (const std::string& text : request.references()) {
+    RECLAIM_ASSIGN_OR_RETURN(std::string whole,
+                             WholeReference(reader->view(), store.id, text));
+    references.push_back(std::move(whole));
+  }
+  RECLAIM_ASSIGN_OR_RETURN(
+      const accounting::WhatIfReport report,
+      accounting::WhatIf(inputs, parts.policy, references));
   v1::WhatIfResponse response;
   *response.mutable_freed() = ToProto(report.freed);
   *response.mutable_kept() = ToProto(report.kept);

@@ -17,6 +17,7 @@
 #include <type_traits>
 
 #include "absl/strings/str_cat.h"
+#include "accounting/history_store.h"
 #include "base/random.h"
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
@@ -97,6 +98,8 @@ class ServerFixture : public ::testing::Test {
     ASSERT_THAT(scheduler, base::IsOk());
     scheduler_ = *std::move(scheduler);
     parts.scheduler = scheduler_.get();
+    history_ = std::make_unique<accounting::HistoryStore>(engine_.get());
+    parts.history = history_.get();
     ServerOptions options = server_options_;
     options.unix_socket = UnixSocket{-1, SocketPath()};
     auto server = Server::Start(options, parts);
@@ -221,6 +224,7 @@ class ServerFixture : public ::testing::Test {
   std::unique_ptr<gc::Collector> collector_;
   gc::FilePolicies file_policies_;
   std::unique_ptr<gc::PolicyBook> policies_;
+  std::unique_ptr<accounting::HistoryStore> history_;
   std::unique_ptr<StoreTable> stores_;
   std::unique_ptr<RunBoard> runs_;
   std::unique_ptr<ScheduledCollection> work_;

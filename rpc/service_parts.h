@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "accounting/history_store.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "gc/collector.h"
@@ -51,6 +52,7 @@ struct LoadedParts {
   gc::Collector* collector = nullptr;
   gc::PolicyBook* policies = nullptr;
   gc::Scheduler* scheduler = nullptr;
+  accounting::HistoryStore* history = nullptr;  // null: none is kept
   StoreTable* stores = nullptr;
   RunBoard* runs = nullptr;
   AuditLog* audit = nullptr;  // null: nobody keeps an audit

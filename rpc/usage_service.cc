@@ -13,6 +13,8 @@
 #include "rpc/image_list.h"
 #include "rpc/image_questions.h"
 #include "rpc/record_lists.h"
+#include "rpc/retained_list.h"
+#include "rpc/usage_history.h"
 
 namespace reclaim::rpc {
 
@@ -109,6 +111,22 @@ grpc::Status UsageService::WhatIf(grpc::ServerContext* context,
                                   v1::WhatIfResponse* response) {
   return CallFor(parts_, context, "UsageService/WhatIf", response,
                  [&](const Caller&) { return AnswerWhatIf(parts_, *request); });
+}
+
+grpc::Status UsageService::ListRetained(grpc::ServerContext* context,
+                                        const v1::ListRetainedRequest* request,
+                                        v1::ListRetainedResponse* response) {
+  return CallFor(
+      parts_, context, "UsageService/ListRetained", response,
+      [&](const Caller&) { return MakeRetainedList(parts_, *request); });
+}
+
+grpc::Status UsageService::GetUsageHistory(
+    grpc::ServerContext* context, const v1::GetUsageHistoryRequest* request,
+    v1::GetUsageHistoryResponse* response) {
+  return CallFor(
+      parts_, context, "UsageService/GetUsageHistory", response,
+      [&](const Caller&) { return MakeUsageHistory(parts_, *request); });
 }
 
 }  // namespace reclaim::rpc

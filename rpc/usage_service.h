@@ -43,6 +43,12 @@ class UsageService final : public v1::UsageService::Service {
   grpc::Status WhatIf(grpc::ServerContext* context,
                       const v1::WhatIfRequest* request,
                       v1::WhatIfResponse* response) override;
+  grpc::Status ListRetained(grpc::ServerContext* context,
+                            const v1::ListRetainedRequest* request,
+                            v1::ListRetainedResponse* response) override;
+  grpc::Status GetUsageHistory(grpc::ServerContext* context,
+                               const v1::GetUsageHistoryRequest* request,
+                               v1::GetUsageHistoryResponse* response) override;
 
  private:
   absl::StatusOr<v1::ListImagesResponse> Images(

@@ -62,9 +62,10 @@ struct Config {
   std::vector<std::string> insecure_roles = {"read"};
   std::vector<GrantConfig> grants;
   uint64_t audit_segment_bytes = 64u << 20;
-  uint32_t audit_segment_count_max = 0;               // 0: all are kept
-  std::string time_zone = "UTC";                      // of filters' instants
-  absl::Duration purge_interval = absl::Minutes(10);  // 0: never by itself
+  uint32_t audit_segment_count_max = 0;                // 0: all are kept
+  std::string time_zone = "UTC";                       // of filters' instants
+  absl::Duration purge_interval = absl::Minutes(10);   // 0: never by itself
+  absl::Duration history_interval = absl::Minutes(5);  // 0: no history
   rpc::CallLimitOptions calls;
   int connection_call_count_max = 100;
   int message_bytes_max = 16 << 20;

@@ -131,6 +131,10 @@ std::vector<Key> PolicyKeys() {
        "How often quarantined bytes whose period has ended are freed; 0s: "
        "only when asked.",
        "10m", Span(RECLAIM_FIELD(purge_interval), zero, absl::Hours(24))},
+      {"gc.history_interval", "duration", "0s to 24h",
+       "How often the usage of each store is noted for `df --history`; 0s: "
+       "never.",
+       "5m", Span(RECLAIM_FIELD(history_interval), zero, absl::Hours(24))},
   };
 }
 

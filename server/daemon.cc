@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "accounting/history_store.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/status_macros.h"
@@ -27,10 +28,12 @@
 #include "server/daemon_observers.h"
 #include "server/http_server.h"
 #include "server/listening.h"
+#include "server/open_stores.h"
 #include "server/policy_keys.h"
 #include "server/readiness.h"
 #include "server/schedule_loop.h"
 #include "server/ticker.h"
+#include "server/usage_recorder.h"
 
 namespace reclaim::server {
 namespace {
@@ -59,6 +62,9 @@ class ReclaimDaemon final : public Daemon {
   absl::Status OpenAudit(absl::FunctionRef<void(absl::string_view)> say);
   absl::Status OpenStores(absl::FunctionRef<void(absl::string_view)> say);
   absl::Status Serve();
+  void NoteUsage(std::function<void(absl::string_view)> say) {
+    usage_->Begin(config_.history_interval, std::move(say));
+  }
 
   int tcp_port() const override { return server_->tcp_port(); }
   int http_port() const override { return http_ ? http_->port() : 0; }
@@ -95,6 +101,8 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<gc::Scheduler> scheduler_;
   ScheduleLoop loop_;
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<accounting::HistoryStore> history_;
+  std::unique_ptr<UsageRecorder> usage_;
   std::unique_ptr<rpc::NotificationIntake> intake_;
   std::unique_ptr<Ticker> second_looks_;
   std::unique_ptr<HttpServer> http_;
@@ -205,40 +213,9 @@ absl::Status ReclaimDaemon::OpenAudit(
 absl::Status ReclaimDaemon::OpenStores(
     absl::FunctionRef<void(absl::string_view)> say) {
   stores_ = std::make_unique<rpc::StoreTable>(graph_.get(), collector_.get());
-  stores_->OpenAll();
-  for (const rpc::StoreSettings& store : config_.stores) {
-    const auto registered = stores_->Register(store);
-    if (registered.ok()) continue;
-    const auto code = registered.status().code();
-    // A store that is away must not take the others with it.
-    if (code == absl::StatusCode::kInvalidArgument ||
-        code == absl::StatusCode::kAlreadyExists) {
-      return registered.status();
-    }
-    say(absl::StrCat("store ", store.uri, ": ", registered.status().message(),
-                     "; the others go on"));
-  }
-  for (const index::StoreRecord& store : graph_->Stores()) {
-    const absl::Status problem = stores_->Problem(store.name);
-    if (!problem.ok()) {
-      say(absl::StrCat("store ", store.name,
-                       " is not open: ", problem.message()));
-    }
-  }
-  const absl::Status recovered = collector_->Recover();
-  if (!recovered.ok()) {
-    say(absl::StrCat("recovery is not complete: ", recovered.message(),
-                     "; what it concerns stays in quarantine"));
-  }
-  if (!is_rebuilt_) return absl::OkStatus();
-  for (const index::StoreRecord& store : graph_->Stores()) {
-    const auto scan = collector_->Scan(store.name, true, "rebuild", {});
-    if (!scan.ok()) {
-      say(absl::StrCat("store ", store.name,
-                       " could not be scanned: ", scan.status().message()));
-    }
-  }
-  return absl::OkStatus();
+  return server::OpenStores(
+      {&config_, graph_.get(), collector_.get(), stores_.get(), is_rebuilt_},
+      say);
 }
 
 absl::Status ReclaimDaemon::OpenSchedules() {
@@ -265,6 +242,7 @@ rpc::ServiceParts ReclaimDaemon::Parts() {
   parts.audit = audit_.get();
   parts.policies = policies_.get();
   parts.scheduler = scheduler_.get();
+  parts.history = history_.get();
   absl::LoadTimeZone(config_.time_zone, &parts.zone);
   return parts;
 }
@@ -321,7 +299,9 @@ absl::Status ReclaimDaemon::Serve() {
         if (!capacity.ok()) return std::nullopt;
         return *capacity;
       });
+  history_ = std::make_unique<accounting::HistoryStore>(engine_.get());
   RECLAIM_RETURN_IF_ERROR(OpenSchedules());
+  usage_ = std::make_unique<UsageRecorder>(Parts());
   RECLAIM_RETURN_IF_ERROR(TakeNotifications());
   metrics_->SetEngine([this] { return engine_->Stats(); });
   server_->Open(Parts());
@@ -362,6 +342,7 @@ void ReclaimDaemon::Stop() {
     if (server_ != nullptr) ShowReadiness();
     notifications_.reset();
     second_looks_.reset();
+    usage_.reset();
     metrics_->ClearGraph();
     metrics_->SetEngine(nullptr);
     if (work_ != nullptr) work_->Stop();
@@ -373,6 +354,7 @@ void ReclaimDaemon::Stop() {
     scheduler_.reset();
     work_.reset();
     runs_.reset();
+    history_.reset();
     collector_.reset();
     policies_.reset();
     audit_.reset();
@@ -394,6 +376,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(
   RECLAIM_RETURN_IF_ERROR(daemon->OpenAudit(say));
   RECLAIM_RETURN_IF_ERROR(daemon->OpenStores(say));
   RECLAIM_RETURN_IF_ERROR(daemon->Serve());
+  daemon->NoteUsage(std::move(say));
   return std::unique_ptr<Daemon>(std::move(daemon));
 }
 
