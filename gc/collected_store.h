@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "gc/observer.h"
+#include "gc/registry_witness.h"
 #include "gc/run_store.h"
 #include "index/reference_graph.h"
 #include "store/content_store.h"
@@ -20,6 +21,7 @@ struct CollectedStore {
   const base::Clock* clock = nullptr;
   RunStore* runs = nullptr;
   CollectorObserver* observer = nullptr;
+  RegistryWitness* witness = nullptr;  // nullptr: nobody can be asked
   std::string name;
   index::StoreId id = index::kNoStore;
   store::ContentStore* store = nullptr;

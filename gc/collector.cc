@@ -85,6 +85,7 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
   site->clock = clock_;
   site->runs = runs_.get();
   site->observer = observer_;
+  site->witness = witness_;
   site->name = std::string(name);
   site->store = store;
   for (const index::StoreRecord& record : graph_->Stores()) {

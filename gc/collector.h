@@ -33,6 +33,7 @@
 #include "gc/explain.h"
 #include "gc/observer.h"
 #include "gc/plan.h"
+#include "gc/registry_witness.h"
 #include "gc/run.h"
 #include "index/hints.h"
 #include "index/reference_graph.h"
@@ -76,6 +77,9 @@ struct PurgeRequest {
   std::string run_id;               // "" for every run
   bool before_period_ends = false;  // on request; proof is needed all the same
   uint64_t free_bytes = 0;          // stop when so much was freed; 0: no limit
+  // Waits, up to two minutes, for the writers of what was moved just now
+  // (WriterTerms::write_duration_max); otherwise that stays for a later purge.
+  bool may_wait = false;
   std::string actor;
 };
 
@@ -95,6 +99,10 @@ class Collector {
   static absl::StatusOr<std::unique_ptr<Collector>> Create(
       index::ReferenceGraph* graph, const base::Clock* clock,
       base::RandomSource* random, CollectorObserver* observer);
+
+  // Who asks registries about their caches (gc/registry_witness.h); nullptr for
+  // nobody.  Before the first store is attached.  Not owned.
+  virtual void SetRegistryWitness(RegistryWitness* witness) = 0;
 
   // Stores are attached once; not owned.
   virtual absl::Status AttachStore(absl::string_view name,

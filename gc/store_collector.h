@@ -50,6 +50,9 @@ class StoreCollector final : public Collector {
   }
   ~StoreCollector() override { graph_->SetRestorer(nullptr); }
 
+  void SetRegistryWitness(RegistryWitness* witness) override {
+    witness_ = witness;
+  }
   absl::Status AttachStore(absl::string_view name,
                            store::ContentStore* store) override;
   absl::Status DetachStore(absl::string_view name) override;
@@ -107,6 +110,7 @@ class StoreCollector final : public Collector {
   base::RandomSource* random_;
   CollectorObserver nobody_;
   CollectorObserver* observer_;
+  RegistryWitness* witness_ = nullptr;
   std::unique_ptr<RunStore> runs_;
   QuarantineRestorer restorer_;
   mutable std::mutex mutex_;  // guards sites_ and their acting_run

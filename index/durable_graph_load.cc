@@ -135,6 +135,7 @@ absl::StatusOr<StoreId> DurableGraph::RegisterStore(const StoreRecord& store) {
     record.uri = store.uri;
     record.knows_containers = store.knows_containers;
     record.is_read_only = store.is_read_only;
+    record.writers = store.writers;
   }
   storage::v1::GraphState next = state_;
   if (record.id == kNoStore) {

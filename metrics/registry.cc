@@ -4,6 +4,8 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <map>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -133,8 +135,12 @@ class RegistryMetrics final : public Metrics {
         .Increment();
   }
   void OnBatchHeld(const std::string& store, absl::Duration took) override {
-    held_.Add({{"store", store}}, HoldBuckets())
-        .Observe(absl::ToDoubleSeconds(took));
+    const double seconds = absl::ToDoubleSeconds(took);
+    held_.Add({{"store", store}}, HoldBuckets()).Observe(seconds);
+    std::lock_guard<std::mutex> lock(held_mutex_);
+    double& most = held_most_[store];
+    most = std::max(most, seconds);
+    held_max_.Add({{"store", store}}).Set(most);
   }
 
   void OnCallBegin(absl::string_view) override { in_flight_.Increment(); }
@@ -189,6 +195,7 @@ class RegistryMetrics final : public Metrics {
     mark_.Add({{"store", store}}, RunBuckets());
     sweep_.Add({{"store", store}}, RunBuckets());
     held_.Add({{"store", store}}, HoldBuckets());
+    held_max_.Add({{"store", store}});
     for (const gc::RunKind kind : kKinds) {
       running_.Add({{"kind", gc::ToString(kind)}});
     }
@@ -199,6 +206,10 @@ class RegistryMetrics final : public Metrics {
   std::mutex mutex_;
   const index::ReferenceGraph* graph_ = nullptr;
   CapacityOf capacity_;
+  // Of its own: whoever reports a batch may hold the graph, for which a scrape
+  // waits.
+  std::mutex held_mutex_;
+  std::map<std::string, double> held_most_;
   prometheus::Registry registry_;
   Family<Histogram>& scan_ =
       Histograms(&registry_, "reclaim_scan_duration_seconds",
@@ -212,6 +223,10 @@ class RegistryMetrics final : public Metrics {
   Family<Histogram>& held_ =
       Histograms(&registry_, "reclaim_sweep_batch_held_seconds",
                  "How long a sweep batch kept writers waiting.");
+  Family<prometheus::Gauge>& held_max_ =
+      Gauges(&registry_, "reclaim_sweep_batch_held_max_seconds",
+             "The longest time that a sweep batch kept writers waiting since "
+             "the start.");
   Family<Counter>& deleted_ =
       Counters(&registry_, "reclaim_deleted_blobs_total",
                "Blobs taken into quarantine, by the reason of their plan.");

@@ -16,6 +16,7 @@
 #include "index/rocksdb_engine.h"
 #include "metrics/metrics.h"
 #include "rpc/notification_intake.h"
+#include "rpc/registry_client.h"
 #include "rpc/run_board.h"
 #include "rpc/server.h"
 #include "rpc/store_table.h"
@@ -86,6 +87,7 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<metrics::Metrics> metrics_;
   CountedCalls calls_;
   bool is_rebuilt_ = false;
+  rpc::RegistryClient registries_;
   std::unique_ptr<index::Engine> engine_;
   std::unique_ptr<index::ReferenceGraph> graph_;
   std::unique_ptr<gc::Collector> collector_;
@@ -118,6 +120,7 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
     return collector.status();
   }
   collector_ = *std::move(collector);
+  collector_->SetRegistryWitness(&registries_);
   return absl::OkStatus();
 }
 

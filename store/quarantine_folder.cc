@@ -310,6 +310,11 @@ absl::StatusOr<std::vector<QuarantinedItem>> QuarantineFolder::List() const {
   return items;
 }
 
+std::string QuarantineFolder::MovedPath(const RunId& run_id,
+                                        const std::string& path) {
+  return TreePath(run_id, path);
+}
+
 absl::StatusOr<std::string> QuarantineFolder::Note(
     const RunId& run_id, const Removal& removal) const {
   return root_->Read(NotePath(run_id, removal), kJournalBytesMax);

@@ -60,6 +60,8 @@ class QuarantineFolder {
   absl::Status Settle(const RunId& run_id);
 
   absl::StatusOr<std::vector<QuarantinedItem>> List() const;
+  // Where a path lies that was moved.
+  static std::string MovedPath(const RunId& run_id, const std::string& path);
   // The note kept with an item.  NOT_FOUND.
   absl::StatusOr<std::string> Note(const RunId& run_id,
                                    const Removal& removal) const;
