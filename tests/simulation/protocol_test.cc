@@ -26,9 +26,8 @@ TEST(ProtocolTest, TwoPutsOverWhatWasThere) {
   ExpectSafe("two puts", Of(WriterKind::kPuts, WriterKind::kPuts, false));
 }
 
-TEST(ProtocolTest, APutAndAnUpload) {
-  ExpectSafe("upload and put",
-             Of(WriterKind::kUploads, WriterKind::kPuts, false));
+TEST(ProtocolTest, AnUpload) {
+  ExpectSafe("an upload", Of(WriterKind::kUploads, WriterKind::kNone, false));
 }
 
 TEST(ProtocolTest, APutAndACrash) {
