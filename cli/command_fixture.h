@@ -61,7 +61,8 @@ class CommandFixture : public rpc::ServerFixture {
   }
   void AddAndScan() {
     ASSERT_EQ(
-        Run({"store", "add", "registry:" + folder_.path(), "--name", "hub"}),
+        Run({"store", "add", "registry:" + folder_.path(), "--name", "hub",
+             "--descriptor-cache", "none", "--write-duration", "0s"}),
         kDone)
         << err_;
     ASSERT_EQ(Run({"scan"}), kDone) << err_;

@@ -22,6 +22,9 @@ struct StoreFlags {
   std::string name;
   bool knows_containers = false;
   bool read_only = false;
+  std::string write_duration;
+  std::string descriptor_cache;
+  std::string registry_url;
   bool from_nothing = false;
   bool read_data = false;
   std::string format;
@@ -37,6 +40,19 @@ int AddStore(Session* session, const StoreFlags& flags) {
   request.set_name(flags.name);
   request.set_knows_containers(flags.knows_containers);
   request.set_is_read_only(flags.read_only);
+  request.set_registry_url(flags.registry_url);
+  if (flags.descriptor_cache == "none") {
+    request.set_descriptor_cache(v1::DESCRIPTOR_CACHE_NONE);
+  } else if (flags.descriptor_cache == "memory") {
+    request.set_descriptor_cache(v1::DESCRIPTOR_CACHE_MEMORY);
+  }
+  if (!flags.write_duration.empty()) {
+    const auto span = ParseSpan(flags.write_duration);
+    if (!span.ok()) return session->Fail(span.status());
+    // Rather too long than too short.
+    request.mutable_write_duration_max()->set_seconds(
+        absl::ToInt64Seconds(absl::Ceil(*span, absl::Seconds(1))));
+  }
   v1::Store store;
   const int code = session->Ask(&Stub::RegisterStore, NewStub(session).get(),
                                 request, &store);
@@ -167,6 +183,14 @@ void AddStoreCommands(CLI::App* app, Session* session) {
   add->add_flag("--knows-containers", flags->knows_containers,
                 "All containers that use it are recorded");
   add->add_flag("--read-only", flags->read_only, "Delete nothing there");
+  add->add_option("--write-duration", flags->write_duration,
+                  "Longest time from a writer's look at content to its name "
+                  "(1m): so much older must be what is freed");
+  add->add_option("--descriptor-cache", flags->descriptor_cache,
+                  "Of a registry: none, memory or unknown")
+      ->check(CLI::IsMember({"none", "memory", "unknown"}));
+  add->add_option("--registry-url", flags->registry_url,
+                  "http://HOST:PORT of the registry, to ask what it remembers");
   add->callback(
       [=] { session->chosen = [=] { return AddStore(session, *flags); }; });
   CLI::App* list = store->add_subcommand("ls", "List stores");

@@ -13,6 +13,7 @@
 #include "gc/audit.h"
 #include "gc/observer.h"
 #include "gc/records.h"
+#include "gc/registry_witness.h"
 #include "gc/run_store.h"
 #include "index/reference_graph.h"
 #include "store/content_store.h"
@@ -27,6 +28,7 @@ struct CollectedStore {
   CollectorObserver* observer = nullptr;
   // The collector's; holds null where nobody keeps an audit.
   const std::atomic<DeletionAudit*>* audit = nullptr;
+  RegistryWitness* witness = nullptr;  // nullptr: nobody can be asked
   std::string name;
   index::StoreId id = index::kNoStore;
   store::ContentStore* store = nullptr;

@@ -73,6 +73,7 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
   site->runs = runs_.get();
   site->observer = observer_;
   site->audit = &audit_;
+  site->witness = witness_;
   site->name = std::string(name);
   site->store = store;
   for (const index::StoreRecord& record : graph_->Stores()) {

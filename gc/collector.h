@@ -34,6 +34,7 @@
 #include "gc/explain.h"
 #include "gc/observer.h"
 #include "gc/plan.h"
+#include "gc/registry_witness.h"
 #include "gc/retention.h"
 #include "gc/retention_survey.h"
 #include "gc/rule_source.h"
@@ -93,6 +94,9 @@ struct PurgeRequest {
   std::string run_id;               // "" for every run
   bool before_period_ends = false;  // on request; proof is needed all the same
   uint64_t free_bytes = 0;          // stop when so much was freed; 0: no limit
+  // Waits, up to two minutes, for the writers of what was moved just now
+  // (WriterTerms::write_duration_max); otherwise that stays for a later purge.
+  bool may_wait = false;
   std::string actor;
 };
 
@@ -116,6 +120,10 @@ class Collector {
 
   // Hears of each deletion before it is done (I9).  Before any run; not owned.
   virtual void SetAudit(DeletionAudit* audit) = 0;
+
+  // Who asks registries about their caches (gc/registry_witness.h); nullptr for
+  // nobody.  Before the first store is attached.  Not owned.
+  virtual void SetRegistryWitness(RegistryWitness* witness) = 0;
 
   // Stores are attached once; not owned.
   virtual absl::Status AttachStore(absl::string_view name,

@@ -54,6 +54,7 @@ class CollectorFixture : public ::testing::Test {
     index::StoreRecord record;
     record.name = "s";
     record.kind = kind_;
+    record.writers = writers_;
     const auto id = graph_->RegisterStore(record);
     ASSERT_THAT(id, base::IsOk());
     id_ = *id;
@@ -173,6 +174,9 @@ class CollectorFixture : public ::testing::Test {
       std::make_unique<index::MemoryEngine>();
   RecordRetention retention_;
   index::GraphOptions options_;
+  // Nobody writes while a test looks away.
+  index::WriterTerms writers_{absl::ZeroDuration(),
+                              index::DescriptorCache::kNone, ""};
   store::StoreKind kind_ = store::StoreKind::kRegistry;
   index::StoreId id_ = index::kNoStore;
   std::unique_ptr<store::ContentStore> store_;

@@ -2,12 +2,14 @@
 
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "gc/link_return.h"
 #include "gc/ongoing_run.h"
 #include "gc/purge.h"
 #include "gc/recovery.h"
@@ -42,6 +44,8 @@ absl::StatusOr<Run> StoreCollector::Scan(absl::string_view store,
   const absl::StatusOr<index::ScanReport> report =
       index::ScanStore(graph_, site->name, *site->store, *clock_, options);
   if (!report.ok()) return run.End(report.status());
+  const absl::Status returned = ReturnLinks(site, actor);
+  if (!returned.ok()) return run.End(returned);
   run.run().item_count = report->added_count + report->removed_count;
   run.run().blob_count = report->seen.blob_count + report->unchanged_blob_count;
   run.run().bytes.content = report->seen.bytes + report->unchanged_bytes;
@@ -57,8 +61,11 @@ absl::StatusOr<std::vector<index::Hint>> StoreCollector::FollowHints(
     absl::string_view actor) {
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(store));
   base::MutexLock names(&site->names);
-  return index::FollowHints(graph_, site->name, *site->store, hints,
-                            clock_->Now(), actor);
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<index::Hint> unsettled,
+                           index::FollowHints(graph_, site->name, *site->store,
+                                              hints, clock_->Now(), actor));
+  RECLAIM_RETURN_IF_ERROR(ReturnLinksOf(site, hints, actor));
+  return unsettled;
 }
 
 absl::Status StoreCollector::CheckSize(const Plan& plan,
@@ -143,6 +150,7 @@ absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site,
   request.store = site->name;
   request.run_id = applied.id;
   request.before_period_ends = true;
+  request.may_wait = true;
   request.actor = applied.actor;
   StoredRun stored = NewRun(RunKind::kPurge, *site, applied.actor);
   RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));

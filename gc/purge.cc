@@ -9,8 +9,11 @@
 #include "base/fault_point.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "gc/cache_proof.h"
 #include "gc/deletion_guard.h"
 #include "gc/graph_changes.h"
+#include "gc/link_return.h"
+#include "gc/pacer.h"
 #include "index/store_scanner.h"
 
 namespace reclaim::gc {
@@ -19,6 +22,7 @@ namespace {
 using store::RemovalOutcome;
 
 constexpr size_t kBatchSize = 64;
+constexpr absl::Duration kPatience = absl::Minutes(2);
 
 }  // namespace
 
@@ -63,11 +67,42 @@ absl::StatusOr<std::vector<QuarantineRecord>> Purge::Select() const {
   return records;
 }
 
-bool Purge::LacksProof(const QuarantineRecord& record,
-                       index::Epoch scan_epoch) const {
+bool Purge::NeedsProof(const QuarantineRecord& record) const {
   return record.state == QuarantineState::kQuarantined &&
-         record.item.removal.has_value() && record.epoch >= scan_epoch &&
+         record.item.removal.has_value() &&
          site_->store->traits().has_foreign_writers;
+}
+
+absl::Time Purge::ProvableFrom(const QuarantineRecord& record,
+                               const index::StoreRecord& store) const {
+  return record.quarantined + store.writers.write_duration_max;
+}
+
+// Epochs tell what came after what; only the distance is a matter of clocks
+// (one that is set forward in between makes it too short: docs/decisions).
+bool Purge::LacksScan(const QuarantineRecord& record,
+                      const index::StoreRecord& store) const {
+  return NeedsProof(record) &&
+         (record.epoch >= store.last_scan_epoch ||
+          store.last_scan_begin < ProvableFrom(record, store));
+}
+
+absl::Status Purge::WaitForWriters(const std::vector<QuarantineRecord>& records,
+                                   const index::StoreRecord& store) {
+  const absl::Time now = site_->clock->Now();
+  absl::Time last = now;
+  for (const QuarantineRecord& record : records) {
+    const absl::Time from = ProvableFrom(record, store);
+    if (NeedsProof(record) && from - now <= kPatience) {
+      last = std::max(last, from);
+    }
+  }
+  if (last == now) return absl::OkStatus();
+  run_->run().progress.step = "waiting for writers";
+  run_->Report();
+  KeepPace(last - now, [this] { return run_->IsCancelled(); });
+  if (!run_->IsCancelled()) return absl::OkStatus();
+  return absl::CancelledError("the run was cancelled");
 }
 
 absl::Status Purge::ScanForProof() {
@@ -89,6 +124,14 @@ bool Purge::IsEnough() const {
 
 void Purge::Settle(const QuarantineRecord& record,
                    const RemovalOutcome& outcome, QuarantineChanges* settled) {
+  if (absl::IsAborted(outcome.status)) {
+    // A writer's word came to light: it is back, and the next scan reads it.
+    ++came_back_count_;
+    settled->removed.push_back({record.run_id, record.number});
+    run_->Skip(SubjectOf(record.item), SkipReason::kChanged,
+               std::string(outcome.status.message()));
+    return;
+  }
   if (!outcome.status.ok() && !absl::IsNotFound(outcome.status)) {
     run_->Fail(SubjectOf(record.item), outcome.status);
     return;
@@ -180,35 +223,69 @@ absl::Status Purge::FreeAll(std::vector<QuarantineRecord> records) {
   return absl::OkStatus();
 }
 
-absl::Status Purge::Run() {
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records, Select());
-  RECLAIM_ASSIGN_OR_RETURN(index::StoreRecord store, Registered());
-  const bool lacks_proof = std::any_of(
-      records.begin(), records.end(), [&](const QuarantineRecord& record) {
-        return LacksProof(record, store.last_scan_epoch);
-      });
-  if (lacks_proof) {
-    RECLAIM_RETURN_IF_ERROR(ScanForProof());
-    // The scan may have restored some (I4).
-    RECLAIM_ASSIGN_OR_RETURN(records, Select());
-    RECLAIM_ASSIGN_OR_RETURN(store, Registered());
-  }
+absl::StatusOr<std::vector<QuarantineRecord>> Purge::Proven(
+    std::vector<QuarantineRecord> records, const index::StoreRecord& store) {
+  RECLAIM_ASSIGN_OR_RETURN(const absl::Time forgotten_until,
+                           ForgottenUntil(site_, store));
   std::vector<QuarantineRecord> proven;
   for (QuarantineRecord& record : records) {
-    if (LacksProof(record, store.last_scan_epoch)) {
+    if (LacksScan(record, store)) {
+      run_->Skip(
+          SubjectOf(record.item), SkipReason::kProofMissing,
+          absl::StrCat("no scan began after ",
+                       absl::FormatTime(ProvableFrom(record, store)),
+                       ", when the last writer who may have seen it is done; "
+                       "purge again"));
+    } else if (NeedsProof(record) && record.quarantined > forgotten_until) {
       run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing,
-                 "no scan of the store began after the quarantine");
+                 "the registry may remember it in a descriptor cache; "
+                 "docs/OPERATING.md, \"Descriptor caches\", says what to do");
     } else {
       proven.push_back(std::move(record));
     }
   }
+  return proven;
+}
+
+absl::Status Purge::Run() {
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records, Select());
+  RECLAIM_ASSIGN_OR_RETURN(index::StoreRecord store, Registered());
+  const bool lacks_scan = std::any_of(
+      records.begin(), records.end(),
+      [&](const QuarantineRecord& record) { return LacksScan(record, store); });
+  if (lacks_scan) {
+    if (request_.may_wait) {
+      RECLAIM_RETURN_IF_ERROR(WaitForWriters(records, store));
+    }
+    RECLAIM_RETURN_IF_ERROR(ScanForProof());
+    RECLAIM_ASSIGN_OR_RETURN(store, Registered());
+  }
+  RECLAIM_RETURN_IF_ERROR(ReturnLinks(site_, run_->run().actor));
+  // Some may have come back (I4).
+  RECLAIM_ASSIGN_OR_RETURN(records, Select());
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> proven,
+                           Proven(std::move(records), store));
   terms_ = Terms(store);
   run_->run().progress.step = "purging";
   run_->run().progress.total_count = proven.size();
   for (const QuarantineRecord& record : proven) {
     run_->run().progress.total_bytes += record.bytes.content;
   }
-  return FreeAll(std::move(proven));
+  const auto rest = std::stable_partition(
+      proven.begin(), proven.end(), [](const QuarantineRecord& record) {
+        return record.item.removal &&
+               record.item.removal->kind == store::RemovalKind::kTag;
+      });
+  const std::vector<QuarantineRecord> content(rest, proven.end());
+  proven.erase(rest, proven.end());
+  RECLAIM_RETURN_IF_ERROR(FreeAll(std::move(proven)));
+  if (came_back_count_ == 0) return FreeAll(content);
+  // No scan has seen the tags that came back: what they name has no proof.
+  for (const QuarantineRecord& record : content) {
+    run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing,
+               "a tag came back that no scan has seen; purge again");
+  }
+  return ScanForProof();
 }
 
 absl::Status Purge::FinishInterrupted() {

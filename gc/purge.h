@@ -1,13 +1,17 @@
 // gc/purge.h — private to gc: freeing quarantined bytes for good.
 //
 // Bytes leave the disk only here (I2): after the quarantine period or when
-// asked, and in a store that others write to only once a scan that began after
-// the move has found no new reference.  What lacks that proof is scanned first.
-// Oldest first, until enough is freed.
+// asked, and in a store that others write to only once
+//   a scan has found no new reference that began after the move, by at least
+//     the time that a writer may take between his look and his name for it
+//     (index::WriterTerms), and
+//   nobody remembers it (gc/cache_proof.h).
+// What lacks the scan is scanned first.  Oldest first, until enough is freed.
 
 #ifndef RECLAIM_GC_PURGE_H_
 #define RECLAIM_GC_PURGE_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -37,9 +41,18 @@ class Purge {
  private:
   // What the request means, oldest first.
   absl::StatusOr<std::vector<QuarantineRecord>> Select() const;
-  bool LacksProof(const QuarantineRecord& record,
-                  index::Epoch scan_epoch) const;
+  bool NeedsProof(const QuarantineRecord& record) const;
+  bool LacksScan(const QuarantineRecord& record,
+                 const index::StoreRecord& store) const;
+  // The instant from which a scan proves that nobody names it.
+  absl::Time ProvableFrom(const QuarantineRecord& record,
+                          const index::StoreRecord& store) const;
+  absl::Status WaitForWriters(const std::vector<QuarantineRecord>& records,
+                              const index::StoreRecord& store);
   absl::Status ScanForProof();
+  // Those that may go; says of the others why not.
+  absl::StatusOr<std::vector<QuarantineRecord>> Proven(
+      std::vector<QuarantineRecord> records, const index::StoreRecord& store);
   absl::StatusOr<index::StoreRecord> Registered() const;
   absl::Status FreeAll(std::vector<QuarantineRecord> records);
   absl::Status FreeBatch(std::vector<QuarantineRecord> records);
@@ -52,6 +65,7 @@ class Purge {
   const PurgeRequest& request_;
   OngoingRun* run_;
   GuardTerms terms_;
+  uint64_t came_back_count_ = 0;
 };
 
 }  // namespace reclaim::gc

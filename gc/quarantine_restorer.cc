@@ -63,8 +63,10 @@ absl::Status QuarantineRestorer::RestoreNodes(
   for (const auto& [site, names] : wanted) {
     RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
                              FindContent(site, names));
-    RECLAIM_RETURN_IF_ERROR(
-        RestoreRecords(site, std::move(records), actor, nullptr));
+    // As long as the bytes are on record, the next reference begins anew what
+    // broke off: so they come last.
+    RECLAIM_RETURN_IF_ERROR(RestoreRecords(site, std::move(records), actor,
+                                           nullptr, RestoreOrder::kBytesLast));
   }
   return absl::OkStatus();
 }

@@ -254,4 +254,39 @@ absl::StatusOr<QuarantineRecord> DecodeQuarantine(absl::string_view bytes) {
   return record;
 }
 
+std::string EncodeEvidence(const CacheEvidence& evidence) {
+  codec::pb::CacheEvidenceRecord out;
+  out.set_format_version(kRecordVersion);
+  if (evidence.forgotten_until != absl::InfinitePast()) {
+    out.set_forgotten_until(ToMicros(evidence.forgotten_until));
+  }
+  if (evidence.remembered != absl::InfinitePast()) {
+    out.set_remembered(ToMicros(evidence.remembered));
+  }
+  for (const Canary& canary : evidence.canaries) {
+    codec::pb::CanaryRecord* record = out.add_canaries();
+    record->set_repository(canary.repository);
+    record->set_digest(canary.digest.ToString());
+  }
+  return out.SerializeAsString();
+}
+
+absl::StatusOr<CacheEvidence> DecodeEvidence(absl::string_view bytes) {
+  codec::pb::CacheEvidenceRecord in;
+  RECLAIM_RETURN_IF_ERROR(codec::Parse(bytes, "evidence of a cache", &in));
+  RECLAIM_RETURN_IF_ERROR(
+      codec::CheckVersion(in.format_version(), "evidence of a cache"));
+  CacheEvidence evidence;
+  if (in.has_forgotten_until()) {
+    evidence.forgotten_until = FromMicros(in.forgotten_until());
+  }
+  if (in.has_remembered()) evidence.remembered = FromMicros(in.remembered());
+  for (const codec::pb::CanaryRecord& record : in.canaries()) {
+    const auto digest = oci::Digest::Parse(record.digest());
+    if (!digest.ok()) return codec::Damaged("evidence of a cache");
+    evidence.canaries.push_back({record.repository(), *digest});
+  }
+  return evidence;
+}
+
 }  // namespace reclaim::gc

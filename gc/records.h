@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -17,6 +18,7 @@
 #include "gc/plan.h"
 #include "gc/run.h"
 #include "index/reference_graph.h"
+#include "oci/digest.h"
 #include "reclaim/storage/v1/collection.pb.h"
 #include "store/types.h"
 
@@ -67,6 +69,21 @@ struct QuarantineRecord {
   std::optional<absl::Time> linked;
 };
 
+// A layer link that is in quarantine and that the registry still remembers.
+struct Canary {
+  std::string repository;
+  oci::Digest digest;
+};
+
+// What is known of a registry's cache of descriptors (gc/cache_proof.h).
+struct CacheEvidence {
+  // What had been moved by then is in no cache.
+  absl::Time forgotten_until = absl::InfinitePast();
+  // Those that the registry still remembered at `remembered`.
+  std::vector<Canary> canaries;
+  absl::Time remembered = absl::InfinitePast();
+};
+
 std::string EncodePlan(const StoredPlan& plan);
 absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes);
 
@@ -75,6 +92,9 @@ absl::StatusOr<std::vector<PlanItem>> DecodeItems(absl::string_view bytes);
 
 std::string EncodeRun(const StoredRun& run);
 absl::StatusOr<StoredRun> DecodeRun(absl::string_view bytes);
+
+std::string EncodeEvidence(const CacheEvidence& evidence);
+absl::StatusOr<CacheEvidence> DecodeEvidence(absl::string_view bytes);
 
 std::string EncodeQuarantine(const QuarantineRecord& record);
 absl::StatusOr<QuarantineRecord> DecodeQuarantine(absl::string_view bytes);

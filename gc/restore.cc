@@ -181,24 +181,6 @@ absl::Status RestoreBatch::Run(absl::Span<const QuarantineRecord> records) {
   return failed;
 }
 
-// What the content of a digest is made of: itself, what it references and its
-// referrers.
-void AddClosure(const index::GraphView& view, NodeId top,
-                std::set<std::pair<store::Place, oci::Digest>>* closure) {
-  absl::flat_hash_set<NodeId> seen = {top};
-  std::vector<NodeId> stack = {top};
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    closure->insert({view.PlaceName(view.fields(id).place), view.digest(id)});
-    const auto push = [&](NodeId next) {
-      if (seen.insert(next).second) stack.push_back(next);
-    };
-    for (const NodeId child : view.Kept(id)) push(child);
-    for (const NodeId referrer : view.Referrers(id)) push(referrer);
-  }
-}
-
 absl::StatusOr<std::vector<QuarantineRecord>> SelectDigest(
     const CollectedStore& site, const oci::Digest& digest,
     const std::vector<QuarantineRecord>& all) {
@@ -254,17 +236,35 @@ absl::StatusOr<std::vector<QuarantineRecord>> SelectTag(
 
 }  // namespace
 
+void AddClosure(const index::GraphView& view, NodeId top,
+                std::set<std::pair<store::Place, oci::Digest>>* closure) {
+  absl::flat_hash_set<NodeId> seen = {top};
+  std::vector<NodeId> stack = {top};
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    closure->insert({view.PlaceName(view.fields(id).place), view.digest(id)});
+    const auto push = [&](NodeId next) {
+      if (seen.insert(next).second) stack.push_back(next);
+    };
+    for (const NodeId child : view.Kept(id)) push(child);
+    for (const NodeId referrer : view.Referrers(id)) push(referrer);
+  }
+}
+
 absl::Status RestoreRecords(CollectedStore* site,
                             std::vector<QuarantineRecord> records,
-                            absl::string_view actor, OngoingRun* run) {
+                            absl::string_view actor, OngoingRun* run,
+                            RestoreOrder order) {
   records.erase(std::remove_if(
                     records.begin(), records.end(),
                     [](const QuarantineRecord& r) { return !IsRestorable(r); }),
                 records.end());
-  // By stage, last first; then by run, for the store restores one run a call.
-  // Within a batch the store turns the order around itself.
-  const auto key = [](const QuarantineRecord& record) {
-    return std::make_tuple(-StageOf(record), record.run_id,
+  // By stage; then by run, for the store restores one run a call.  Within a
+  // batch the store turns the order around itself.
+  const int sign = order == RestoreOrder::kBytesFirst ? -1 : 1;
+  const auto key = [sign](const QuarantineRecord& record) {
+    return std::make_tuple(sign * StageOf(record), record.run_id,
                            -static_cast<int64_t>(record.number));
   };
   std::sort(records.begin(), records.end(),
@@ -286,7 +286,9 @@ absl::Status RestoreRecords(CollectedStore* site,
     {
       base::MutexLock deed(&site->deed);
       const absl::Status status = RestoreBatch(site, actor, run).Run(batch);
-      if (run != nullptr) RECLAIM_RETURN_IF_ERROR(status);
+      if (run != nullptr || order == RestoreOrder::kBytesLast) {
+        RECLAIM_RETURN_IF_ERROR(status);
+      }
       failed.Update(status);
     }
     if (run != nullptr) run->Report();

@@ -19,15 +19,29 @@
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/ongoing_run.h"
+#include "index/graph_view.h"
 #include "index/reference_graph.h"
+#include "oci/digest.h"
 
 namespace reclaim::gc {
+
+// kBytesFirst: bytes, links, names, so that whatever is back is whole.
+// kBytesLast: ends at the first failure, so that as long as something is not
+// back, the bytes are still on record and the next reference asks for all of
+// it again.
+enum class RestoreOrder { kBytesFirst, kBytesLast };
 
 // Gives back `records`, in any order.  `run` may be null (a writer waits, I4):
 // then the first failure is returned; with a run, failures are its problems.
 absl::Status RestoreRecords(CollectedStore* site,
                             std::vector<QuarantineRecord> records,
-                            absl::string_view actor, OngoingRun* run);
+                            absl::string_view actor, OngoingRun* run,
+                            RestoreOrder order = RestoreOrder::kBytesFirst);
+
+// Adds what the content of a digest is made of: itself, what it references and
+// its referrers.
+void AddClosure(const index::GraphView& view, index::NodeId top,
+                std::set<std::pair<store::Place, oci::Digest>>* closure);
 
 // Undoes the intents of a run that have no outcome; of every run for "".
 absl::Status UndoIntents(CollectedStore* site, absl::string_view run_id,

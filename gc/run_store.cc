@@ -37,6 +37,10 @@ std::string KeyOf(const QuarantineKey& key) {
   return absl::StrCat(key.first, "/", BigEndian(key.second));
 }
 
+std::string EvidenceKey(index::StoreId store) {
+  return absl::StrCat("cache/", store);
+}
+
 absl::Status NoSuch(const char* what, absl::string_view id) {
   return absl::NotFoundError(absl::StrCat("there is no ", what, " ", id));
 }
@@ -309,6 +313,19 @@ absl::StatusOr<std::vector<QuarantineRecord>> RunStore::FindQuarantined(
     records.push_back(*std::move(record));
   }
   return records;
+}
+
+absl::StatusOr<CacheEvidence> RunStore::GetEvidence(
+    index::StoreId store) const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                           engine_->Get(Family::kMeta, EvidenceKey(store)));
+  if (!value) return CacheEvidence();
+  return DecodeEvidence(*value);
+}
+
+index::RecordWrite RunStore::EvidenceWrite(index::StoreId store,
+                                           const CacheEvidence& evidence) {
+  return {Family::kMeta, EvidenceKey(store), EncodeEvidence(evidence)};
 }
 
 }  // namespace reclaim::gc

@@ -86,6 +86,11 @@ class RunStore {
       const std::string& store, const store::Place& place,
       const oci::Digest& digest) const;
 
+  // Of a registry's cache of descriptors; nothing is known if nothing was put.
+  absl::StatusOr<CacheEvidence> GetEvidence(index::StoreId store) const;
+  static index::RecordWrite EvidenceWrite(index::StoreId store,
+                                          const CacheEvidence& evidence);
+
  private:
   using Content = std::tuple<std::string, store::Place, std::string>;
 

@@ -56,6 +56,9 @@ class StoreCollector final : public Collector {
   ~StoreCollector() override { graph_->SetRestorer(nullptr); }
 
   void SetAudit(DeletionAudit* audit) override { audit_ = audit; }
+  void SetRegistryWitness(RegistryWitness* witness) override {
+    witness_ = witness;
+  }
   absl::Status AttachStore(absl::string_view name,
                            store::ContentStore* store) override;
   absl::Status DetachStore(absl::string_view name) override;
@@ -124,6 +127,7 @@ class StoreCollector final : public Collector {
   CollectorObserver* observer_;
   std::atomic<DeletionAudit*> audit_{nullptr};
   const RecordRetention retention_;
+  RegistryWitness* witness_ = nullptr;
   std::unique_ptr<RunStore> runs_;
   const RuleSource* rules_ = nullptr;
   QuarantineRestorer restorer_;

@@ -1,6 +1,7 @@
 #include "gc/sweep.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,8 @@
 #include "gc/graph_changes.h"
 #include "gc/pacer.h"
 #include "gc/restore.h"
+#include "index/hints.h"
+#include "store/name_reader.h"
 
 namespace reclaim::gc {
 namespace {
@@ -39,6 +42,17 @@ store::Bytes Difference(const store::Bytes& a, const store::Bytes& b) {
           minus(a.allocated_bytes, b.allocated_bytes)};
 }
 
+std::optional<store::MembershipKind> LinkKindOf(const PlanItem& item) {
+  if (!item.removal) return std::nullopt;
+  if (item.removal->kind == RemovalKind::kRevisionLink) {
+    return store::MembershipKind::kRevision;
+  }
+  if (item.removal->kind == RemovalKind::kLayerLink) {
+    return store::MembershipKind::kLayer;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 GuardTerms Sweep::Terms() const {
@@ -48,12 +62,15 @@ GuardTerms Sweep::Terms() const {
   terms.keeper = {site_->clock->Now(), policy.grace_period,
                   policy.upload_lifetime, plan_.epoch, plan_.created};
   // No scan runs beside a sweep: the scopes stay what they are.
-  for (const index::StoreRecord& store : site_->graph->Stores()) {
-    if (store.id == site_->id) {
-      terms.unreadable_scopes = store.unreadable_scopes;
-    }
-  }
+  terms.unreadable_scopes = Registered().unreadable_scopes;
   return terms;
+}
+
+index::StoreRecord Sweep::Registered() const {
+  for (const index::StoreRecord& store : site_->graph->Stores()) {
+    if (store.id == site_->id) return store;
+  }
+  return {};
 }
 
 std::vector<Verdict> Sweep::CheckFiles(
@@ -84,6 +101,31 @@ std::vector<Verdict> Sweep::CheckFiles(
   return verdicts;
 }
 
+absl::Status Sweep::FollowLinks(const std::vector<PlanItem>& items) const {
+  const store::NameReader* names = site_->store->names();
+  if (names == nullptr) return absl::OkStatus();
+  std::vector<index::Hint> hints;
+  for (const PlanItem& item : items) {
+    const auto kind = LinkKindOf(item);
+    if (!kind) continue;
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<store::MembershipFact> link,
+                             names->FindLink(item.removal->repository,
+                                             *item.removal->digest, *kind));
+    if (!link || absl::ToUnixMicros(link->modified) <=
+                     absl::ToUnixMicros(plan_.created)) {
+      continue;
+    }
+    index::Hint hint;
+    hint.repository = item.removal->repository;
+    hint.digest = item.removal->digest;
+    hints.push_back(std::move(hint));
+  }
+  if (hints.empty()) return absl::OkStatus();
+  return index::FollowHints(site_->graph, site_->name, *site_->store, hints,
+                            site_->clock->Now(), run_->run().actor)
+      .status();
+}
+
 absl::StatusOr<QuarantineRecord> Sweep::RecordOf(const index::GraphView& view,
                                                  const PlanItem& item,
                                                  uint64_t number) const {
@@ -101,18 +143,13 @@ absl::StatusOr<QuarantineRecord> Sweep::RecordOf(const index::GraphView& view,
   if (item.node != index::kNoNode && !IsContent(item.kind)) {
     RECLAIM_ASSIGN_OR_RETURN(record.named, site_->graph->GetNamed(item.node));
   }
-  if (item.removal && (item.removal->kind == RemovalKind::kRevisionLink ||
-                       item.removal->kind == RemovalKind::kLayerLink)) {
+  if (const auto kind = LinkKindOf(item)) {
     const index::NodeId repository =
         view.FindNamed({index::NodeKind::kRepository, site_->id, "",
                         item.removal->repository});
     const index::NodeId content = view.FindContent(
         view.FindPlace(site_->id, item.removal->place), *item.removal->digest);
-    record.linked =
-        view.LinkedAt(repository, content,
-                      item.removal->kind == RemovalKind::kRevisionLink
-                          ? store::MembershipKind::kRevision
-                          : store::MembershipKind::kLayer);
+    record.linked = view.LinkedAt(repository, content, *kind);
   }
   return record;
 }
@@ -211,6 +248,7 @@ absl::Status Sweep::CommitOutcomes(Batch* batch) {
   // Only now have the bytes moved: a scan that begins later proves.
   for (QuarantineRecord& record : batch->settled.put) {
     record.epoch = order->reader().epoch();
+    record.quarantined = site_->clock->Now();
   }
   std::vector<index::RecordWrite> writes =
       RunStore::QuarantineWrites(batch->settled);
@@ -243,9 +281,11 @@ absl::Status Sweep::Move(const DeletionGuard& guard, Batch* batch) {
   return absl::OkStatus();
 }
 
-absl::Status Sweep::RunBatch(Batch* batch) {
+absl::Status Sweep::RunBatch(Batch* batch, CanaryWatch* canaries) {
   const std::vector<Verdict> files = CheckFiles(batch->items);
+  canaries->Prime(batch->items);
   base::MutexLock names(&site_->names);
+  RECLAIM_RETURN_IF_ERROR(FollowLinks(batch->items));
   base::MutexLock deed(&site_->deed);
   {
     DeletionGuard guard(site_->graph);
@@ -257,7 +297,9 @@ absl::Status Sweep::RunBatch(Batch* batch) {
       RECLAIM_RETURN_IF_ERROR(Move(guard, batch));
     }
   }
-  return CommitOutcomes(batch);
+  RECLAIM_RETURN_IF_ERROR(CommitOutcomes(batch));
+  canaries->Moved(batch->settled.put);
+  return absl::OkStatus();
 }
 
 // An intent without an outcome does not stand.  Where even that can't be
@@ -270,6 +312,15 @@ void Sweep::Undo() {
 }
 
 absl::Status Sweep::Run() {
+  CanaryWatch canaries(site_, Registered());
+  const absl::Status swept = RunBatches(&canaries);
+  // Without a proof what was moved stays in quarantine for longer.
+  const absl::Status concluded = canaries.Conclude();
+  if (!concluded.ok()) run_->AddProblem(std::string(concluded.message()));
+  return swept;
+}
+
+absl::Status Sweep::RunBatches(CanaryWatch* canaries) {
   terms_ = Terms();
   const GcPolicy& policy = plan_.request.policy;
   while (true) {
@@ -285,7 +336,7 @@ absl::Status Sweep::Run() {
     run_->run().progress.step = StepOf(batch.items.front());
     const uint64_t before = run_->run().bytes.content.allocated_bytes;
     const absl::Duration begin = site_->clock->Monotonic();
-    if (const absl::Status status = RunBatch(&batch); !status.ok()) {
+    if (const absl::Status status = RunBatch(&batch, canaries); !status.ok()) {
       Undo();
       return status;
     }

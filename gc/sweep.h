@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "gc/cache_proof.h"
 #include "gc/collected_store.h"
 #include "gc/deletion_guard.h"
 #include "gc/ongoing_run.h"
@@ -44,10 +45,14 @@ class Sweep {
     bool has_failed = false;  // some items' intents stand and must be undone
   };
 
-  absl::Status RunBatch(Batch* batch);
+  absl::Status RunBatches(CanaryWatch* canaries);
+  absl::Status RunBatch(Batch* batch, CanaryWatch* canaries);
   // Files that a foreign writer has written since the scan (registries write a
   // blob anew when it is pushed anew).
   std::vector<Verdict> CheckFiles(const std::vector<PlanItem>& items) const;
+  // Links that a foreign writer has made or written anew since the scan go into
+  // the graph, where they count.
+  absl::Status FollowLinks(const std::vector<PlanItem>& items) const;
   absl::Status Intend(DeletionGuard* guard, Batch* batch,
                       const std::vector<Verdict>& files);
   absl::StatusOr<QuarantineRecord> RecordOf(const index::GraphView& view,
@@ -61,6 +66,7 @@ class Sweep {
   absl::Status CommitOutcomes(Batch* batch);
   void Undo();
   GuardTerms Terms() const;
+  index::StoreRecord Registered() const;
 
   CollectedStore* site_;
   const Plan& plan_;

@@ -156,6 +156,7 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::PutStoreInOrder(
     record.uri = wanted.uri;
     record.knows_containers = wanted.knows_containers;
     record.is_read_only = wanted.is_read_only;
+    record.writers = wanted.writers;
   }
   storage::v1::GraphState next = state_;
   if (record.id == kNoStore) {

@@ -168,6 +168,11 @@ storage::v1::StoreRecord ToProto(const StoreRecord& record) {
     out.set_last_scan_end(ToMicros(record.last_scan_end));
   }
   out.set_last_scan_epoch(record.last_scan_epoch);
+  out.set_write_duration_max_micros(
+      absl::ToInt64Microseconds(record.writers.write_duration_max));
+  out.set_descriptor_cache(
+      static_cast<uint32_t>(record.writers.descriptor_cache));
+  out.set_registry_url(record.writers.registry_url);
   for (const UnreadableScope& scope : record.unreadable_scopes) {
     storage::v1::KeptScope* kept = out.add_unreadable_scopes();
     kept->set_scope(scope.scope);
@@ -187,6 +192,13 @@ StoreRecord FromProto(const storage::v1::StoreRecord& record) {
   if (!record.scan_memo().empty()) {
     out.scan_memo = std::make_shared<const std::string>(record.scan_memo());
   }
+  if (record.has_write_duration_max_micros()) {
+    out.writers.write_duration_max =
+        absl::Microseconds(record.write_duration_max_micros());
+  }
+  out.writers.descriptor_cache =
+      static_cast<DescriptorCache>(record.descriptor_cache());
+  out.writers.registry_url = record.registry_url();
   if (record.has_last_scan_begin()) {
     out.last_scan_begin = FromMicros(record.last_scan_begin());
     out.last_scan_end = FromMicros(record.last_scan_end());

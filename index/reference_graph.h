@@ -65,6 +65,27 @@ struct UnreadableScope {
   std::string why;
 };
 
+// Whether a registry answers from a memory of descriptors instead of the disk
+// (distribution's `cache: blobdescriptor`).  Stored: never renumber.
+enum class DescriptorCache : uint8_t {
+  kUnknown = 0,  // one that may forget in part is assumed
+  kNone = 1,     // the operator says so
+  kMemory = 2,   // in the registry's process: it forgets all or nothing
+};
+
+// Who else writes to a store, and what has to be waited for before bytes are
+// freed there.  Durable.
+struct WriterTerms {
+  // The longest time that passes from a writer's last look at content (it is
+  // there, nothing needs to be written) to the name that he gives it: for a
+  // registry the handling of one PUT of a manifest, for tools that copy into an
+  // image layout a whole copy.  0 s to 10 years.
+  absl::Duration write_duration_max = absl::Minutes(1);
+  DescriptorCache descriptor_cache = DescriptorCache::kUnknown;
+  // Of the registry itself: "http://HOST:PORT"; "" if it can't be asked.
+  std::string registry_url;
+};
+
 struct StoreRecord {
   StoreId id = kNoStore;
   std::string name;  // [a-z0-9][a-z0-9._-]{0,62}
@@ -72,6 +93,7 @@ struct StoreRecord {
   std::string uri;
   bool knows_containers = false;
   bool is_read_only = false;  // nothing is ever deleted there
+  WriterTerms writers;
   // What the last scan left for the next (index/scan_prints.h); null for
   // nothing.  Shared: it may be megabytes.
   std::shared_ptr<const std::string> scan_memo;

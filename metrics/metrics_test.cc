@@ -198,6 +198,15 @@ TEST_F(MetricsTest, RunsOfSchedulesAreCountedByOutcome) {
               HasSubstr("reclaim_schedule_runs_total{outcome=\"failed\"} 0"));
 }
 
+TEST_F(MetricsTest, TheLongestBatchIsKept) {
+  metrics_->OnBatchHeld("s", absl::Milliseconds(2));
+  metrics_->OnBatchHeld("s", absl::Milliseconds(7));
+  metrics_->OnBatchHeld("s", absl::Milliseconds(3));
+  EXPECT_THAT(
+      metrics_->Scrape(),
+      HasSubstr("reclaim_sweep_batch_held_max_seconds{store=\"s\"} 0.007"));
+}
+
 TEST_F(MetricsTest, WithoutAGraphThereAreNoStores) {
   metrics_->ClearGraph();
   EXPECT_THAT(metrics_->Scrape(), Not(HasSubstr("reclaim_blobs{")));

@@ -4,6 +4,8 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -177,8 +179,12 @@ class RegistryMetrics final : public Metrics {
     errors_.Add({{"store", store}, {"errno", ErrnoLabel(status)}}).Increment();
   }
   void OnBatchHeld(const std::string& store, absl::Duration took) override {
-    held_.Add({{"store", store}}, HoldBuckets())
-        .Observe(absl::ToDoubleSeconds(took));
+    const double seconds = absl::ToDoubleSeconds(took);
+    held_.Add({{"store", store}}, HoldBuckets()).Observe(seconds);
+    base::MutexLock lock(&held_mutex_);
+    double& most = held_most_[store];
+    most = std::max(most, seconds);
+    held_max_.Add({{"store", store}}).Set(most);
   }
 
   void OnCallBegin(absl::string_view method) override {
@@ -241,6 +247,7 @@ class RegistryMetrics final : public Metrics {
     for (const std::string& label : ErrnoLabels()) {
       errors_.Add({{"store", store}, {"errno", label}});
     }
+    held_max_.Add({{"store", store}});
     for (const gc::RunKind kind : kKinds) {
       last_success_.Add({{"store", store}, {"phase", gc::ToString(kind)}});
     }
@@ -252,6 +259,10 @@ class RegistryMetrics final : public Metrics {
   const index::ReferenceGraph* graph_ = nullptr;
   CapacityOf capacity_;
   std::function<index::EngineStats()> engine_;
+  // Of its own: whoever reports a batch may hold the graph, for which a scrape
+  // waits.
+  base::Mutex held_mutex_;
+  std::map<std::string, double> held_most_;
   prometheus::Registry registry_;
   Family<Histogram>& scan_ =
       Histograms(&registry_, "reclaim_scan_duration_seconds",
@@ -265,6 +276,10 @@ class RegistryMetrics final : public Metrics {
   Family<Histogram>& held_ =
       Histograms(&registry_, "reclaim_sweep_batch_held_seconds",
                  "How long a sweep batch kept writers waiting.");
+  Family<prometheus::Gauge>& held_max_ =
+      Gauges(&registry_, "reclaim_sweep_batch_held_max_seconds",
+             "The longest time that a sweep batch kept writers waiting since "
+             "the start.");
   Family<Counter>& deleted_ =
       Counters(&registry_, "reclaim_deleted_blobs_total",
                "Blobs taken into quarantine, by the reason of their plan.");

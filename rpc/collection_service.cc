@@ -243,6 +243,7 @@ grpc::Status CollectionService::Purge(grpc::ServerContext* context,
                    purge.actor = caller.actor;
                    purge.run_id = request->run_id();
                    purge.before_period_ends = request->now();
+                   purge.may_wait = true;
                    purge.free_bytes = request->free_bytes();
                    purge.store = request->store();
                    if (purge.store.empty() && !purge.run_id.empty()) {

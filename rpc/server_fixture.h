@@ -199,6 +199,11 @@ class ServerFixture : public ::testing::Test {
     v1::RegisterStoreRequest add;
     add.set_name("s");
     add.set_uri(absl::StrCat(kind, ":", folder_.path()));
+    // Nobody writes while a test looks away.
+    add.mutable_write_duration_max()->set_seconds(0);
+    if (kind == "registry") {
+      add.set_descriptor_cache(v1::DESCRIPTOR_CACHE_NONE);
+    }
     v1::Store store;
     grpc::Status status =
         Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);

@@ -14,6 +14,33 @@
 
 namespace reclaim::rpc {
 
+namespace {
+
+absl::StatusOr<index::WriterTerms> WritersOf(
+    const v1::RegisterStoreRequest& request) {
+  index::WriterTerms terms;
+  if (request.has_write_duration_max()) {
+    terms.write_duration_max = FromProto(request.write_duration_max());
+  }
+  switch (request.descriptor_cache()) {
+    case v1::DESCRIPTOR_CACHE_UNSPECIFIED:
+      break;
+    case v1::DESCRIPTOR_CACHE_NONE:
+      terms.descriptor_cache = index::DescriptorCache::kNone;
+      break;
+    case v1::DESCRIPTOR_CACHE_MEMORY:
+      terms.descriptor_cache = index::DescriptorCache::kMemory;
+      break;
+    default:
+      return absl::InvalidArgumentError(
+          "descriptor_cache: is none that this version knows");
+  }
+  terms.registry_url = request.registry_url();
+  return terms;
+}
+
+}  // namespace
+
 v1::Store StoreService::Describe(const index::StoreRecord& record) const {
   v1::Store out;
   out.set_name(record.name);
@@ -22,6 +49,11 @@ v1::Store StoreService::Describe(const index::StoreRecord& record) const {
   out.set_is_read_only(record.is_read_only);
   out.set_knows_containers(record.knows_containers);
   SetTime(record.last_scan_begin, [&] { return out.mutable_last_scan_time(); });
+  *out.mutable_write_duration_max() =
+      ToProto(record.writers.write_duration_max);
+  out.set_descriptor_cache(
+      static_cast<v1::DescriptorCache>(record.writers.descriptor_cache));
+  out.set_registry_url(record.writers.registry_url);
   out.set_run_id(parts_.collector->ActingRun(record.name));
   const auto content = parts_.stores->Content(record.name);
   if (!content.ok()) {
@@ -52,11 +84,13 @@ grpc::Status StoreService::RegisterStore(
       [&](const Caller&) -> absl::StatusOr<v1::Store> {
         // Registering is idempotent by name and path.
         RECLAIM_RETURN_IF_ERROR(CheckRequestId(request->request_id()));
+        RECLAIM_ASSIGN_OR_RETURN(const index::WriterTerms writers,
+                                 WritersOf(*request));
         RECLAIM_ASSIGN_OR_RETURN(
             const index::StoreRecord record,
             parts_.stores->Register({request->name(), request->uri(),
                                      request->is_read_only(),
-                                     request->knows_containers()}));
+                                     request->knows_containers(), writers}));
         return Describe(record);
       });
 }

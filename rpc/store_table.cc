@@ -10,12 +10,14 @@
 #include "absl/strings/str_join.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "rpc/registry_client.h"
 #include "store/open_store.h"
 
 namespace reclaim::rpc {
 namespace {
 
 constexpr size_t kNameBytesMax = 63;
+constexpr absl::Duration kTenYears = absl::Hours(24 * 3652);
 
 bool IsStoreName(absl::string_view name) {
   if (name.empty() || name.size() > kNameBytesMax) return false;
@@ -39,6 +41,26 @@ store::StoreUri Resolved(store::StoreUri uri) {
 
 std::string UriOf(const store::StoreUri& uri) {
   return absl::StrCat(store::ToString(uri.kind), ":", uri.path);
+}
+
+absl::Status CheckWriters(const index::WriterTerms& terms,
+                          store::StoreKind kind) {
+  if (terms.write_duration_max < absl::ZeroDuration() ||
+      terms.write_duration_max > kTenYears) {
+    return absl::InvalidArgumentError(
+        "write_duration_max: must be between 0s and 10 years");
+  }
+  if (!terms.registry_url.empty()) {
+    RECLAIM_RETURN_IF_ERROR(CheckRegistryUrl(terms.registry_url));
+  }
+  const bool names_registry =
+      !terms.registry_url.empty() ||
+      terms.descriptor_cache != index::DescriptorCache::kUnknown;
+  if (!names_registry || kind == store::StoreKind::kRegistry) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "descriptor_cache and registry_url are for registries");
 }
 
 }  // namespace
@@ -74,6 +96,7 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
         absl::StrCat("name: \"", absl::CHexEscape(name),
                      "\" is not [a-z0-9][a-z0-9._-]{0,62}"));
   }
+  RECLAIM_RETURN_IF_ERROR(CheckWriters(settings.writers, uri.kind));
   StoreSettings resolved = settings;
   resolved.uri = UriOf(uri);
   base::MutexLock lock(&mutex_);
@@ -99,6 +122,7 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
   record.uri = resolved.uri;
   record.is_read_only = settings.is_read_only;
   record.knows_containers = settings.knows_containers;
+  record.writers = settings.writers;
   RECLAIM_ASSIGN_OR_RETURN(record.id, graph_->RegisterStore(record));
   if (!is_open) {
     RECLAIM_RETURN_IF_ERROR(OpenLocked(record));

@@ -29,6 +29,7 @@ struct StoreSettings {
   std::string uri;   // see store/open_store.h
   bool is_read_only = false;
   bool knows_containers = false;
+  index::WriterTerms writers;
 };
 
 class StoreTable {
@@ -39,9 +40,9 @@ class StoreTable {
 
   // Opens a store, remembers it durably and attaches it.  Again with the same
   // name and kind: the settings change; a path that moves needs a restart
-  // (FAILED_PRECONDITION).  INVALID_ARGUMENT (name, URI), ALREADY_EXISTS (the
-  // name or the path is another store's), NOT_FOUND, FAILED_PRECONDITION (not
-  // a store).
+  // (FAILED_PRECONDITION).  INVALID_ARGUMENT (name, URI, terms), ALREADY_EXISTS
+  // (the name or the path is another store's), NOT_FOUND, FAILED_PRECONDITION
+  // (not a store).
   absl::StatusOr<index::StoreRecord> Register(const StoreSettings& settings);
 
   // At start: all that the graph remembers.  Failures are per store: Problem().

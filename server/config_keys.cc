@@ -204,6 +204,24 @@ std::vector<Key> GrantKeys() {
   };
 }
 
+KeyReader DescriptorCacheOf() {
+  return [](const toml::node& node, Config* config) {
+    const auto word = node.value<std::string>();
+    index::DescriptorCache* cache =
+        &config->stores.back().writers.descriptor_cache;
+    if (node.is_string() && *word == "unknown") {
+      *cache = index::DescriptorCache::kUnknown;
+    } else if (node.is_string() && *word == "none") {
+      *cache = index::DescriptorCache::kNone;
+    } else if (node.is_string() && *word == "memory") {
+      *cache = index::DescriptorCache::kMemory;
+    } else {
+      return MustBe("unknown, none or memory");
+    }
+    return absl::OkStatus();
+  };
+}
+
 std::vector<Key> StoreKeys() {
   return {
       {"store.uri", "text",
@@ -213,6 +231,20 @@ std::vector<Key> StoreKeys() {
       {"store.name", "text", "[a-z0-9][a-z0-9._-]{0,62}",
        "Its name; empty: from the path.", "",
        Text(RECLAIM_FIELD(stores.back().name))},
+      {"store.write_duration_max", "duration", "0s to 87600h",
+       "The longest time from a writer's last look at content to the name that "
+       "he gives it; only a scan that began so long after the quarantine lets "
+       "bytes be freed.",
+       "1m",
+       Span(RECLAIM_FIELD(stores.back().writers.write_duration_max),
+            absl::ZeroDuration(), kYears)},
+      {"store.descriptor_cache", "text", "unknown, none or memory",
+       "Of a registry: whether it answers from a memory of descriptors "
+       "(`cache: blobdescriptor`).",
+       "unknown", DescriptorCacheOf()},
+      {"store.registry_url", "text", "http://HOST:PORT",
+       "Of a registry: where it listens itself, to ask it what it remembers.",
+       "", Text(RECLAIM_FIELD(stores.back().writers.registry_url))},
       {"store.read_only", "yes or no", "", "Nothing is ever deleted there.",
        "false", Flag(RECLAIM_FIELD(stores.back().is_read_only))},
       {"store.knows_containers", "yes or no", "",

@@ -20,6 +20,7 @@
 #include "metrics/metrics.h"
 #include "rpc/audit_log.h"
 #include "rpc/notification_intake.h"
+#include "rpc/registry_client.h"
 #include "rpc/run_board.h"
 #include "rpc/scheduled_collection.h"
 #include "rpc/server.h"
@@ -86,6 +87,7 @@ class ReclaimDaemon final : public Daemon {
   CountedCalls calls_;
   ScheduleLog schedule_log_;
   bool is_rebuilt_ = false;
+  rpc::RegistryClient registries_;
   std::unique_ptr<index::Ballast> ballast_;
   std::unique_ptr<index::Engine> database_;
   // The database with its ballast, watched.
@@ -135,6 +137,7 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
     return collector.status();
   }
   collector_ = *std::move(collector);
+  collector_->SetRegistryWitness(&registries_);
   const absl::Status policies = OpenPolicies();
   if (!policies.ok()) {
     collector_.reset();

@@ -46,6 +46,8 @@ class HttpServerTest : public ::testing::Test {
         connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
     EXPECT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(request.size()));
+    // Nothing more will come: the server does not wait for a body.
+    shutdown(fd, SHUT_WR);
     std::string answer;
     char buffer[4096];
     for (ssize_t n; (n = recv(fd, buffer, sizeof(buffer), 0)) > 0;) {

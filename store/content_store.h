@@ -85,7 +85,8 @@ class ContentStore : public ContentReader {
   virtual absl::StatusOr<std::vector<RemovalOutcome>> Restore(
       const RunId& run_id, absl::Span<const Removal> removals) = 0;
 
-  // Frees quarantined items for good.
+  // Frees quarantined items for good.  ABORTED: a writer had written to it
+  // while it was moved, and it is back in its place.
   virtual absl::StatusOr<std::vector<RemovalOutcome>> Purge(
       const DeletionPermit& permit, const RunId& run_id,
       absl::Span<const Removal> removals) = 0;

@@ -337,6 +337,11 @@ absl::StatusOr<std::vector<QuarantinedItem>> QuarantineFolder::List() const {
   return items;
 }
 
+std::string QuarantineFolder::MovedPath(const RunId& run_id,
+                                        const std::string& path) {
+  return TreePath(run_id, path);
+}
+
 absl::StatusOr<std::string> QuarantineFolder::Note(
     const RunId& run_id, const Removal& removal) const {
   const std::string path = NotePath(run_id, removal);

@@ -65,6 +65,8 @@ class QuarantineFolder {
   absl::Status Tidy();
 
   absl::StatusOr<std::vector<QuarantinedItem>> List() const;
+  // Where a path lies that was moved.
+  static std::string MovedPath(const RunId& run_id, const std::string& path);
   // The note kept with an item.  NOT_FOUND.
   absl::StatusOr<std::string> Note(const RunId& run_id,
                                    const Removal& removal) const;

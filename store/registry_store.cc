@@ -87,6 +87,26 @@ class RegistryStore final : public TreeStore {
     return paths;
   }
 
+  // The registry opens a tag's link before it writes it.
+  absl::Status CheckMoved(const RunId& run_id,
+                          const Removal& removal) const override {
+    if (removal.kind != RemovalKind::kTag) return absl::OkStatus();
+    const absl::StatusOr<std::string> text = root().Read(
+        QuarantineFolder::MovedPath(
+            run_id, TagFolder(absl::StrCat(kRegistryTop, "/repositories/",
+                                           removal.repository),
+                              removal.tag) +
+                        "/current/link"),
+        kLinkBytesMax);
+    if (absl::IsNotFound(text.status())) return absl::OkStatus();
+    RECLAIM_RETURN_IF_ERROR(text.status());
+    if (absl::StripAsciiWhitespace(*text) == removal.digest->ToString()) {
+      return absl::OkStatus();
+    }
+    return absl::AbortedError(
+        absl::StrCat(ToString(removal), " was moved by a writer meanwhile"));
+  }
+
  private:
   static std::string BlobFolder(const oci::Digest& digest) {
     const std::string hex = digest.hex();

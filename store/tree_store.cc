@@ -104,6 +104,12 @@ RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
   outcome.status = bytes.status();
   if (bytes.ok()) outcome.bytes = *bytes;
   if (bytes.ok() && IsEdit(removal)) outcome.status = EditAway(removal);
+  if (!outcome.status.ok()) return outcome;
+  outcome.status = CheckMoved(run_id, removal);
+  if (outcome.status.ok()) return outcome;
+  const absl::Status returned = RestoreOne(run_id, removal).status;
+  // What has taken its name meanwhile is newer: that stands.
+  if (absl::IsAlreadyExists(returned)) outcome.status = absl::OkStatus();
   return outcome;
 }
 
@@ -147,18 +153,31 @@ absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Restore(
   return outcomes;
 }
 
+RemovalOutcome TreeStore::PurgeOne(const RunId& run_id,
+                                   const Removal& removal) {
+  RemovalOutcome outcome;
+  outcome.status = CheckMoved(run_id, removal);
+  if (!outcome.status.ok()) {
+    const absl::Status returned = RestoreOne(run_id, removal).status;
+    if (returned.ok()) return outcome;
+    if (!absl::IsAlreadyExists(returned)) {
+      outcome.status = returned;
+      return outcome;
+    }
+  }
+  const absl::StatusOr<RemovalBytes> bytes = quarantine_.Purge(run_id, removal);
+  outcome.status = bytes.status();
+  if (bytes.ok()) outcome.bytes = *bytes;
+  return outcome;
+}
+
 absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Purge(
     const DeletionPermit&, const RunId& run_id,
     absl::Span<const Removal> removals) {
   RECLAIM_RETURN_IF_ERROR(CheckDeletion(is_read_only_, run_id));
   std::vector<RemovalOutcome> outcomes;
   for (const Removal& removal : removals) {
-    RemovalOutcome outcome;
-    const absl::StatusOr<RemovalBytes> bytes =
-        quarantine_.Purge(run_id, removal);
-    outcome.status = bytes.status();
-    if (bytes.ok()) outcome.bytes = *bytes;
-    outcomes.push_back(std::move(outcome));
+    outcomes.push_back(PurgeOne(run_id, removal));
   }
   // What is left of the folders does not change what became of the items; the
   // next start tidies.

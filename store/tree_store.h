@@ -56,6 +56,11 @@ class TreeStore : public ContentStore {
   // what the removal says (a tag that moved).
   virtual absl::StatusOr<RemovalPaths> PathsOf(
       const Removal& removal) const = 0;
+  // Whether what lies in quarantine is still what the removal says: a writer
+  // may have opened a file before it was moved.  ABORTED: it goes back.
+  virtual absl::Status CheckMoved(const RunId&, const Removal&) const {
+    return absl::OkStatus();
+  }
   // Whether a removal is an edit inside of a file.
   virtual bool IsEdit(const Removal&) const { return false; }
   // What undoes the edit; kept durably before EditAway() is called.  NOT_FOUND
@@ -73,6 +78,7 @@ class TreeStore : public ContentStore {
  private:
   RemovalOutcome QuarantineOne(const RunId& run_id, const Removal& removal);
   RemovalOutcome RestoreOne(const RunId& run_id, const Removal& removal);
+  RemovalOutcome PurgeOne(const RunId& run_id, const Removal& removal);
 
   std::unique_ptr<RootedDir> root_;
   QuarantineFolder quarantine_;

@@ -147,6 +147,11 @@ http: {addr: "%s"}
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout
 
+    def add_registry(self):
+        self.reclaim("store", "add", "registry:" + self.path("registry"),
+                     "--name", "hub", "--registry-url",
+                     "http://" + self.registry, "--write-duration", "0s")
+
     def fill(self):
         """What tools/quickstart pushes."""
         subprocess.run(
@@ -189,8 +194,7 @@ class RegistryTest(World):
         self.start_registry()
         self.fill()
         self.daemon = self.start_daemon()
-        self.reclaim("store", "add", "registry:" + self.path("registry"),
-                     "--name", "hub")
+        self.add_registry()
         self.reclaim("scan", "hub")
 
     def test_predicted_applied_and_lost_by_the_disk_are_equal(self):
@@ -334,8 +338,7 @@ class RegistryTest(World):
             process.wait(timeout=30)
         shutil.rmtree(self.path("data"))
         super().start_daemon()
-        self.reclaim("store", "add", "registry:" + self.path("registry"),
-                     "--name", "hub")
+        self.add_registry()
         self.reclaim("scan", "hub")
         self.assertEqual(self.reclaim("df"), df)
 
@@ -368,7 +371,7 @@ class RegistryTest(World):
             process.wait(timeout=30)
         shutil.rmtree(self.path("data"))
         self.start_daemon()
-        self.reclaim("store", "add", "registry:" + root, "--name", "hub")
+        self.add_registry()
         self.reclaim("scan", "hub")
         run = self.reclaim("quarantine", "ls", "--format",
                            "{{.Run}}").split()[0]

@@ -1,0 +1,75 @@
+// gc/cache_proof.h — private to gc: proof that a registry remembers nothing of
+// what is about to be freed.
+//
+// With `cache: blobdescriptor`, distribution answers from memory: it goes on
+// telling clients that it has what was taken away, and accepts manifests over
+// it.  While bytes are in quarantine that is harmless, for such a manifest
+// brings them back (I4); once they are freed it is a loss.  So in a registry
+// that may have such a cache nothing is freed before it is proven that the
+// cache has been empty at some time after the bytes were moved (SEMANTICS.md,
+// case 119).  docs/decisions has the argument.
+//
+// The proof are canaries: layer links that a sweep takes away anyhow.  Before
+// their batch the registry is asked for them, so that it remembers them if it
+// remembers anything; after the last batch, in the same conversation, it is
+// asked again.
+//   "no":  it remembers nothing.  All that was moved by then may go.
+//   "yes": there is a cache.  All that was moved by then may go once the
+//          registry says no to every canary: then the cache has been lost.
+//          That holds of a cache that forgets all or nothing, which the
+//          operator must say (DescriptorCache::kMemory); one that evicts proves
+//          nothing.
+
+#ifndef RECLAIM_GC_CACHE_PROOF_H_
+#define RECLAIM_GC_CACHE_PROOF_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "gc/collected_store.h"
+#include "gc/plan.h"
+#include "gc/records.h"
+#include "gc/registry_witness.h"
+#include "index/reference_graph.h"
+
+namespace reclaim::gc {
+
+// Whether bytes of this store may be remembered by somebody.
+bool MayBeRemembered(const index::StoreRecord& store);
+
+// The instant up to which moved bytes are proven to be forgotten; asks the
+// registry for the canaries that are out.  InfiniteFuture() where nothing is
+// remembered.  A registry that can't be asked proves nothing new.
+absl::StatusOr<absl::Time> ForgottenUntil(CollectedStore* site,
+                                          const index::StoreRecord& store);
+
+// The canaries of one sweep.  Errors of the registry end the proof, not the
+// sweep.  Not thread-safe.
+class CanaryWatch {
+ public:
+  // `site` is not owned.
+  CanaryWatch(CollectedStore* site, const index::StoreRecord& store);
+
+  // Before a batch moves.
+  void Prime(absl::Span<const PlanItem> items);
+  // After it has moved: what is in quarantine now.
+  void Moved(absl::Span<const QuarantineRecord> records);
+  // After the last batch: records what is proven, durably.
+  absl::Status Conclude();
+
+ private:
+  CollectedStore* site_;
+  std::unique_ptr<RegistryConversation> registry_;  // nullptr: none, or ended
+  std::vector<Canary> primed_;
+  std::vector<Canary> canaries_;
+};
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_CACHE_PROOF_H_

@@ -1,0 +1,33 @@
+// gc/link_return.h — private to gc: links that are in quarantine and needed.
+//
+// Content that several repositories share stays when one of them loses its link
+// to it.  A writer who has seen that link just before may still name, in that
+// repository, what is made of the content: nothing of it is in quarantine but
+// the link, so the graph asks for no restore (I4).  So whoever has brought
+// names into the graph looks for such links, and gives them back.
+
+#ifndef RECLAIM_GC_LINK_RETURN_H_
+#define RECLAIM_GC_LINK_RETURN_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "gc/collected_store.h"
+#include "index/hints.h"
+
+namespace reclaim::gc {
+
+// After a scan: all of the store's.
+absl::Status ReturnLinks(CollectedStore* site, absl::string_view actor);
+
+// After hints were followed: those to what the hints name and all that it is
+// made of, in their repositories.
+absl::Status ReturnLinksOf(CollectedStore* site,
+                           absl::Span<const index::Hint> hints,
+                           absl::string_view actor);
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_LINK_RETURN_H_

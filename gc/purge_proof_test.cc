@@ -1,0 +1,338 @@
+// What must be proven before bytes are freed: that the writers who may have
+// seen them are done, and that no registry remembers them.
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_matchers.h"
+#include "gc/collector.h"
+#include "gc/collector_fixture.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "index/hints.h"
+#include "store/testing/store_tree.h"
+
+namespace reclaim::gc {
+namespace {
+
+using ::reclaim::base::IsOk;
+using ::testing::HasSubstr;
+
+oci::Digest D(const std::string& bytes) { return oci::Digest::Sha256Of(bytes); }
+
+// A registry over a tree, with or without a memory, as distribution 2 has it.
+class RememberingRegistry final : public RegistryWitness {
+ public:
+  explicit RememberingRegistry(const store::TempFolder* folder)
+      : folder_(*folder) {}
+
+  absl::StatusOr<std::unique_ptr<RegistryConversation>> Open(
+      const std::string& url) override {
+    EXPECT_EQ(url, "http://127.0.0.1:5000");
+    if (!is_up) return absl::UnavailableError("nobody listens");
+    return std::unique_ptr<RegistryConversation>(
+        std::make_unique<Conversation>(this, process_));
+  }
+
+  bool HasBlob(const std::string& repository, const oci::Digest& digest) {
+    ++question_count;
+    const std::string name = absl::StrCat(repository, "@", digest.ToString());
+    if (has_cache && remembered_.count(name) > 0) return true;
+    const bool is_there = folder_.Exists(
+        absl::StrCat("docker/registry/v2/repositories/", repository,
+                     "/_layers/sha256/", digest.hex(), "/link"));
+    if (is_there) remembered_.insert(name);
+    return is_there;
+  }
+  void Restart() {
+    remembered_.clear();
+    ++process_;
+  }
+
+  bool has_cache = false;
+  bool is_up = true;
+  int question_count = 0;
+
+ private:
+  class Conversation final : public RegistryConversation {
+   public:
+    Conversation(RememberingRegistry* registry, int process)
+        : registry_(*registry), process_(process) {}
+    absl::StatusOr<bool> HasBlob(const std::string& repository,
+                                 const oci::Digest& digest) override {
+      if (process_ != registry_.process_ || !registry_.is_up) {
+        return absl::UnavailableError("the connection broke");
+      }
+      return registry_.HasBlob(repository, digest);
+    }
+
+   private:
+    RememberingRegistry& registry_;
+    const int process_;
+  };
+
+  const store::TempFolder& folder_;
+  std::set<std::string> remembered_;
+  int process_ = 1;
+};
+
+class PurgeProofTest : public CollectorFixture {
+ protected:
+  PurgeProofTest() {
+    live_ = tree_.Image("app", "v1", {"base", "new"});
+    old_ = tree_.Image("app", "", {"base", "old"});
+    orphan_ = tree_.Blob("nothing names me");
+  }
+
+  void Begin(index::WriterTerms writers) {
+    writers_ = std::move(writers);
+    Open(store::StoreKind::kRegistry);
+    collector_.reset();
+    auto collector =
+        Collector::Create(graph_.get(), &clock_, &random_, nullptr);
+    ASSERT_THAT(collector, IsOk());
+    collector_ = *std::move(collector);
+    collector_->SetRegistryWitness(&registry_);
+    ASSERT_THAT(collector_->AttachStore("s", store_.get()), IsOk());
+    Scan();
+  }
+  void BeginWithCache(index::DescriptorCache cache, bool has_cache) {
+    registry_.has_cache = has_cache;
+    Begin({absl::ZeroDuration(), cache, "http://127.0.0.1:5000"});
+  }
+
+  // The number of items that a purge frees.
+  uint64_t Purge() {
+    const auto purged = PurgeNow();
+    EXPECT_THAT(purged, IsOk());
+    if (!purged.ok()) return 0;
+    why_ = purged->skipped.empty() ? "" : purged->skipped[0].detail;
+    ExpectExact();
+    return purged->item_count;
+  }
+
+  store::RegistryTree tree_{&folder_};
+  oci::Digest live_, old_, orphan_;
+  RememberingRegistry registry_{&folder_};
+  std::string why_;
+};
+
+TEST_F(PurgeProofTest, NothingIsFreedBeforeTheWritersAreDone) {
+  Begin({absl::Minutes(1), index::DescriptorCache::kNone, ""});
+  Prune();
+  clock_.Advance(absl::Seconds(59));
+  EXPECT_EQ(Purge(), 0u);
+  EXPECT_THAT(why_, HasSubstr("no scan began after"));
+  // That scan began too early: another is needed, and is made.
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_GT(Purge(), 0u);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// The registry has looked at the blobs, we move them, a scan that comes too
+// early sees nothing of the manifest, which is written only then.
+TEST_F(PurgeProofTest, AManifestThatIsWrittenAfterAnEarlyScanIsWhole) {
+  Begin({absl::Minutes(1), index::DescriptorCache::kNone, ""});
+  Prune();
+  ASSERT_FALSE(folder_.Exists(tree_.BlobPath(D("old"))));
+  Scan();
+  ASSERT_EQ(Purge(), 0u);
+  const oci::Digest manifest =
+      tree_.Manifest("app", store::ImageText({D("base"), D("old")}));
+  tree_.Tag("app", "late", manifest);
+  clock_.Advance(absl::Minutes(1));
+  Purge();
+  EXPECT_TRUE(folder_.Exists(tree_.BlobPath(D("old"))));
+  EXPECT_TRUE(folder_.Exists(tree_.BlobPath(manifest)));
+  EXPECT_TRUE(HasTag("app", "late"));
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kAbsent);
+}
+
+TEST_F(PurgeProofTest, AHintRestoresAtOnce) {
+  Begin({absl::Minutes(1), index::DescriptorCache::kNone, ""});
+  Prune();
+  const oci::Digest manifest =
+      tree_.Manifest("app", store::ImageText({D("base"), D("old")}));
+  tree_.Tag("app", "late", manifest);
+  index::Hint hint;
+  hint.repository = "app";
+  hint.tag = "late";
+  hint.digest = manifest;
+  const auto left = collector_->FollowHints("s", {hint}, "registry");
+  ASSERT_THAT(left, IsOk());
+  EXPECT_TRUE(left->empty());
+  EXPECT_TRUE(folder_.Exists(tree_.BlobPath(D("old"))));
+  EXPECT_EQ(StateOf(D("old")), index::NodeState::kPresent);
+  ExpectExact();
+}
+
+// Another repository keeps the content; this one loses its link to it, while a
+// manifest that names it here is being written.
+class SharedLinkTest : public PurgeProofTest {
+ protected:
+  SharedLinkTest() {
+    tree_.Image("web", "v1", {"shared"});
+    tree_.Layer("app", "shared");
+    Begin(writers_);
+    Prune();
+    EXPECT_FALSE(folder_.Exists(link_));
+    EXPECT_TRUE(folder_.Exists(tree_.BlobPath(D("shared"))));
+    manifest_ =
+        tree_.Manifest("app", store::ImageText({D("base"), D("shared")}));
+    tree_.Tag("app", "late", manifest_);
+  }
+  const std::string link_ =
+      absl::StrCat("docker/registry/v2/repositories/app/_layers/sha256/",
+                   D("shared").hex(), "/link");
+  oci::Digest manifest_;
+};
+
+TEST_F(SharedLinkTest, AHintBringsItBack) {
+  index::Hint hint;
+  hint.repository = "app";
+  hint.tag = "late";
+  hint.digest = manifest_;
+  ASSERT_THAT(collector_->FollowHints("s", {hint}, "registry"), IsOk());
+  EXPECT_TRUE(folder_.Exists(link_));
+  ExpectExact();
+}
+
+TEST_F(SharedLinkTest, AScanBringsItBack) {
+  Scan();
+  EXPECT_TRUE(folder_.Exists(link_));
+}
+
+TEST_F(SharedLinkTest, APurgeBringsItBack) {
+  EXPECT_GT(Purge(), 0u);
+  EXPECT_TRUE(folder_.Exists(link_));
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// A client is sent away with "it is there" between plan and sweep: the registry
+// writes the link anew, and nothing else.
+TEST_F(PurgeProofTest, ALinkThatIsWrittenAnewAfterThePlanKeeps) {
+  Begin(writers_);
+  const Plan plan = MakePlan(Request());
+  clock_.Advance(absl::Hours(1));
+  tree_.Layer("app", "old");  // now, as file times say
+  const auto run = Apply(plan);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_TRUE(folder_.Exists(tree_.BlobPath(D("old"))));
+  EXPECT_EQ(StateOf(D("old")), index::NodeState::kPresent);
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kQuarantined);
+  ExpectExact();
+}
+
+TEST_F(PurgeProofTest, AnUnknownCacheKeepsEverything) {
+  Begin({absl::ZeroDuration(), index::DescriptorCache::kUnknown, ""});
+  Prune();
+  EXPECT_EQ(Purge(), 0u);
+  EXPECT_THAT(why_, HasSubstr("may remember"));
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kQuarantined);
+}
+
+TEST_F(PurgeProofTest, ARegistryThatForgetsAtOnceProvesThatItHasNoCache) {
+  BeginWithCache(index::DescriptorCache::kUnknown, false);
+  Prune();
+  EXPECT_GT(registry_.question_count, 1);
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_GT(Purge(), 0u);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+TEST_F(PurgeProofTest, WhatARegistryRemembersStaysUntilItIsRestarted) {
+  BeginWithCache(index::DescriptorCache::kMemory, true);
+  Prune();
+  clock_.Advance(absl::Hours(100));
+  EXPECT_EQ(Purge(), 0u);
+  EXPECT_THAT(why_, HasSubstr("may remember"));
+  registry_.Restart();
+  clock_.Advance(absl::Hours(1));
+  EXPECT_GT(Purge(), 0u);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// A cache that evicts may forget the canary and remember the rest.
+TEST_F(PurgeProofTest, WhoMayForgetInPartProvesNothing) {
+  BeginWithCache(index::DescriptorCache::kUnknown, true);
+  Prune();
+  registry_.Restart();
+  EXPECT_EQ(Purge(), 0u);
+  EXPECT_EQ(Purge(), 0u);
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kQuarantined);
+}
+
+// Two answers of two processes prove nothing: the second may have a cache that
+// has only just been lost, and what moved after that may be in it.
+TEST_F(PurgeProofTest, ARestartWithinTheSweepProvesNothing) {
+  BeginWithCache(index::DescriptorCache::kMemory, true);
+  PruneRequest request = Request();
+  request.policy.batch_item_count = 1;
+  const Plan plan = MakePlan(request);
+  RunControl control;
+  control.on_progress = [&](const gc::Run& run) {
+    if (run.progress.step == "blobs") registry_.Restart();
+  };
+  ASSERT_THAT(Apply(plan, control), IsOk());
+  EXPECT_EQ(Purge(), 0u);
+}
+
+TEST_F(PurgeProofTest, ARegistryThatIsDownProvesNothing) {
+  BeginWithCache(index::DescriptorCache::kMemory, true);
+  registry_.is_up = false;
+  Prune();
+  EXPECT_EQ(Purge(), 0u);
+  registry_.is_up = true;
+  EXPECT_EQ(Purge(), 0u) << "no canary was put out";
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kQuarantined);
+}
+
+// Evidence outlives the daemon.
+TEST_F(PurgeProofTest, CanariesAreDurable) {
+  BeginWithCache(index::DescriptorCache::kMemory, true);
+  Prune();
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(Purge(), 0u);
+  Restart();
+  collector_.reset();
+  auto collector = Collector::Create(graph_.get(), &clock_, &random_, nullptr);
+  ASSERT_THAT(collector, IsOk());
+  collector_ = *std::move(collector);
+  collector_->SetRegistryWitness(&registry_);
+  ASSERT_THAT(collector_->AttachStore("s", store_.get()), IsOk());
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  registry_.Restart();
+  EXPECT_GT(Purge(), 0u);
+}
+
+// The registry had the tag's link open when its folder was moved.
+TEST_F(PurgeProofTest, ATagThatWasWrittenWhileItMovedComesBack) {
+  tree_.Tag("app", "stale", old_);
+  Begin(writers_);
+  PruneRequest request = Request(PruneVerb::kAllImages);
+  request.only_references = {"app:stale"};
+  const auto run = Apply(MakePlan(request));
+  ASSERT_THAT(run, IsOk());
+  ASSERT_FALSE(HasTag("app", "stale"));
+  const std::string moved = absl::StrCat(
+      ".reclaim/quarantine/", run->id,
+      "/tree/docker/registry/v2/repositories/app/_manifests/tags/stale/",
+      "current/link");
+  ASSERT_TRUE(folder_.Exists(moved));
+  folder_.Write(moved, live_.ToString());
+  Purge();
+  EXPECT_TRUE(HasTag("app", "stale"));
+  EXPECT_EQ(folder_.Read("docker/registry/v2/repositories/app/_manifests/tags/"
+                         "stale/current/link"),
+            live_.ToString());
+  // What else was in quarantine had no proof in that run; now it has.
+  EXPECT_GT(Purge(), 0u);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+}  // namespace
+}  // namespace reclaim::gc

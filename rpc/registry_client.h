@@ -1,0 +1,38 @@
+// rpc/registry_client.h — the one question that the daemon asks a registry.
+//
+// HEAD /v2/REPOSITORY/blobs/DIGEST over plain HTTP/1.1, on one connection that
+// is kept: when it breaks, the conversation is over, for the next answer could
+// be another process's (gc/registry_witness.h).  So the URL must be the
+// registry's own, not a proxy's.
+
+#ifndef RECLAIM_RPC_REGISTRY_CLIENT_H_
+#define RECLAIM_RPC_REGISTRY_CLIENT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "gc/registry_witness.h"
+
+namespace reclaim::rpc {
+
+// OK for "http://HOST:PORT" and "http://HOST"; INVALID_ARGUMENT else.
+absl::Status CheckRegistryUrl(const std::string& url);
+
+class RegistryClient final : public gc::RegistryWitness {
+ public:
+  // `patience` is for each connection and answer.
+  explicit RegistryClient(absl::Duration patience = absl::Seconds(5))
+      : patience_(patience) {}
+  absl::StatusOr<std::unique_ptr<gc::RegistryConversation>> Open(
+      const std::string& url) override;
+
+ private:
+  const absl::Duration patience_;
+};
+
+}  // namespace reclaim::rpc
+
+#endif  // RECLAIM_RPC_REGISTRY_CLIENT_H_

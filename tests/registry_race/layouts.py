@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""Collection beside tools that write folders of image layouts.
+
+    layouts.py [--seconds N] [--seed N]
+
+Each writer has a layout of its own below one folder, for skopeo and umoci keep
+no locks against each other.  They copy images in with skopeo, tag and untag with
+umoci, and link blobs from each other's layouts (one file, several names), while
+collections run without pause and the daemon is killed.  What a tool has said is
+done must be there, and whole, in the end.
+"""
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
+import quickstart_images as images  # noqa: E402
+from load import Figures  # noqa: E402
+from world import World, await_url, DAEMON  # noqa: E402
+
+IMAGE_COUNT = 6
+
+
+class LayoutWorld(World):
+    """A daemon over a folder of layouts, and no registry."""
+
+    def __init__(self):
+        super().__init__(has_cache=False, has_daemon=True)
+
+    def write_configuration(self):
+        os.makedirs(self.path("layouts"))
+        self.write("reclaim.toml", """data_directory = "%s"
+[listen]
+socket = "%s"
+[http]
+address = "127.0.0.1:%d"
+[gc]
+grace_period = "1s"
+quarantine_period = "1s"
+purge_interval = "1s"
+large_plan_percent = 100
+""" % (self.path("data"), self.path("r.sock"), self.http_port))
+
+    def start_registry(self):
+        self.registry = None
+
+    def start_daemon(self):
+        self.daemon = self.start(DAEMON, "--config", self.path("reclaim.toml"))
+        await_url("http://127.0.0.1:%d/readyz" % self.http_port, self.daemon)
+
+
+def make_sources(folder):
+    """Images that share layers, in one layout, by tag."""
+    layout = images.Layout(folder)
+    for number in range(IMAGE_COUNT):
+        entry = layout.image([("shared-%d" % (number % 2), 20000),
+                              ("own-%d" % number, 8000 + 1000 * number)])
+        entry["annotations"] = {
+            "org.opencontainers.image.ref.name": "s%d" % number}
+        layout.entries.append(entry)
+    with open(os.path.join(folder, "index.json"), "w") as file:
+        json.dump({"schemaVersion": 2, "manifests": layout.entries}, file)
+
+
+def why_not_whole(layout, tag, digest):
+    """"" if the tag names the digest and all of it is there."""
+    try:
+        with open(os.path.join(layout, "index.json")) as file:
+            entries = json.load(file)["manifests"]
+        named = [entry["digest"] for entry in entries
+                 if entry.get("annotations", {}).get(
+                     "org.opencontainers.image.ref.name") == tag]
+        if named != [digest]:
+            return "%s names %s, not %s" % (tag, named, digest)
+
+        def read(what):
+            with open(os.path.join(layout, "blobs/sha256", what[7:]),
+                      "rb") as file:
+                data = file.read()
+            if images.digest_of(data) != what:
+                raise ValueError("%s holds other bytes" % what)
+            return data
+
+        manifest = json.loads(read(digest))
+        for part in [manifest["config"]] + manifest["layers"]:
+            read(part["digest"])
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+class Writer(threading.Thread):
+
+    def __init__(self, number, world, sources, seed, figures, stopped):
+        super().__init__()
+        self.world = world
+        self.sources = sources
+        self.layout = world.path("layouts/repo%d" % number)
+        self.random = random.Random(seed * 100 + number)
+        self.figures = figures
+        self.stopped = stopped
+        self.tags = {}
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.stopped.is_set():
+                choice = self.random.random()
+                if choice < 0.5 or not self.tags:
+                    self.copy()
+                elif choice < 0.6:
+                    self.link_blobs()
+                elif choice < 0.75:
+                    self.tag()
+                elif choice < 0.9:
+                    self.untag()
+                else:
+                    self.check_all(patience=15)
+        except Exception as error:  # pylint: disable=broad-except
+            self.failure = error
+            raise
+
+    @staticmethod
+    def tool(*command):
+        return subprocess.run(command, capture_output=True, text=True,
+                              check=False)
+
+    def copy(self):
+        number = self.random.randrange(IMAGE_COUNT)
+        tag = "t%d" % self.random.randint(1, 4)
+        self.tags.pop(tag, None)
+        done = self.tool("skopeo", "copy", "--insecure-policy",
+                         "oci:%s:s%d" % (self.sources, number),
+                         "oci:%s:%s" % (self.layout, tag))
+        if done.returncode != 0:
+            self.figures.add("copies that failed")
+            return
+        self.tags[tag] = self.digest_of_source(number)
+        self.figures.add("copies")
+
+    def digest_of_source(self, number):
+        with open(os.path.join(self.sources, "index.json")) as file:
+            for entry in json.load(file)["manifests"]:
+                if entry["annotations"][
+                        "org.opencontainers.image.ref.name"] == "s%d" % number:
+                    return entry["digest"]
+        raise KeyError(number)
+
+    def link_blobs(self):
+        """What a deduplicating tool does before it copies."""
+        other = self.world.path("layouts/repo%d" % self.random.randrange(3))
+        try:
+            names = os.listdir(os.path.join(other, "blobs/sha256"))
+        except FileNotFoundError:
+            return
+        for name in self.random.sample(names, min(3, len(names))):
+            try:
+                os.link(os.path.join(other, "blobs/sha256", name),
+                        os.path.join(self.layout, "blobs/sha256", name))
+                self.figures.add("blobs linked")
+            except (FileExistsError, FileNotFoundError):
+                pass
+
+    def tag(self):
+        old = self.random.choice(sorted(self.tags))
+        new = "t%d" % self.random.randint(1, 4)
+        if new == old:
+            return
+        digest = self.tags[old]
+        self.tags.pop(new, None)
+        done = self.tool("umoci", "tag", "--image",
+                         "%s:%s" % (self.layout, old), new)
+        if done.returncode == 0:
+            self.tags[new] = digest
+            self.figures.add("tags")
+        else:
+            self.figures.add("tags that failed")
+
+    def untag(self):
+        tag = self.random.choice(sorted(self.tags))
+        del self.tags[tag]
+        self.tool("umoci", "rm", "--image", "%s:%s" % (self.layout, tag))
+        self.figures.add("tags removed")
+
+    def check_all(self, patience):
+        for tag, digest in sorted(self.tags.items()):
+            deadline = time.monotonic() + patience
+            why = why_not_whole(self.layout, tag, digest)
+            while why and time.monotonic() < deadline:
+                time.sleep(0.1)
+                why = why_not_whole(self.layout, tag, digest)
+            if why:
+                self.figures.lose("%s: %s" % (self.layout, why))
+            else:
+                self.figures.add("tags read whole")
+
+
+def collect(world, figures, stopped):
+    while not stopped.is_set():
+        code, _ = world.reclaim("system", "prune", "--force", "--allow-large")
+        figures.add("collections" if code == 0
+                    else "collections that did not begin")
+
+
+def crash(world, figures, stopped, seed):
+    chance = random.Random(seed)
+    while not stopped.wait(chance.uniform(2, 5)):
+        world.crash_daemon()
+        figures.add("crashes of the daemon")
+
+
+def race(arguments):
+    """Returns what went wrong, as lines."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    options = parser.parse_args(arguments)
+    figures, stopped = Figures(), threading.Event()
+    world = LayoutWorld()
+    wrong = ["it did not come to its end"]
+    try:
+        sources = world.path("sources")
+        make_sources(sources)
+        writers = [Writer(number, world, sources, options.seed, figures,
+                          stopped) for number in range(3)]
+        for writer in writers:
+            writer.copy()
+        world.must("store", "add", "image-layout:" + world.path("layouts"),
+                   "--name", "layouts", "--write-duration", "5s")
+        others = [threading.Thread(target=collect,
+                                   args=(world, figures, stopped)),
+                  threading.Thread(target=crash,
+                                   args=(world, figures, stopped,
+                                         options.seed))]
+        for thread in writers + others:
+            thread.start()
+        time.sleep(options.seconds)
+        stopped.set()
+        for thread in writers + others:
+            thread.join()
+        for writer in writers:
+            if writer.failure is not None:
+                raise writer.failure
+        world.must("scan", "layouts")
+        for writer in writers:
+            writer.check_all(patience=5)
+        if " 0 findings" not in world.must("verify", "layouts",
+                                           "--read-data"):
+            figures.lose("verify: " + world.must("verify", "layouts"))
+        for kind, count in world.events().items():
+            figures.add("blobs " + kind, count)
+        wrong = list(figures.lost)
+        for what in ("copies", "blobs quarantined", "blobs linked"):
+            if not figures[what]:
+                wrong.append("no %s: the test shows nothing" % what)
+    finally:
+        figures.counts["lost"] = len(figures.lost)
+        print("  image layouts, seed %d, %d s" % (options.seed,
+                                                   options.seconds))
+        for what in sorted(figures.counts):
+            print("  %8d %s" % (figures.counts[what], what))
+        for why in figures.lost[:20]:
+            print("  LOST %s" % why)
+        world.close()
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(1 if race(sys.argv[1:]) else 0)

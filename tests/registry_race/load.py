@@ -1,0 +1,261 @@
+"""Clients that push, pull, mount and delete, each with tags of its own and
+layers that all of them share.
+
+What a client was told is what it expects: a tag that was acknowledged is there,
+names what it named, and is whole.  A pull that fails is tried again for
+`patience` seconds (what an accepted manifest names may be on its way back);
+one that fails for longer is lost.
+"""
+import json
+import random
+import threading
+import time
+
+from registry_client import (MANIFEST, OCI, Broken, Client, Refused,
+                             digest_of)
+
+REPOSITORIES = ["app", "web", "team/api", "team/worker"]
+LAYER_COUNT = 24
+ATTEMPT_MAX = 6
+
+
+def layer_bytes(number):
+    # Of its own text, so that each digest tells which it is.
+    return (b"layer %d\n" % number) * (50 + 40 * (number % 30))
+
+
+class Figures:
+    """Counts, of all clients together."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.counts = {}
+        self.slowest = {}
+        self.lost = []
+
+    def add(self, what, number=1):
+        with self.lock:
+            self.counts[what] = self.counts.get(what, 0) + number
+
+    def took(self, what, seconds):
+        with self.lock:
+            self.slowest[what] = max(self.slowest.get(what, 0), seconds)
+
+    def lose(self, why):
+        with self.lock:
+            self.lost.append(why)
+
+    def __getitem__(self, what):
+        return self.counts.get(what, 0)
+
+
+class Worker(threading.Thread):
+    """One client."""
+
+    def __init__(self, number, host, seed, figures, stopped, patience):
+        super().__init__(name="client-%d" % number)
+        self.number = number
+        self.client = Client(host)
+        self.random = random.Random(seed * 1000 + number)
+        self.figures = figures
+        self.stopped = stopped
+        self.patience = patience
+        self.image_count = 0
+        self.tags = {}    # (repository, tag) -> digest that was acknowledged
+        self.images = {}  # (repository, digest) -> (manifest, blobs)
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.stopped.is_set():
+                self.step()
+        except Exception as error:  # pylint: disable=broad-except
+            self.failure = error
+            raise
+
+    def step(self):
+        choice = self.random.random()
+        try:
+            if choice < 0.40:
+                self.push_new()
+            elif choice < 0.50:
+                self.push_again()
+            elif choice < 0.62:
+                self.delete_one()
+            elif choice < 0.65:
+                self.abort_upload()
+            else:
+                self.pull_one()
+        except Broken:
+            self.figures.add("connections broken")
+            time.sleep(0.2)
+
+    # Pushing.
+
+    def push_new(self):
+        self.image_count += 1
+        config = json.dumps({
+            "architecture": "amd64", "os": "linux",
+            "config": {"Labels": {"client": str(self.number),
+                                  "image": str(self.image_count)}},
+        }).encode()
+        layers = [layer_bytes(n) for n in self.random.sample(
+            range(LAYER_COUNT), self.random.randint(1, 3))]
+        blobs = [config] + layers
+        manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": {"mediaType": OCI + "config.v1+json",
+                       "digest": digest_of(config), "size": len(config)},
+            "layers": [{"mediaType": OCI + "layer.v1.tar+gzip",
+                        "digest": digest_of(data), "size": len(data)}
+                       for data in layers],
+        }).encode()
+        repository = self.random.choice(REPOSITORIES)
+        self.images[repository, digest_of(manifest)] = (manifest, blobs)
+        self.push(repository, manifest, blobs)
+
+    def push_again(self):
+        """One of its images that may have been deleted and collected."""
+        if self.images:
+            (repository, _), (manifest, blobs) = self.random.choice(
+                sorted(self.images.items()))
+            self.push(repository, manifest, blobs)
+
+    def push(self, repository, manifest, blobs):
+        tag = "c%d-%d" % (self.number, self.random.randint(1, 4))
+        begin = time.monotonic()
+        for attempt in range(ATTEMPT_MAX):
+            try:
+                for data in blobs:
+                    # Refused once, a client uploads without asking.
+                    self.send_blob(repository, data, asks=attempt == 0)
+                self.put(repository, tag, manifest)
+                self.figures.add("pushes")
+                self.figures.took("push", time.monotonic() - begin)
+                return
+            except Refused:
+                self.figures.add("pushes refused, tried again")
+        self.figures.add("pushes given up")
+
+    def send_blob(self, repository, data, asks):
+        digest = digest_of(data)
+        if asks and self.client.has_blob(repository, digest):
+            self.figures.add("blobs that were there")
+            return
+        if asks and self.random.random() < 0.4:
+            source = self.random.choice(REPOSITORIES)
+            if source != repository and self.client.mount(repository, digest,
+                                                          source):
+                self.figures.add("mounts")
+                return
+        self.client.upload(repository, data)
+        self.figures.add("uploads")
+
+    def put(self, repository, tag, manifest):
+        digest = digest_of(manifest)
+        before = self.tags.pop((repository, tag), None)
+        begin = time.monotonic()
+        try:
+            self.client.put_manifest(repository, tag, manifest)
+        except Refused:
+            if before is not None:
+                self.tags[repository, tag] = before
+            raise
+        except Broken:
+            # Neither promised nor refused: what it names now is the truth, if
+            # it is anything that was pushed.
+            self.settle_tag(repository, tag, {before, digest})
+            raise
+        self.figures.took("PUT of a manifest", time.monotonic() - begin)
+        self.tags[repository, tag] = digest
+
+    def settle_tag(self, repository, tag, candidates):
+        while not self.stopped.is_set():
+            try:
+                target = self.client.tag_target(repository, tag)
+            except Broken:
+                time.sleep(0.2)
+                continue
+            if target in candidates and target is not None:
+                if not self.client.why_not_whole(repository, tag, target):
+                    self.tags[repository, tag] = target
+            return
+
+    def leave_garbage(self):
+        """An image that is deleted at once, with a layer that nobody shares."""
+        config = json.dumps({"client": self.number, "garbage": True}).encode()
+        layer = b"garbage of client %d" % self.number
+        manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": {"mediaType": OCI + "config.v1+json",
+                       "digest": digest_of(config), "size": len(config)},
+            "layers": [{"mediaType": OCI + "layer.v1.tar+gzip",
+                        "digest": digest_of(layer), "size": len(layer)}],
+        }).encode()
+        for data in (config, layer):
+            self.client.upload(REPOSITORIES[0], data)
+        self.client.put_manifest(REPOSITORIES[0], "garbage-%d" % self.number,
+                                 manifest)
+        self.client.delete_manifest(REPOSITORIES[0], digest_of(manifest))
+
+    # The rest.
+
+    def delete_one(self):
+        if not self.tags:
+            return
+        (repository, _), digest = self.random.choice(sorted(self.tags.items()))
+        gone = [key for key, value in self.tags.items()
+                if key[0] == repository and value == digest]
+        for key in gone:
+            del self.tags[key]
+        if self.client.delete_manifest(repository, digest):
+            self.figures.add("deletions")
+
+    def abort_upload(self):
+        self.client.abort_upload(self.random.choice(REPOSITORIES),
+                                 b"half of something" * 100)
+        self.figures.add("uploads aborted")
+
+    def pull_one(self):
+        if not self.tags:
+            return
+        (repository, tag), digest = self.random.choice(
+            sorted(self.tags.items()))
+        reference = digest if self.random.random() < 0.4 else tag
+        self.check(repository, reference, digest, "pulls")
+
+    def check(self, repository, reference, digest, what):
+        deadline = time.monotonic() + self.patience
+        why = ""
+        attempt = 0
+        while attempt == 0 or time.monotonic() < deadline:
+            try:
+                why = self.client.why_not_whole(repository, reference, digest)
+            except Broken as error:
+                why = str(error)
+            if not why:
+                self.figures.add(what)
+                if attempt > 0:
+                    self.figures.add("%s that had to wait" % what)
+                    self.figures.took(
+                        "wait of a pull",
+                        time.monotonic() - deadline + self.patience)
+                return True
+            attempt += 1
+            time.sleep(0.1)
+        self.figures.lose("client %d, %s %s:%s: %s" % (
+            self.number, what, repository, reference, why))
+        return False
+
+    def check_all(self):
+        for (repository, tag), digest in sorted(self.tags.items()):
+            self.check(repository, tag, digest, "tags whole at the end")
+
+    def expected_blobs(self):
+        """All that its tags reach."""
+        blobs = set()
+        for (repository, _), digest in self.tags.items():
+            manifest, parts = self.images[repository, digest]
+            blobs.add(digest_of(manifest))
+            blobs.update(digest_of(part) for part in parts)
+        return blobs

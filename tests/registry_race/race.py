@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Collection beside a running registry: nobody stops, nothing is lost.
+
+    race.py [--seconds N] [--seed N] [--clients N] [--cache] [--peer]
+            [--crash-registry] [--keep]
+
+Clients push, push again, mount, delete and pull; collections run without pause;
+the daemon is killed at random and started again.  Every pull of what was
+acknowledged must work, at once or once the registry's word has been followed
+up, and after two quiet runs nothing is left that no tag reaches.  With --peer
+the registry's own collector takes the daemon's place: what it loses is printed,
+and no failure.
+"""
+import argparse
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from load import Figures, Worker  # noqa: E402
+from world import GRACE, WRITE_DURATION, World  # noqa: E402
+
+
+class Race:
+
+    def __init__(self, options):
+        self.options = options
+        self.figures = Figures()
+        self.stopped = threading.Event()
+        self.world = World(options.cache, has_daemon=not options.peer)
+        self.workers = [
+            Worker(number, self.world.registry_host, options.seed,
+                   self.figures, self.stopped, patience=15)
+            for number in range(options.clients)]
+
+    # What runs beside the clients.
+
+    def collect(self):
+        while not self.stopped.is_set():
+            if self.options.peer:
+                done = subprocess.run(
+                    ["docker-registry", "garbage-collect",
+                     self.world.path("registry.yml")],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                    check=False)
+                self.figures.add("collections of the peer" if
+                                 done.returncode == 0 else
+                                 "collections of the peer that failed")
+                continue
+            code, _ = self.world.reclaim("system", "prune", "--force",
+                                         "--allow-large")
+            # Not while it is down, or at work already.
+            self.figures.add("collections" if code == 0 else
+                             "collections that did not begin")
+
+    def crash(self):
+        chance = random.Random(self.options.seed)
+        while not self.stopped.wait(chance.uniform(1.5, 5)):
+            if self.options.crash_registry and chance.random() < 0.3:
+                self.world.restart_registry()
+                self.figures.add("crashes of the registry")
+            if not self.options.peer:
+                self.world.crash_daemon()
+                self.figures.add("crashes of the daemon")
+
+    def run(self):
+        others = [threading.Thread(target=self.collect),
+                  threading.Thread(target=self.crash)]
+        for thread in self.workers + others:
+            thread.start()
+        time.sleep(self.options.seconds)
+        self.stopped.set()
+        for thread in self.workers + others:
+            thread.join()
+        for worker in self.workers:
+            if worker.failure is not None:
+                raise worker.failure
+        self.check_tags()
+        if not self.options.peer:
+            self.check_garbage()
+            self.check_tags()
+
+    # What must hold in the end.
+
+    def check_tags(self):
+        for worker in self.workers:
+            worker.check_all()
+
+    def check_garbage(self):
+        """Two quiet runs take all that no tag reaches, and nothing else."""
+        world = self.world
+        for worker in self.workers:
+            worker.leave_garbage()
+        time.sleep(max(GRACE, 3) + 1)
+        for _ in range(2):
+            self.await_prune()
+            # What the registry remembered is forgotten.
+            if self.options.cache:
+                time.sleep(0.1)
+                world.restart_registry()
+            time.sleep(WRITE_DURATION)
+            world.must("purge", "--now", "--force")
+        expected = set()
+        for worker in self.workers:
+            expected |= worker.expected_blobs()
+        for digest in sorted(expected - world.blobs()):
+            self.figures.lose("%s is not on the disk" % digest)
+        extra = world.blobs() - expected
+        self.figures.add("blobs that no tag reaches, left", len(extra))
+        self.figures.add("items in quarantine, left", len(world.must(
+            "quarantine", "ls", "--format", "{{.Run}}").splitlines()))
+        self.figures.add("uploads that nobody ended, left",
+                         len(world.uploads()))
+        verified = world.must("verify", "hub", "--read-data")
+        if " 0 findings" not in verified:
+            self.figures.lose("verify: " + verified)
+        world.note_held()
+        for kind, count in world.events().items():
+            self.figures.add("blobs " + kind, count)
+
+    def await_prune(self):
+        """The daemon's own purge may be at work."""
+        for _ in range(100):
+            code, output = self.world.reclaim("system", "prune", "--force",
+                                              "--allow-large")
+            if code == 0:
+                return
+            time.sleep(0.1)
+        raise RuntimeError(output)
+
+    def print_figures(self):
+        counts = dict(self.figures.counts)
+        counts["lost"] = len(self.figures.lost)
+        print("  %s, %s the descriptor cache, seed %d, %d clients, %d s" % (
+            "docker-registry garbage-collect" if self.options.peer
+            else "reclaim", "with" if self.options.cache else "without",
+            self.options.seed, self.options.clients, self.options.seconds))
+        for what in sorted(counts):
+            print("  %8d %s" % (counts[what], what))
+        for what, seconds in sorted(self.figures.slowest.items()):
+            print("  %8.3f s the longest %s" % (seconds, what))
+        if not self.options.peer:
+            print("  %8.6f s the longest that a sweep batch held writers of "
+                  "the graph" % self.world.held)
+        for why in self.figures.lost[:20]:
+            print("  LOST %s" % why)
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--cache", action="store_true")
+    parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--crash-registry", action="store_true")
+    parser.add_argument("--keep", action="store_true",
+                        help="keep the folder when something was lost")
+    return parser.parse_args(arguments)
+
+
+def race(arguments):
+    """Returns what went wrong, as lines."""
+    options = parse(arguments)
+    one = Race(options)
+    wrong = ["it did not come to its end"]
+    try:
+        one.run()
+        wrong = list(one.figures.lost)
+        if not options.peer:
+            for what in ("blobs that no tag reaches, left",
+                         "items in quarantine, left",
+                         "uploads that nobody ended, left"):
+                if one.figures[what]:
+                    wrong.append("%d %s" % (one.figures[what], what))
+            for what in ("pushes", "pulls", "deletions", "mounts",
+                         "blobs quarantined", "blobs purged"):
+                if not one.figures[what]:
+                    wrong.append("no %s: the test shows nothing" % what)
+    finally:
+        one.print_figures()
+        keeps = bool(wrong) and options.keep
+        if keeps:
+            print("  kept: %s" % one.world.folder)
+        one.world.close(keeps)
+    return wrong
+
+
+if __name__ == "__main__":
+    found = race(sys.argv[1:])
+    sys.exit(1 if found and "--peer" not in sys.argv else 0)

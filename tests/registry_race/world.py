@@ -1,0 +1,208 @@
+"""A registry, a daemon beside it, and what takes them down and up again.
+
+Everything listens on loopback or in a temporary folder, and is stopped by
+process id.
+"""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+CLI = os.path.join(os.getcwd(), "bazel-bin/cli/reclaim")
+DAEMON = os.path.join(os.getcwd(), "bazel-bin/server/reclaimd")
+SECRET = "a secret of sixteen bytes and more"
+GRACE = 2.0
+WRITE_DURATION = 2.0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def await_url(url, process):
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return urllib.request.urlopen(url).read().decode()
+        except (urllib.error.URLError, ConnectionError):
+            if process.poll() is not None:
+                raise RuntimeError("%s has ended with %d" % (
+                    process.args[0], process.returncode)) from None
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+class World:
+
+    def __init__(self, has_cache, has_daemon):
+        self.folder = tempfile.mkdtemp(prefix="reclaim-race-", dir="/tmp")
+        self.has_cache = has_cache
+        self.has_daemon = has_daemon
+        self.lock = threading.Lock()  # of the daemon's process
+        self.daemon = None
+        self.kills = 0
+        self.held = 0.0
+        self.registry_port = free_port()
+        self.http_port = free_port()
+        self.registry_host = "127.0.0.1:%d" % self.registry_port
+        self.write_configuration()
+        self.start_registry()
+        if has_daemon:
+            self.start_daemon()
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text, mode=0o644):
+        with open(self.path(name), "w") as file:
+            file.write(text)
+        os.chmod(self.path(name), mode)
+
+    def write_configuration(self):
+        os.makedirs(self.path("registry/docker/registry/v2"))
+        notifications = """notifications:
+  endpoints:
+    - name: reclaim
+      url: http://127.0.0.1:%d/v1/notifications/hub
+      headers: {Authorization: [Bearer %s]}
+      timeout: 5s
+      threshold: 1
+      backoff: 300ms
+""" % (self.http_port, SECRET) if self.has_daemon else ""
+        self.write("registry.yml", """version: 0.1
+log: {level: error, accesslog: {disabled: true}}
+storage:
+  filesystem: {rootdirectory: %s}
+  delete: {enabled: true}
+  maintenance: {uploadpurging: {enabled: false}}
+%shttp: {addr: "%s"}
+%s""" % (self.path("registry"),
+         "  cache: {blobdescriptor: inmemory}\n" if self.has_cache else "",
+         self.registry_host, notifications))
+        self.write("secret", SECRET + "\n", 0o600)
+        self.write("reclaim.toml", """data_directory = "%s"
+[listen]
+socket = "%s"
+[http]
+address = "127.0.0.1:%d"
+[notifications]
+secret_file = "%s"
+[gc]
+grace_period = "%ds"
+quarantine_period = "1s"
+upload_lifetime = "3s"
+purge_interval = "1s"
+large_plan_percent = 100
+[[store]]
+uri = "registry:%s"
+name = "hub"
+registry_url = "http://%s"
+descriptor_cache = "%s"
+write_duration_max = "%ds"
+""" % (self.path("data"), self.path("r.sock"), self.http_port,
+            self.path("secret"), GRACE, self.path("registry"),
+            self.registry_host, "memory" if self.has_cache else "unknown",
+            WRITE_DURATION))
+
+    def start(self, *command):
+        log = open(self.path(os.path.basename(command[0]) + ".log"), "a")
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        log.close()
+        return process
+
+    def start_registry(self):
+        self.registry = self.start("docker-registry", "serve",
+                                   self.path("registry.yml"))
+        await_url("http://%s/v2/" % self.registry_host, self.registry)
+
+    def restart_registry(self):
+        self.registry.kill()
+        self.registry.wait()
+        self.start_registry()
+
+    def start_daemon(self):
+        self.daemon = self.start(DAEMON, "--config", self.path("reclaim.toml"))
+        await_url("http://127.0.0.1:%d/readyz" % self.http_port, self.daemon)
+
+    def crash_daemon(self):
+        """SIGKILL at whatever it is doing, and up again."""
+        self.note_held()
+        with self.lock:
+            self.daemon.send_signal(signal.SIGKILL)
+            self.daemon.wait()
+            self.kills += 1
+            self.start_daemon()
+
+    def reclaim(self, *arguments):
+        """(code, output)"""
+        done = subprocess.run(
+            [CLI, "--host", "unix:" + self.path("r.sock"), *arguments],
+            capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def must(self, *arguments):
+        code, output = self.reclaim(*arguments)
+        if code != 0:
+            raise RuntimeError("reclaim %s: %d\n%s" % (
+                " ".join(arguments), code, output))
+        return output
+
+    def note_held(self):
+        """The longest time that a sweep batch held the write order."""
+        try:
+            text = urllib.request.urlopen(
+                "http://127.0.0.1:%d/metrics" % self.http_port,
+                timeout=5).read().decode()
+        except (urllib.error.URLError, OSError):
+            return
+        for found in re.finditer(
+                r"^reclaim_sweep_batch_held_max_seconds\{[^}]*\} (\S+)$",
+                text, re.M):
+            self.held = max(self.held, float(found.group(1)))
+
+    def events(self):
+        """How many events of each kind there have been, from the feed."""
+        counts = {}
+        for kind in ("quarantined", "restored", "purged"):
+            lines = self.must("events", "--kind", kind, "--limit", "10000000")
+            counts[kind] = sum(
+                1 for line in lines.splitlines() if line.strip())
+        return counts
+
+    def blobs(self):
+        found = set()
+        top = self.path("registry/docker/registry/v2/blobs/sha256")
+        for path, _, files in os.walk(top):
+            if "data" in files:
+                found.add("sha256:" + os.path.basename(path))
+        return found
+
+    def uploads(self):
+        found = []
+        for path, folders, _ in os.walk(
+                self.path("registry/docker/registry/v2/repositories")):
+            if os.path.basename(path) == "_uploads":
+                found += folders
+        return found
+
+    def log(self, name):
+        with open(self.path(name + ".log")) as file:
+            return file.read()
+
+    def close(self, keeps=False):
+        for process in (self.daemon, self.registry):
+            if process is not None and process.poll() is None:
+                process.terminate()
+                process.wait(timeout=60)
+        if not keeps:
+            shutil.rmtree(self.folder, ignore_errors=True)

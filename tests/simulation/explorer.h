@@ -1,0 +1,45 @@
+// tests/simulation/explorer.h — every interleaving of a scenario.
+//
+// Depth first, by replay: a path is the list of who went when; a run repeats a
+// path from the beginning and goes on with the first choice that has not been
+// made.  A state that was met before is not gone on from (World::Key).
+//
+// Source: stateless model checking with state hashing, as in VeriSoft
+// (Godefroid 1997), with the hash of what was observed for the state of code
+// that can't be copied.
+
+#ifndef RECLAIM_TESTS_SIMULATION_EXPLORER_H_
+#define RECLAIM_TESTS_SIMULATION_EXPLORER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/protocol_world.h"
+
+namespace reclaim::simulation {
+
+struct Exploration {
+  uint64_t run_count = 0;
+  uint64_t state_count = 0;
+  uint64_t step_count = 0;
+  uint64_t end_count = 0;  // runs that came to an end that is new
+  // Ends by what happened.
+  uint64_t accepted_count = 0;
+  uint64_t refused_count = 0;
+  uint64_t crashed_count = 0;
+  uint64_t restored_count = 0;  // at which something had been restored
+  bool is_complete = false;
+  // The first loss: what is missing, and who went when.
+  std::string loss;
+  std::vector<std::string> path;
+};
+
+// Ends at the first loss, or after `run_max` runs.
+Exploration Explore(const Scenario& scenario, uint64_t run_max);
+
+std::string ToString(const Exploration& exploration);
+
+}  // namespace reclaim::simulation
+
+#endif  // RECLAIM_TESTS_SIMULATION_EXPLORER_H_

@@ -1,0 +1,78 @@
+// The protocol of docs/decisions/0007-the-race.md: all interleavings of two
+// writers and the collector, and of one writer, the collector and a crash, for
+// a store of five blobs.  long_protocol_test has all of them at once.
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/simulation/expect.h"
+
+namespace reclaim::simulation {
+namespace {
+
+void ExpectLoss(const char* what, const Scenario& scenario) {
+  const Exploration found = ExploreAll(what, scenario);
+  EXPECT_NE(found.loss, "")
+      << "an exploration that can't see this sees nothing";
+}
+
+Scenario Of(WriterKind first, WriterKind second, bool may_crash) {
+  Scenario scenario;
+  scenario.writers = {first, second};
+  scenario.may_crash = may_crash;
+  return scenario;
+}
+
+TEST(ProtocolTest, TwoPutsOverWhatWasThere) {
+  ExpectSafe("two puts", Of(WriterKind::kPuts, WriterKind::kPuts, false));
+}
+
+TEST(ProtocolTest, AnUpload) {
+  ExpectSafe("an upload", Of(WriterKind::kUploads, WriterKind::kNone, false));
+}
+
+TEST(ProtocolTest, APutAndACrash) {
+  ExpectSafe("a put and a crash",
+             Of(WriterKind::kNone, WriterKind::kPuts, true));
+}
+
+TEST(ProtocolTest, TwoOrchestratorsThatAskFirst) {
+  ExpectSafe("two records", Records(false));
+}
+
+TEST(ProtocolTest, AnOrchestratorAndACrash) {
+  Scenario scenario = Records(true);
+  scenario.writers[1] = WriterKind::kNone;
+  ExpectSafe("a record and a crash", scenario);
+}
+
+// And with a part taken out, each of them alone.
+
+TEST(ProtocolTest, WithoutTheProofScanSomethingIsLost) {
+  Scenario scenario;
+  scenario.may_crash = false;
+  scenario.scans_for_proof = false;
+  ExpectLoss("without the proof scan", scenario);
+}
+
+TEST(ProtocolTest, WithAScanThatComesTooEarlySomethingIsLost) {
+  Scenario scenario;
+  scenario.may_crash = false;
+  scenario.write_duration_max = absl::ZeroDuration();
+  ExpectLoss("with a scan at once", scenario);
+}
+
+TEST(ProtocolTest, WithoutTheGuardSomethingIsLost) {
+  Scenario scenario = Records(false);
+  scenario.has_guard = false;
+  ExpectLoss("without the guard", scenario);
+}
+
+TEST(ProtocolTest, WithACacheThatNobodyWasToldOfSomethingIsLost) {
+  Scenario scenario;
+  scenario.may_crash = false;
+  scenario.remembers = true;
+  ExpectLoss("with a cache that was denied", scenario);
+}
+
+}  // namespace
+}  // namespace reclaim::simulation

@@ -1,0 +1,315 @@
+#include "tests/simulation/protocol_world.h"
+
+#include <utility>
+
+#include "absl/hash/hash.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "store/testing/store_tree.h"
+#include "tests/simulation/blind_graph.h"
+
+namespace reclaim::simulation {
+namespace {
+
+using store::MembershipKind;
+
+constexpr char kFree[] = "between steps";
+constexpr char kWait[] = "waiting for writers";
+constexpr absl::Duration kOld = absl::Hours(1000);
+
+oci::Digest D(const std::string& bytes) { return oci::Digest::Sha256Of(bytes); }
+
+void PutLayer(const std::string& bytes, absl::Time time, Disk* disk) {
+  disk->blobs[D(bytes)] = {bytes, time};
+  disk->links[{kRepository, D(bytes), MembershipKind::kLayer}] = time;
+}
+
+void PutManifest(const std::string& bytes, absl::Time time, Disk* disk) {
+  disk->blobs[D(bytes)] = {bytes, time};
+  disk->links[{kRepository, D(bytes), MembershipKind::kRevision}] = time;
+}
+
+// An engine that stops before each commit, and takes none once it is dead.
+class PausingEngine final : public index::Engine {
+ public:
+  PausingEngine(index::Engine* engine,
+                std::function<absl::Status(const std::string&)> pause)
+      : engine_(*engine), pause_(std::move(pause)) {}
+  absl::StatusOr<std::optional<std::string>> Get(
+      index::Family family, absl::string_view key) const override {
+    return engine_.Get(family, key);
+  }
+  absl::Status Scan(index::Family family, absl::string_view prefix,
+                    absl::string_view from, Visitor visit) const override {
+    return engine_.Scan(family, prefix, from, visit);
+  }
+  absl::Status ScanBackwards(index::Family family, absl::string_view prefix,
+                             absl::string_view before,
+                             Visitor visit) const override {
+    return engine_.ScanBackwards(family, prefix, before, visit);
+  }
+  absl::Status Commit(const index::Batch& batch,
+                      index::Durability durability) override {
+    RECLAIM_RETURN_IF_ERROR(pause_("commit"));
+    return engine_.Commit(batch, durability);
+  }
+  uint64_t ApproximateBytes() const override {
+    return engine_.ApproximateBytes();
+  }
+
+ private:
+  index::Engine& engine_;
+  const std::function<absl::Status(const std::string&)> pause_;
+};
+
+}  // namespace
+
+const char* ToString(Actor actor) {
+  switch (actor) {
+    case Actor::kDaemon:
+      return "daemon";
+    case Actor::kFirstWriter:
+      return "first writer";
+    case Actor::kSecondWriter:
+      return "second writer";
+    case Actor::kCrash:
+      return "crash";
+  }
+  return "";
+}
+
+class World::Daemon final : public gc::CollectorObserver {
+ public:
+  Daemon(World* world, int instance)
+      : world_(*world),
+        random_(static_cast<uint32_t>(instance)),
+        engine_(
+            &world->engine_,
+            [world](const std::string& step) { return world->Pause(step); }),
+        store_(
+            &world->disk_,
+            world->scenario_.has_foreign_writers &&
+                world->scenario_.scans_for_proof,
+            [world](const std::string& step) { return world->Pause(step); },
+            [world](const std::string& answer) { world->Observe(answer); }) {
+    index::GraphOptions options;
+    options.grace_period = absl::Hours(1);
+    auto opened =
+        index::ReferenceGraph::Open(&engine_, &world->clock_, options);
+    RECLAIM_CHECK(opened.ok(), "the graph opens");
+    graph_ = *std::move(opened);
+    index::StoreRecord record;
+    record.name = "s";
+    record.kind = store::StoreKind::kRegistry;
+    record.writers = {world->scenario_.write_duration_max,
+                      index::DescriptorCache::kNone, ""};
+    RECLAIM_CHECK(graph_->RegisterStore(record).ok(), "the store registers");
+    blind_ = std::make_unique<BlindGraph>(graph_.get());
+    auto collector = gc::Collector::Create(
+        world->scenario_.has_guard ? graph_.get() : blind_.get(),
+        &world->clock_, &random_, this);
+    RECLAIM_CHECK(collector.ok(), "the collector opens");
+    collector_ = *std::move(collector);
+    RECLAIM_CHECK(collector_->AttachStore("s", &store_).ok(), "it attaches");
+  }
+
+  void OnItemRestored(const std::string&) override { ++world_.restored_count_; }
+
+  index::ReferenceGraph* graph() { return graph_.get(); }
+  gc::Collector* collector() { return collector_.get(); }
+
+ private:
+  World& world_;
+  base::SeededRandom random_;
+  PausingEngine engine_;
+  ModelRegistry store_;
+  std::unique_ptr<index::ReferenceGraph> graph_;
+  std::unique_ptr<BlindGraph> blind_;
+  std::unique_ptr<gc::Collector> collector_;
+};
+
+World::World(const Scenario& scenario) : scenario_(scenario) {
+  const absl::Time old = clock_.Now() - kOld;
+  // A live image, which the writers' configs are of; an old one without a tag;
+  // an old layer that nothing references.
+  PutLayer("config", old, &disk_);
+  PutLayer("layer", old, &disk_);
+  const std::string live = store::ImageText({D("config")});
+  const std::string again = store::ImageText({D("config"), D("layer")});
+  PutManifest(live, old, &disk_);
+  disk_.tags[{kRepository, "live"}] = {D(live), old};
+  PutManifest(again, old, &disk_);
+  const std::string fresh =
+      store::ImageText({D("config"), D("layer"), D("layer")});
+  const std::vector<oci::Digest> blobs = {D("config"), D("layer")};
+  writers_.push_back(std::make_unique<Writer>(
+      scenario.writers[0], Image{"fresh", fresh, blobs, "layer"},
+      scenario.remembers, &disk_));
+  writers_.push_back(std::make_unique<Writer>(
+      scenario.writers[1], Image{"again", again, blobs, "layer"},
+      scenario.remembers, &disk_));
+  StartDaemon();
+  RECLAIM_CHECK(daemon_->collector()->Scan("s", false, "setup", {}).ok(),
+                "the store can be read");
+  is_armed_ = true;
+  baton_ = std::make_unique<Baton>([this] { RunDaemon(); });
+}
+
+World::~World() {
+  is_dead_ = true;
+  while (!baton_->has_ended()) baton_->Resume();
+  baton_.reset();
+}
+
+void World::StartDaemon() {
+  ++instance_;
+  paused_at_ = kFree;
+  daemon_ = std::make_unique<Daemon>(this, instance_);
+}
+
+absl::Status World::Pause(const std::string& step) {
+  if (is_dead_) return absl::UnavailableError("the daemon has been killed");
+  // What a writer's call makes the daemon do is one step of the writer.
+  if (!is_armed_ || baton_ == nullptr || !baton_->IsBody()) {
+    return absl::OkStatus();
+  }
+  paused_at_ = step;
+  baton_->Pause();
+  if (is_dead_) return absl::UnavailableError("the daemon has been killed");
+  return absl::OkStatus();
+}
+
+void World::Observe(const std::string& answer) {
+  observed_ = absl::HashOf(observed_, answer);
+}
+
+// A killed daemon's calls fail; what it would do next does not matter.
+void World::RunDaemon() {
+  if (instance_ > 1) {
+    RunRecovered();
+    return;
+  }
+  Collect();
+  PurgeAll();
+}
+
+void World::RunRecovered() {
+  const absl::Status recovered = daemon_->collector()->Recover();
+  RECLAIM_CHECK(recovered.ok() || is_dead_, "recovery does not fail");
+  PurgeAll();
+}
+
+void World::Collect() {
+  gc::Collector* collector = daemon_->collector();
+  gc::RunControl control;
+  control.on_progress = [this](const gc::Run&) {
+    // A cancelled run ends by itself.
+    Pause(kFree).IgnoreError();
+  };
+  if (scenario_.has_foreign_writers &&
+      !collector->Scan("s", false, "daemon", {}).ok()) {
+    return;
+  }
+  gc::PruneRequest request;
+  request.store = "s";
+  request.verb = gc::PruneVerb::kSystem;
+  request.policy.grace_period = absl::Hours(1);
+  request.policy.batch_item_count = 2;
+  request.policy.large_plan_percent = 100;
+  const auto plan = collector->MakePlan(request, control);
+  if (!plan.ok() || !Pause(kFree).ok()) return;
+  gc::ApplyRequest apply;
+  apply.plan_id = plan->id;
+  // What fails is put right by recovery, or by the next life's.
+  collector->Apply(apply, control).IgnoreError();
+}
+
+void World::PurgeAll() {
+  if (!Pause(kWait).ok()) return;
+  clock_.Advance(scenario_.write_duration_max);
+  gc::PurgeRequest request;
+  request.store = "s";
+  request.before_period_ends = true;
+  gc::RunControl control;
+  control.on_progress = [this](const gc::Run&) { Pause(kFree).IgnoreError(); };
+  daemon_->collector()->Purge(request, control).IgnoreError();
+}
+
+// No lock of the daemon's is held: a caller would not wait.
+bool World::IsFree() const {
+  return baton_->has_ended() || paused_at_ == kFree || paused_at_ == kWait;
+}
+
+std::vector<Actor> World::Enabled() const {
+  std::vector<Actor> enabled;
+  const bool runs = !baton_->has_ended();
+  bool has_window = false;
+  for (const auto& writer : writers_) has_window |= writer->IsInWindow();
+  // The time that it waits for is longer than any writer takes.
+  const bool waits = paused_at_ == kWait && has_window &&
+                     scenario_.write_duration_max > absl::ZeroDuration();
+  if (runs && !waits) enabled.push_back(Actor::kDaemon);
+  for (int i = 0; i < 2; ++i) {
+    const Writer& writer = *writers_[i];
+    if (writer.IsDone() || (writer.CallsDaemon() && !IsFree())) continue;
+    enabled.push_back(i == 0 ? Actor::kFirstWriter : Actor::kSecondWriter);
+  }
+  if (runs && scenario_.may_crash && instance_ == 1) {
+    enabled.push_back(Actor::kCrash);
+  }
+  return enabled;
+}
+
+void World::Step(Actor actor) {
+  switch (actor) {
+    case Actor::kDaemon:
+      ++daemon_step_count_;
+      baton_->Resume();
+      return;
+    case Actor::kFirstWriter:
+    case Actor::kSecondWriter: {
+      const size_t number = actor == Actor::kFirstWriter ? 0 : 1;
+      const bool calls = writers_[number]->CallsDaemon();
+      writers_[number]->Step(clock_.Now(), daemon_->graph());
+      if (calls) Observe(absl::StrCat("call of writer ", number));
+      return;
+    }
+    case Actor::kCrash:
+      is_dead_ = true;
+      while (!baton_->has_ended()) baton_->Resume();
+      baton_.reset();
+      is_armed_ = false;
+      daemon_.reset();
+      is_dead_ = false;
+      Observe("crash");
+      StartDaemon();
+      is_armed_ = true;
+      baton_ = std::make_unique<Baton>([this] { RunDaemon(); });
+      return;
+  }
+}
+
+uint64_t World::Key() const {
+  return absl::HashOf(disk_.ToText(), writers_[0]->ToText(),
+                      writers_[1]->ToText(), observed_, instance_,
+                      daemon_step_count_, baton_->has_ended(), paused_at_,
+                      absl::ToUnixMicros(clock_.Now()));
+}
+
+std::string World::FindLoss() {
+  is_armed_ = false;
+  // What was found lost is found by what was promised alone; the scan repairs.
+  if (scenario_.has_foreign_writers) {
+    const auto scan = daemon_->collector()->Scan("s", false, "end", {});
+    if (!scan.ok()) return std::string(scan.status().message());
+  }
+  for (const auto& writer : writers_) {
+    const std::string missing = writer->Missing();
+    if (!missing.empty()) return missing;
+  }
+  return "";
+}
+
+}  // namespace reclaim::simulation

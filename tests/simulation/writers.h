@@ -1,0 +1,81 @@
+// tests/simulation/writers.h — writers as sequences of steps.
+//
+// A writer does one step at a time, in the order in which distribution 2.8
+// handles requests (docs/decisions/0007-the-race.md).  What it was promised in
+// the end must hold.
+
+#ifndef RECLAIM_TESTS_SIMULATION_WRITERS_H_
+#define RECLAIM_TESTS_SIMULATION_WRITERS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "index/reference_graph.h"
+#include "oci/digest.h"
+#include "tests/simulation/model_registry.h"
+
+namespace reclaim::simulation {
+
+enum class WriterKind {
+  kNone,
+  // A client of the registry that is told "it is there" of all blobs, and puts
+  // its manifest.
+  kPuts,
+  // The same, but uploads the layer first: the registry keeps the file that it
+  // has, and writes the link.
+  kUploads,
+  // An orchestrator: asks over the API, writes its manifest, records it.
+  kRecords,
+};
+
+struct Image {
+  std::string tag;
+  std::string manifest;  // bytes
+  std::vector<oci::Digest> blobs;
+  std::string layer;  // bytes of the blob that kUploads sends
+};
+
+class Writer {
+ public:
+  // `remembers`: the registry answers from a descriptor cache that holds all.
+  // `disk` is not owned.
+  Writer(WriterKind kind, Image image, bool remembers, Disk* disk);
+
+  bool IsDone() const { return is_refused_ || is_accepted_; }
+  bool is_accepted() const { return is_accepted_; }
+  bool is_refused() const { return is_refused_; }
+  // Between its look and its last link: the time that write_duration_max
+  // bounds.
+  bool IsInWindow() const { return has_looked_ && !IsDone(); }
+  // Whether its next step calls the daemon.
+  bool CallsDaemon() const;
+  // One step at the time `now`.  `graph` is the daemon's.
+  void Step(absl::Time now, index::ReferenceGraph* graph);
+
+  // All that decides what it will do.
+  std::string ToText() const;
+  // What is missing of what it was promised; "" if nothing is.
+  std::string Missing() const;
+
+ private:
+  void Look();
+  void WriteManifest(absl::Time now);
+  void Ask(index::ReferenceGraph* graph);
+  void Record(index::ReferenceGraph* graph);
+
+  const WriterKind kind_;
+  const Image image_;
+  const oci::Digest digest_;
+  const bool remembers_;
+  Disk& disk_;
+  int step_ = 0;
+  bool has_looked_ = false;
+  bool has_manifest_ = false;  // kRecords was told so
+  bool is_refused_ = false;
+  bool is_accepted_ = false;
+};
+
+}  // namespace reclaim::simulation
+
+#endif  // RECLAIM_TESTS_SIMULATION_WRITERS_H_
