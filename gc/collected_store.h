@@ -4,6 +4,7 @@
 #define RECLAIM_GC_COLLECTED_STORE_H_
 
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 
 #include "base/clock.h"
@@ -33,6 +34,9 @@ struct CollectedStore {
   std::mutex deed;
   // The run at work on the store; "" if none.  Guarded by the collector.
   std::string acting_run;
+  // Held alone by a sync, shared by who plans: between two states of a store
+  // nothing there may be judged.  Taken before everything else.
+  std::shared_mutex sync_gate;
 };
 
 }  // namespace reclaim::gc

@@ -119,7 +119,7 @@ absl::StatusOr<Plan> Planner::Run() {
   roots_ = CollectRoots(
       view_, in_.store,
       {in_.now, request_.policy.grace_period, request_.policy.upload_lifetime});
-  if (ConcernsImages()) FindKeptScopes();
+  if (ConcernsImages() || in_.store_holds_records) FindKeptScopes();
   if (Concerns(PruneVerb::kContainers)) {
     RECLAIM_RETURN_IF_ERROR(PlanContainers());
   }
@@ -131,6 +131,8 @@ absl::StatusOr<Plan> Planner::Run() {
   if (ConcernsImages() && !is_whole_store_kept_) {
     RECLAIM_RETURN_IF_ERROR(PlanImages());
   }
+  // A container that goes lets go of the snapshots below it.
+  if (request_.verb == PruneVerb::kContainers) PlanSnapshots();
   if (Concerns(PruneVerb::kBuildCache)) {
     RECLAIM_RETURN_IF_ERROR(PlanBuildCache());
   }

@@ -87,7 +87,16 @@ bool Purge::IsEnough() const {
 }
 
 void Purge::Settle(const QuarantineRecord& record,
-                   const RemovalOutcome& outcome, QuarantineChanges* settled) {
+                   const RemovalOutcome& outcome, QuarantineChanges* settled,
+                   GraphChanges* returned) {
+  if (absl::IsAborted(outcome.status)) {
+    // The engine has it in use, or it is not what was quarantined: it stays.
+    AddStaying(record, returned);
+    settled->removed.push_back({record.run_id, record.number});
+    run_->Skip(SubjectOf(record.item), SkipReason::kInUse,
+               std::string(outcome.status.message()));
+    return;
+  }
   if (!outcome.status.ok() && !absl::IsNotFound(outcome.status)) {
     run_->Fail(SubjectOf(record.item), outcome.status);
     return;
@@ -137,17 +146,19 @@ absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
   }
   RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_free"));
   QuarantineChanges settled;
+  GraphChanges returned;
   size_t next = 0;
   for (const QuarantineRecord& record : intent.put) {
     RemovalOutcome outcome;
     if (record.item.removal) outcome = outcomes[next++];
-    Settle(record, outcome, &settled);
+    Settle(record, outcome, &settled, &returned);
   }
   run_->run().progress.done_count += intent.put.size();
   std::vector<index::RecordWrite> writes = RunStore::QuarantineWrites(settled);
   writes.push_back(RunStore::RunWrite(run_->stored()));
   const auto order = site_->graph->HoldWriteOrder();
-  RECLAIM_RETURN_IF_ERROR(order->Commit({}, {}, writes, run_->run().actor));
+  RECLAIM_RETURN_IF_ERROR(order->Commit(returned.states, returned.operations,
+                                        writes, run_->run().actor));
   site_->runs->Note(settled);
   return absl::OkStatus();
 }

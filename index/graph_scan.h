@@ -11,6 +11,7 @@
 #define RECLAIM_INDEX_GRAPH_SCAN_H_
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -80,6 +81,17 @@ class GraphScan final : public store::ScanSink {
   void Add(Operation operation) { pending_.push_back(std::move(operation)); }
   absl::Status Flush();
 
+  // scan_records.cc: what an engine has besides content.
+  absl::Status AcceptRecords(const store::ScanBatch& batch);
+  template <typename Put>
+  void AddRecord(NodeKind kind, const std::string& name,
+                 const std::optional<store::Bytes>& bytes, Put put);
+  void AddHold(const store::HoldFact& fact);
+  std::vector<Target> KnownTargets(const store::HoldFact& fact) const;
+  void NoteRecordSection(const store::SectionReport& section);
+  absl::Status FlushRecords(NodeKind kind);
+  void FindGoneRecords();
+
   // scan_manifests.cc: reading manifests and configs.
   absl::Status ReadManifests(std::vector<ManifestName> names);
   // False if the graph knows the manifest and all that it leads to.
@@ -114,6 +126,8 @@ class GraphScan final : public store::ScanSink {
   std::set<std::pair<store::Place, int>> unjudged_blobs_;
   std::set<std::string> listed_tags_;
   std::set<std::string> listed_uploads_;
+  std::set<NodeKind> listed_records_;
+  std::vector<std::string> record_names_;  // of the batch at hand
   std::map<MemberSection, absl::flat_hash_set<oci::Digest>> members_;
 };
 
