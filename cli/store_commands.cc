@@ -160,7 +160,8 @@ void AddStoreCommands(CLI::App* app, Session* session) {
   auto flags = std::make_shared<StoreFlags>();
   CLI::App* add = store->add_subcommand("add", "Look after a store");
   add->add_option("uri", flags->uri,
-                  "image-layout:PATH, registry:PATH or external:NAME")
+                  "image-layout:PATH, registry:PATH, containerd:SOCKET, "
+                  "docker:SOCKET, podman:SOCKET or external:NAME")
       ->required();
   add->add_option("--name", flags->name, "Name; else from the path");
   add->add_flag("--knows-containers", flags->knows_containers,

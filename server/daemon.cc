@@ -3,6 +3,7 @@
 #include <grp.h>
 
 #include <filesystem>
+#include <iostream>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "rpc/server.h"
 #include "rpc/store_table.h"
 #include "server/http_server.h"
+#include "server/store_follower.h"
 #include "server/ticker.h"
 
 namespace reclaim::server {
@@ -91,6 +93,7 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<gc::Collector> collector_;
   std::unique_ptr<rpc::StoreTable> stores_;
   std::unique_ptr<rpc::RunBoard> runs_;
+  std::unique_ptr<StoreFollower> follower_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<rpc::NotificationIntake> intake_;
   std::unique_ptr<Ticker> second_looks_;
@@ -219,15 +222,21 @@ absl::Status ReclaimDaemon::Serve() {
   RECLAIM_ASSIGN_OR_RETURN(server_, rpc::Server::Start(options, parts));
   metrics_->SetGraph(
       graph_.get(),
-      [this](const std::string& name) -> std::optional<store::Capacity> {
-        const auto content = stores_->Content(name);
-        if (!content.ok()) return std::nullopt;
-        const auto capacity = (*content)->GetCapacity();
-        if (!capacity.ok()) return std::nullopt;
-        return *capacity;
+      [this](const std::string& name) -> absl::StatusOr<store::Capacity> {
+        RECLAIM_ASSIGN_OR_RETURN(const store::ContentStore* content,
+                                 stores_->Content(name));
+        return content->GetCapacity();
       });
   RECLAIM_RETURN_IF_ERROR(TakeNotifications(parts));
   RECLAIM_RETURN_IF_ERROR(ServeHttp());
+  follower_ = std::make_unique<StoreFollower>(
+      collector_.get(), clock_, [](const std::string& line) {
+        std::cerr << "reclaimd: " << line << std::endl;
+      });
+  stores_->SetOpenedListener(
+      [this](const std::string& name, store::ContentStore* content) {
+        follower_->Follow(name, content);
+      });
   server_->SetServing(true);
   return absl::OkStatus();
 }
@@ -297,6 +306,8 @@ absl::Status ReclaimDaemon::PurgeExpired() {
 void ReclaimDaemon::Stop() {
   std::call_once(stopped_, [this] {
     if (server_ != nullptr) server_->SetServing(false);
+    if (stores_ != nullptr) stores_->SetOpenedListener(nullptr);
+    follower_.reset();
     http_.reset();
     notifications_.reset();
     second_looks_.reset();

@@ -55,7 +55,8 @@ void Declare(CLI::App* app, Flags* flags) {
   app->add_flag("--insecure", flags->insecure,
                 "No TLS on --listen (loopback only)");
   app->add_option("--store", flags->stores,
-                  "image-layout:PATH, registry:PATH or external:NAME; "
+                  "image-layout:PATH, registry:PATH, containerd:SOCKET, "
+                  "docker:SOCKET, podman:SOCKET or external:NAME; "
                   "repeatable");
   app->add_flag("--read-only", flags->read_only,
                 "Delete nothing in the stores of --store");
