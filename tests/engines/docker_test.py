@@ -150,9 +150,7 @@ class Cases:
                   file=sys.stderr)
             self.skipTest("this machine runs no containers")
         self.settle()
-        self.assertEqual(
-            self.reclaim("ps", "--format", "{{.Names}} {{.State}}").split(),
-            ["busy", "running"])
+        self.assertEqual(self.rows()["Containers"].active_count, 1)
         self.reclaim("system", "prune", "--all", "--volumes", "--force")
         self.assertEqual(self.containers(), {"busy"})
         self.assertEqual(self.images(), {self.name("pause")})
@@ -210,7 +208,8 @@ class Cases:
         self.wait_for("away", lambda: "node away: " in state())
         self.assertIn("other ready", state())
         self.reclaim("df")
-        self.assertIn("does not answer", self.reclaim("scan", "node", code=1))
+        self.assertIn("does not answer",
+                      self.reclaim("scan", "node", code=None))
         self.restart_engine()
         self.wait_for("ready", lambda: "node ready" in state())
 
@@ -231,7 +230,9 @@ class DockerTest(Cases, Dockerd):
         self.start_dockerd()
 
     def test_networks(self):
-        self.engine("network", "create", "--driver", "macvlan", "--label",
+        # A bridge is the kernel's: it would outlive dockerd.
+        self.addCleanup(self.engine, "network", "rm", "mine", check=False)
+        self.engine("network", "create", "--driver", "bridge", "--label",
                     "k=v", "mine")
         self.settle()
         networks = lambda: {n["Name"] for n in self.get(  # noqa: E731

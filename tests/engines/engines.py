@@ -111,8 +111,11 @@ class World(unittest.TestCase):
         done = subprocess.run(
             [CLI, "--host", "unix:" + self.path("r.sock"), *arguments],
             capture_output=True, text=True)
+        if code is None:
+            self.assertNotEqual(done.returncode, 0, done.stdout)
+            return done.stdout + done.stderr
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return done.stdout + (done.stderr if code else "")
+        return done.stdout
 
     def listed(self, *arguments):
         """The lines of a listing with --format json."""
