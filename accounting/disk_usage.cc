@@ -137,7 +137,9 @@ DiskUsage MakeDiskUsage(const StoreTotals& totals, bool knows_containers) {
 DiskUsage AddUp(absl::Span<const DiskUsage> parts) {
   DiskUsage sum = MakeDiskUsage(StoreTotals{}, false);
   for (const DiskUsage& part : parts) {
-    for (size_t i = 0; i < sum.rows.size(); ++i) {
+    // A store has more rows than another, never other ones.
+    sum.rows.resize(std::max(sum.rows.size(), part.rows.size()));
+    for (size_t i = 0; i < part.rows.size(); ++i) {
       Add(&sum.rows[i], part.rows[i]);
     }
     sum.live = Sum(sum.live, part.live);

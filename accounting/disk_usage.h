@@ -50,7 +50,8 @@ struct DiskUsage {
 DiskUsage MakeDiskUsage(const index::StoreTotals& totals,
                         bool knows_containers);
 
-// Row by row; all inputs come from MakeDiskUsage().
+// Row by row; all inputs come from MakeDiskUsage(), those of engines with the
+// row of UnpackedUsage() added.
 DiskUsage AddUp(absl::Span<const DiskUsage> parts);
 
 }  // namespace reclaim::accounting

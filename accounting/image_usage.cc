@@ -62,9 +62,24 @@ void Walk(const GraphView& view, NodeId top, Visits* visits, Visit visit) {
   }
 }
 
+// A snapshot and those below it, each once for an image.
+void AddChain(const GraphView& view, NodeId top, ImageUsage* image,
+              absl::flat_hash_set<NodeId>* chain) {
+  NodeId at = top;
+  while (at != kNoNode && chain->insert(at).second) {
+    image->unpacked += view.fields(at).bytes;
+    NodeId parent = kNoNode;
+    for (const NodeId kept : view.Kept(at)) {
+      if (view.kind(kept) == NodeKind::kSnapshot) parent = kept;
+    }
+    at = parent;
+  }
+}
+
 // What keeps an image from above: tags, containers, snapshots.
 void AddKeepers(const GraphView& view, NodeId id, ImageUsage* image,
-                absl::flat_hash_set<NodeId>* containers) {
+                absl::flat_hash_set<NodeId>* containers,
+                absl::flat_hash_set<NodeId>* chain) {
   view.ForEachKeeper(id, [&](NodeId keeper) {
     switch (view.kind(keeper)) {
       case NodeKind::kTag:
@@ -74,7 +89,7 @@ void AddKeepers(const GraphView& view, NodeId id, ImageUsage* image,
         containers->insert(keeper);
         break;
       case NodeKind::kSnapshot:
-        image->unpacked += view.fields(keeper).bytes;
+        AddChain(view, keeper, image, chain);
         break;
       default:
         break;
@@ -86,14 +101,15 @@ void AddKeepers(const GraphView& view, NodeId id, ImageUsage* image,
 // A container of one platform's manifest, or of its config, uses the image.
 void AddUsers(const GraphView& view, ImageUsage* image) {
   absl::flat_hash_set<NodeId> containers;
-  AddKeepers(view, image->node, image, &containers);
+  absl::flat_hash_set<NodeId> chain;
+  AddKeepers(view, image->node, image, &containers, &chain);
   for (const NodeId child : view.Kept(image->node)) {
     if (IsManifestLike(view.kind(child))) {
-      AddKeepers(view, child, image, &containers);
+      AddKeepers(view, child, image, &containers, &chain);
     }
   }
   for (const NodeId config : image->configs) {
-    AddKeepers(view, config, image, &containers);
+    AddKeepers(view, config, image, &containers, &chain);
   }
   image->container_count = containers.size();
 }
@@ -129,15 +145,15 @@ void Describe(const GraphView& view, ImageUsage* image) {
 bool IsListedImage(const GraphView& view, NodeId id) {
   if (!IsPresentManifest(view, id)) return false;
   if ((view.fields(id).flags & index::kReferrer) != 0) return false;
-  bool is_listed_by_index = false;
+  bool is_listed_by_other = false;  // an index, or an image built from it
   bool has_tag = false;
   view.ForEachKeeper(id, [&](NodeId keeper) {
-    is_listed_by_index |= view.kind(keeper) == NodeKind::kImageIndex &&
+    is_listed_by_other |= IsManifestLike(view.kind(keeper)) &&
                           view.state(keeper) == NodeState::kPresent;
     has_tag |= view.kind(keeper) == NodeKind::kTag;
     return !has_tag;
   });
-  return has_tag || !is_listed_by_index;
+  return has_tag || !is_listed_by_other;
 }
 
 std::vector<ImageUsage> ListImageUsage(const GraphView& view,

@@ -1,7 +1,8 @@
 // accounting/image_usage.h — images with their own, shared and unique bytes.
 //
 // An image is a present manifest or image index; it is listed on its own unless
-// a present index lists it and no tag names it, or it is a referrer (`all`
+// a present index lists it (or a present image was built from it) and no tag
+// names it, or it is a referrer (`all`
 // lists those too).  Its size is the distinct present content that it reaches
 // over content edges: size = shared + unique, where shared bytes are reached by
 // another listed image as well.  Content behind hard links counts once

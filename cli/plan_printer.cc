@@ -172,6 +172,10 @@ int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
                  << plan.bytes().content().allocated_bytes() +
                         plan.bytes().metadata().allocated_bytes()
                  << " bytes on disk)\n";
+  if (!plan.is_restorable()) {
+    session->out() << "It is deleted for good: what goes cannot be given "
+                      "back.\n";
+  }
   return kDone;
 }
 
@@ -204,7 +208,7 @@ int ApplyAndReport(Session* session, const v1::Plan& plan,
     session->note() << "reclaim: kept " << Safe(item.subject()) << ": "
                     << item.reason() << " " << Safe(item.detail()) << '\n';
   }
-  if (!flags.purge && run.item_count() > 0) {
+  if (!flags.purge && plan.is_restorable() && run.item_count() > 0) {
     session->note() << "Until " << Moment(run.restorable_until_time())
                     << " it can be undone with: reclaim restore " << run.id()
                     << "\nThe space is free after that, or at once with: "

@@ -54,7 +54,7 @@ int Ask(Session* session, const v1::Plan& plan, const std::string& warning,
                    << HumanSize(FreedBytes(plan.bytes()))
                    << (plan.is_restorable()
                            ? "; `reclaim restore` can undo it.\n"
-                           : ".\n");
+                           : "; it is deleted for good.\n");
   }
   return session->Confirm(warning, is_forced);
 }

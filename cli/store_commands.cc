@@ -175,9 +175,9 @@ void AddStoreCommands(CLI::App* app, Session* session) {
   CLI::App* store = Group(app, "store", "Manage stores");
   auto flags = std::make_shared<StoreFlags>();
   CLI::App* add = store->add_subcommand("add", "Look after a store");
-  add->add_option(
-         "uri", flags->uri,
-         "image-layout:PATH, registry:PATH, external:NAME or memory:NAME")
+  add->add_option("uri", flags->uri,
+                  "image-layout:PATH, registry:PATH, containerd:SOCKET, "
+                  "docker:SOCKET, podman:SOCKET, external:NAME or memory:NAME")
       ->required();
   add->add_option("--name", flags->name, "Name; else from the path");
   add->add_flag("--knows-containers", flags->knows_containers,

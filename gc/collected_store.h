@@ -4,6 +4,7 @@
 #define RECLAIM_GC_COLLECTED_STORE_H_
 
 #include <atomic>
+#include <shared_mutex>
 #include <string>
 
 #include "absl/status/status.h"
@@ -42,6 +43,9 @@ struct CollectedStore {
   base::Mutex deed;
   // The run at work on the store; "" if none.  Guarded by the collector.
   std::string acting_run;
+  // Held alone by a sync, shared by who plans: between two states of a store
+  // nothing there may be judged.  Taken before everything else.
+  std::shared_mutex sync_gate;
 };
 
 // Tells the audit what is about to go.  An error: it must not go (I9).

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <utility>
 
 #include "absl/strings/cord.h"
@@ -44,6 +46,9 @@ absl::StatusOr<CollectedStore*> StoreCollector::Site(
 
 absl::StatusOr<std::unique_ptr<ActingSlot>> StoreCollector::Acquire(
     CollectedStore* site, const std::string& run) {
+  std::shared_lock<std::shared_mutex> settled(site->sync_gate, std::defer_lock);
+  // A sync is short, and nobody's run: wait for it.
+  if (run != kSyncRun) settled.lock();
   base::MutexLock lock(&mutex_);
   if (!site->acting_run.empty()) return Busy(*site);
   site->acting_run = run;
@@ -96,6 +101,8 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
 }
 
 absl::Status StoreCollector::DetachStore(absl::string_view name) {
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(name));
+  const std::shared_lock<std::shared_mutex> settled(site->sync_gate);
   RECLAIM_ASSIGN_OR_RETURN(const auto held, runs_->ListQuarantine(name));
   if (!held.empty()) {
     return absl::FailedPreconditionError(
@@ -115,7 +122,8 @@ absl::Status StoreCollector::DetachStore(absl::string_view name) {
 std::string StoreCollector::ActingRun(absl::string_view name) const {
   base::MutexLock lock(&mutex_);
   const auto it = sites_.find(std::string(name));
-  return it == sites_.end() ? "" : it->second->acting_run;
+  if (it == sites_.end() || it->second->acting_run == kSyncRun) return "";
+  return it->second->acting_run;
 }
 
 absl::StatusOr<PlanInputs> StoreCollector::InputsFor(
@@ -123,6 +131,7 @@ absl::StatusOr<PlanInputs> StoreCollector::InputsFor(
   PlanInputs inputs;
   inputs.store = site.id;
   inputs.now = clock_->Now();
+  inputs.store_holds_records = site.store->traits().knows_containers;
   inputs.tags_leave_entries =
       site.store->traits().kind == store::StoreKind::kImageLayout;
   for (const index::StoreRecord& record : graph_->Stores()) {
@@ -174,6 +183,7 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
                                               const RunControl& control) {
   RECLAIM_RETURN_IF_ERROR(request.policy.Validate());
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(request.store));
+  const std::shared_lock<std::shared_mutex> settled(site->sync_gate);
   RECLAIM_ASSIGN_OR_RETURN(PlanInputs inputs, InputsFor(*site));
   // From now on writers stamp what they touch; the guard compares (I1).
   RECLAIM_ASSIGN_OR_RETURN(const index::Epoch epoch, graph_->BeginEpoch());

@@ -158,6 +158,12 @@ class Collector {
       absl::string_view store, absl::Span<const index::Hint> hints,
       absl::string_view actor) = 0;
 
+  // The same because the store has said that it changed: without a run of its
+  // own.  Who plans or acts there meanwhile waits for its end.  ABORTED while a
+  // run is at work there: its end is soon enough.
+  virtual absl::Status Sync(absl::string_view store,
+                            std::function<bool()> is_cancelled) = 0;
+
   virtual absl::StatusOr<Plan> MakePlan(const PruneRequest& request,
                                         const RunControl& control) = 0;
   virtual absl::StatusOr<PlanPage> GetPlan(absl::string_view id,

@@ -3,6 +3,8 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <shared_mutex>
 #include <utility>
 
 #include "absl/strings/cord.h"
@@ -68,6 +70,18 @@ absl::StatusOr<std::vector<index::Hint>> StoreCollector::FollowHints(
   return unsettled;
 }
 
+absl::Status StoreCollector::Sync(absl::string_view store,
+                                  std::function<bool()> is_cancelled) {
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(store));
+  const std::unique_lock<std::shared_mutex> unsettled(site->sync_gate);
+  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, kSyncRun));
+  index::ScanOptions options;
+  options.actor = kSyncRun;
+  options.is_cancelled = std::move(is_cancelled);
+  return index::ScanStore(graph_, site->name, *site->store, *clock_, options)
+      .status();
+}
+
 absl::Status StoreCollector::CheckSize(const Plan& plan,
                                        const CollectedStore& site) const {
   uint64_t held = 0;
@@ -119,7 +133,8 @@ absl::Status StoreCollector::CheckApplicable(const StoredPlan& stored,
         plan.id, " was made; make a new plan"));
   }
   const store::StoreTraits traits = site.store->traits();
-  if (traits.is_read_only || !traits.has_quarantine) {
+  if (traits.is_read_only ||
+      (!traits.has_quarantine && !traits.deletes_for_good)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the store ", site.name,
         traits.is_read_only ? " is read-only; register it without read_only"
@@ -136,28 +151,38 @@ absl::StatusOr<Run> StoreCollector::RunSweep(CollectedStore* site,
   run.Begin();
   const absl::Status swept = Sweep(site, &plan, &run).Run();
   if (swept.ok() && run.stored().purges_immediately) {
-    const absl::Status purged = PurgeAtOnce(site, run.run(), control);
+    const absl::Status purged = PurgeAtOnce(site, &run.run(), control);
     if (!purged.ok()) run.AddProblem(std::string(purged.message()));
   }
   return run.End(swept);
 }
 
 // `--purge`: no quarantine period; the proof is needed all the same.
-absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site,
-                                         const Run& applied,
+absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
                                          const RunControl& control) {
   PurgeRequest request;
   request.store = site->name;
-  request.run_id = applied.id;
+  request.run_id = applied->id;
   request.before_period_ends = true;
   request.may_wait = true;
-  request.actor = applied.actor;
-  StoredRun stored = NewRun(RunKind::kPurge, *site, applied.actor);
+  request.actor = applied->actor;
+  StoredRun stored = NewRun(RunKind::kPurge, *site, applied->actor);
   RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
   OngoingRun run(std::move(stored), site, &control);
   run.Begin();
   const absl::Status status = gc::Purge(site, &request, &run).Run();
   RECLAIM_ASSIGN_OR_RETURN(const Run ended, run.End(status));
+  if (site->store->traits().deletes_for_good) {
+    // Nothing had gone before this: these are the figures of the deed.
+    applied->item_count = ended.item_count;
+    applied->blob_count = ended.blob_count;
+    applied->image_count = ended.image_count;
+    applied->bytes = ended.bytes;
+    applied->skipped_count += ended.skipped_count;
+    applied->skipped.insert(applied->skipped.end(), ended.skipped.begin(),
+                            ended.skipped.end());
+    return status;
+  }
   RECLAIM_RETURN_IF_ERROR(status);
   if (ended.skipped_count == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(
@@ -180,9 +205,11 @@ absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
   run.run.epoch = plan.epoch;
   run.run.progress.total_count = plan.totals.item_count;
   run.run.progress.total_bytes = plan.totals.bytes.content;
-  run.purges_immediately = request.purge_immediately;
+  // Where nothing can be given back there is nothing to wait for.
+  run.purges_immediately =
+      request.purge_immediately || site->store->traits().deletes_for_good;
   run.run.restorable_until =
-      request.purge_immediately
+      run.purges_immediately
           ? run.run.started
           : run.run.started + plan.request.policy.quarantine_period;
   stored.run_id = run.run.id;
@@ -255,15 +282,16 @@ absl::Status StoreCollector::Recover() {
     for (const auto& [name, site] : sites_) sites.push_back(site.get());
   }
   absl::Status status;
+  std::set<std::string> away;
   for (CollectedStore* site : sites) {
     const absl::Status recovered = gc::RecoverStore(site);
     if (recovered.ok()) continue;
     // One store that is away does not stop the others.
+    away.insert(site->name);
     status.Update(absl::Status(
         recovered.code(),
         absl::StrCat("store ", site->name, ": ", recovered.message())));
   }
-  RECLAIM_RETURN_IF_ERROR(status);
   RECLAIM_ASSIGN_OR_RETURN(
       std::vector<StoredRun> runs,
       runs_->ListRuns("", std::numeric_limits<size_t>::max()));
@@ -273,9 +301,10 @@ absl::Status StoreCollector::Recover() {
           run.run.ended == absl::InfiniteFuture())) {
       continue;
     }
+    if (away.count(run.run.store) > 0) continue;  // at the next start
     RECLAIM_RETURN_IF_ERROR(ResumeRun(std::move(run)));
   }
-  return absl::OkStatus();
+  return status;
 }
 
 }  // namespace reclaim::gc

@@ -72,8 +72,10 @@ Verdict DeletionGuard::JudgeScope(const store::Removal& removal) const {
     return {SkipReason::kScopeKept,
             "a part of the store could not be read; scan it again"};
   }
-  const bool is_about_content =
-      removal.kind != RemovalKind::kTag && removal.kind != RemovalKind::kUpload;
+  const bool is_about_content = removal.kind == RemovalKind::kBlob ||
+                                removal.kind == RemovalKind::kRevisionLink ||
+                                removal.kind == RemovalKind::kLayerLink ||
+                                removal.kind == RemovalKind::kSnapshot;
   if (is_about_content && place != index::kNoPlace && view().HasOpaque(place)) {
     return {SkipReason::kScopeKept,
             "a manifest that is not understood may reference it"};
@@ -173,6 +175,13 @@ Verdict DeletionGuard::JudgeNamed(const PlanItem& item,
     return {SkipReason::kTouched, "it was recorded anew since the plan"};
   }
   Verdict verdict;
+  // An unpacked layer stays with its image, which is no keeper of it.
+  for (const NodeId target : view().Kept(item.node)) {
+    if (fields.kind != NodeKind::kSnapshot) break;
+    if (!IsContent(view().kind(target)) || search->IsLeaving(target)) continue;
+    verdict = From(search->FindRoot(target));
+    if (!verdict.may_go()) return verdict;
+  }
   view().ForEachKeeper(item.node, [&](NodeId above) {
     if (!view().Exists(above) || search->IsLeaving(above)) return true;
     const NodeKind kind = view().kind(above);
@@ -200,6 +209,12 @@ Verdict DeletionGuard::JudgeItem(const PlanItem& item,
       return JudgeUpload(item);
     case RemovalKind::kBlob:
       return JudgeBlob(item, search);
+    case RemovalKind::kContainer:
+    case RemovalKind::kNetwork:
+    case RemovalKind::kVolume:
+    case RemovalKind::kSnapshot:
+    case RemovalKind::kBuildCache:
+      return JudgeNamed(item, search);
   }
   return {SkipReason::kFailed, "an item of unknown kind"};
 }

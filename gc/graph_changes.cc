@@ -90,6 +90,13 @@ void AddReturning(const QuarantineRecord& record, GraphChanges* changes) {
     put.linked = record.linked;
     changes->operations.push_back(std::move(put));
   } else if (record.named) {
+    // A scan may have dropped the repository with its last tag.
+    if (record.item.kind == index::NodeKind::kTag && record.item.removal &&
+        !record.item.removal->place.empty()) {
+      changes->operations.push_back(
+          index::PutRepository{record.store, record.item.removal->repository,
+                               record.item.removal->place});
+    }
     index::Operation put = ToOperation(*record.named);
     std::visit(SizeSetter{record.item.bytes}, put);
     changes->operations.push_back(std::move(put));
@@ -100,6 +107,14 @@ void AddPurging(const QuarantineRecord& record, GraphChanges* changes) {
   if (IsBlob(record) && record.state == QuarantineState::kQuarantined) {
     AddState(record, NodeState::kAbsent, changes);
   }
+}
+
+void AddStaying(const QuarantineRecord& record, GraphChanges* changes) {
+  if (!IsBlob(record)) return AddReturning(record, changes);
+  index::PutBlob put;
+  put.name = {record.store, record.item.removal->place, *record.item.digest};
+  put.bytes = record.item.bytes;
+  changes->operations.push_back(std::move(put));
 }
 
 void AddLoss(const QuarantineRecord& record, GraphChanges* changes) {

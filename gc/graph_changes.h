@@ -25,6 +25,9 @@ void AddReturning(const QuarantineRecord& record, GraphChanges* changes);
 // It is gone for good: content that was quarantined is absent from now on.
 void AddPurging(const QuarantineRecord& record, GraphChanges* changes);
 
+// It was to be purged, and the store did not let it go.
+void AddStaying(const QuarantineRecord& record, GraphChanges* changes);
+
 // The store has no such content and there is none in quarantine either.
 void AddLoss(const QuarantineRecord& record, GraphChanges* changes);
 

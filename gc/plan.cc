@@ -120,7 +120,7 @@ absl::Status Planner::Begin() {
   roots_ = CollectRoots(
       view_, in_.store,
       {in_.now, request_.policy.grace_period, request_.policy.upload_lifetime});
-  if (ConcernsImages()) FindKeptScopes();
+  if (ConcernsImages() || in_.store_holds_records) FindKeptScopes();
   if (!Concerns(PruneVerb::kContainers)) return absl::OkStatus();
   return PlanContainers();
 }
@@ -135,6 +135,8 @@ absl::StatusOr<Plan> Planner::Run() {
   if (ConcernsImages() && !is_whole_store_kept_) {
     RECLAIM_RETURN_IF_ERROR(PlanImages());
   }
+  // A container that goes lets go of the snapshots below it.
+  if (request_.verb == PruneVerb::kContainers) PlanSnapshots();
   if (Concerns(PruneVerb::kBuildCache)) {
     RECLAIM_RETURN_IF_ERROR(PlanBuildCache());
   }

@@ -110,6 +110,8 @@ struct PlanInputs {
   const DetailSource* details = nullptr;
   index::StoreId store = index::kNoStore;
   bool store_knows_containers = false;
+  // The store is an engine: its records are taken away through it.
+  bool store_holds_records = false;
   // Taking a tag away leaves an entry without a name behind (image layouts):
   // where the content goes, that entry is an item as well.
   bool tags_leave_entries = false;

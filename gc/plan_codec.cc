@@ -15,6 +15,7 @@ void ToProto(const store::Removal& removal, pb::RemovalRecord* out) {
   out->set_repository(removal.repository);
   out->set_tag(removal.tag);
   out->set_upload_id(removal.upload_id);
+  out->set_name(removal.name);
   if (removal.digest) out->set_digest(removal.digest->ToString());
 }
 
@@ -25,6 +26,7 @@ absl::StatusOr<store::Removal> FromProto(const pb::RemovalRecord& record) {
   removal.repository = record.repository();
   removal.tag = record.tag();
   removal.upload_id = record.upload_id();
+  removal.name = record.name();
   if (!record.digest().empty()) {
     RECLAIM_ASSIGN_OR_RETURN(removal.digest,
                              oci::Digest::Parse(record.digest()));

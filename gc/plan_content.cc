@@ -18,7 +18,8 @@ bool Planner::IsTopImage(NodeId id) const {
   if ((view_.fields(id).flags & index::kReferrer) != 0) return false;
   bool is_listed = false;
   view_.ForEachKeeper(id, [&](NodeId keeper) {
-    is_listed = view_.kind(keeper) == NodeKind::kImageIndex &&
+    // By an index, or by an image that was built from it (case 18).
+    is_listed = IsManifestLike(view_.kind(keeper)) &&
                 view_.state(keeper) == NodeState::kPresent;
     return !is_listed;
   });
@@ -125,8 +126,7 @@ absl::Status Planner::PlanImages() {
   RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
   DoomContent();
   RECLAIM_RETURN_IF_ERROR(DoomLinks());
-  if (IsExplicit()) return absl::OkStatus();
-  DoomUploads();
+  if (!IsExplicit()) DoomUploads();
   PlanSnapshots();
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "gc/image_configs.h"
 #include "gc/planner.h"
+#include "oci/name.h"
 
 namespace reclaim::gc {
 
@@ -22,7 +23,7 @@ void Planner::AddNames(NodeId image, NodeId only_tag,
     }
     if (only_tag != kNoNode && keeper != only_tag) return true;
     const index::NamedKey key = view_.named_key(keeper);
-    subject->references.push_back(absl::StrCat(key.scope, ":", key.name));
+    subject->references.push_back(oci::JoinTag(key.scope, key.name));
     const absl::Time pushed = view_.fields(keeper).recorded;
     const auto [it, is_new] =
         subject->times.try_emplace(TimeClock::kPushed, pushed);

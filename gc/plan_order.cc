@@ -10,7 +10,11 @@ namespace {
 
 // Records, names, links, then bytes: a crash in between leaves only leaks (I3).
 int StageOf(const PlanItem& item) {
-  return item.removal ? static_cast<int>(item.removal->kind) : 0;
+  return item.removal ? store::DeedStage(item.removal->kind) : 0;
+}
+
+bool IsRecord(const PlanItem& item) {
+  return !item.removal || store::IsEngineRecord(item.removal->kind);
 }
 
 // Containers before what they use (rule 8).
@@ -29,11 +33,22 @@ int RankOf(index::NodeKind kind) {
   }
 }
 
+// What references goes before what is referenced: an engine lets go of a layer
+// with the last image that has it.
+int DepthOf(index::NodeKind kind) {
+  if (kind == index::NodeKind::kImageIndex) return 0;
+  return IsManifestLike(kind) ? 1 : 2;
+}
+
 bool GoesBefore(const PlanItem& a, const PlanItem& b) {
   if (StageOf(a) != StageOf(b)) return StageOf(a) < StageOf(b);
   // Records of one kind stay in the order in which they were found: by name,
   // but children before their parents (rule 10).
-  if (!a.removal) return RankOf(a.kind) < RankOf(b.kind);
+  if (IsRecord(a)) return RankOf(a.kind) < RankOf(b.kind);
+  if (a.removal->kind == store::RemovalKind::kBlob &&
+      DepthOf(a.kind) != DepthOf(b.kind)) {
+    return DepthOf(a.kind) < DepthOf(b.kind);
+  }
   return std::tie(a.removal->place, a.scope, a.name, a.digest) <
          std::tie(b.removal->place, b.scope, b.name, b.digest);
 }

@@ -18,6 +18,12 @@ void SetCreated(const std::optional<absl::Time>& created,
   subject->times[TimeClock::kRecorded] = *created;
 }
 
+// The others belong to the engine as a whole.
+bool HasPlace(index::NodeKind kind) {
+  return kind == index::NodeKind::kContainer ||
+         kind == index::NodeKind::kSnapshot;
+}
+
 FilterSubject BaseSubject(const index::NodeFields& fields) {
   FilterSubject subject;
   subject.times[TimeClock::kRecorded] = fields.recorded;
@@ -63,14 +69,53 @@ void Planner::DoomRecord(NodeId id, DoomReason reason, std::string detail) {
   item.detail = std::move(detail);
   item.last_used = fields.used;
   item.unreferenced_since = fields.unreferenced_since;
+  if (in_.store_holds_records) AddRecordRemoval(&item);
   doomed_.insert(id);
   plan_.items.push_back(std::move(item));
+}
+
+// What an engine is asked to take away, by its own name for it.
+void Planner::AddRecordRemoval(PlanItem* item) const {
+  store::Removal removal;
+  switch (item->kind) {
+    case NodeKind::kContainer:
+      removal.kind = store::RemovalKind::kContainer;
+      break;
+    case NodeKind::kNetwork:
+      removal.kind = store::RemovalKind::kNetwork;
+      break;
+    case NodeKind::kVolume:
+      removal.kind = store::RemovalKind::kVolume;
+      break;
+    case NodeKind::kSnapshot:
+      removal.kind = store::RemovalKind::kSnapshot;
+      break;
+    case NodeKind::kBuildCache:
+      removal.kind = store::RemovalKind::kBuildCache;
+      break;
+    default:
+      return;  // tags and uploads have removals of their own
+  }
+  const index::PlaceId place = view_.fields(item->node).place;
+  if (HasPlace(item->kind) && place != index::kNoPlace) {
+    removal.place = view_.PlaceName(place);
+  }
+  removal.name = item->name;
+  item->removal = std::move(removal);
+}
+
+// In a place that is not collected, or that could not be read.
+bool Planner::IsRecordKept(NodeId id) const {
+  return in_.store_holds_records &&
+         (is_whole_store_kept_ ||
+          (HasPlace(view_.kind(id)) &&
+           kept_places_.count(view_.fields(id).place) > 0));
 }
 
 absl::Status Planner::PlanContainers() {
   for (const NodeId id : Named(NodeKind::kContainer)) {
     const index::NodeFields fields = view_.fields(id);
-    if ((fields.flags & index::kRunning) != 0) continue;
+    if ((fields.flags & index::kRunning) != 0 || IsRecordKept(id)) continue;
     RECLAIM_ASSIGN_OR_RETURN(const index::NamedRecord record,
                              in_.details->GetNamed(id));
     const auto& container = std::get<index::PutContainer>(record);
@@ -94,7 +139,7 @@ absl::Status Planner::PlanVolumes() {
       request_.all_volumes || request_.filter.all.value_or(false);
   for (const NodeId id : Named(NodeKind::kVolume)) {
     const index::NodeFields fields = view_.fields(id);
-    if (HasKeeperThatStays(id)) continue;
+    if (HasKeeperThatStays(id) || IsRecordKept(id)) continue;
     if ((fields.flags & index::kAnonymous) == 0 && !takes_named) continue;
     RECLAIM_ASSIGN_OR_RETURN(const index::NamedRecord record,
                              in_.details->GetNamed(id));
@@ -111,7 +156,8 @@ absl::Status Planner::PlanVolumes() {
 absl::Status Planner::PlanNetworks() {
   for (const NodeId id : Named(NodeKind::kNetwork)) {
     const index::NodeFields fields = view_.fields(id);
-    if ((fields.flags & index::kPredefined) != 0 || HasKeeperThatStays(id)) {
+    if ((fields.flags & index::kPredefined) != 0 || IsRecordKept(id) ||
+        HasKeeperThatStays(id)) {
       continue;
     }
     RECLAIM_ASSIGN_OR_RETURN(const index::NamedRecord record,
@@ -152,7 +198,7 @@ void Planner::DoomLeavesFirst(NodeKind kind,
 
 bool Planner::DoomsCacheRecord(NodeId id) const {
   const index::NodeFields fields = view_.fields(id);
-  if ((fields.flags & index::kInUse) != 0) return false;
+  if ((fields.flags & index::kInUse) != 0 || IsRecordKept(id)) return false;
   if ((fields.flags & index::kShared) != 0 && !request_.all_cache) return false;
   FilterSubject subject = BaseSubject(fields);
   // Build cache is judged by its last use where that is known.
@@ -175,7 +221,7 @@ absl::Status Planner::PlanBuildCache() {
 // snapshot or container that stood on it.  One that nothing explains stays
 // (I5).
 bool Planner::DoomsSnapshot(NodeId id) const {
-  if (IsYoung(view_.fields(id).recorded)) return false;
+  if (IsYoung(view_.fields(id).recorded) || IsRecordKept(id)) return false;
   bool has_image = false;
   for (const NodeId target : view_.Kept(id)) {
     if (!IsContent(view_.kind(target))) continue;

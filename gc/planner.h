@@ -96,6 +96,8 @@ class Planner {
   bool HasKeeperThatStays(NodeId id) const;
   std::vector<NodeId> Named(NodeKind kind) const;
   void DoomRecord(NodeId id, DoomReason reason, std::string detail);
+  void AddRecordRemoval(PlanItem* item) const;
+  bool IsRecordKept(NodeId id) const;
 
   // plan_unused.cc
   absl::Status DropUnusedTags();

@@ -123,12 +123,20 @@ bool Purge::IsEnough() const {
 }
 
 void Purge::Settle(const QuarantineRecord& record,
-                   const RemovalOutcome& outcome, QuarantineChanges* settled) {
+                   const RemovalOutcome& outcome, QuarantineChanges* settled,
+                   GraphChanges* returned) {
   if (absl::IsAborted(outcome.status)) {
-    // A writer's word came to light: it is back, and the next scan reads it.
-    ++came_back_count_;
     settled->removed.push_back({record.run_id, record.number});
-    run_->Skip(SubjectOf(record.item), SkipReason::kChanged,
+    SkipReason reason = SkipReason::kChanged;
+    if (site_->store->traits().deletes_for_good) {
+      // The engine has it in use, or it is not what was quarantined: it stays.
+      AddStaying(record, returned);
+      reason = SkipReason::kInUse;
+    } else {
+      // A writer's word came to light: it is back, and the next scan reads it.
+      ++came_back_count_;
+    }
+    run_->Skip(SubjectOf(record.item), reason,
                std::string(outcome.status.message()));
     return;
   }
@@ -183,17 +191,19 @@ absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
   }
   RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_free"));
   QuarantineChanges settled;
+  GraphChanges returned;
   size_t next = 0;
   for (const QuarantineRecord& record : intent.put) {
     RemovalOutcome outcome;
     if (record.item.removal) outcome = outcomes[next++];
-    Settle(record, outcome, &settled);
+    Settle(record, outcome, &settled, &returned);
   }
   run_->run().progress.done_count += intent.put.size();
   std::vector<index::RecordWrite> writes = RunStore::QuarantineWrites(settled);
   writes.push_back(RunStore::RunWrite(run_->stored()));
   const auto order = site_->graph->HoldWriteOrder();
-  RECLAIM_RETURN_IF_ERROR(order->Commit({}, {}, writes, run_->run().actor));
+  RECLAIM_RETURN_IF_ERROR(order->Commit(returned.states, returned.operations,
+                                        writes, run_->run().actor));
   site_->runs->Note(settled);
   return absl::OkStatus();
 }

@@ -20,6 +20,7 @@
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/deletion_guard.h"
+#include "gc/graph_changes.h"
 #include "gc/ongoing_run.h"
 #include "gc/policy.h"
 
@@ -57,7 +58,8 @@ class Purge {
   absl::Status FreeAll(std::vector<QuarantineRecord> records);
   absl::Status FreeBatch(std::vector<QuarantineRecord> records);
   void Settle(const QuarantineRecord& record,
-              const store::RemovalOutcome& outcome, QuarantineChanges* settled);
+              const store::RemovalOutcome& outcome, QuarantineChanges* settled,
+              GraphChanges* returned);
   GuardTerms Terms(const index::StoreRecord& store) const;
   bool IsEnough() const;
 

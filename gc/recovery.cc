@@ -26,6 +26,21 @@ bool IsInFolder(const CollectedStore& site) {
   return traits.has_quarantine && traits.kind != store::StoreKind::kExternal;
 }
 
+index::NodeKind NodeKindOf(store::RemovalKind kind) {
+  switch (kind) {
+    case store::RemovalKind::kContainer:
+      return index::NodeKind::kContainer;
+    case store::RemovalKind::kNetwork:
+      return index::NodeKind::kNetwork;
+    case store::RemovalKind::kVolume:
+      return index::NodeKind::kVolume;
+    case store::RemovalKind::kSnapshot:
+      return index::NodeKind::kSnapshot;
+    default:
+      return index::NodeKind::kBuildCache;
+  }
+}
+
 // What a removal without a record is about.  It has no node: the graph does not
 // know that the content is in quarantine.
 PlanItem ItemOf(const store::Removal& removal) {
@@ -42,6 +57,9 @@ PlanItem ItemOf(const store::Removal& removal) {
   } else if (removal.kind == store::RemovalKind::kUpload) {
     item.kind = index::NodeKind::kUpload;
     item.name = removal.upload_id;
+  } else if (store::IsEngineRecord(removal.kind)) {
+    item.kind = NodeKindOf(removal.kind);
+    item.name = removal.name;
   }
   return item;
 }

@@ -25,7 +25,7 @@ constexpr size_t kBatchSize = 64;
 
 // The deed goes up in stages, the way back down.
 int StageOf(const QuarantineRecord& record) {
-  return record.item.removal ? static_cast<int>(record.item.removal->kind) : 0;
+  return record.item.removal ? store::DeedStage(record.item.removal->kind) : 0;
 }
 
 bool IsRestorable(const QuarantineRecord& record) {
@@ -114,8 +114,9 @@ absl::Status RestoreBatch::Settle(const QuarantineRecord& record,
   if (!absl::IsAlreadyExists(outcome.status)) {
     return Fail(record, outcome.status);
   }
-  if (StageOf(record) == static_cast<int>(RemovalKind::kTag) ||
-      StageOf(record) == static_cast<int>(RemovalKind::kUpload)) {
+  const RemovalKind kind = record.item.removal->kind;
+  if (kind == RemovalKind::kTag || kind == RemovalKind::kUpload ||
+      store::IsEngineRecord(kind)) {
     if (run_ != nullptr) {
       run_->Skip(SubjectOf(record.item), SkipReason::kChanged,
                  std::string(outcome.status.message()));

@@ -39,6 +39,9 @@ class ActingSlot {
   CollectedStore* site_;
 };
 
+// What stands for a run while a sync is at work.
+inline constexpr char kSyncRun[] = "sync";
+
 class StoreCollector final : public Collector {
  public:
   StoreCollector(index::ReferenceGraph* graph, const base::Clock* clock,
@@ -71,6 +74,8 @@ class StoreCollector final : public Collector {
   absl::StatusOr<std::vector<index::Hint>> FollowHints(
       absl::string_view store, absl::Span<const index::Hint> hints,
       absl::string_view actor) override;
+  absl::Status Sync(absl::string_view store,
+                    std::function<bool()> is_cancelled) override;
   absl::StatusOr<Plan> MakePlan(const PruneRequest& request,
                                 const RunControl& control) override;
   absl::StatusOr<PlanPage> GetPlan(absl::string_view id, uint64_t offset,
@@ -116,7 +121,7 @@ class StoreCollector final : public Collector {
   absl::Status CheckSize(const Plan& plan, const CollectedStore& site) const;
   absl::StatusOr<Run> RunSweep(CollectedStore* site, const Plan& plan,
                                StoredRun stored, const RunControl& control);
-  absl::Status PurgeAtOnce(CollectedStore* site, const Run& applied,
+  absl::Status PurgeAtOnce(CollectedStore* site, Run* applied,
                            const RunControl& control);
   absl::Status ResumeRun(StoredRun stored);
 

@@ -32,6 +32,13 @@ const char* StepOf(const PlanItem& item) {
       return "blobs";
     case RemovalKind::kUpload:
       return "uploads";
+    case RemovalKind::kSnapshot:
+      return "snapshots";
+    case RemovalKind::kContainer:
+    case RemovalKind::kNetwork:
+    case RemovalKind::kVolume:
+    case RemovalKind::kBuildCache:
+      return "records";
   }
   return "";
 }

@@ -153,6 +153,9 @@ absl::Status GraphScan::AcceptManifests(const store::ScanBatch& batch) {
   std::vector<ManifestName> names;
   {
     const std::unique_ptr<GraphReader> reader = graph_->Read();
+    for (const store::BlobFact& fact : batch.blobs) {
+      if (fact.is_manifest) names.push_back({fact.place, fact.digest, ""});
+    }
     for (const store::TagFact& fact : batch.tags) {
       names.push_back({PlaceOf(reader->view(), fact.repository), fact.digest,
                        fact.media_type});
@@ -333,6 +336,8 @@ void GraphScan::NoteSections(const store::ScanBatch& batch) {
       case SectionKind::kRevisions:
       case SectionKind::kLayerLinks:
         break;  // settled in AcceptMembers()
+      default:
+        NoteRecordSection(section);
     }
   }
 }
@@ -364,6 +369,7 @@ absl::Status GraphScan::Accept(store::ScanBatch batch) {
   RECLAIM_RETURN_IF_ERROR(AcceptManifests(batch));
   RECLAIM_RETURN_IF_ERROR(AcceptNames(batch));
   RECLAIM_RETURN_IF_ERROR(AcceptMembers(batch));
+  RECLAIM_RETURN_IF_ERROR(AcceptRecords(batch));
   if (options_->on_progress) options_->on_progress(report_.seen);
   return absl::OkStatus();
 }

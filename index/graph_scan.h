@@ -87,6 +87,17 @@ class GraphScan final : public store::ScanSink {
   void Add(Operation operation) { pending_.push_back(std::move(operation)); }
   absl::Status Flush();
 
+  // scan_records.cc: what an engine has besides content.
+  absl::Status AcceptRecords(const store::ScanBatch& batch);
+  template <typename Put>
+  void AddRecord(NodeKind kind, const std::string& name,
+                 const std::optional<store::Bytes>& bytes, Put put);
+  void AddHold(const store::HoldFact& fact);
+  std::vector<Target> KnownTargets(const store::HoldFact& fact) const;
+  void NoteRecordSection(const store::SectionReport& section);
+  absl::Status FlushRecords(NodeKind kind);
+  void FindGoneRecords();
+
   // scan_manifests.cc: reading manifests and configs.
   absl::Status ReadManifests(std::vector<ManifestName> names);
   // What tags and revisions in unchanged sections lead to and the graph does
@@ -135,6 +146,8 @@ class GraphScan final : public store::ScanSink {
   std::vector<uint64_t> listed_;     // keys of sections
   std::vector<uint64_t> unchanged_;  // the same
   SectionPrints prints_;             // of the facts of listed sections
+  std::set<NodeKind> listed_records_;
+  std::vector<std::string> record_names_;  // of the batch at hand
   std::map<MemberSection, absl::flat_hash_set<oci::Digest>> members_;
 };
 

@@ -23,6 +23,7 @@
 #include "absl/time/time.h"
 #include "index/node.h"
 #include "oci/digest.h"
+#include "store/engine_facts.h"
 #include "store/types.h"
 
 namespace reclaim::index {
@@ -120,18 +121,8 @@ struct RemoveMembership {
   store::MembershipKind kind = store::MembershipKind::kRevision;
 };
 
-// Values are stored on disk: never renumber.
-enum class ContainerState : uint8_t {
-  kUnknown = 0,  // counts as use, and as running
-  kCreated = 1,
-  kRunning = 2,
-  kPaused = 3,
-  kRestarting = 4,
-  kExited = 5,
-  kDead = 6,
-  kRemoving = 7,
-};
-const char* ToString(ContainerState state);
+using ContainerState = store::ContainerState;
+using store::ToString;  // of a state
 
 struct PutContainer {
   std::string store;
@@ -160,6 +151,9 @@ struct PutSnapshot {
   std::optional<store::Bytes> bytes;
   Labels labels;
   std::optional<oci::Digest> image;  // manifest or config it was unpacked from
+  // Configs whose layers are exactly this chain; the edges go to these
+  // themselves, so that the snapshot stays while one of them stays.
+  std::vector<oci::Digest> unpacked_from;
   store::Place place;
   std::optional<absl::Time> created;
 };

@@ -207,6 +207,11 @@ absl::StatusOr<PutSnapshot> FromProto(const v1::PutSnapshot& put) {
   out.labels = FromMap(put.labels());
   RECLAIM_ASSIGN_OR_RETURN(out.image,
                            OptionalDigest("image_digest", put.image_digest()));
+  for (const std::string& text : put.unpacked_from_digests()) {
+    RECLAIM_ASSIGN_OR_RETURN(const auto digest,
+                             OptionalDigest("unpacked_from_digests", text));
+    if (digest) out.unpacked_from.push_back(*digest);
+  }
   out.place = put.place();
   out.created = OptionalTime(put.has_create_time(), put.create_time());
   return out;
@@ -220,6 +225,9 @@ v1::PutSnapshot ToProto(const PutSnapshot& put) {
   if (put.bytes) out.set_size_bytes(put.bytes->logical_bytes);
   out.mutable_labels()->insert(put.labels.begin(), put.labels.end());
   if (put.image) out.set_image_digest(put.image->ToString());
+  for (const oci::Digest& digest : put.unpacked_from) {
+    out.add_unpacked_from_digests(digest.ToString());
+  }
   out.set_place(put.place);
   if (put.created) *out.mutable_create_time() = ToProto(*put.created);
   return out;

@@ -111,6 +111,8 @@ absl::Status OperationApplier::operator()(const PutContainer& op) {
   SetSize(put.record, op.writable);
   const bool was_running = (put.record->flags() & kRunning) != 0;
   SetFlag(put.record, kRunning, IsRunningState(op.state));
+  RECLAIM_ASSIGN_OR_RETURN(const PlaceId place, PlaceOf(*store, op.place));
+  put.record->set_place(place);
   std::vector<NodeId> images;
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> targets,
                            ContainerTargets(*store, op, &images));
@@ -175,6 +177,13 @@ absl::Status OperationApplier::operator()(const PutSnapshot& op) {
                              ReferenceImage(*store, place, *op.image));
     targets.push_back(image);
   }
+  for (const oci::Digest& digest : op.unpacked_from) {
+    RECLAIM_ASSIGN_OR_RETURN(const NodeId config,
+                             Reference(*store, place, digest, NodeKind::kBlob));
+    targets.push_back(config);
+  }
+  put.record->set_place(place);
+  if (op.created) put.record->set_recorded(ToMicros(*op.created));
   FinishNamed(*store, put, targets);
   if (!put.before.empty()) return absl::OkStatus();
   return ReconnectContainers(*store, NodeKind::kSnapshot, op.key);

@@ -112,7 +112,7 @@ class Recounter {
       if (view_.state(id) != NodeState::kPresent) continue;
       for (const NodeId child : view_.Kept(id)) {
         imaged_[child] = true;
-        if (view_.kind(id) == NodeKind::kImageIndex) listed_[child] = true;
+        listed_[child] = true;
       }
     }
     for (NodeId id = 0; id < view_.node_count(); ++id) {

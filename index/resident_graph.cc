@@ -215,12 +215,13 @@ void ResidentGraph::LinkKeeper(NodeId keeper, NodeId target, int sign) {
 // count as.
 void ResidentGraph::CountPresence(NodeId id, int sign) {
   const absl::Span<const NodeId> kept = Kept(id);
-  const bool is_index = nodes_[id].kind == NodeKind::kImageIndex;
+  // An index lists its images, an image its parents.
+  const bool is_lister = IsManifestLike(nodes_[id].kind);
   for (const NodeId child : kept) {
     {
       const Settling settling(this, child);
       nodes_[child].imaged_refs += sign;
-      if (is_index) nodes_[child].listed_refs += sign;
+      if (is_lister) nodes_[child].listed_refs += sign;
     }
     if (nodes_[child].extent != kNoNode) RefreshExtent(nodes_[child].extent);
   }

@@ -169,7 +169,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
     uint32_t kept_count = 0;
     uint32_t first_keeper = kNoLink;
     uint32_t imaged_refs = 0;      // present manifests that list it
-    uint32_t listed_refs = 0;      // present indexes that list it
+    uint32_t listed_refs = 0;      // present manifests that list it
     uint32_t tag_refs = 0;         // tags that name it
     uint32_t container_refs = 0;   // containers that reference it
     uint32_t keeper_refs = 0;      // keepers of any kind

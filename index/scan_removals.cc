@@ -97,6 +97,7 @@ void GraphScan::FindGoneNames() {
 absl::Status GraphScan::Finish() {
   RECLAIM_RETURN_IF_ERROR(ReadManifests(UnreadOfUnchanged()));
   FindGoneNames();
+  FindGoneRecords();
   RECLAIM_RETURN_IF_ERROR(Flush());
   if (has_listed_repositories_ || has_listed_blobs_) {
     std::vector<ContentName> gone;

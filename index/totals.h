@@ -36,9 +36,9 @@ struct StoreTotals {
   Tally orphan;       // strays
   Tally absent;       // referenced but not here (bytes are zero)
 
-  // Images: present manifests and indexes that no present index lists and that
-  // are not referrers.  Active: some container reaches it, or reaches a
-  // manifest that it lists.
+  // Images: present manifests and indexes that no present index lists, that are
+  // no parent of a present image, and that are not referrers.  Active: some
+  // container reaches it, or reaches a manifest that it lists.
   uint64_t image_count = 0;
   uint64_t active_image_count = 0;
   uint64_t dangling_image_count = 0;  // images that no tag names

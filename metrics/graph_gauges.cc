@@ -129,14 +129,22 @@ void AddDisks(const std::vector<Shown>& stores,
                    "Size of the file system below a store.");
   GaugeFamily free("reclaim_store_filesystem_free_bytes",
                    "Bytes of it that are free for others than root.");
+  GaugeFamily up(
+      "reclaim_store_up",
+      "Whether a store answers: 0 while its engine or disk is away.");
   for (const Shown& shown : stores) {
-    const auto disk = capacity ? capacity(shown.store) : std::nullopt;
-    if (!disk) continue;
+    const absl::StatusOr<store::Capacity> disk =
+        capacity ? capacity(shown.store)
+                 : absl::NotFoundError("nobody knows the disks");
+    up.Set({{"store", shown.store}},
+           absl::IsUnavailable(disk.status()) ? 0 : 1);
+    if (!disk.ok()) continue;
     size.Set({{"store", shown.store}}, D(disk->capacity_bytes));
     free.Set({{"store", shown.store}}, D(disk->available_bytes));
   }
   size.MoveTo(families);
   free.MoveTo(families);
+  up.MoveTo(families);
 }
 
 }  // namespace

@@ -14,10 +14,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
@@ -35,9 +35,10 @@ class Metrics : public gc::CollectorObserver, public gc::ScheduleObserver {
   static std::unique_ptr<Metrics> Create(const base::Clock* clock,
                                          absl::string_view version);
 
-  // Not owned.  `capacity` answers for a store's file system, if it is known.
+  // Not owned.  `capacity` answers for a store's file system; UNAVAILABLE if
+  // the store is away, another error if nobody knows.
   using CapacityOf =
-      std::function<std::optional<store::Capacity>(const std::string& store)>;
+      std::function<absl::StatusOr<store::Capacity>(const std::string& store)>;
   virtual void SetGraph(const index::ReferenceGraph* graph,
                         CapacityOf capacity) = 0;
   // No scrape reads the graph afterwards.

@@ -34,7 +34,7 @@ class MetricsTest : public ::testing::Test {
       store::Capacity capacity;
       capacity.capacity_bytes = 1000;
       capacity.available_bytes = 250;
-      return std::optional<store::Capacity>(capacity);
+      return absl::StatusOr<store::Capacity>(capacity);
     });
   }
 

@@ -2,6 +2,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -115,6 +116,11 @@ std::string FamiliarRepository(absl::string_view repository) {
     absl::ConsumePrefix(&rest, "library/");
   }
   return std::string(rest);
+}
+
+std::string JoinTag(absl::string_view repository, absl::string_view tag) {
+  if (tag == "@") return std::string(repository);
+  return absl::StrCat(repository, absl::StartsWith(tag, "@") ? "" : ":", tag);
 }
 
 }  // namespace reclaim::oci

@@ -31,6 +31,10 @@ struct Reference {
 // INVALID_ARGUMENT says what is wrong.
 absl::StatusOr<Reference> ParseReference(absl::string_view text);
 
+// "repo:tag".  Some stores name images by digest or by any text: what stands
+// for a tag is "@sha256:…" then (read "repo@sha256:…"), or "@" (read "repo").
+std::string JoinTag(absl::string_view repository, absl::string_view tag);
+
 // The short form: without "docker.io/" and "library/".
 std::string FamiliarRepository(absl::string_view repository);
 

@@ -56,5 +56,11 @@ TEST(NameTest, ShortensFamiliarNames) {
   EXPECT_EQ(FamiliarRepository("quay.io/me/app"), "quay.io/me/app");
 }
 
+TEST(NameTest, ADigestAndAnyTextStandForATag) {
+  EXPECT_EQ(JoinTag("app", "v1"), "app:v1");
+  EXPECT_EQ(JoinTag("app", "@sha256:12"), "app@sha256:12");
+  EXPECT_EQ(JoinTag("anything", "@"), "anything");
+}
+
 }  // namespace
 }  // namespace reclaim::oci

@@ -7,7 +7,9 @@ namespace reclaim::rpc {
 namespace {
 
 const char* ActionOf(const gc::PlanItem& item) {
-  if (!item.removal) return index::ToString(item.kind);
+  if (!item.removal || store::IsEngineRecord(item.removal->kind)) {
+    return index::ToString(item.kind);
+  }
   switch (item.removal->kind) {
     case store::RemovalKind::kTag:
       return "tag";
@@ -19,8 +21,9 @@ const char* ActionOf(const gc::PlanItem& item) {
       return "blob";
     case store::RemovalKind::kUpload:
       return "upload";
+    default:
+      return "";
   }
-  return "";
 }
 
 // A filter's key for one of an object's times (gc/filter.h).

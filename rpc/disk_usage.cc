@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "accounting/disk_usage.h"
+#include "accounting/unpacked_usage.h"
 #include "base/status_macros.h"
 #include "rpc/convert.h"
 
@@ -85,6 +86,10 @@ absl::StatusOr<v1::GetDiskUsageResponse> MakeDiskUsage(
       const index::StoreTotals& totals = reader->totals(stores[i].id);
       usages.push_back(accounting::MakeDiskUsage(
           totals, knows_containers[i] || ContainerCount(totals) > 0));
+      if (usages.back().unpacked.count > 0) {
+        usages.back().rows.push_back(
+            accounting::UnpackedUsage(reader->view(), stores[i].id));
+      }
     }
   }
   for (size_t i = 0; i < stores.size(); ++i) {

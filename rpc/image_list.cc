@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "gc/filter.h"
 #include "index/put_codec.h"
+#include "oci/name.h"
 #include "rpc/convert.h"
 #include "rpc/subject.h"
 
@@ -64,7 +65,7 @@ Listed FromArrays(const index::GraphReader& reader, const std::string& store,
   std::set<std::string> names;
   for (const NodeId tag : usage.tags) {
     const index::NamedKey key = view.named_key(tag);
-    names.insert(absl::StrCat(key.scope, ":", key.name));
+    names.insert(oci::JoinTag(key.scope, key.name));
   }
   for (const std::string& name : names) image.add_references(name);
   for (const NodeId repository : usage.repositories) {

@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -12,6 +13,7 @@
 #include "rpc/convert.h"
 #include "rpc/named_page.h"
 #include "rpc/operations.h"
+#include "store/engine_facts.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -40,6 +42,11 @@ absl::Status CheckId(const std::string& id) {
   if (id.size() > kIdBytesMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("id: has ", id.size(), " bytes, more than ", kIdBytesMax));
+  }
+  if (absl::StartsWith(id, store::kHoldPrefix)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "id: what begins with \"", store::kHoldPrefix,
+        "\" belongs to another client of the engine; end it there"));
   }
   for (const char c : id) {
     if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) {
@@ -199,6 +206,7 @@ absl::StatusOr<v1::Lease> LeaseService::Update(
     const v1::UpdateLeaseRequest& request, const Caller& caller) {
   RECLAIM_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   RECLAIM_RETURN_IF_ERROR(CheckTargets(request.add_targets_size()));
+  RECLAIM_RETURN_IF_ERROR(CheckId(request.id()));
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                            parts_.stores->Find(request.store()));
   base::MutexLock lock(&mutex_);
@@ -258,7 +266,8 @@ grpc::Status LeaseService::DeleteLease(grpc::ServerContext* context,
                                        const v1::DeleteLeaseRequest* request,
                                        v1::DeleteLeaseResponse*) {
   return Call(parts_, context, {"LeaseService/DeleteLease", *request},
-              [&](const Caller& caller) {
+              [&](const Caller& caller) -> absl::Status {
+                RECLAIM_RETURN_IF_ERROR(CheckId(request->id()));
                 return Remove(request->store(), NodeKind::kLease, request->id(),
                               request->request_id(), caller);
               });

@@ -69,6 +69,10 @@ v1::Store StoreService::Describe(const index::StoreRecord& record) const {
                     ? "never scanned"
                     : "ready");
   const auto capacity = (*content)->GetCapacity();
+  // An engine answers this itself.
+  if (absl::IsUnavailable(capacity.status())) {
+    out.set_state(absl::StrCat("away: ", capacity.status().message()));
+  }
   if (capacity.ok()) {
     out.set_capacity_bytes(capacity->capacity_bytes);
     out.set_available_bytes(capacity->available_bytes);

@@ -39,9 +39,7 @@ store::StoreUri Resolved(store::StoreUri uri) {
   return uri;
 }
 
-std::string UriOf(const store::StoreUri& uri) {
-  return absl::StrCat(store::ToString(uri.kind), ":", uri.path);
-}
+std::string UriOf(const store::StoreUri& uri) { return store::ToString(uri); }
 
 absl::Status CheckWriters(const index::WriterTerms& terms,
                           store::StoreKind kind) {
@@ -126,8 +124,11 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
   RECLAIM_ASSIGN_OR_RETURN(record.id, graph_->RegisterStore(record));
   if (!is_open) {
     RECLAIM_RETURN_IF_ERROR(OpenLocked(record));
-    // Another database may have known what lies in its quarantine.
-    RECLAIM_RETURN_IF_ERROR(collector_->RecoverStore(name));
+    // Another database may have known what lies in its quarantine.  An engine
+    // that is away is a store all the same: whoever follows it does this when
+    // it is back.
+    const absl::Status recovered = collector_->RecoverStore(name);
+    if (!recovered.ok() && !absl::IsUnavailable(recovered)) return recovered;
   }
   return record;
 }
@@ -145,7 +146,17 @@ absl::Status StoreTable::OpenLocked(const index::StoreRecord& record) {
   if (!entry.problem.ok()) return entry.problem;
   entry.content = content->get();
   opened_.push_back(*std::move(content));
+  if (listener_) listener_(record.name, entry.content);
   return absl::OkStatus();
+}
+
+void StoreTable::SetOpenedListener(OpenedListener listener) {
+  base::MutexLock lock(&mutex_);
+  listener_ = std::move(listener);
+  if (!listener_) return;
+  for (const auto& [name, entry] : entries_) {
+    if (entry.content != nullptr) listener_(name, entry.content);
+  }
 }
 
 void StoreTable::OpenAll() {

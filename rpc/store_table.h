@@ -9,6 +9,7 @@
 #ifndef RECLAIM_RPC_STORE_TABLE_H_
 #define RECLAIM_RPC_STORE_TABLE_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,6 +61,12 @@ class StoreTable {
   // Why it is not open; OK if it is.
   absl::Status Problem(absl::string_view name) const;
 
+  // Called with each store that is open now or is opened later, from the
+  // opening thread; must not call back.
+  using OpenedListener = std::function<void(const std::string& name,
+                                            store::ContentStore* content)>;
+  void SetOpenedListener(OpenedListener listener);
+
  private:
   struct Entry {
     store::ContentStore* content = nullptr;
@@ -74,6 +81,7 @@ class StoreTable {
   index::ReferenceGraph* graph_;
   gc::Collector* collector_;
   mutable base::Mutex mutex_;
+  OpenedListener listener_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   // All that were ever open: calls may still read a forgotten one.
   std::vector<std::unique_ptr<store::ContentStore>> opened_

@@ -225,7 +225,8 @@ KeyReader DescriptorCacheOf() {
 std::vector<Key> StoreKeys() {
   return {
       {"store.uri", "text",
-       "image-layout:PATH, registry:PATH, external:NAME, memory:NAME",
+       "image-layout:PATH, registry:PATH, containerd:SOCKET, docker:SOCKET, "
+       "podman:SOCKET, external:NAME, memory:NAME",
        "What the store is and where.", "",
        Text(RECLAIM_FIELD(stores.back().uri))},
       {"store.name", "text", "[a-z0-9][a-z0-9._-]{0,62}",

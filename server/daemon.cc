@@ -33,6 +33,7 @@
 #include "server/policy_keys.h"
 #include "server/readiness.h"
 #include "server/schedule_loop.h"
+#include "server/store_follower.h"
 #include "server/ticker.h"
 #include "server/usage_recorder.h"
 
@@ -48,6 +49,7 @@ class ReclaimDaemon final : public Daemon {
   ReclaimDaemon(const Config& config,
                 const std::function<void(absl::string_view)>& say)
       : config_(config),
+        say_(say),
         clock_(base::SystemClock()),
         metrics_(metrics::Metrics::Create(clock_, kVersion)),
         calls_(metrics_.get()),
@@ -82,6 +84,7 @@ class ReclaimDaemon final : public Daemon {
   void HoldBallast(absl::FunctionRef<void(absl::string_view)> say);
 
   const Config config_;
+  const std::function<void(absl::string_view)> say_;
   const base::Clock* clock_;
   std::unique_ptr<metrics::Metrics> metrics_;
   CountedCalls calls_;
@@ -102,6 +105,7 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<rpc::ScheduledCollection> work_;
   std::unique_ptr<gc::Scheduler> scheduler_;
   ScheduleLoop loop_;
+  std::unique_ptr<StoreFollower> follower_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<accounting::HistoryStore> history_;
   std::unique_ptr<UsageRecorder> usage_;
@@ -295,18 +299,23 @@ absl::Status ReclaimDaemon::Serve() {
   runs_ = std::make_unique<rpc::RunBoard>();
   metrics_->SetGraph(
       graph_.get(),
-      [this](const std::string& name) -> std::optional<store::Capacity> {
-        const auto content = stores_->Content(name);
-        if (!content.ok()) return std::nullopt;
-        const auto capacity = (*content)->GetCapacity();
-        if (!capacity.ok()) return std::nullopt;
-        return *capacity;
+      [this](const std::string& name) -> absl::StatusOr<store::Capacity> {
+        RECLAIM_ASSIGN_OR_RETURN(const store::ContentStore* content,
+                                 stores_->Content(name));
+        return content->GetCapacity();
       });
   history_ = std::make_unique<accounting::HistoryStore>(engine_.get());
   RECLAIM_RETURN_IF_ERROR(OpenSchedules());
   usage_ = std::make_unique<UsageRecorder>(Parts());
   RECLAIM_RETURN_IF_ERROR(TakeNotifications());
   metrics_->SetEngine([this] { return engine_->Stats(); });
+  follower_ = std::make_unique<StoreFollower>(
+      collector_.get(), clock_,
+      [this](const std::string& line) { say_(line); });
+  stores_->SetOpenedListener(
+      [this](const std::string& name, store::ContentStore* content) {
+        follower_->Follow(name, content);
+      });
   server_->Open(Parts());
   readiness_.Serve();
   ShowReadiness();
@@ -343,6 +352,8 @@ void ReclaimDaemon::Stop() {
     readiness_.End();
     readiness_ticker_.reset();
     if (server_ != nullptr) ShowReadiness();
+    if (stores_ != nullptr) stores_->SetOpenedListener(nullptr);
+    follower_.reset();
     notifications_.reset();
     second_looks_.reset();
     usage_.reset();

@@ -56,10 +56,10 @@ void Declare(CLI::App* app, Flags* flags) {
   app->add_option("--listen", flags->listen, "HOST:PORT of the gRPC API");
   app->add_flag("--insecure", flags->insecure,
                 "No TLS on --listen (loopback only)");
-  app->add_option(
-      "--store", flags->stores,
-      "image-layout:PATH, registry:PATH, external:NAME or memory:NAME; "
-      "repeatable");
+  app->add_option("--store", flags->stores,
+                  "image-layout:PATH, registry:PATH, containerd:SOCKET, "
+                  "docker:SOCKET, podman:SOCKET, external:NAME or "
+                  "memory:NAME; repeatable");
   app->add_flag("--read-only", flags->read_only,
                 "Delete nothing in the stores of --store");
   app->add_flag("--check-config", flags->check_config,

@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "oci/digest.h"
+#include "store/change_source.h"
 #include "store/deletion_permit.h"
 #include "store/name_reader.h"
 #include "store/scan.h"
@@ -74,7 +75,8 @@ class ContentStore : public ContentReader {
 
   // Moves `removals` into the quarantine of `run_id`, in the given order, and
   // makes that durable.  One outcome an item, in order.  A store without a
-  // quarantine returns FAILED_PRECONDITION for all.
+  // quarantine returns FAILED_PRECONDITION for all; one that deletes for good
+  // (StoreTraits) leaves everything where it is until Purge().
   virtual absl::StatusOr<std::vector<RemovalOutcome>> Quarantine(
       const DeletionPermit& permit, const RunId& run_id,
       absl::Span<const Removal> removals) = 0;
@@ -86,7 +88,9 @@ class ContentStore : public ContentReader {
       const RunId& run_id, absl::Span<const Removal> removals) = 0;
 
   // Frees quarantined items for good.  ABORTED: a writer had written to it
-  // while it was moved, and it is back in its place.
+  // while it was moved, and it is back in its place; or the engine has it in
+  // use.  An engine frees bytes itself: an item is OK when the engine has been
+  // asked and does not have it any more.
   virtual absl::StatusOr<std::vector<RemovalOutcome>> Purge(
       const DeletionPermit& permit, const RunId& run_id,
       absl::Span<const Removal> removals) = 0;
@@ -98,6 +102,9 @@ class ContentStore : public ContentReader {
 
   // Looks up single names; nullptr where a store can only be scanned.
   virtual const NameReader* names() const { return nullptr; }
+
+  // The store's own event stream; nullptr if it has none.  Owned by the store.
+  virtual ChangeSource* changes() { return nullptr; }
 };
 
 }  // namespace reclaim::store

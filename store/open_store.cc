@@ -5,7 +5,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
+#include "store/containerd_store.h"
+#include "store/docker_store.h"
 #include "store/external_store.h"
 #include "store/image_layout_store.h"
 #include "store/memory_store.h"
@@ -17,6 +22,30 @@ namespace {
 bool Exists(const std::string& path) {
   struct stat st;
   return stat(path.c_str(), &st) == 0;
+}
+
+bool IsEngine(StoreKind kind) {
+  return kind == StoreKind::kContainerd || kind == StoreKind::kDocker ||
+         kind == StoreKind::kPodman;
+}
+
+// "/PATH?key=value&key=value"
+absl::Status TakeOptions(StoreUri* uri) {
+  const size_t mark = uri->path.find('?');
+  if (mark == std::string::npos) return absl::OkStatus();
+  const std::string query = uri->path.substr(mark + 1);
+  uri->path.resize(mark);
+  for (const absl::string_view pair : absl::StrSplit(query, '&')) {
+    const size_t equals = pair.find('=');
+    if (equals == absl::string_view::npos || equals == 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "what stands behind the '?' of a store's URI is KEY=VALUE, not \"",
+          pair, "\""));
+    }
+    uri->options[std::string(pair.substr(0, equals))] =
+        std::string(pair.substr(equals + 1));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -47,18 +76,35 @@ absl::StatusOr<StoreUri> ParseStoreUri(absl::string_view uri) {
     out.kind = StoreKind::kMemory;
     out.path = rest;
     return out;
+  } else if (scheme == "containerd") {
+    out.kind = StoreKind::kContainerd;
+  } else if (scheme == "docker") {
+    out.kind = StoreKind::kDocker;
+  } else if (scheme == "podman") {
+    out.kind = StoreKind::kPodman;
   } else {
     return absl::InvalidArgumentError(absl::StrCat(
         "not a store: \"", uri,
-        "\"; write image-layout:/PATH, registry:/PATH, external:NAME or "
-        "memory:NAME"));
+        "\"; write image-layout:/PATH, registry:/PATH, containerd:/SOCKET, "
+        "docker:/SOCKET, podman:/SOCKET, external:NAME or memory:NAME"));
   }
   if (!absl::StartsWith(rest, "/")) {
     return absl::InvalidArgumentError(
         absl::StrCat("the path of \"", uri, "\" must be absolute"));
   }
   out.path = rest;
+  if (IsEngine(out.kind)) RECLAIM_RETURN_IF_ERROR(TakeOptions(&out));
   return out;
+}
+
+std::string ToString(const StoreUri& uri) {
+  std::string text = absl::StrCat(ToString(uri.kind), ":", uri.path);
+  char before = '?';
+  for (const auto& [key, value] : uri.options) {
+    absl::StrAppend(&text, std::string(1, before), key, "=", value);
+    before = '&';
+  }
+  return text;
 }
 
 absl::StatusOr<std::unique_ptr<ContentStore>> OpenStore(const StoreUri& uri,
@@ -72,6 +118,12 @@ absl::StatusOr<std::unique_ptr<ContentStore>> OpenStore(const StoreUri& uri,
       return MakeExternalStore();
     case StoreKind::kMemory:
       return OpenMemoryStore(MemoryContentOf(uri.path), is_read_only);
+    case StoreKind::kContainerd:
+      return OpenContainerdStore(uri.path, uri.options, is_read_only,
+                                 base::SystemClock());
+    case StoreKind::kDocker:
+    case StoreKind::kPodman:
+      return OpenDockerStore(uri.kind, uri.path, uri.options, is_read_only);
     default:
       return absl::UnimplementedError(
           absl::StrCat("stores of the kind ", ToString(uri.kind),
@@ -81,6 +133,7 @@ absl::StatusOr<std::unique_ptr<ContentStore>> OpenStore(const StoreUri& uri,
 
 std::string DefaultStoreName(const StoreUri& uri) {
   std::string path = uri.path;
+  if (IsEngine(uri.kind)) path = std::string(absl::StripSuffix(path, ".sock"));
   while (!path.empty() && path.back() == '/') path.pop_back();
   std::string name;
   for (const char c : path.substr(path.rfind('/') + 1)) {

@@ -4,11 +4,16 @@
 //   registry:PATH       the root directory of a distribution registry
 //   external:NAME       content that somebody else deletes: the deletion feed
 //   memory:NAME         nothing but memory, gone with the process: for tests
+//   containerd:SOCKET   a containerd; "?namespace=a,b" for only these,
+//                       "?kubelet=collect" to collect where a kubelet does
+//   docker:SOCKET       a Docker engine
+//   podman:SOCKET       podman's service, which speaks Docker's API
 //   PATH                whichever of the first two lies there
 
 #ifndef RECLAIM_STORE_OPEN_STORE_H_
 #define RECLAIM_STORE_OPEN_STORE_H_
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -20,8 +25,13 @@ namespace reclaim::store {
 
 struct StoreUri {
   StoreKind kind = StoreKind::kImageLayout;
-  std::string path;  // absolute for folders
+  std::string path;  // absolute for folders and sockets
+  // What stands behind a '?', of engines only.
+  std::map<std::string, std::string> options;
 };
+
+// The text that parses to `uri`.
+std::string ToString(const StoreUri& uri);
 
 // INVALID_ARGUMENT says which forms are understood.
 absl::StatusOr<StoreUri> ParseStoreUri(absl::string_view uri);

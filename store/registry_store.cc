@@ -76,6 +76,9 @@ class RegistryStore final : public TreeStore {
         paths.paths = {BlobFolder(*removal.digest)};
         paths.floor = absl::StrCat(kRegistryTop, "/blobs");
         break;
+      default:
+        return absl::InvalidArgumentError(
+            absl::StrCat("no part of a registry: ", ToString(removal)));
     }
     for (const std::string& path : paths.paths) {
       RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root().Exists(path));

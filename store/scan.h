@@ -27,6 +27,7 @@
 #include "absl/time/time.h"
 #include "oci/digest.h"
 #include "oci/media_type.h"
+#include "store/engine_facts.h"
 #include "store/types.h"
 
 namespace reclaim::store {
@@ -38,6 +39,13 @@ enum class SectionKind : uint8_t {
   kRevisions = 4,     // scope is the repository
   kLayerLinks = 5,    // scope is the repository
   kUploads = 6,       // scope is the repository
+  // An engine's records; scope is "": of the whole store.
+  kContainers = 7,
+  kSnapshots = 8,
+  kVolumes = 9,
+  kNetworks = 10,
+  kBuildCache = 11,
+  kHolds = 12,
 };
 
 enum class SectionState : uint8_t { kListed = 1, kUnchanged, kUnreadable };
@@ -64,6 +72,9 @@ struct BlobFact {
   Place place;
   oci::Digest digest;
   BlobStat stat;
+  // The store itself says that it is a manifest or an image index: it is read
+  // though no name leads to it.
+  bool is_manifest = false;
 };
 
 struct TagFact {
@@ -115,6 +126,12 @@ struct ScanBatch {
   std::vector<TagFact> tags;
   std::vector<MembershipFact> memberships;
   std::vector<UploadFact> uploads;
+  std::vector<SnapshotFact> snapshots;
+  std::vector<VolumeFact> volumes;
+  std::vector<NetworkFact> networks;
+  std::vector<ContainerFact> containers;
+  std::vector<BuildCacheFact> build_cache;
+  std::vector<HoldFact> holds;
   std::vector<StrayFact> strays;
   std::vector<ProblemFact> problems;
   std::vector<SectionReport> sections;

@@ -76,13 +76,27 @@ enum class MembershipKind : uint8_t {
 
 // One thing that a store can take away.  Which fields are set follows from the
 // kind; the others are empty.
+// Values are stored on disk: never renumber.
 enum class RemovalKind : uint8_t {
   kTag = 1,           // repository, tag, digest (what the tag named)
   kRevisionLink = 2,  // repository, digest; includes the tag-history links
   kLayerLink = 3,     // repository, digest
   kBlob = 4,          // place, digest
   kUpload = 5,        // repository, upload_id
+  // An engine's records: place, and `name` as the scan reported it.
+  kContainer = 6,
+  kNetwork = 7,
+  kVolume = 8,
+  kSnapshot = 9,
+  kBuildCache = 10,
 };
+constexpr bool IsEngineRecord(RemovalKind kind) {
+  return kind >= RemovalKind::kContainer;
+}
+// When in a run its turn is (I3): what uses goes before what is used, names
+// before links before bytes, so that a crash leaves only leaks.  Restoring goes
+// the other way.
+int DeedStage(RemovalKind kind);
 
 struct Removal {
   RemovalKind kind = RemovalKind::kBlob;
@@ -90,11 +104,11 @@ struct Removal {
   std::string repository;
   std::string tag;
   std::string upload_id;
-  std::optional<oci::Digest> digest;  // unset for uploads only
+  std::string name;                   // of an engine's record
+  std::optional<oci::Digest> digest;  // unset for uploads and records
 };
 
-// Equality and order (kind first, in the order in which a sweep acts: names
-// before links before bytes, so that a crash leaves only leaks; I3).
+// Equality and order (by DeedStage() first).
 bool operator==(const Removal& a, const Removal& b);
 bool operator<(const Removal& a, const Removal& b);
 std::string ToString(const Removal& removal);
@@ -116,7 +130,8 @@ struct RemovalBytes {
 struct RemovalOutcome {
   // OK; NOT_FOUND (it was not there: nothing to do, never an error of a run);
   // ALREADY_EXISTS (restore found the name taken: the store's own copy
-  // stands); anything else is a failure of this item alone.
+  // stands); ABORTED (it is not what the plan saw, or is in use now: it stays);
+  // anything else is a failure of this item alone.
   absl::Status status;
   RemovalBytes bytes;  // moved or freed by this item
 };
@@ -124,7 +139,7 @@ struct RemovalOutcome {
 // Which run put something in quarantine.  Not a path: letters, digits and '-'.
 using RunId = std::string;
 
-// One thing found in a store's quarantine folder.
+// One thing found in a store's quarantine.
 struct QuarantinedItem {
   RunId run_id;
   Removal removal;
@@ -138,6 +153,7 @@ enum class StoreKind : uint8_t {
   kExternal = 4,
   kContainerd = 5,
   kDocker = 6,
+  kPodman = 7,
 };
 const char* ToString(StoreKind kind);
 
@@ -148,8 +164,12 @@ struct StoreTraits {
   bool has_quarantine = false;
   // Others may write while the service runs: purge needs the proof scan.
   bool has_foreign_writers = false;
-  // The store itself reports containers, so "unused" can be judged.
+  // The store itself reports containers, so "unused" can be judged; its records
+  // (RemovalKind) are taken away through it.
   bool knows_containers = false;
+  // Nothing can be given back: Quarantine() leaves everything where it is, and
+  // Purge() is the deletion.  A plan says so, and its items are purged at once.
+  bool deletes_for_good = false;
   bool is_read_only = false;
 };
 

@@ -48,18 +48,24 @@ class Layout:
 
     def blob(self, data):
         digest = digest_of(data)
-        path = os.path.join(self.folder, "blobs", "sha256", digest[7:])
-        with open(path, "wb") as file:
+        with open(self.path(digest), "wb") as file:
             file.write(data)
         return {"digest": digest, "size": len(data)}
 
-    def image(self, layers, architecture="amd64"):
+    def path(self, digest):
+        return os.path.join(self.folder, "blobs", "sha256", digest[7:])
+
+    def read(self, digest):
+        with open(self.path(digest), "rb") as file:
+            return json.load(file)
+
+    def image(self, layers, architecture="amd64", labels=None):
         packed = [layer(seed, size) for seed, size in layers]
         config = {
             "created": "2026-01-02T03:04:05Z",
             "architecture": architecture,
             "os": "linux",
-            "config": {"Labels": {"made-by": "quickstart"}},
+            "config": {"Labels": labels or {"made-by": "quickstart"}},
             "rootfs": {"type": "layers", "diff_ids": [d for _, d in packed]},
             "history": [{"created": "2026-01-02T03:04:05Z",
                          "created_by": "COPY file-%s /" % seed}

@@ -1,6 +1,6 @@
-#include "index/mutation.h"
+#include "store/engine_facts.h"
 
-namespace reclaim::index {
+namespace reclaim::store {
 
 const char* ToString(ContainerState state) {
   switch (state) {
@@ -24,4 +24,4 @@ const char* ToString(ContainerState state) {
   return "unknown";
 }
 
-}  // namespace reclaim::index
+}  // namespace reclaim::store

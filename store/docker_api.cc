@@ -1,0 +1,207 @@
+#include "store/docker_api.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "store/docker_json.h"
+
+namespace reclaim::store {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+// Lists with sizes: the engine walks its folders for them.
+constexpr absl::Duration kListPatience = absl::Minutes(10);
+constexpr absl::Duration kPingPatience = absl::Seconds(2);
+
+absl::Status ToStatus(const HttpAnswer& answer, const std::string& what) {
+  if (answer.code < 400) return absl::OkStatus();
+  std::string said = docker_json::ParseText(answer.body, "message");
+  if (said.empty()) said = absl::StrCat("HTTP ", answer.code);
+  const std::string message = absl::StrCat(what, ": ", said);
+  switch (answer.code) {
+    case 404:
+      return absl::NotFoundError(message);
+    case 403:  // a predefined network
+    case 409:
+      return absl::AbortedError(message);
+    case 400:
+      return absl::UnavailableError(absl::StrCat(
+          message, "; the engine may be of a version that is not understood"));
+    default:
+      // podman's service answers 500 where dockerd has a conflict.
+      return absl::StrContains(said, "being used") ||
+                     absl::StrContains(said, "in use")
+                 ? absl::AbortedError(message)
+                 : absl::UnavailableError(message);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> DockerApi::Prefix() const {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!prefix_.empty()) return prefix_;
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
+                           http_.Ask("GET", "/version", kPingPatience));
+  RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "version"));
+  const auto version = docker_json::ParseVersion(answer.body);
+  if (!version.ok()) {
+    return absl::UnavailableError(
+        absl::StrCat(http_.socket(), ": ", version.status().message()));
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  prefix_ = absl::StrCat("/v", version->api);
+  is_podman_ = version->is_podman;
+  return prefix_;
+}
+
+absl::Status DockerApi::Ping() const {
+  RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
+                           http_.Ask("GET", "/_ping", kPingPatience));
+  RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "ping"));
+  return Prefix().status();
+}
+
+absl::StatusOr<std::string> DockerApi::Get(const std::string& target) const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string prefix, Prefix());
+  absl::StatusOr<HttpAnswer> answer =
+      http_.Ask("GET", prefix + target, kListPatience);
+  if (!answer.ok() || answer->code == 400) {
+    // It may come back as another version.
+    std::lock_guard<std::mutex> lock(mutex_);
+    prefix_.clear();
+  }
+  RECLAIM_RETURN_IF_ERROR(answer.status());
+  RECLAIM_RETURN_IF_ERROR(ToStatus(*answer, target));
+  return std::move(answer->body);
+}
+
+absl::Status DockerApi::Act(const char* method,
+                            const std::string& target) const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string prefix, Prefix());
+  RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
+                           http_.Ask(method, prefix + target, kPatience));
+  return ToStatus(answer, absl::StrCat(method, " ", target));
+}
+
+absl::StatusOr<std::vector<DockerListedImage>> DockerApi::ListImages() const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/images/json?all=1"));
+  return docker_json::ParseImages(body);
+}
+
+absl::StatusOr<DockerListedImage> DockerApi::FindImage(
+    const std::string& name) const {
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::string body,
+      Get(absl::StrCat("/images/", UrlEscape(name), "/json")));
+  RECLAIM_ASSIGN_OR_RETURN(docker_json::InspectedImage image,
+                           docker_json::ParseImage(body));
+  return std::move(image.listed);
+}
+
+absl::StatusOr<DockerImageDetails> DockerApi::InspectImage(
+    const std::string& id) const {
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::string body,
+      Get(absl::StrCat("/images/", UrlEscape(id), "/json")));
+  RECLAIM_ASSIGN_OR_RETURN(docker_json::InspectedImage image,
+                           docker_json::ParseImage(body));
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::string history,
+      Get(absl::StrCat("/images/", UrlEscape(id), "/history")));
+  RECLAIM_ASSIGN_OR_RETURN(
+      image.details.sizes,
+      docker_json::ParseHistory(history, image.details.diffs.size()));
+  return std::move(image.details);
+}
+
+// Of other tools in podman's storage: buildah's working containers.
+absl::StatusOr<std::vector<DockerContainerDetails>> DockerApi::ListExternal()
+    const {
+  RECLAIM_ASSIGN_OR_RETURN(
+      const HttpAnswer answer,
+      http_.Ask("GET", "/v4.0.0/libpod/containers/json?all=true&external=true",
+                kListPatience));
+  RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "podman's containers"));
+  return docker_json::ParseLibpodContainers(answer.body);
+}
+
+absl::StatusOr<std::vector<DockerContainerDetails>> DockerApi::ListContainers()
+    const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string body,
+                           Get("/containers/json?all=1&size=1"));
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<DockerContainerDetails> containers,
+                           docker_json::ParseContainers(body));
+  std::map<std::string, bool> known;
+  for (DockerContainerDetails& container : containers) {
+    known[container.fact.id] = true;
+    const auto details = Get(
+        absl::StrCat("/containers/", UrlEscape(container.fact.id), "/json"));
+    if (absl::IsNotFound(details.status())) continue;  // gone meanwhile
+    RECLAIM_RETURN_IF_ERROR(details.status());
+    RECLAIM_ASSIGN_OR_RETURN(container.folders,
+                             docker_json::ParseContainerFolders(*details));
+  }
+  bool is_podman = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    is_podman = is_podman_;
+  }
+  if (!is_podman) return containers;
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<DockerContainerDetails> external,
+                           ListExternal());
+  for (DockerContainerDetails& container : external) {
+    if (known.count(container.fact.id) > 0) continue;
+    containers.push_back(std::move(container));
+  }
+  return containers;
+}
+
+absl::StatusOr<std::vector<VolumeFact>> DockerApi::ListVolumes() const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/volumes"));
+  return docker_json::ParseVolumes(body);
+}
+
+absl::StatusOr<std::vector<NetworkFact>> DockerApi::ListNetworks() const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/networks"));
+  return docker_json::ParseNetworks(body);
+}
+
+absl::StatusOr<DockerUsage> DockerApi::GetUsage() const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/system/df"));
+  return docker_json::ParseUsage(body);
+}
+
+absl::StatusOr<std::string> DockerApi::GetRoot() const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/info"));
+  return docker_json::ParseText(body, "DockerRootDir");
+}
+
+absl::Status DockerApi::DeleteImage(const std::string& name) const {
+  return Act("DELETE", absl::StrCat("/images/", UrlEscape(name), "?noprune=1"));
+}
+
+absl::Status DockerApi::DeleteContainer(const std::string& id) const {
+  return Act("DELETE", absl::StrCat("/containers/", UrlEscape(id)));
+}
+
+absl::Status DockerApi::DeleteVolume(const std::string& name) const {
+  return Act("DELETE", absl::StrCat("/volumes/", UrlEscape(name)));
+}
+
+absl::Status DockerApi::DeleteNetwork(const std::string& name) const {
+  return Act("DELETE", absl::StrCat("/networks/", UrlEscape(name)));
+}
+
+absl::Status DockerApi::DeleteBuildCache(const std::string& id) const {
+  const std::string filter =
+      UrlEscape(absl::StrCat("{\"id\":{\"", id, "\":true}}"));
+  return Act("POST", absl::StrCat("/build/prune?all=1&filters=", filter));
+}
+
+}  // namespace reclaim::store

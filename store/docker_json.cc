@@ -1,0 +1,388 @@
+#include "store/docker_json.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+#include "oci/json_reader.h"
+
+namespace reclaim::store::docker_json {
+namespace {
+
+using oci::Json;
+
+constexpr int kOldestMinor = 24;
+constexpr int kNewestMinor = 41;
+
+const Json* Member(const Json& object, const char* name) {
+  if (!object.is_object()) return nullptr;
+  const auto it = object.find(name);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+std::string Text(const Json& object, const char* name) {
+  const Json* member = Member(object, name);
+  return member != nullptr && member->is_string() ? member->get<std::string>()
+                                                  : "";
+}
+
+// Negative numbers stand for "unknown".
+std::optional<uint64_t> Size(const Json& object, const char* name) {
+  const Json* member = Member(object, name);
+  if (member == nullptr || !member->is_number_integer()) return std::nullopt;
+  const auto size = member->get<int64_t>();
+  if (size < 0) return std::nullopt;
+  return static_cast<uint64_t>(size);
+}
+
+bool IsTrue(const Json& object, const char* name) {
+  const Json* member = Member(object, name);
+  return member != nullptr && member->is_boolean() && member->get<bool>();
+}
+
+std::vector<std::string> Texts(const Json& object, const char* name) {
+  std::vector<std::string> texts;
+  const Json* member = Member(object, name);
+  if (member == nullptr || !member->is_array()) return texts;
+  for (const Json& text : *member) {
+    if (text.is_string()) texts.push_back(text.get<std::string>());
+  }
+  return texts;
+}
+
+LabelMap Labels(const Json& object, const char* name) {
+  LabelMap labels;
+  const Json* member = Member(object, name);
+  if (member == nullptr || !member->is_object()) return labels;
+  for (const auto& [key, value] : member->items()) {
+    if (value.is_string()) labels[key] = value.get<std::string>();
+  }
+  return labels;
+}
+
+// RFC 3339; Docker's zero time is none.
+std::optional<absl::Time> Time(const Json& object, const char* name) {
+  absl::Time time;
+  const std::string text = Text(object, name);
+  if (text.empty() || absl::StartsWith(text, "0001-") ||
+      !absl::ParseTime(absl::RFC3339_full, text, &time, nullptr)) {
+    return std::nullopt;
+  }
+  return time;
+}
+
+// podman leaves the algorithm out at some places.
+absl::StatusOr<oci::Digest> Id(const std::string& text) {
+  return oci::Digest::Parse(
+      absl::StrContains(text, ':') ? text : absl::StrCat("sha256:", text));
+}
+
+absl::StatusOr<Json> List(absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(Json list, oci::ReadJson(body));
+  if (list.is_null()) return Json::array();
+  if (!list.is_array()) {
+    return absl::UnavailableError(
+        "the engine answered something else than a "
+        "list");
+  }
+  return list;
+}
+
+absl::Status AddNames(const Json& object, DockerListedImage* image) {
+  RECLAIM_ASSIGN_OR_RETURN(image->id, Id(Text(object, "Id")));
+  std::string parent = Text(object, "ParentId");
+  if (parent.empty()) parent = Text(object, "Parent");
+  if (!parent.empty()) {
+    RECLAIM_ASSIGN_OR_RETURN(image->parent, Id(parent));
+  }
+  for (std::string& name : Texts(object, "RepoTags")) {
+    if (!absl::StrContains(name, "<none>")) {
+      image->tags.push_back(std::move(name));
+    }
+  }
+  for (std::string& name : Texts(object, "RepoDigests")) {
+    if (!absl::StrContains(name, "<none>")) {
+      image->digests.push_back(std::move(name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The folders of the layers of an overlay, base first.
+std::vector<std::string> Folders(const Json& object) {
+  std::vector<std::string> folders;
+  const Json* driver = Member(object, "GraphDriver");
+  const Json* data = driver == nullptr ? nullptr : Member(*driver, "Data");
+  if (data == nullptr) return folders;
+  const std::string lower = Text(*data, "LowerDir");
+  for (const absl::string_view path :
+       absl::StrSplit(lower, ':', absl::SkipEmpty())) {
+    folders.insert(folders.begin(), std::string(path));
+  }
+  const std::string upper = Text(*data, "UpperDir");
+  if (!upper.empty()) folders.push_back(upper);
+  return folders;
+}
+
+}  // namespace
+
+absl::StatusOr<EngineVersion> ParseVersion(absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json version, oci::ReadJsonObject(body));
+  const auto minor_of = [&](const char* name) {
+    int minor = -1;
+    const std::string text = Text(version, name);
+    absl::string_view rest = text;
+    if (!absl::ConsumePrefix(&rest, "1.") ||
+        !absl::SimpleAtoi(rest.substr(0, rest.find('.')), &minor)) {
+      return -1;
+    }
+    return minor;
+  };
+  const int newest = minor_of("ApiVersion");
+  const int oldest = std::max(minor_of("MinAPIVersion"), 0);
+  if (newest < kOldestMinor) {
+    return absl::UnimplementedError(absl::StrCat(
+        "the engine speaks Docker's API up to \"", Text(version, "ApiVersion"),
+        "\"; 1.", kOldestMinor, " or later is needed"));
+  }
+  EngineVersion out;
+  out.api =
+      absl::StrCat("1.", std::max(oldest, std::min(newest, kNewestMinor)));
+  const Json* parts = Member(version, "Components");
+  if (parts != nullptr && parts->is_array()) {
+    for (const Json& part : *parts) {
+      out.is_podman |= absl::StartsWith(Text(part, "Name"), "Podman");
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<DockerListedImage>> ParseImages(
+    absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json list, List(body));
+  std::vector<DockerListedImage> images;
+  for (const Json& object : list) {
+    DockerListedImage image;
+    RECLAIM_RETURN_IF_ERROR(AddNames(object, &image));
+    images.push_back(std::move(image));
+  }
+  return images;
+}
+
+absl::StatusOr<InspectedImage> ParseImage(absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
+  InspectedImage image;
+  RECLAIM_RETURN_IF_ERROR(AddNames(object, &image.listed));
+  DockerImageDetails& details = image.details;
+  if (const Json* root = Member(object, "RootFS")) {
+    for (const std::string& text : Texts(*root, "Layers")) {
+      RECLAIM_ASSIGN_OR_RETURN(const oci::Digest diff,
+                               oci::Digest::Parse(text));
+      details.diffs.push_back(diff);
+    }
+  }
+  details.folders = Folders(object);
+  if (details.folders.size() != details.diffs.size()) details.folders.clear();
+  details.os = Text(object, "Os");
+  details.architecture = Text(object, "Architecture");
+  if (const Json* config = Member(object, "Config")) {
+    details.labels = Labels(*config, "Labels");
+  }
+  details.created = Time(object, "Created");
+  if (const Json* metadata = Member(object, "Metadata")) {
+    details.tagged = Time(*metadata, "LastTagTime");
+  }
+  return image;
+}
+
+absl::StatusOr<std::vector<uint64_t>> ParseHistory(absl::string_view body,
+                                                   size_t layer_count) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json list, List(body));
+  std::vector<uint64_t> all;
+  std::vector<uint64_t> with_bytes;
+  for (const Json& entry : list) {
+    all.push_back(Size(entry, "Size").value_or(0));
+    if (all.back() > 0) with_bytes.push_back(all.back());
+  }
+  std::reverse(all.begin(), all.end());
+  std::reverse(with_bytes.begin(), with_bytes.end());
+  if (with_bytes.size() == layer_count) return with_bytes;
+  if (all.size() == layer_count) return all;
+  return std::vector<uint64_t>();
+}
+
+ContainerState ParseState(absl::string_view text) {
+  static const auto& states = *new std::map<absl::string_view, ContainerState>{
+      {"created", ContainerState::kCreated},
+      {"configured", ContainerState::kCreated},
+      {"running", ContainerState::kRunning},
+      {"paused", ContainerState::kPaused},
+      {"restarting", ContainerState::kRestarting},
+      {"exited", ContainerState::kExited},
+      {"stopped", ContainerState::kExited},
+      {"dead", ContainerState::kDead},
+      {"removing", ContainerState::kRemoving}};
+  const auto it = states.find(text);
+  return it == states.end() ? ContainerState::kUnknown : it->second;
+}
+
+absl::StatusOr<std::vector<DockerContainerDetails>> ParseContainers(
+    absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json list, List(body));
+  std::vector<DockerContainerDetails> containers;
+  for (const Json& object : list) {
+    DockerContainerDetails container;
+    ContainerFact& fact = container.fact;
+    fact.id = Text(object, "Id");
+    const std::vector<std::string> names = Texts(object, "Names");
+    if (!names.empty()) {
+      fact.name = std::string(absl::StripPrefix(names[0], "/"));
+    }
+    fact.state = ParseState(Text(object, "State"));
+    fact.image_reference = Text(object, "Image");
+    container.image_id = Text(object, "ImageID");
+    fact.command = Text(object, "Command");
+    fact.labels = Labels(object, "Labels");
+    // It was asked for sizes: one that is left out is zero.
+    const uint64_t size = Size(object, "SizeRw").value_or(0);
+    fact.writable = Bytes{size, size};
+    if (const auto created = Size(object, "Created")) {
+      fact.created = absl::FromUnixSeconds(static_cast<int64_t>(*created));
+    }
+    if (const Json* settings = Member(object, "NetworkSettings")) {
+      if (const Json* networks = Member(*settings, "Networks")) {
+        for (const auto& [name, network] : networks->items()) {
+          fact.networks.push_back(name);
+        }
+      }
+    }
+    if (const Json* mounts = Member(object, "Mounts")) {
+      for (const Json& mount : *mounts) {
+        if (Text(mount, "Type") == "volume") {
+          fact.volumes.push_back(Text(mount, "Name"));
+        }
+      }
+    }
+    containers.push_back(std::move(container));
+  }
+  return containers;
+}
+
+absl::StatusOr<std::vector<std::string>> ParseContainerFolders(
+    absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
+  std::vector<std::string> own;
+  const std::vector<std::string> folders = Folders(object);
+  if (folders.empty()) return own;
+  own.push_back(folders.back());
+  // dockerd puts a layer of its own between the image and the container.
+  if (folders.size() > 1 &&
+      absl::StrContains(folders[folders.size() - 2], "-init/")) {
+    own.push_back(folders[folders.size() - 2]);
+  }
+  return own;
+}
+
+absl::StatusOr<std::vector<DockerContainerDetails>> ParseLibpodContainers(
+    absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json list, List(body));
+  std::vector<DockerContainerDetails> containers;
+  for (const Json& object : list) {
+    DockerContainerDetails container;
+    container.fact.id = Text(object, "Id");
+    const std::vector<std::string> names = Texts(object, "Names");
+    if (!names.empty()) container.fact.name = names[0];
+    // Its owner is another tool: in use, whatever it is doing.
+    container.fact.state = ContainerState::kUnknown;
+    container.fact.image_reference = Text(object, "Image");
+    container.image_id = Text(object, "ImageID");
+    containers.push_back(std::move(container));
+  }
+  return containers;
+}
+
+absl::StatusOr<std::vector<VolumeFact>> ParseVolumes(absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
+  std::vector<VolumeFact> volumes;
+  const Json* list = Member(object, "Volumes");
+  if (list == nullptr || !list->is_array()) return volumes;
+  for (const Json& entry : *list) {
+    VolumeFact fact;
+    fact.name = Text(entry, "Name");
+    fact.driver = Text(entry, "Driver");
+    fact.labels = Labels(entry, "Labels");
+    fact.created = Time(entry, "CreatedAt");
+    // A name that nobody chose is 64 hex digits.
+    fact.is_anonymous =
+        fact.labels.count("com.docker.volume.anonymous") > 0 ||
+        (fact.name.size() == 64 &&
+         fact.name.find_first_not_of("0123456789abcdef") == std::string::npos);
+    volumes.push_back(std::move(fact));
+  }
+  return volumes;
+}
+
+absl::StatusOr<std::vector<NetworkFact>> ParseNetworks(absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json list, List(body));
+  std::vector<NetworkFact> networks;
+  for (const Json& entry : list) {
+    NetworkFact fact;
+    fact.name = Text(entry, "Name");
+    fact.driver = Text(entry, "Driver");
+    fact.labels = Labels(entry, "Labels");
+    fact.created = Time(entry, "Created");
+    fact.is_predefined = fact.name == "bridge" || fact.name == "host" ||
+                         fact.name == "none" || fact.name == "podman" ||
+                         IsTrue(entry, "Ingress") ||
+                         Text(entry, "Scope") == "swarm";
+    networks.push_back(std::move(fact));
+  }
+  return networks;
+}
+
+absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
+  DockerUsage usage;
+  if (const Json* list = Member(object, "Volumes")) {
+    for (const Json& entry : *list) {
+      VolumeFact fact;
+      fact.name = Text(entry, "Name");
+      if (const Json* data = Member(entry, "UsageData")) {
+        if (const auto size = Size(*data, "Size")) {
+          fact.bytes = Bytes{*size, *size};
+        }
+      }
+      usage.volumes.push_back(std::move(fact));
+    }
+  }
+  const Json* list = Member(object, "BuildCache");
+  if (list == nullptr || !list->is_array()) return usage;
+  for (const Json& entry : *list) {
+    BuildCacheFact fact;
+    fact.id = Text(entry, "ID");
+    fact.parent = Text(entry, "Parent");
+    fact.type = Text(entry, "Type");
+    fact.description = Text(entry, "Description");
+    if (const auto size = Size(entry, "Size")) fact.bytes = Bytes{*size, *size};
+    fact.is_in_use = IsTrue(entry, "InUse");
+    fact.is_shared = IsTrue(entry, "Shared");
+    fact.usage_count = Size(entry, "UsageCount").value_or(0);
+    fact.created = Time(entry, "CreatedAt");
+    fact.used = Time(entry, "LastUsedAt");
+    usage.build_cache.push_back(std::move(fact));
+  }
+  return usage;
+}
+
+std::string ParseText(absl::string_view body, const char* member) {
+  const auto object = oci::ReadJson(body);
+  return object.ok() ? Text(*object, member) : "";
+}
+
+}  // namespace reclaim::store::docker_json

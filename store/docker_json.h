@@ -1,0 +1,57 @@
+// store/docker_json.h — private to the Docker driver: what the API's JSON says.
+//
+// Lenient where engines differ (a missing or null member is empty), strict
+// where a wrong reading would delete: an id that is no digest is an error of
+// the whole list.  Pure.
+
+#ifndef RECLAIM_STORE_DOCKER_JSON_H_
+#define RECLAIM_STORE_DOCKER_JSON_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "store/docker_api.h"
+
+namespace reclaim::store::docker_json {
+
+// The newest version that both sides know: ours are 1.24 to 1.41.
+// UNIMPLEMENTED says what the engine speaks.
+struct EngineVersion {
+  std::string api;  // "1.41"
+  bool is_podman = false;
+};
+absl::StatusOr<EngineVersion> ParseVersion(absl::string_view body);
+
+absl::StatusOr<std::vector<DockerListedImage>> ParseImages(
+    absl::string_view body);
+// Of one image: id, names, and the details but `sizes`.
+struct InspectedImage {
+  DockerListedImage listed;
+  DockerImageDetails details;
+};
+absl::StatusOr<InspectedImage> ParseImage(absl::string_view body);
+// Sizes of `layer_count` layers, base first; empty if the history has another
+// number of entries with bytes, for then nobody can say which layer is empty.
+absl::StatusOr<std::vector<uint64_t>> ParseHistory(absl::string_view body,
+                                                   size_t layer_count);
+absl::StatusOr<std::vector<DockerContainerDetails>> ParseContainers(
+    absl::string_view body);
+// The folders of a container's own layers.
+absl::StatusOr<std::vector<std::string>> ParseContainerFolders(
+    absl::string_view body);
+// podman's list with the containers of other tools.
+absl::StatusOr<std::vector<DockerContainerDetails>> ParseLibpodContainers(
+    absl::string_view body);
+absl::StatusOr<std::vector<VolumeFact>> ParseVolumes(absl::string_view body);
+absl::StatusOr<std::vector<NetworkFact>> ParseNetworks(absl::string_view body);
+absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body);
+// A member that is a string; "" if it is none.
+std::string ParseText(absl::string_view body, const char* member);
+
+ContainerState ParseState(absl::string_view text);
+
+}  // namespace reclaim::store::docker_json
+
+#endif  // RECLAIM_STORE_DOCKER_JSON_H_

@@ -1,0 +1,143 @@
+// What the Docker driver makes of the API's JSON, without an engine.
+
+#include "base/status_matchers.h"
+#include "gtest/gtest.h"
+#include "oci/manifest.h"
+#include "store/docker_images.h"
+#include "store/docker_json.h"
+
+namespace reclaim::store {
+namespace {
+
+std::string Hex(char c) { return std::string(64, c); }
+
+oci::Digest D(char c) { return *oci::Digest::Parse("sha256:" + Hex(c)); }
+
+TEST(DockerJsonTest, TheVersionIsTheNewestThatBothKnow) {
+  struct Case {
+    const char* body;
+    const char* api;
+  };
+  for (const Case& c : {
+           Case{R"({"ApiVersion":"1.41","MinAPIVersion":"1.12"})", "1.41"},
+           Case{R"({"ApiVersion":"1.30","MinAPIVersion":"1.12"})", "1.30"},
+           Case{R"({"ApiVersion":"1.52","MinAPIVersion":"1.44"})", "1.44"},
+           Case{R"({"ApiVersion":"1.24"})", "1.24"},
+       }) {
+    const auto version = docker_json::ParseVersion(c.body);
+    ASSERT_TRUE(version.ok()) << version.status();
+    EXPECT_EQ(version->api, c.api);
+    EXPECT_FALSE(version->is_podman);
+  }
+  EXPECT_FALSE(docker_json::ParseVersion(R"({"ApiVersion":"1.18"})").ok());
+  EXPECT_FALSE(docker_json::ParseVersion(R"({"ApiVersion":"2.0"})").ok());
+  EXPECT_FALSE(docker_json::ParseVersion(R"({})").ok());
+  EXPECT_FALSE(docker_json::ParseVersion("<html>").ok());
+  EXPECT_TRUE(docker_json::ParseVersion(
+                  R"({"ApiVersion":"1.41",
+                      "Components":[{"Name":"Podman Engine"}]})")
+                  ->is_podman);
+}
+
+TEST(DockerJsonTest, AnIdThatIsNoDigestIsAnErrorOfTheList) {
+  EXPECT_FALSE(docker_json::ParseImages(R"([{"Id":"sha256:xyz"}])").ok());
+  EXPECT_FALSE(docker_json::ParseImages(R"([{}])").ok());
+  const auto images = docker_json::ParseImages(
+      R"([{"Id":")" + Hex('a') +
+      R"(","ParentId":"","RepoTags":["<none>:<none>"],"RepoDigests":null}])");
+  ASSERT_TRUE(images.ok()) << images.status();
+  EXPECT_EQ(images->at(0).id, D('a'));
+  EXPECT_TRUE(images->at(0).tags.empty());
+  EXPECT_FALSE(images->at(0).parent.has_value());
+}
+
+TEST(DockerJsonTest, SizesOfLayersComeFromTheHistoryOrAreUnknown) {
+  const std::string two =
+      R"([{"Size":7},{"Size":0},{"Size":5}])";  // newest first
+  EXPECT_EQ(*docker_json::ParseHistory(two, 2), (std::vector<uint64_t>{5, 7}));
+  EXPECT_EQ(*docker_json::ParseHistory(two, 3),
+            (std::vector<uint64_t>{5, 0, 7}));
+  EXPECT_TRUE(docker_json::ParseHistory(two, 1)->empty());
+}
+
+TEST(DockerJsonTest, AStateThatIsNotKnownCountsAsRunning) {
+  EXPECT_EQ(docker_json::ParseState("exited"), ContainerState::kExited);
+  EXPECT_EQ(docker_json::ParseState("stopped"), ContainerState::kExited);
+  EXPECT_EQ(docker_json::ParseState("new-word"), ContainerState::kUnknown);
+}
+
+TEST(DockerJsonTest, ContainersWithTheirMountsAndNetworks) {
+  const auto list = docker_json::ParseContainers(
+      R"([{"Id":"c1","Names":["/web"],"Image":"a:v1","ImageID":"sha256:1",
+           "State":"created","SizeRw":12,"Created":1795693463,
+           "NetworkSettings":{"Networks":{"bridge":{}}},
+           "Mounts":[{"Type":"volume","Name":"v"},{"Type":"bind"}]},
+          {"Id":"c2","State":"running","Labels":null}])");
+  ASSERT_TRUE(list.ok()) << list.status();
+  const ContainerFact& web = list->at(0).fact;
+  EXPECT_EQ(web.name, "web");
+  EXPECT_EQ(web.volumes, std::vector<std::string>{"v"});
+  EXPECT_EQ(web.networks, std::vector<std::string>{"bridge"});
+  EXPECT_EQ(web.writable->logical_bytes, 12u);
+  EXPECT_EQ(list->at(1).fact.writable->logical_bytes, 0u);
+}
+
+TEST(DockerImagesTest, ALayerOnAnotherParentIsAnotherLayer) {
+  const auto one = ChainsOf({D('a'), D('b')});
+  const auto other = ChainsOf({D('c'), D('b')});
+  EXPECT_EQ(one[0], D('a'));
+  EXPECT_NE(one[1], other[1]);
+  EXPECT_EQ(one[1],
+            oci::Digest::Sha256Of(D('a').ToString() + " " + D('b').ToString()));
+}
+
+TEST(DockerImagesTest, TheSameImageHasTheSameManifest) {
+  DockerImageMap images;
+  images[D('1')].listed.id = D('1');
+  images[D('1')].details.diffs = {D('a')};
+  images[D('2')].listed.id = D('2');
+  images[D('2')].listed.parent = D('1');
+  images[D('2')].details.diffs = {D('a'), D('b')};
+  WriteManifests(&images);
+  const DockerImage& child = images[D('2')];
+  const auto manifest = oci::ParseManifest(child.manifest, "");
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->config->digest, D('2'));
+  ASSERT_EQ(manifest->children.size(), 3u);
+  EXPECT_EQ(manifest->children[2].digest, images[D('1')].digest)
+      << "a child keeps its parent";
+  const oci::Digest before = child.digest;
+  WriteManifests(&images);
+  EXPECT_EQ(images[D('2')].digest, before);
+}
+
+TEST(DockerImagesTest, ParentsInACircleEnd) {
+  DockerImageMap images;
+  images[D('1')].listed = {D('1'), D('2'), {}, {}};
+  images[D('2')].listed = {D('2'), D('1'), {}, {}};
+  WriteManifests(&images);
+  EXPECT_FALSE(images[D('1')].digest.empty());
+  EXPECT_FALSE(images[D('2')].digest.empty());
+}
+
+TEST(DockerImagesTest, NamesComeBackAsTheyWere) {
+  for (const char* name :
+       {"a:v1", "localhost:5000/a:v1", "a@sha256:12", "localhost/b/c:latest"}) {
+    const DockerName parts = SplitDockerName(name);
+    EXPECT_EQ(JoinDockerName(parts.repository, parts.tag), name);
+  }
+  EXPECT_EQ(SplitDockerName("localhost:5000/a").tag, "latest");
+}
+
+TEST(DockerImagesTest, ADigestIsANameWhereNoTagIs) {
+  DockerListedImage image;
+  image.tags = {"a:v1"};
+  image.digests = {"a@sha256:12", "b@sha256:12"};
+  const auto names = NamesOf(image);
+  ASSERT_EQ(names.size(), 2u);
+  EXPECT_EQ(names[1].repository, "b");
+  EXPECT_EQ(names[1].tag, "@sha256:12");
+}
+
+}  // namespace
+}  // namespace reclaim::store

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""A real containerd: usage, prune, undo, leases, events, loss.
+
+Run me from the root, after `bazel build //cli:reclaim //server:reclaimd`;
+tools/test does.
+"""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from engines import Containerd, main, run  # noqa: E402
+
+A = "docker.io/library/a:v1"
+B = "docker.io/library/b:v1"
+C = "docker.io/library/c:v1"
+BASE = ("base", 900_000)
+
+
+class ContainerdTest(Containerd):
+
+    def setUp(self):
+        super().setUp()
+        layout = self.layout()
+        self.images = {
+            A: layout.image([BASE, ("a", 300_000)]),
+            B: layout.image([BASE, ("b", 200_000)]),
+            C: layout.image([("alone", 500_000)])}
+        self.load(self.archive(layout, self.images))
+        self.start_daemon()
+        self.reclaim("store", "add", "containerd:" + self.socket, "--name",
+                     "node")
+        self.settle()
+
+    def settle(self):
+        """The graph has all that containerd has."""
+        self.reclaim("scan", "node")
+
+    def state(self):
+        return self.names(), self.content(), self.snapshots()
+
+    def test_df_is_what_the_disk_has(self):
+        usage = self.reclaim("df", "--format",
+                             "{{.Type}}|{{.TotalCount}}|{{.Active}}")
+        self.assertIn("Images|3|0", usage)
+        self.assertIn("Unpacked Layers|4|0", usage)
+        content, unpacked = self.true_bytes()
+        self.assertEqual(self.raw("content"), content)
+        self.assertEqual(self.raw("unpacked"), unpacked)
+        self.container("web", A)
+        self.settle()
+        content, unpacked = self.true_bytes()
+        rows = self.rows()
+        self.assertEqual(
+            rows["Unpacked Layers"].bytes.allocated_bytes +
+            rows["Containers"].bytes.allocated_bytes, unpacked)
+        self.assertEqual(rows["Images"].active_count, 1)
+        self.assertEqual(rows["Unpacked Layers"].active_count, 2)
+
+    def test_prune_frees_what_the_plan_says_and_restore_gives_it_back(self):
+        self.container("web", A)
+        self.settle()
+        before = self.state()
+        disk = sum(self.true_bytes())
+        plan, predicted = self.plan("--all")
+        self.assertEqual(self.state(), before, "a preview changes nothing")
+        self.reclaim("apply", plan, "--force")
+        self.assertEqual(self.names(), {A})
+        self.assertEqual(self.content(), before[1], "leases hold the bytes")
+        self.assertEqual(self.snapshots(), before[2])
+        # containerd may collect whenever it likes.
+        self.collect()
+        self.assertEqual(self.content(), before[1])
+        self.reclaim("restore", self.last_apply())
+        self.assertEqual(self.state(), before)
+        self.settle()
+        self.assertIn("0 findings", self.reclaim("verify"))
+        plan, again = self.plan("--all")
+        self.assertEqual(again, predicted)
+        self.reclaim("apply", plan, "--force")
+        freed = self.bytes_on_disk(self.reclaim("purge", "--now", "--force"))
+        self.assertEqual(freed, predicted)
+        self.assertEqual(disk - sum(self.true_bytes()), predicted)
+        self.assertEqual(self.names(), {A})
+        self.assertEqual(len(self.snapshots()), 3, "base, a, and web's own")
+        self.assertNotIn("reclaim", self.ctr("leases", "ls"))
+        self.settle()
+        self.assertIn("0 findings", self.reclaim("verify", "--read-data"))
+
+    def test_foreign_leases_labels_and_pins_are_kept(self):
+        self.ctr("leases", "create", "--id", "theirs")
+        digest = self.images[C]["digest"]
+        self.lease_content("theirs", digest)
+        self.ctr("images", "label", B, "io.cri-containerd.pinned=pinned")
+        self.settle()
+        self.reclaim("system", "prune", "--all", "--force", "--purge")
+        self.assertEqual(self.names(), {B, C})
+        self.assertIn("theirs", self.ctr("leases", "ls"))
+        self.ctr("content", "get", digest)
+        self.ctr("leases", "delete", "--sync", "theirs")
+        self.settle()
+        self.reclaim("system", "prune", "--all", "--force", "--purge")
+        self.assertEqual(self.names(), {B})
+
+    def lease_content(self, lease, digest):
+        """ctr has no word for it: containerd's own API."""
+        import grpc
+        # AddResourceRequest { id = 1; Resource { id = 1; type = 2 } = 2 }
+        text = lambda n, s: bytes([n << 3 | 2, len(s)]) + s  # noqa: E731
+        request = text(1, lease.encode()) + text(
+            2, text(1, digest.encode()) + text(2, b"content"))
+        with grpc.insecure_channel("unix:" + self.socket) as channel:
+            channel.unary_unary(
+                "/containerd.services.leases.v1.Leases/AddResource")(
+                    request, metadata=[("containerd-namespace", "default")],
+                    timeout=10)
+
+    def test_the_same_images_stay_as_with_ctr(self):
+        self.container("web", A)
+        twin = {A}
+        self.settle()
+        self.reclaim("system", "prune", "--all", "--force", "--purge")
+        ours = self.state()
+        # The peer: a fresh load, then its own deletion of the same images.
+        layout = self.layout("again")
+        self.load(self.archive(layout, {
+            B: layout.image([BASE, ("b", 200_000)]),
+            C: layout.image([("alone", 500_000)])}))
+        self.assertNotEqual(self.state(), ours)
+        self.ctr("images", "rm", "--sync", B, C)
+        self.assertEqual(self.state(), ours)
+        self.assertEqual(self.names(), twin)
+
+    def test_namespaces_are_places_and_share_bytes(self):
+        layout = self.layout("other")
+        self.load(self.archive(layout, {
+            A: layout.image([BASE, ("a", 300_000)])}), space="other")
+        self.settle()
+        content, unpacked = self.true_bytes()
+        self.assertEqual(self.raw("content"), content,
+                         "a digest in two namespaces is one file")
+        self.assertEqual(self.raw("unpacked"), unpacked)
+        plan, predicted = self.plan("--all", "--filter",
+                                    "reference=other::*/*/*")
+        before = sum(self.true_bytes())
+        self.reclaim("apply", plan, "--force")
+        self.reclaim("purge", "--now", "--force")
+        self.assertEqual(self.names("other"), set())
+        self.assertEqual(self.names(), {A, B, C})
+        self.assertEqual(before - sum(self.true_bytes()), predicted)
+
+    def test_stopped_containers_go_and_come_back(self):
+        self.container("web", A, "--label", "role=web")
+        self.container("job", B)
+        self.settle()
+        shown = self.ctr("containers", "info", "web")
+        self.reclaim("container", "prune", "--force", "--filter",
+                     "label=role=web")
+        self.assertNotIn("web", self.ctr("containers", "ls", "-q").split())
+        self.assertIn("job", self.ctr("containers", "ls", "-q").split())
+        self.assertIn("web", self.snapshots(), "its layer is held")
+        self.reclaim("restore", self.last_apply())
+        self.assertEqual(
+            [line for line in self.ctr("containers", "info", "web").split("\n")
+             if "edAt" not in line],
+            [line for line in shown.split("\n") if "edAt" not in line])
+        self.settle()
+        before = sum(self.true_bytes())
+        plan = self.reclaim("container", "prune", "--force", "--purge")
+        self.assertEqual(self.ctr("containers", "ls", "-q").split(), [])
+        self.assertNotIn("web", self.snapshots())
+        self.assertLess(sum(self.true_bytes()), before, plan)
+
+    def test_orphans_are_counted_and_left_alone(self):
+        blobs = self.path("c-root", "io.containerd.content.v1.content/blobs")
+        stray = os.path.join(blobs, "sha256", "f" * 64)
+        with open(stray, "wb") as file:
+            file.write(b"x" * 10_000)
+        top = self.path("c-root", "io.containerd.snapshotter.v1." +
+                        self.snapshotter, "snapshots", "9999", "fs")
+        os.makedirs(top)
+        with open(os.path.join(top, "lost"), "wb") as file:
+            file.write(b"y" * 50_000)
+        self.settle()
+        orphans = self.rows()["Orphans"]
+        self.assertEqual(orphans.total_count, 2)
+        expected = 12_288 + 53_248 + (
+            4096 if self.snapshotter == "overlayfs" else 8192)
+        self.assertEqual(orphans.bytes.allocated_bytes, expected)
+        self.assertEqual(orphans.reclaimable.allocated_bytes, 0)
+        self.reclaim("system", "prune", "--all", "--force", "--purge")
+        self.assertTrue(os.path.exists(stray))
+        self.assertTrue(os.path.exists(os.path.join(top, "lost")))
+
+    def test_a_pull_meanwhile_restores_what_it_needs(self):
+        self.reclaim("image", "prune", "--all", "--force")
+        self.assertEqual(self.names(), set())
+        layout = self.layout("again")
+        self.load(self.archive(layout, {
+            A: layout.image([BASE, ("a", 300_000)])}))
+        self.settle()
+        self.reclaim("purge", "--now", "--force")
+        self.assertEqual(self.names(), {A})
+        for digest in self.content():
+            self.ctr("content", "get", digest)
+        self.assertEqual(len(self.content()), 4)
+        self.assertEqual(len(self.snapshots()), 2)
+        self.settle()
+        self.assertIn("0 findings", self.reclaim("verify", "--read-data"))
+
+    def test_events_are_in_the_graph_within_a_second(self):
+        import grpc
+        digest, size = self.images[C]["digest"], self.images[C]["size"]
+        text = lambda n, s: bytes([n << 3 | 2, len(s)]) + s  # noqa: E731
+
+        def varint(value):
+            out = b""
+            while value > 127:
+                out += bytes([value & 127 | 128])
+                value >>= 7
+            return out + bytes([value])
+
+        with grpc.insecure_channel("unix:" + self.socket) as channel:
+            create = channel.unary_unary(
+                "/containerd.services.images.v1.Images/Create")
+            target = text(1, b"application/vnd.oci.image.manifest.v1+json") + \
+                text(2, digest.encode()) + b"\x18" + varint(size)
+            for number in range(1000):
+                image = text(1, b"example/many:%d" % number)
+                image += b"\x1a" + varint(len(target)) + target
+                create(b"\x0a" + varint(len(image)) + image, timeout=30,
+                       metadata=[("containerd-namespace", "default")])
+        last = time.monotonic()
+        self.wait_for("the last of 1,000 events",
+                      lambda: self.usage().tag_count == 1003, 30)
+        took = time.monotonic() - last
+        print("1,000 images made: in the graph %.0f ms after the last"
+              % (took * 1000), file=sys.stderr)
+
+    def test_an_engine_that_stops_is_away_and_comes_back(self):
+        self.reclaim("store", "add", "external:other", "--name", "other")
+        self.stop(self.containerd)
+        state = lambda: self.reclaim(  # noqa: E731
+            "store", "ls", "--format", "{{.Name}} {{.State}}")
+        self.wait_for("away", lambda: "node away: " in state())
+        self.assertIn("other ready", state())
+        self.reclaim("df")
+        self.assertIn("containerd", self.reclaim("scan", "node", code=None))
+        self.start_containerd()
+        self.ctr("images", "tag", C, "example/new:1")
+        self.wait_for("resync", lambda: "example/new" in self.reclaim("images"))
+        self.wait_for("ready", lambda: "node ready" in state())
+
+
+if __name__ == "__main__":
+    main()
