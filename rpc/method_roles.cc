@@ -39,6 +39,19 @@ constexpr MethodRole kMethodRoles[] = {
     {"LeaseService/CreatePin", Role::kAdmin},
     {"LeaseService/DeletePin", Role::kAdmin},
     {"LeaseService/ListPins", Role::kRead},
+    {"PolicyService/SetRuleSet", Role::kAdmin},
+    {"PolicyService/GetRuleSet", Role::kRead},
+    {"PolicyService/ListRuleSets", Role::kRead},
+    {"PolicyService/DeleteRuleSet", Role::kAdmin},
+    {"PolicyService/TestPolicy", Role::kRead},
+    {"PolicyService/SetSchedule", Role::kAdmin},
+    {"PolicyService/GetSchedule", Role::kRead},
+    {"PolicyService/ListSchedules", Role::kRead},
+    {"PolicyService/DeleteSchedule", Role::kAdmin},
+    {"PolicyService/RunSchedule", Role::kPrune},
+    {"PolicyService/PauseSchedule", Role::kPrune},
+    {"PolicyService/ResumeSchedule", Role::kPrune},
+    {"PolicyService/ApprovePlan", Role::kPrune},
     {"StoreService/RegisterStore", Role::kAdmin},
     {"StoreService/ForgetStore", Role::kAdmin},
     {"StoreService/ListStores", Role::kRead},
@@ -54,6 +67,8 @@ constexpr MethodRole kMethodRoles[] = {
     {"UsageService/GetImageHistory", Role::kRead},
     {"UsageService/GetTree", Role::kRead},
     {"UsageService/WhatIf", Role::kRead},
+    {"UsageService/ListRetained", Role::kRead},
+    {"UsageService/GetUsageHistory", Role::kRead},
 };
 
 }  // namespace

@@ -11,14 +11,11 @@ namespace {
 
 constexpr uint64_t kJournalBytesMax = uint64_t{1} << 30;
 
-std::string RunPath(const RunId& run_id) {
-  return absl::StrCat(kReclaimFolder, "/quarantine/", run_id);
+std::string RunPath(const RunId& run_id, absl::string_view below = "") {
+  return absl::StrCat(kReclaimFolder, "/quarantine/", run_id, below);
 }
 std::string TreePath(const RunId& run_id, absl::string_view path) {
-  return JoinPath(absl::StrCat(RunPath(run_id), "/tree"), path);
-}
-std::string JournalPath(const RunId& run_id) {
-  return RunPath(run_id) + "/journal";
+  return JoinPath(RunPath(run_id, "/tree"), path);
 }
 // A note lies beside the moved files, in a file of its own.
 std::string NotePath(const RunId& run_id, const Removal& removal) {
@@ -29,7 +26,7 @@ std::string NotePath(const RunId& run_id, const Removal& removal) {
 // "" if there is none.
 absl::StatusOr<std::string> ReadJournal(const RootedDir& root,
                                         const RunId& run_id) {
-  const std::string path = JournalPath(run_id);
+  const std::string path = RunPath(run_id, "/journal");
   RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root.Exists(path));
   return is_there ? root.Read(path, kJournalBytesMax) : std::string();
 }
@@ -124,7 +121,7 @@ absl::Status QuarantineFolder::Remember(const RunId& run_id,
     }
   }
   lines += JournalLine(removal, paths.paths);
-  RECLAIM_RETURN_IF_ERROR(root_->Append(JournalPath(run_id), lines));
+  RECLAIM_RETURN_IF_ERROR(root_->Append(RunPath(run_id, "/journal"), lines));
   journal->items[removal] = {removal, paths.paths};
   journal->folders.merge(folders);
   return absl::OkStatus();
@@ -264,7 +261,8 @@ absl::Status QuarantineFolder::RemoveIfEmpty(const RunId& run_id) {
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(tree));
   if (is_there) return NotGone(removed);
-  RECLAIM_RETURN_IF_ERROR(RemoveIfThere(*root_, JournalPath(run_id)).status());
+  RECLAIM_RETURN_IF_ERROR(
+      RemoveIfThere(*root_, RunPath(run_id, "/journal")).status());
   journals_.erase(run_id);
   for (const std::string& folder :
        {RunPath(run_id), absl::StrCat(kReclaimFolder, "/quarantine"),
