@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/graph_text.h"
+#include "tests/support/text_details.h"
 
 namespace reclaim::accounting {
 namespace {
@@ -18,12 +19,13 @@ class WhatIfTest : public ::testing::Test {
   WhatIfReport Ask(const std::string& text,
                    const std::vector<std::string>& removed) {
     graph_.Add(text);
-    absl::flat_hash_set<index::NodeId> nodes;
-    for (const std::string& name : removed) nodes.insert(graph_.Id(name));
-    const auto roots = gc::CollectRoots(
-        graph_.view(), 0,
-        {tests::TextGraph::Now(), absl::ZeroDuration(), absl::ZeroDuration()});
-    auto report = WhatIf(graph_.view(), roots, nodes);
+    const tests::TextDetails details(&graph_);
+    gc::PlanInputs inputs;
+    inputs.view = &graph_.view();
+    inputs.details = &details;
+    inputs.store = 0;
+    inputs.now = tests::TextGraph::Now();
+    auto report = WhatIf(inputs, gc::NoGrace(), removed);
     EXPECT_THAT(report, base::IsOk());
     return report.ok() ? *std::move(report) : WhatIfReport();
   }
@@ -63,13 +65,6 @@ TEST_F(WhatIfTest, TwoTogetherFreeWhatTheyShare) {
           {"app:v1", "web:v1"});
   EXPECT_EQ(report.freed.bytes.logical_bytes, 112u);
   EXPECT_EQ(report.kept.count, 0u);
-}
-
-TEST_F(WhatIfTest, ContentThatARootReachesStays) {
-  const auto report = Ask("M1:5(c1:1 l1:10); app:v1=M1", {"l1"});
-  EXPECT_EQ(report.freed.count, 0u);
-  EXPECT_EQ(report.kept.bytes.logical_bytes, 10u);
-  EXPECT_THAT(Keepers(report), ::testing::ElementsAre("app:v1"));
 }
 
 TEST_F(WhatIfTest, EachByteIsChargedToOneKeeperLargestFirst) {

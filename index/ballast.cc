@@ -115,9 +115,15 @@ class BallastedEngine final : public Engine {
     ballast_->Release();
     return engine_->Commit(batch, durability);
   }
+  // What a sync that failed has left is not known, so it is not tried again.
+  absl::Status Sync() override {
+    ballast_->ReleaseIfLow();
+    return engine_->Sync();
+  }
   uint64_t ApproximateBytes() const override {
     return engine_->ApproximateBytes();
   }
+  EngineStats Stats() const override { return engine_->Stats(); }
 
  private:
   Engine* engine_;

@@ -19,4 +19,12 @@ absl::Status WatchedEngine::Commit(const Batch& batch, Durability durability) {
   return Remember(below_->Commit(batch, durability));
 }
 
+absl::Status WatchedEngine::Sync() {
+  const absl::Status status = below_->Sync();
+  if (status.ok()) return status;
+  // Also a full disk: what of the commits has reached it nobody knows.
+  Remember(absl::UnavailableError(status.message()));
+  return status;
+}
+
 }  // namespace reclaim::index

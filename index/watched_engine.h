@@ -40,6 +40,7 @@ class WatchedEngine final : public Engine {
     return below_->ScanBackwards(family, prefix, before, visit);
   }
   absl::Status Commit(const Batch& batch, Durability durability) override;
+  absl::Status Sync() override;
   uint64_t ApproximateBytes() const override {
     return below_->ApproximateBytes();
   }

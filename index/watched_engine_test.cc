@@ -38,6 +38,7 @@ class ScriptedEngine final : public Engine {
     ends_.erase(ends_.begin());
     return end.ok() ? memory_.Commit(batch, durability) : end;
   }
+  absl::Status Sync() override { return memory_.Sync(); }
   uint64_t ApproximateBytes() const override { return 7; }
 
  private:

@@ -19,7 +19,7 @@ class CollectionService final : public v1::CollectionService::Service {
  public:
   // Not owned.
   explicit CollectionService(const ServiceParts* parts)
-      : parts_(*parts), memory_(parts->graph) {}
+      : parts_(*parts), memory_(&parts->graph) {}
 
   grpc::Status CreatePlan(grpc::ServerContext* context,
                           const v1::CreatePlanRequest* request,

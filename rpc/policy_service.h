@@ -19,7 +19,7 @@ class PolicyService final : public v1::PolicyService::Service {
  public:
   // Not owned.
   explicit PolicyService(const ServiceParts* parts)
-      : parts_(*parts), memory_(parts->clock) {}
+      : parts_(*parts), memory_(&parts->graph) {}
 
   grpc::Status SetRuleSet(grpc::ServerContext* context,
                           const v1::SetRuleSetRequest* request,

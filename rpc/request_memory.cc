@@ -30,12 +30,12 @@ absl::StatusOr<std::string> RequestMemory::BeginOrRecall(
     const std::string& key,
     const std::function<absl::StatusOr<std::string>()>& begin) {
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> known,
-                           graph_->RecallAnswer(key));
+                           (*graph_)->RecallAnswer(key));
   if (known) return *known;
   RECLAIM_ASSIGN_OR_RETURN(std::string id, begin());
   // It has begun, whatever becomes of its record: without one a repeated call
   // begins anew, which deletes nothing that it would not have deleted.
-  graph_->RememberAnswer(key, id).IgnoreError();
+  (*graph_)->RememberAnswer(key, id).IgnoreError();
   return id;
 }
 

@@ -24,8 +24,8 @@ namespace reclaim::rpc {
 
 class RequestMemory {
  public:
-  // Not owned.
-  explicit RequestMemory(index::ReferenceGraph* graph) : graph_(graph) {}
+  // Where the graph will be once it is loaded; not owned.
+  explicit RequestMemory(index::ReferenceGraph* const* graph) : graph_(graph) {}
 
   // The id that `begin` returned for this request before, else what it returns
   // now.  A repeated call waits for the first.  With an empty `request_id`
@@ -39,7 +39,7 @@ class RequestMemory {
       const std::string& key,
       const std::function<absl::StatusOr<std::string>()>& begin);
 
-  index::ReferenceGraph* graph_;
+  index::ReferenceGraph* const* graph_;
   base::Mutex mutex_;
   base::CondVar changed_;
   std::set<std::string> begun_now_ ABSL_GUARDED_BY(mutex_);

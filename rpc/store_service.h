@@ -16,7 +16,7 @@ class StoreService final : public v1::StoreService::Service {
  public:
   // Not owned.
   explicit StoreService(const ServiceParts* parts)
-      : parts_(*parts), memory_(parts->graph) {}
+      : parts_(*parts), memory_(&parts->graph) {}
 
   grpc::Status RegisterStore(grpc::ServerContext* context,
                              const v1::RegisterStoreRequest* request,

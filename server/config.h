@@ -70,7 +70,7 @@ struct Config {
   int connection_call_count_max = 100;
   int message_bytes_max = 16 << 20;
   gc::GcPolicy policy;
-  gc::RecordRetention retention;
+  gc::RecordRetention record_retention;
   index::GraphOptions graph;
   std::vector<rpc::StoreSettings> stores;
   gc::RuleSet retention = FileRules();

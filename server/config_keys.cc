@@ -144,13 +144,15 @@ std::vector<Key> RecordKeys() {
        "Runs that ended longer ago are forgotten, unless something of theirs "
        "is in quarantine.",
        "2160h",
-       Span(RECLAIM_FIELD(retention.run_memory), absl::Hours(1), kYears)},
+       Span(RECLAIM_FIELD(record_retention.run_memory), absl::Hours(1),
+            kYears)},
       {"gc.run_count_max", "number", "100 or more",
        "So many runs are remembered at the most, with the same exception.",
-       "10000", Number(RECLAIM_FIELD(retention.run_count_max), 100, kAny)},
+       "10000",
+       Number(RECLAIM_FIELD(record_retention.run_count_max), 100, kAny)},
       {"gc.plan_memory", "duration", "0s to 87600h",
        "How long after their expiry plans are kept.", "168h",
-       Span(RECLAIM_FIELD(retention.plan_memory), absl::ZeroDuration(),
+       Span(RECLAIM_FIELD(record_retention.plan_memory), absl::ZeroDuration(),
             kYears)},
   };
 }

@@ -133,7 +133,7 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   graph_ = *std::move(graph);
   auto collector =
       gc::Collector::Create(graph_.get(), clock_, base::SystemRandom(),
-                            metrics_.get(), config_.retention);
+                            metrics_.get(), config_.record_retention);
   if (!collector.ok()) {
     graph_.reset();
     engine_.reset();

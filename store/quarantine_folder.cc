@@ -19,8 +19,8 @@ std::string TreePath(const RunId& run_id, absl::string_view path) {
 }
 // A note lies beside the moved files, in a file of its own.
 std::string NotePath(const RunId& run_id, const Removal& removal) {
-  const oci::Digest name = oci::Digest::Sha256Of(ToString(removal));
-  return TreePath(run_id, absl::StrCat(".note-", name.hex()));
+  const std::string name = oci::Digest::Sha256Of(ToString(removal)).hex();
+  return TreePath(run_id, ".note-" + name);
 }
 
 // "" if there is none.
@@ -62,8 +62,7 @@ absl::Status QuarantineFolder::AddTree(const std::string& path, bool is_content,
                                        RemovalBytes* bytes) const {
   RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_->Stat(path));
   if (stat.type != FileType::kFolder) {
-    // A file with other names frees nothing until the last of them goes; the
-    // caller counts those (extents).
+    // A file with other names frees nothing until the last of them goes.
     const Bytes freed = stat.link_count > 1 ? Bytes() : stat.bytes;
     (is_content ? bytes->content : bytes->metadata) += freed;
     return absl::OkStatus();
@@ -103,8 +102,7 @@ absl::StatusOr<const QuarantineJournal::Item*> QuarantineFolder::FindItem(
 absl::Status QuarantineFolder::Remember(const RunId& run_id,
                                         const Removal& removal,
                                         const RemovalPaths& paths) {
-  RECLAIM_RETURN_IF_ERROR(
-      root_->MakeFolders(absl::StrCat(RunPath(run_id), "/tree")));
+  RECLAIM_RETURN_IF_ERROR(root_->MakeFolders(RunPath(run_id, "/tree")));
   RECLAIM_ASSIGN_OR_RETURN(QuarantineJournal * journal, OpenJournal(run_id));
   // What an append that failed has left must not join with the next line.
   std::string lines = "\n";

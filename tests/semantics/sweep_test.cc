@@ -256,7 +256,7 @@ TEST_F(SweepTest, Case119_TheFeedTellsBeforeTheBytesGo) {
   std::set<EventKind> told;
   const auto events = graph_->ListEvents(0, 100000);
   ASSERT_THAT(events, IsOk());
-  for (const index::Event& event : *events) {
+  for (const index::Event& event : events->events) {
     if (event.digest == orphan_) told.insert(event.kind);
   }
   EXPECT_TRUE(told.count(EventKind::kQuarantined)) << "and the feed has told";
@@ -301,6 +301,7 @@ class CountingEngine final : public index::Engine {
     work_ += batch.entries().size();
     return below_.Commit(batch, durability);
   }
+  absl::Status Sync() override { return below_.Sync(); }
   uint64_t ApproximateBytes() const override { return 0; }
 
   uint64_t TakeWork() { return std::exchange(work_, 0); }

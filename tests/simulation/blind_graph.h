@@ -176,6 +176,12 @@ class BlindGraph final : public index::ReferenceGraph {
                                    absl::string_view actor) override {
     return graph_.CheckExists(name, actor);
   }
+  absl::StatusOr<std::vector<bool>> CheckExists(
+      absl::Span<const index::ContentName> names,
+      absl::string_view actor) override {
+    return graph_.CheckExists(names, actor);
+  }
+  absl::Status AwaitDurable() override { return graph_.AwaitDurable(); }
   std::unique_ptr<index::GraphReader> Read() const override {
     return graph_.Read();
   }
@@ -196,9 +202,17 @@ class BlindGraph final : public index::ReferenceGraph {
       index::NodeId content) const override {
     return graph_.GetMediaType(content);
   }
-  absl::StatusOr<std::vector<index::Event>> ListEvents(
-      uint64_t after, size_t limit) const override {
+  absl::StatusOr<index::EventPage> ListEvents(uint64_t after,
+                                              size_t limit) const override {
     return graph_.ListEvents(after, limit);
+  }
+  absl::StatusOr<std::optional<std::string>> RecallAnswer(
+      absl::string_view request_id) override {
+    return graph_.RecallAnswer(request_id);
+  }
+  absl::Status RememberAnswer(absl::string_view request_id,
+                              absl::string_view answer) override {
+    return graph_.RememberAnswer(request_id, answer);
   }
   index::Engine& engine() override { return graph_.engine(); }
   const index::GraphOptions& options() const override {

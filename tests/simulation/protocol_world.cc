@@ -55,6 +55,7 @@ class PausingEngine final : public index::Engine {
     RECLAIM_RETURN_IF_ERROR(pause_("commit"));
     return engine_.Commit(batch, durability);
   }
+  absl::Status Sync() override { return engine_.Sync(); }
   uint64_t ApproximateBytes() const override {
     return engine_.ApproximateBytes();
   }
