@@ -18,11 +18,11 @@ class SimulatedClock final : public Clock {
 
   absl::Time Now() const override {
     MutexLock lock(&mutex_);
-    return now_ ABSL_GUARDED_BY(mutex_);
+    return now_;
   }
   absl::Duration Monotonic() const override {
     MutexLock lock(&mutex_);
-    return elapsed_ ABSL_GUARDED_BY(mutex_);
+    return elapsed_;
   }
   void Advance(absl::Duration step) {
     MutexLock lock(&mutex_);
@@ -32,7 +32,7 @@ class SimulatedClock final : public Clock {
   // The wall clock jumps, also back; Monotonic() doesn't notice.
   void Jump(absl::Time now) {
     MutexLock lock(&mutex_);
-    now_ ABSL_GUARDED_BY(mutex_) = now;
+    now_ = now;
   }
 
  private:

@@ -97,7 +97,7 @@ absl::StatusOr<Explanation> StoreCollector::Explain(index::NodeId node,
 absl::StatusOr<Plan> StoreCollector::ApprovePlan(absl::string_view id,
                                                  absl::string_view actor) {
   // Two approvals, or one beside an apply, come one after the other.
-  std::lock_guard<std::mutex> lock(approval_);
+  base::MutexLock lock(&approval_);
   RECLAIM_ASSIGN_OR_RETURN(StoredPlan stored, runs_->GetPlan(id));
   const PruneRequest& request = stored.plan.request;
   if (!request.needs_approval) {

@@ -2,7 +2,6 @@
 
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <shared_mutex>
 #include <utility>
@@ -152,6 +151,8 @@ absl::StatusOr<Run> StoreCollector::RunSweep(CollectedStore* site,
   const absl::Status swept = Sweep(site, &plan, &run).Run();
   if (swept.ok() && run.stored().purges_immediately) {
     const absl::Status purged = PurgeAtOnce(site, &run.run(), control);
+    // Without a quarantine that was the whole deed.
+    if (site->store->traits().deletes_for_good) return run.End(purged);
     if (!purged.ok()) run.AddProblem(std::string(purged.message()));
   }
   return run.End(swept);
@@ -192,14 +193,23 @@ absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
 
 absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
                                           const RunControl& control) {
-  RECLAIM_ASSIGN_OR_RETURN(StoredPlan stored, runs_->GetPlan(request.plan_id));
+  RECLAIM_ASSIGN_OR_RETURN(const StoredPlan stored,
+                           runs_->GetPlan(request.plan_id));
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.plan.store));
   StoredRun run = NewRun(RunKind::kApply, *site, request.actor);
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, run.run.id));
-  std::unique_lock<std::mutex> approval(approval_);
-  // Again, now that nobody else can apply or approve it.
-  RECLAIM_ASSIGN_OR_RETURN(stored, runs_->GetPlan(request.plan_id));
-  RECLAIM_RETURN_IF_ERROR(CheckApplicable(stored, request, *site));
+  RECLAIM_ASSIGN_OR_RETURN(const Plan plan, BeginApply(request, *site, &run));
+  return RunSweep(site, plan, std::move(run), control);
+}
+
+// The plan once more, now that nobody else can apply or approve it.
+absl::StatusOr<Plan> StoreCollector::BeginApply(const ApplyRequest& request,
+                                                const CollectedStore& site,
+                                                StoredRun* begun) {
+  base::MutexLock lock(&approval_);
+  RECLAIM_ASSIGN_OR_RETURN(StoredPlan stored, runs_->GetPlan(request.plan_id));
+  RECLAIM_RETURN_IF_ERROR(CheckApplicable(stored, request, site));
+  StoredRun& run = *begun;
   const Plan& plan = stored.plan;
   run.run.plan_id = plan.id;
   run.run.epoch = plan.epoch;
@@ -207,15 +217,14 @@ absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
   run.run.progress.total_bytes = plan.totals.bytes.content;
   // Where nothing can be given back there is nothing to wait for.
   run.purges_immediately =
-      request.purge_immediately || site->store->traits().deletes_for_good;
+      request.purge_immediately || site.store->traits().deletes_for_good;
   run.run.restorable_until =
       run.purges_immediately
           ? run.run.started
           : run.run.started + plan.request.policy.quarantine_period;
   stored.run_id = run.run.id;
   RECLAIM_RETURN_IF_ERROR(runs_->BeginApply(stored, run));
-  approval.unlock();
-  return RunSweep(site, plan, std::move(run), control);
+  return std::move(stored.plan);
 }
 
 absl::StatusOr<Run> StoreCollector::Restore(const RestoreRequest& request,

@@ -64,17 +64,21 @@ absl::Status LoadAll(const index::Engine& engine, const char* prefix,
 absl::StatusOr<std::unique_ptr<PolicyBook>> PolicyBook::Open(
     index::Engine* engine, const base::Clock* clock, const FilePolicies& file) {
   std::unique_ptr<PolicyBook> book(new PolicyBook(engine, clock));
+  base::MutexLock lock(&book->mutex_);
   RECLAIM_RETURN_IF_ERROR(book->Load());
   RECLAIM_RETURN_IF_ERROR(book->Take(file));
   return book;
 }
 
 absl::Status PolicyBook::Load() {
-  RECLAIM_RETURN_IF_ERROR(LoadAll<RuleSet>(
-      *engine_, kRules, DecodeRuleSet,
-      [this](RuleSet set) { rule_sets_[set.name] = std::move(set); }));
+  RECLAIM_RETURN_IF_ERROR(
+      LoadAll<RuleSet>(*engine_, kRules, DecodeRuleSet, [this](RuleSet set) {
+        mutex_.AssertHeld();
+        rule_sets_[set.name] = std::move(set);
+      }));
   return LoadAll<Schedule>(*engine_, kSchedule, DecodeSchedule,
                            [this](Schedule schedule) {
+                             mutex_.AssertHeld();
                              schedules_[schedule.name] = std::move(schedule);
                            });
 }
@@ -111,7 +115,7 @@ absl::Status PolicyBook::Write(const std::string& key,
 }
 
 std::vector<RuleSet> PolicyBook::RuleSets() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   std::vector<RuleSet> sets;
   for (const auto& [name, set] : rule_sets_) sets.push_back(set);
   std::stable_sort(sets.begin(), sets.end(),
@@ -122,7 +126,7 @@ std::vector<RuleSet> PolicyBook::RuleSets() const {
 }
 
 absl::StatusOr<RuleSet> PolicyBook::GetRuleSet(absl::string_view name) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = rule_sets_.find(name);
   if (it == rule_sets_.end()) return NoSuch("rule set", name);
   return it->second;
@@ -131,7 +135,7 @@ absl::StatusOr<RuleSet> PolicyBook::GetRuleSet(absl::string_view name) const {
 absl::StatusOr<RuleSet> PolicyBook::PutRuleSet(RuleSet set,
                                                absl::string_view etag) {
   RECLAIM_RETURN_IF_ERROR(CheckRuleSet(set));
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_RETURN_IF_ERROR(CheckChange(rule_sets_, "rule set", set.name, etag));
   set.changed = clock_->Now();
   const std::string bytes = EncodeRuleSet(set);
@@ -142,7 +146,7 @@ absl::StatusOr<RuleSet> PolicyBook::PutRuleSet(RuleSet set,
 
 absl::Status PolicyBook::DeleteRuleSet(absl::string_view name,
                                        absl::string_view etag) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = rule_sets_.find(name);
   if (it == rule_sets_.end()) return NoSuch("rule set", name);
   RECLAIM_RETURN_IF_ERROR(CheckChange(rule_sets_, "rule set", name, etag));
@@ -152,14 +156,14 @@ absl::Status PolicyBook::DeleteRuleSet(absl::string_view name,
 }
 
 std::vector<Schedule> PolicyBook::Schedules() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   std::vector<Schedule> schedules;
   for (const auto& [name, schedule] : schedules_) schedules.push_back(schedule);
   return schedules;
 }
 
 absl::StatusOr<Schedule> PolicyBook::GetSchedule(absl::string_view name) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = schedules_.find(name);
   if (it == schedules_.end()) return NoSuch("schedule", name);
   return it->second;
@@ -168,7 +172,7 @@ absl::StatusOr<Schedule> PolicyBook::GetSchedule(absl::string_view name) const {
 absl::StatusOr<Schedule> PolicyBook::PutSchedule(Schedule schedule,
                                                  absl::string_view etag) {
   RECLAIM_RETURN_IF_ERROR(CheckSchedule(schedule));
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_RETURN_IF_ERROR(
       CheckChange(schedules_, "schedule", schedule.name, etag));
   schedule.changed = clock_->Now();
@@ -180,7 +184,7 @@ absl::StatusOr<Schedule> PolicyBook::PutSchedule(Schedule schedule,
 
 absl::Status PolicyBook::DeleteSchedule(absl::string_view name,
                                         absl::string_view etag) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const auto it = schedules_.find(name);
   if (it == schedules_.end()) return NoSuch("schedule", name);
   RECLAIM_RETURN_IF_ERROR(CheckChange(schedules_, "schedule", name, etag));

@@ -12,15 +12,16 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "gc/retention.h"
 #include "gc/rule_source.h"
 #include "gc/schedule.h"
@@ -63,15 +64,18 @@ class PolicyBook final : public RuleSource {
  private:
   PolicyBook(index::Engine* engine, const base::Clock* clock)
       : engine_(engine), clock_(clock) {}
-  absl::Status Load();
-  absl::Status Take(const FilePolicies& file);
+  absl::Status Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Take(const FilePolicies& file)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Write(const std::string& key, std::optional<std::string> value);
 
   index::Engine* engine_;
   const base::Clock* clock_;
-  mutable std::mutex mutex_;
-  std::map<std::string, RuleSet, std::less<>> rule_sets_;
-  std::map<std::string, Schedule, std::less<>> schedules_;
+  mutable base::Mutex mutex_;
+  std::map<std::string, RuleSet, std::less<>> rule_sets_
+      ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Schedule, std::less<>> schedules_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::gc

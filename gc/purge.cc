@@ -75,6 +75,8 @@ bool Purge::NeedsProof(const QuarantineRecord& record) const {
 
 absl::Time Purge::ProvableFrom(const QuarantineRecord& record,
                                const index::StoreRecord& store) const {
+  // An engine looks for uses itself when it deletes: no writer is waited for.
+  if (site_->store->traits().knows_containers) return record.quarantined;
   return record.quarantined + store.writers.write_duration_max;
 }
 
@@ -128,7 +130,7 @@ void Purge::Settle(const QuarantineRecord& record,
   if (absl::IsAborted(outcome.status)) {
     settled->removed.push_back({record.run_id, record.number});
     SkipReason reason = SkipReason::kChanged;
-    if (site_->store->traits().deletes_for_good) {
+    if (site_->store->traits().knows_containers) {
       // The engine has it in use, or it is not what was quarantined: it stays.
       AddStaying(record, returned);
       reason = SkipReason::kInUse;

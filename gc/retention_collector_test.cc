@@ -104,8 +104,8 @@ TEST_F(RetentionCollectorTest, ATagMovedPushedOrPulledSinceThePlanStays) {
   ASSERT_THAT(run, IsOk());
   EXPECT_TRUE(HasTag("app", "v1"));
   EXPECT_TRUE(HasTag("app", "v2"));
-  EXPECT_EQ(SkipOf(*run, "app:v1"), SkipReason::kChanged);
-  EXPECT_EQ(SkipOf(*run, "app:v2"), SkipReason::kTouched);
+  EXPECT_EQ(SkipOf(*run, "tag app:v1"), SkipReason::kChanged);
+  EXPECT_EQ(SkipOf(*run, "tag app:v2"), SkipReason::kTouched);
   EXPECT_EQ(StateOf(images_[1]), index::NodeState::kPresent);
   ExpectExact();
 }

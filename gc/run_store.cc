@@ -61,7 +61,10 @@ absl::Status RunStore::Load() {
                     [&](absl::string_view, absl::string_view value) {
                       const auto record = DecodeQuarantine(value);
                       status = record.status();
-                      if (record.ok()) NoteOne(*record);
+                      if (record.ok()) {
+                        base::MutexLock lock(&mutex_);
+                        NoteOne(*record);
+                      }
                       return status.ok();
                     }));
   return status;

@@ -24,7 +24,7 @@ absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Create(
     base::RandomSource* random, ScheduleObserver* observer, Starter start) {
   std::unique_ptr<Scheduler> scheduler(
       new Scheduler(book, work, clock, random, observer, std::move(start)));
-  std::lock_guard<std::mutex> lock(scheduler->mutex_);
+  base::MutexLock lock(&scheduler->mutex_);
   RECLAIM_RETURN_IF_ERROR(scheduler->LoadEntries());
   return scheduler;
 }
@@ -151,7 +151,7 @@ absl::StatusOr<Scheduler::Job> Scheduler::BeginRun(Entry* entry, absl::Time now,
 }
 
 absl::Status Scheduler::BeginDue(std::vector<Job>* jobs) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const absl::Time now = clock_->Now();
   for (auto& [name, entry] : entries_) {
     RECLAIM_RETURN_IF_ERROR(FollowClock(&entry, now));
@@ -178,7 +178,7 @@ absl::Status Scheduler::Tick() {
 }
 
 absl::Time Scheduler::NextTick() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   const absl::Time now = clock_->Now();
   absl::Time next = absl::InfiniteFuture();
   for (const auto& [name, entry] : entries_) {
@@ -200,7 +200,7 @@ absl::Status Scheduler::RunNow(absl::string_view name,
                                const std::string& actor) {
   Job job;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     RECLAIM_RETURN_IF_ERROR(Find(name).status());
     Entry& entry = entries_.find(name)->second;
     if (entry.is_running) {
@@ -215,7 +215,7 @@ absl::Status Scheduler::RunNow(absl::string_view name,
 }
 
 absl::Status Scheduler::SetPaused(absl::string_view name, bool is_paused) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_RETURN_IF_ERROR(Find(name).status());
   Entry& entry = entries_.find(name)->second;
   if (entry.state.is_paused == is_paused) return absl::OkStatus();
@@ -237,18 +237,18 @@ absl::Status Scheduler::Resume(absl::string_view name) {
 }
 
 absl::Status Scheduler::Reload() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   return LoadEntries();
 }
 
 absl::StatusOr<ScheduleState> Scheduler::State(absl::string_view name) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_ASSIGN_OR_RETURN(const Entry* entry, Find(name));
   return entry->state;
 }
 
 absl::StatusOr<absl::Time> Scheduler::NextTime(absl::string_view name) const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   RECLAIM_ASSIGN_OR_RETURN(const Entry* entry, Find(name));
   Entry idle = *entry;
   idle.is_running = false;
@@ -335,7 +335,7 @@ Scheduler::Result Scheduler::Carry(const Job& job) {
 void Scheduler::End(const Schedule& schedule, const Result& result) {
   ScheduleState state;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     const auto it = entries_.find(schedule.name);
     if (it == entries_.end()) return;  // deleted meanwhile
     // The record says that it runs: the next start begins it once more.

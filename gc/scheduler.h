@@ -27,15 +27,16 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "gc/policy_book.h"
 #include "gc/schedule.h"
@@ -137,10 +138,11 @@ class Scheduler {
         observer_(observer != nullptr ? observer : &nobody_),
         start_(std::move(start)) {}
 
-  absl::Status LoadEntries();
+  absl::Status LoadEntries() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Entry> MakeEntry(const Schedule& schedule,
                                   const ScheduleState* known) const;
-  absl::StatusOr<const Entry*> Find(absl::string_view name) const;
+  absl::StatusOr<const Entry*> Find(absl::string_view name) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status SetPaused(absl::string_view name, bool is_paused);
   static bool NeedsWindow(const Schedule& schedule);
   static absl::Time DueTime(const Entry& entry);
@@ -164,8 +166,8 @@ class Scheduler {
   ScheduleObserver nobody_;
   ScheduleObserver* observer_;
   Starter start_;
-  mutable std::mutex mutex_;  // guards entries_
-  std::map<std::string, Entry, std::less<>> entries_;
+  mutable base::Mutex mutex_;
+  std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::gc

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -118,6 +117,8 @@ class StoreCollector final : public Collector {
   absl::Status CheckApplicable(const StoredPlan& plan,
                                const ApplyRequest& request,
                                const CollectedStore& site) const;
+  absl::StatusOr<Plan> BeginApply(const ApplyRequest& request,
+                                  const CollectedStore& site, StoredRun* begun);
   absl::Status CheckSize(const Plan& plan, const CollectedStore& site) const;
   absl::StatusOr<Run> RunSweep(CollectedStore* site, const Plan& plan,
                                StoredRun stored, const RunControl& control);
@@ -136,7 +137,7 @@ class StoreCollector final : public Collector {
   std::unique_ptr<RunStore> runs_;
   const RuleSource* rules_ = nullptr;
   QuarantineRestorer restorer_;
-  std::mutex approval_;        // orders what changes a stored plan
+  base::Mutex approval_;       // orders what changes a stored plan
   mutable base::Mutex mutex_;  // guards also the acting_run of sites_
   absl::Time next_trim_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::map<std::string, std::unique_ptr<CollectedStore>> sites_

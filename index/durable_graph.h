@@ -117,9 +117,9 @@ class DurableGraph final : public ReferenceGraph {
   absl::Status ChangeState(const StateChange& change, absl::string_view actor,
                            WriteSet* set) const;
   absl::Status LoadMeta() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  absl::Status LoadNodes();
+  absl::Status LoadNodes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   // durable_times.cc
-  absl::Status LoadTimes();
+  absl::Status LoadTimes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   std::vector<NodeId> AddTimes(Batch* batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   void KeepTimes(const std::vector<NodeId>& flipped)

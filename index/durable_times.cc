@@ -9,6 +9,7 @@
 // is deleted or overwritten.
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -69,6 +70,8 @@ absl::Status DurableGraph::LoadTimes() {
     }
   }
   absl::Status status;
+  // The analysis does not see the lock within the visitor.
+  absl::flat_hash_set<NodeId> timed;
   RECLAIM_RETURN_IF_ERROR(engine_->Scan(
       Family::kMeta, kTimePrefix, "",
       [&](absl::string_view, absl::string_view value) {
@@ -77,7 +80,7 @@ absl::Status DurableGraph::LoadTimes() {
         status = record.status();
         if (!record.ok()) return false;
         const NodeId id = record->id();
-        timed_.insert(id);
+        timed.insert(id);
         if (open.erase(id) > 0) {
           graph_.RestoreUnreferenced(id, FromMicros(record->since()));
         } else {
@@ -86,6 +89,7 @@ absl::Status DurableGraph::LoadTimes() {
         return true;
       }));
   RECLAIM_RETURN_IF_ERROR(status);
+  timed_ = std::move(timed);
   graph_.TakeFlipped();  // loading made these
   for (const NodeId id : open) graph_.NoteFlipped(id);
   return absl::OkStatus();

@@ -86,7 +86,8 @@ class ScannedGraph {
   // Every node by name, with all that does not depend on the order of arrival.
   std::map<std::string, std::string> Picture() const {
     std::map<std::string, std::string> picture;
-    for (const UnreadableScope& scope : graph_->Stores()[0].unreadable_scopes) {
+    const std::vector<StoreRecord> stores = graph_->Stores();
+    for (const UnreadableScope& scope : stores[0].unreadable_scopes) {
       picture["unreadable " + scope.scope] = "";
     }
     const auto reader = graph_->Read();

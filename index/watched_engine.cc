@@ -3,12 +3,12 @@
 namespace reclaim::index {
 
 absl::Status WatchedEngine::Writable() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   return last_;
 }
 
 absl::Status WatchedEngine::Remember(absl::Status status) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   // A full disk refuses a batch whole, and the next one may find room.  After
   // any other failure only a new start knows what is on the disk.
   if (last_.ok() || absl::IsResourceExhausted(last_)) last_ = status;

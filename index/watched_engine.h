@@ -9,10 +9,10 @@
 #define RECLAIM_INDEX_WATCHED_ENGINE_H_
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
 #include "index/engine.h"
 
 namespace reclaim::index {
@@ -50,7 +50,7 @@ class WatchedEngine final : public Engine {
   absl::Status Remember(absl::Status status);
 
   const std::unique_ptr<Engine> below_;
-  mutable std::mutex mutex_;
+  mutable base::Mutex mutex_;
   absl::Status last_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -122,15 +122,7 @@ class AuthorizationTest : public ServerFixture {
   void Restart(ServerOptions options) {
     if (server_ != nullptr) server_->Shutdown(absl::ZeroDuration());
     server_.reset();
-    ServiceParts parts;
-    parts.graph = graph_.get();
-    parts.collector = collector_.get();
-    parts.stores = stores_.get();
-    parts.runs = runs_.get();
-    parts.clock = &clock_;
-    parts.random = &random_;
-    parts.policy = policy_;
-    auto server = Server::Start(options, parts);
+    auto server = Server::Start(options, Parts());
     ASSERT_THAT(server, base::IsOk());
     server_ = *std::move(server);
     server_->SetServing(true);

@@ -58,7 +58,7 @@ grpc::Status PolicyService::SetRuleSet(grpc::ServerContext* context,
                                        const v1::SetRuleSetRequest* request,
                                        v1::RuleSet* response) {
   return CallFor(
-      parts_, context, "PolicyService/SetRuleSet", response,
+      parts_, context, {"PolicyService/SetRuleSet", *request}, response,
       [&](const Caller& caller) { return PutRuleSet(*request, caller); });
 }
 
@@ -148,7 +148,7 @@ grpc::Status PolicyService::DeleteRuleSet(
     grpc::ServerContext* context, const v1::DeleteRuleSetRequest* request,
     v1::DeleteRuleSetResponse*) {
   return Call(
-      parts_, context, "PolicyService/DeleteRuleSet",
+      parts_, context, {"PolicyService/DeleteRuleSet", *request},
       [&](const Caller& caller) {
         return memory_
             .Once(caller.actor, request->request_id(),
@@ -221,7 +221,7 @@ grpc::Status PolicyService::ApprovePlan(grpc::ServerContext* context,
                                         const v1::ApprovePlanRequest* request,
                                         v1::Plan* response) {
   return CallFor(
-      parts_, context, "PolicyService/ApprovePlan", response,
+      parts_, context, {"PolicyService/ApprovePlan", *request}, response,
       [&](const Caller& caller) -> absl::StatusOr<v1::Plan> {
         RECLAIM_ASSIGN_OR_RETURN(
             const gc::Plan plan,

@@ -49,7 +49,7 @@ grpc::Status PolicyService::SetSchedule(grpc::ServerContext* context,
                                         const v1::SetScheduleRequest* request,
                                         v1::Schedule* response) {
   return CallFor(
-      parts_, context, "PolicyService/SetSchedule", response,
+      parts_, context, {"PolicyService/SetSchedule", *request}, response,
       [&](const Caller& caller) { return PutSchedule(*request, caller); });
 }
 
@@ -99,7 +99,7 @@ grpc::Status PolicyService::DeleteSchedule(
     RECLAIM_RETURN_IF_ERROR(parts_.scheduler->Reload());
     return request->name();
   };
-  return Call(parts_, context, "PolicyService/DeleteSchedule",
+  return Call(parts_, context, {"PolicyService/DeleteSchedule", *request},
               [&](const Caller& caller) {
                 return memory_.Once(caller.actor, request->request_id(), erase)
                     .status();
@@ -110,7 +110,7 @@ grpc::Status PolicyService::RunSchedule(grpc::ServerContext* context,
                                         const v1::RunScheduleRequest* request,
                                         v1::Schedule* response) {
   return CallFor(
-      parts_, context, "PolicyService/RunSchedule", response,
+      parts_, context, {"PolicyService/RunSchedule", *request}, response,
       [&](const Caller& caller) -> absl::StatusOr<v1::Schedule> {
         const auto run = [&]() -> absl::StatusOr<std::string> {
           RECLAIM_RETURN_IF_ERROR(
@@ -127,7 +127,7 @@ grpc::Status PolicyService::PauseSchedule(
     grpc::ServerContext* context, const v1::PauseScheduleRequest* request,
     v1::Schedule* response) {
   return CallFor(
-      parts_, context, "PolicyService/PauseSchedule", response,
+      parts_, context, {"PolicyService/PauseSchedule", *request}, response,
       [&](const Caller&) -> absl::StatusOr<v1::Schedule> {
         RECLAIM_RETURN_IF_ERROR(parts_.scheduler->Pause(request->name()));
         return ScheduleByName(request->name());
@@ -138,7 +138,7 @@ grpc::Status PolicyService::ResumeSchedule(
     grpc::ServerContext* context, const v1::ResumeScheduleRequest* request,
     v1::Schedule* response) {
   return CallFor(
-      parts_, context, "PolicyService/ResumeSchedule", response,
+      parts_, context, {"PolicyService/ResumeSchedule", *request}, response,
       [&](const Caller&) -> absl::StatusOr<v1::Schedule> {
         RECLAIM_RETURN_IF_ERROR(parts_.scheduler->Resume(request->name()));
         return ScheduleByName(request->name());

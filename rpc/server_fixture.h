@@ -80,6 +80,25 @@ class ServerFixture : public ::testing::Test {
     stores_->OpenAll();
     ASSERT_THAT(collector_->Recover(), base::IsOk());
     runs_ = std::make_unique<RunBoard>();
+    collector_->SetAudit(audit_);
+    history_ = std::make_unique<accounting::HistoryStore>(engine_.get());
+    work_ = std::make_unique<ScheduledCollection>(Parts());
+    auto scheduler = gc::Scheduler::Create(
+        policies_.get(), work_.get(), &clock_, &random_, nullptr,
+        [](const std::function<void()>& job) { job(); });
+    ASSERT_THAT(scheduler, base::IsOk());
+    scheduler_ = *std::move(scheduler);
+    ServerOptions options = server_options_;
+    options.unix_socket = UnixSocket{-1, SocketPath()};
+    auto server = Server::Start(options, Parts());
+    ASSERT_THAT(server, base::IsOk());
+    server_ = *std::move(server);
+    server_->SetServing(true);
+    Connect();
+  }
+
+  // What the services are made of, as far as it is there yet.
+  ServiceParts Parts() {
     ServiceParts parts;
     parts.graph = graph_.get();
     parts.collector = collector_.get();
@@ -89,24 +108,10 @@ class ServerFixture : public ::testing::Test {
     parts.random = &random_;
     parts.policy = policy_;
     parts.audit = audit_;
-    collector_->SetAudit(audit_);
     parts.policies = policies_.get();
-    work_ = std::make_unique<ScheduledCollection>(parts);
-    auto scheduler = gc::Scheduler::Create(
-        policies_.get(), work_.get(), &clock_, &random_, nullptr,
-        [](const std::function<void()>& job) { job(); });
-    ASSERT_THAT(scheduler, base::IsOk());
-    scheduler_ = *std::move(scheduler);
     parts.scheduler = scheduler_.get();
-    history_ = std::make_unique<accounting::HistoryStore>(engine_.get());
     parts.history = history_.get();
-    ServerOptions options = server_options_;
-    options.unix_socket = UnixSocket{-1, SocketPath()};
-    auto server = Server::Start(options, parts);
-    ASSERT_THAT(server, base::IsOk());
-    server_ = *std::move(server);
-    server_->SetServing(true);
-    Connect();
+    return parts;
   }
 
   void StopServer() {

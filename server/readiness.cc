@@ -14,18 +14,18 @@ constexpr uint64_t kRoomBytes = uint64_t{64} << 20;
 }  // namespace
 
 void Readiness::Serve() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   if (phase_ == Phase::kLoading) phase_ = Phase::kServing;
 }
 
 void Readiness::End() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  base::MutexLock lock(&mutex_);
   phase_ = Phase::kEnding;
 }
 
 absl::Status Readiness::Check() const {
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    base::MutexLock lock(&mutex_);
     if (phase_ == Phase::kLoading) {
       return absl::UnavailableError("the graph is being loaded");
     }

@@ -11,11 +11,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "base/mutex.h"
 
 namespace reclaim::server {
 
@@ -38,7 +38,7 @@ class Readiness {
 
   const std::function<absl::Status()> writable_;
   const std::function<uint64_t()> free_bytes_;
-  mutable std::mutex mutex_;
+  mutable base::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kLoading;
 };
 

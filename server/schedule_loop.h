@@ -6,14 +6,14 @@
 #ifndef RECLAIM_SERVER_SCHEDULE_LOOP_H_
 #define RECLAIM_SERVER_SCHEDULE_LOOP_H_
 
-#include <condition_variable>
 #include <functional>
 #include <list>
-#include <mutex>
 #include <string>
 #include <thread>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
+#include "base/mutex.h"
 #include "gc/scheduler.h"
 
 namespace reclaim::server {
@@ -41,14 +41,16 @@ class ScheduleLoop {
     bool is_done = false;
   };
   void Run(gc::Scheduler* scheduler);
+  // Waits for the next tick; true once there is none.
+  bool WaitForStop();
   void JoinDone();
 
   std::function<void(absl::string_view)> say_;
   std::thread ticker_;
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  bool is_stopped_ = false;
-  std::list<Job> jobs_;
+  base::Mutex mutex_;
+  base::CondVar changed_;
+  bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::list<Job> jobs_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::server

@@ -50,6 +50,15 @@ def expression(rng):
                      field(rng, 1, 12, MONTHS), field(rng, 0, 6, DAYS)])
 
 
+def is_ambiguous(cron):
+    """Whether a day field that is not "*" names every day all the same.
+
+    crontab(5) goes by how a field is written, croniter by what it comes to.
+    """
+    expanded = croniter.expand(cron)[0]
+    return any(expanded[i] == ["*"] and cron.split()[i] != "*" for i in (2, 4))
+
+
 def ours(questions):
     """Due times of each (cron, zone, after), or None where it is refused."""
     text = "".join("%s;%s;%d;%d\n" % (cron, zone, after, COUNT)
@@ -72,22 +81,40 @@ def theirs(cron, after):
         raise
 
 
+def is_passed_over(cron, answer, expected):
+    """Whether croniter left out times that it matches itself.
+
+    1.3.5 passes over the first of a month where the last day that is asked for
+    is not in the month before.
+    """
+    if answer is None or expected is None:
+        return False
+    return (all(croniter.match(cron, datetime.datetime.fromtimestamp(t, UTC))
+                for t in answer) and
+            all(t in answer for t in expected if t <= answer[-1]))
+
+
 class CronTest(unittest.TestCase):
 
     def test_croniter_agrees(self):
         print("seed", SEED)
         rng = random.Random(SEED)
-        questions = [(expression(rng), "UTC",
-                      rng.randint(1577836800, 1893456000))
-                     for _ in range(3000)]
+        questions = [(cron, "UTC", rng.randint(1577836800, 1893456000))
+                     for cron in (expression(rng) for _ in range(3000))
+                     if not is_ambiguous(cron)]
+        self.assertGreater(len(questions), 2500)
         answers = ours(questions)
         self.assertEqual(len(answers), len(questions))
-        refused = 0
+        refused = passed_over = 0
         for (cron, _, after), answer in zip(questions, answers):
             expected = theirs(cron, after)
+            if answer != expected and is_passed_over(cron, answer, expected):
+                passed_over += 1
+                continue
             self.assertEqual(answer, expected, "%s after %d" % (cron, after))
             refused += answer is None
         self.assertLess(refused, 300)
+        self.assertLess(passed_over, 60)
 
     def test_what_croniter_refuses(self):
         bad = ["", "* * * *", "60 * * * *", "* 24 * * *", "* * 32 * *",

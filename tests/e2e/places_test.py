@@ -115,7 +115,9 @@ class Place(e2e.World):
             file.write('%s\n[gc]\ngrace_period = "0s"\npurge_interval = "1s"\n'
                        "large_plan_percent = 100\n" % settings)
         self.start_daemon_under(prefix)
-        self.reclaim("store", "add", "registry:" + self.root, "--name", "hub")
+        # No registry is at work here: what nothing names may go at once.
+        self.reclaim("store", "add", "registry:" + self.root, "--name", "hub",
+                     "--write-duration", "0s", "--descriptor-cache", "none")
         self.reclaim("scan", "hub")
 
     def start_daemon_under(self, prefix):
