@@ -15,8 +15,6 @@ namespace reclaim::gc {
 namespace {
 
 constexpr char kActor[] = "recovery";
-// Numbers of adopted entries lie above those of any plan.
-constexpr uint64_t kFirstAdopted = uint64_t{1} << 40;
 
 using Found =
     std::map<std::pair<store::RunId, store::Removal>, store::QuarantinedItem>;

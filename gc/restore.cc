@@ -182,29 +182,84 @@ absl::Status RestoreBatch::Run(absl::Span<const QuarantineRecord> records) {
   return failed;
 }
 
-absl::StatusOr<std::vector<QuarantineRecord>> SelectDigest(
+using Closure = std::set<std::pair<store::Place, oci::Digest>>;
+
+void Walk(const index::GraphView& view, NodeId top, bool with_referrers,
+          Closure* closure) {
+  absl::flat_hash_set<NodeId> seen = {top};
+  std::vector<NodeId> stack = {top};
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    closure->insert({view.PlaceName(view.fields(id).place), view.digest(id)});
+    const auto push = [&](NodeId next) {
+      if (seen.insert(next).second) stack.push_back(next);
+    };
+    for (const NodeId child : view.Kept(id)) push(child);
+    if (!with_referrers) continue;
+    for (const NodeId referrer : view.Referrers(id)) push(referrer);
+  }
+}
+
+// The node that a record is about; kNoNode for names, and for what was found in
+// the quarantine folder without a record.
+NodeId NodeOf(const CollectedStore& site, const index::GraphView& view,
+              const QuarantineRecord& record) {
+  if (!record.item.removal || !record.item.digest) return kNoNode;
+  const index::PlaceId place =
+      view.FindPlace(site.id, record.item.removal->place);
+  return place == index::kNoPlace
+             ? kNoNode
+             : view.FindContent(place, *record.item.digest);
+}
+
+// Bytes and links of what is in `closure`; tags stand for themselves.
+bool IsOf(const Closure& closure, const QuarantineRecord& record) {
+  return record.item.removal && record.item.digest &&
+         record.item.removal->kind != RemovalKind::kTag &&
+         closure.count({record.item.removal->place, *record.item.digest}) > 0;
+}
+
+std::vector<QuarantineRecord> SelectDigest(
     const CollectedStore& site, const oci::Digest& digest,
     const std::vector<QuarantineRecord>& all) {
-  std::set<std::pair<store::Place, oci::Digest>> closure;
+  Closure closure;
   {
     const auto reader = site.graph->Read();
     for (const QuarantineRecord& record : all) {
       if (!record.item.removal || record.item.digest != digest) continue;
-      const store::Place& place = record.item.removal->place;
-      closure.insert({place, digest});
-      const index::PlaceId id = reader->view().FindPlace(site.id, place);
-      if (id == index::kNoPlace) continue;
-      const NodeId node = reader->view().FindContent(id, digest);
+      closure.insert({record.item.removal->place, digest});
+      const NodeId node = NodeOf(site, reader->view(), record);
       if (node != kNoNode) AddClosure(reader->view(), node, &closure);
     }
   }
   std::vector<QuarantineRecord> selected;
   for (const QuarantineRecord& record : all) {
-    if (!record.item.removal || !record.item.digest ||
-        record.item.removal->kind == RemovalKind::kTag) {
-      continue;
+    if (IsOf(closure, record)) selected.push_back(record);
+  }
+  return selected;
+}
+
+// What the run took, and what that is made of: a later run may have taken a
+// layer that came back meanwhile, and half an image is of no use to anybody.
+std::vector<QuarantineRecord> SelectRun(
+    const CollectedStore& site, const std::string& run_id,
+    const std::vector<QuarantineRecord>& all) {
+  Closure closure;
+  {
+    const auto reader = site.graph->Read();
+    for (const QuarantineRecord& record : all) {
+      if (record.run_id != run_id) continue;
+      const NodeId node = NodeOf(site, reader->view(), record);
+      if (node != kNoNode) AddReferenced(reader->view(), node, &closure);
     }
-    if (closure.count({record.item.removal->place, *record.item.digest}) > 0) {
+  }
+  std::vector<QuarantineRecord> selected;
+  for (const QuarantineRecord& record : all) {
+    // What no node stands for comes with its own run alone: nobody knows yet
+    // what it is made of.
+    if (record.run_id == run_id ||
+        (record.number < kFirstAdopted && IsOf(closure, record))) {
       selected.push_back(record);
     }
   }
@@ -229,8 +284,8 @@ absl::StatusOr<std::vector<QuarantineRecord>> SelectTag(
     }
   }
   if (newest == nullptr) return std::vector<QuarantineRecord>();
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> selected,
-                           SelectDigest(site, *newest->item.digest, all));
+  std::vector<QuarantineRecord> selected =
+      SelectDigest(site, *newest->item.digest, all);
   selected.push_back(*newest);
   return selected;
 }
@@ -239,18 +294,12 @@ absl::StatusOr<std::vector<QuarantineRecord>> SelectTag(
 
 void AddClosure(const index::GraphView& view, NodeId top,
                 std::set<std::pair<store::Place, oci::Digest>>* closure) {
-  absl::flat_hash_set<NodeId> seen = {top};
-  std::vector<NodeId> stack = {top};
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    closure->insert({view.PlaceName(view.fields(id).place), view.digest(id)});
-    const auto push = [&](NodeId next) {
-      if (seen.insert(next).second) stack.push_back(next);
-    };
-    for (const NodeId child : view.Kept(id)) push(child);
-    for (const NodeId referrer : view.Referrers(id)) push(referrer);
-  }
+  Walk(view, top, /*with_referrers=*/true, closure);
+}
+
+void AddReferenced(const index::GraphView& view, NodeId top,
+                   std::set<std::pair<store::Place, oci::Digest>>* closure) {
+  Walk(view, top, /*with_referrers=*/false, closure);
 }
 
 absl::Status RestoreRecords(CollectedStore* site,
@@ -327,17 +376,12 @@ absl::StatusOr<std::vector<QuarantineRecord>> SelectForRestore(
   std::string what = request.run_id;
   if (request.digest) {
     what = request.digest->ToString();
-    RECLAIM_ASSIGN_OR_RETURN(selected,
-                             SelectDigest(site, *request.digest, all));
+    selected = SelectDigest(site, *request.digest, all);
   } else if (!request.reference.empty()) {
     what = request.reference;
     RECLAIM_ASSIGN_OR_RETURN(selected, SelectTag(site, request.reference, all));
   } else {
-    for (QuarantineRecord& record : all) {
-      if (record.run_id == request.run_id) {
-        selected.push_back(std::move(record));
-      }
-    }
+    selected = SelectRun(site, request.run_id, all);
   }
   selected.erase(std::remove_if(selected.begin(), selected.end(),
                                 [](const QuarantineRecord& r) {

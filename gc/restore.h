@@ -7,8 +7,11 @@
 #ifndef RECLAIM_GC_RESTORE_H_
 #define RECLAIM_GC_RESTORE_H_
 
+#include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -24,6 +27,10 @@
 #include "oci/digest.h"
 
 namespace reclaim::gc {
+
+// Numbers of entries that were found in a quarantine folder without a record
+// lie above those of any plan.
+inline constexpr uint64_t kFirstAdopted = uint64_t{1} << 40;
 
 // kBytesFirst: bytes, links, names, so that whatever is back is whole.
 // kBytesLast: ends at the first failure, so that as long as something is not
@@ -42,6 +49,10 @@ absl::Status RestoreRecords(CollectedStore* site,
 // its referrers.
 void AddClosure(const index::GraphView& view, index::NodeId top,
                 std::set<std::pair<store::Place, oci::Digest>>* closure);
+
+// The same without referrers.
+void AddReferenced(const index::GraphView& view, index::NodeId top,
+                   std::set<std::pair<store::Place, oci::Digest>>* closure);
 
 // Undoes the intents of a run that have no outcome; of every run for "".
 absl::Status UndoIntents(CollectedStore* site, absl::string_view run_id,

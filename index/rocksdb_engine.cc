@@ -214,6 +214,7 @@ rocksdb::ColumnFamilyOptions FamilyOptions(
 absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDb(
     const RocksDbOptions& options) {
   rocksdb::DBOptions db_options;
+  if (options.env != nullptr) db_options.env = options.env;
   db_options.create_if_missing = true;
   db_options.create_missing_column_families = true;
   db_options.paranoid_checks = true;

@@ -12,11 +12,18 @@
 #include "absl/status/statusor.h"
 #include "index/engine.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace reclaim::index {
 
 struct RocksDbOptions {
   std::string path;  // a folder; made if it is not there
   uint64_t block_cache_bytes = uint64_t{256} << 20;
+  // The disk below; null for the machine's.  Tests put one that loses what was
+  // not synced.  Not owned, outlives the engine.
+  rocksdb::Env* env = nullptr;
 };
 
 // FAILED_PRECONDITION if another process has the database open, DATA_LOSS if

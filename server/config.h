@@ -62,7 +62,11 @@ struct Config {
   std::vector<std::string> insecure_roles = {"read"};
   std::vector<GrantConfig> grants;
   uint64_t audit_segment_bytes = 64u << 20;
-  uint32_t audit_segment_count_max = 0;                // 0: all are kept
+  uint32_t audit_segment_count_max = 0;  // 0: all are kept
+  // Whether the kernel holds us to writing in our own folders and the stores'
+  // (server/confinement.h), and where else.
+  bool is_confined = false;
+  std::vector<std::string> confined_folders;
   std::string time_zone = "UTC";                       // of filters' instants
   absl::Duration purge_interval = absl::Minutes(10);   // 0: never by itself
   absl::Duration history_interval = absl::Minutes(5);  // 0: no history

@@ -189,6 +189,19 @@ std::vector<Key> GraphKeys() {
   };
 }
 
+std::vector<Key> ConfineKeys() {
+  return {
+      {"confine.writes", "yes or no", "",
+       "The kernel (Landlock) lets the daemon write below the data directory, "
+       "the folders of its sockets and the stores of this file alone, and "
+       "start no other program; without Landlock it does not start.",
+       "false", Flag(RECLAIM_FIELD(is_confined))},
+      {"confine.folders", "texts", "folders",
+       "Where else it may write: where stores lie that are added later.", "[]",
+       Texts(RECLAIM_FIELD(confined_folders))},
+  };
+}
+
 std::vector<Key> GrantKeys() {
   return {
       {"audit.segment_bytes", "number", "4096 or more",
@@ -264,8 +277,8 @@ const std::vector<Key>& Keys() {
     auto* all = new std::vector<Key>(ListenKeys());
     for (const auto& section :
          {NetworkKeys(), NotificationKeys(), PolicyKeys(), RecordKeys(),
-          LimitKeys(), GraphKeys(), GrantKeys(), StoreKeys(), RetentionKeys(),
-          ReferrerKeys(), ScheduleKeys()}) {
+          LimitKeys(), GraphKeys(), ConfineKeys(), GrantKeys(), StoreKeys(),
+          RetentionKeys(), ReferrerKeys(), ScheduleKeys()}) {
       all->insert(all->end(), section.begin(), section.end());
     }
     return all;

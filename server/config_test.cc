@@ -3,6 +3,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "base/status_matchers.h"
 #include "gc/policy_book.h"
@@ -42,6 +43,9 @@ socket_mode = 0o600
 grace_period = "1h30m"
 quarantine_period = "0s"
 large_plan_percent = 80
+[confine]
+writes = true
+folders = ["/srv"]
 [[store]]
 uri = "registry:/r"
 read_only = true
@@ -57,6 +61,8 @@ knows_containers = true
   EXPECT_EQ(config->policy.grace_period, absl::Minutes(90));
   EXPECT_EQ(config->graph.grace_period, absl::Minutes(90));
   EXPECT_EQ(config->policy.large_plan_percent, 80);
+  EXPECT_TRUE(config->is_confined);
+  EXPECT_EQ(config->confined_folders, std::vector<std::string>{"/srv"});
   ASSERT_EQ(config->stores.size(), 2u);
   EXPECT_TRUE(config->stores[0].is_read_only);
   EXPECT_EQ(config->stores[1].name, "layouts");

@@ -33,6 +33,7 @@
 #include "server/policy_keys.h"
 #include "server/readiness.h"
 #include "server/schedule_loop.h"
+#include "server/state_folder.h"
 #include "server/store_follower.h"
 #include "server/ticker.h"
 #include "server/usage_recorder.h"
@@ -173,13 +174,7 @@ void ReclaimDaemon::HoldBallast(
 
 absl::Status ReclaimDaemon::OpenGraph(
     absl::FunctionRef<void(absl::string_view)> say) {
-  std::error_code error;
-  std::filesystem::create_directories(config_.data_directory, error);
-  if (error) {
-    return absl::ErrnoToStatus(error.value(),
-                               absl::StrCat("cannot make the data directory ",
-                                            config_.data_directory));
-  }
+  RECLAIM_RETURN_IF_ERROR(MakeStateFolders(config_.data_directory));
   HoldBallast(say);
   const std::string path = config_.data_directory + "/graph";
   const absl::Status opened = OpenOnce(path);
@@ -188,6 +183,7 @@ absl::Status ReclaimDaemon::OpenGraph(
   const std::string aside = absl::StrCat(
       path, ".damaged-",
       absl::FormatTime("%Y%m%dT%H%M%SZ", clock_->Now(), absl::UTCTimeZone()));
+  std::error_code error;
   std::filesystem::rename(path, aside, error);
   if (error) {
     return absl::Status(

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -14,9 +15,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/status_macros.h"
 #include "server/config.h"
+#include "server/confinement.h"
 #include "server/daemon.h"
 #include "server/man_page.h"
+#include "server/state_folder.h"
+#include "store/open_store.h"
 
 namespace reclaim::server {
 namespace {
@@ -126,6 +131,30 @@ absl::StatusOr<Config> MakeConfig(const Flags& flags) {
   return config;
 }
 
+std::string FolderOf(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path();
+  return folder.empty() ? "." : folder;
+}
+
+// Before any thread is there, for it counts for those that come later.
+absl::Status Confine(const Config& config) {
+  if (!config.is_confined) return absl::OkStatus();
+  RECLAIM_RETURN_IF_ERROR(MakeStateFolders(config.data_directory));
+  std::vector<std::string> folders = config.confined_folders;
+  folders.push_back(config.data_directory);
+  for (const std::string& socket : {config.socket, config.read_socket}) {
+    if (!socket.empty()) folders.push_back(FolderOf(socket));
+  }
+  for (const rpc::StoreSettings& settings : config.stores) {
+    RECLAIM_ASSIGN_OR_RETURN(const store::StoreUri uri,
+                             store::ParseStoreUri(settings.uri));
+    const bool is_tree = uri.kind == store::StoreKind::kImageLayout ||
+                         uri.kind == store::StoreKind::kRegistry;
+    if (is_tree && !settings.is_read_only) folders.push_back(uri.path);
+  }
+  return ConfineWrites(folders);
+}
+
 void WaitForTheEnd(const sigset_t& signals) {
   while (sigwaitinfo(&signals, nullptr) < 0) {
   }
@@ -139,6 +168,10 @@ int Serve(const Config& config) {
   // Before any thread starts: all of them leave these to the main thread.
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  if (const absl::Status confined = Confine(config); !confined.ok()) {
+    Say(absl::StrCat("cannot start: ", confined.message()));
+    return 1;
+  }
   auto daemon = Daemon::Start(config, Say);
   if (!daemon.ok()) {
     Say(absl::StrCat("cannot start: ", daemon.status().message()));

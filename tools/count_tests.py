@@ -4,9 +4,11 @@
 Each argument is a file of Bazel's build events (--build_event_json_file), which
 names the test.xml of every program of that run, or a folder with such files
 below it.  Reads each test.xml (one <testcase> a test; a program that writes no
-cases counts as one).  Names what was skipped and what failed, and prints
+cases counts as one).  Names what was skipped and what failed, prints the sums of
+the figures (the properties "figure_NAME": kill points, faults, seeds, ...), and
 "PASSED FAILED" on the last line.
 """
+import collections
 import json
 import os
 import sys
@@ -14,13 +16,41 @@ import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
 
-def count(path):
-    """(passed, failed, skipped names, failed names) of one test.xml."""
+FIGURE = "figure_"
+
+
+def figures_of(root):
+    """{name: sum}: of properties, which outside of a test are attributes."""
+    figures = collections.Counter()
+    for element in root.iter():
+        if element.tag == "property":
+            pairs = [(element.get("name", ""), element.get("value"))]
+        else:
+            pairs = element.items()
+        for name, value in pairs:
+            if name.startswith(FIGURE):
+                figures[name[len(FIGURE):]] += int(value)
+    return figures
+
+
+def print_figures(figures):
+    if not figures:
+        return
+    width = max(len(str(value)) for value in figures.values())
+    print("what was tried:")
+    for name, value in sorted(figures.items()):
+        print("  %*d  %s" % (width, value, name.replace("_", " ")))
+
+
+def count(path, figures):
+    """(passed, failed, skipped names, failed names) of one test.xml, whose
+    figures are added to `figures`."""
     program = os.path.dirname(path)
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
         return 0, 1, [], ["%s: %s" % (program, error)]
+    figures.update(figures_of(root))
     passed, failed, skipped, broken = 0, 0, [], []
     for case in root.iter("testcase"):
         name = "%s: %s.%s" % (program, case.get("classname", ""),
@@ -67,6 +97,7 @@ def of_folder(top):
 
 def main():
     passed, failed, skipped, broken = 0, 0, [], []
+    figures = collections.Counter()
     for argument in sys.argv[1:]:
         lost = []
         if os.path.isdir(argument):
@@ -76,7 +107,7 @@ def main():
         failed += len(lost)
         broken += lost
         for path in files:
-            p, f, s, b = count(path)
+            p, f, s, b = count(path, figures)
             passed += p
             failed += f
             skipped += s
@@ -85,6 +116,7 @@ def main():
         print("SKIPPED", name)
     for name in broken:
         print("FAILED", name)
+    print_figures(figures)
     print(passed, failed)
 
 

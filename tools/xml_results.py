@@ -4,13 +4,16 @@ import sys
 import unittest
 from xml.sax.saxutils import quoteattr
 
+import xml_cases
+
 
 class _Recorder(unittest.TextTestResult):
-    """Remembers the name of every test and whether it failed."""
+    """Remembers the name of every test, and how it ended."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.broken = set()
+        self.left_out = set()
         self.names = []
 
     def startTest(self, test):
@@ -32,6 +35,17 @@ class _Recorder(unittest.TextTestResult):
             self.broken.add(test.id())
         super().addSubTest(test, subtest, err)
 
+    def addSkip(self, test, reason):
+        self.left_out.add(test.id())
+        if test.id() not in self.names:  # a whole class
+            self.names.append(test.id())
+        super().addSkip(test, reason)
+
+    def outcome(self, name):
+        if name in self.broken:
+            return "<failure/>"
+        return "<skipped/>" if name in self.left_out else ""
+
 
 def main():
     """Runs the tests of __main__; XML_OUTPUT_FILE names the file."""
@@ -41,10 +55,9 @@ def main():
     path = os.environ.get("XML_OUTPUT_FILE")
     if path:
         with open(path, "w", encoding="utf-8") as file:
-            file.write("<testsuite>")
+            file.write("<testsuite>%s" % xml_cases.properties())
             for name in result.names:
                 file.write("<testcase name=%s>%s</testcase>" % (
-                    quoteattr(name),
-                    "<failure/>" if name in result.broken else ""))
+                    quoteattr(name), result.outcome(name)))
             file.write("</testsuite>")
     sys.exit(not result.wasSuccessful())

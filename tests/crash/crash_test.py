@@ -22,7 +22,9 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import xml_cases  # noqa: E402
 from crash_tree import CrashTree  # noqa: E402
 
 CLI = os.path.join(os.getcwd(), "bazel-bin/cli/reclaim")
@@ -205,6 +207,8 @@ def run(kills, seed):
             crash.kill()
         if not crash.lost:
             shutil.rmtree(folder, True)
+    xml_cases.FIGURES["kill_points"] = sum(crash.kills.values())
+    xml_cases.FIGURES["lost_to_kills"] = len(crash.lost)
     print("seed %d: %d kill points (%s), %d deeds ended before their kill, "
           "%d pushes beside them, %d blobs live at the end, lost: %d"
           % (seed, sum(crash.kills.values()),
@@ -224,11 +228,7 @@ def main():
                         default=random.SystemRandom().randrange(1 << 30))
     options = parser.parse_args()
     good = run(options.kills, options.seed)
-    output = os.environ.get("XML_OUTPUT_FILE")
-    if output:
-        with open(output, "w", encoding="utf-8") as file:
-            file.write('<testsuite><testcase name="crash">%s</testcase>'
-                       '</testsuite>' % ("" if good else "<failure/>"))
+    xml_cases.write("crash", {"nothing_is_lost": good})
     return 0 if good else 1
 
 

@@ -19,6 +19,8 @@ DAEMON, CLI = sys.argv[1:3]
 RULES = "deploy/prometheus/reclaim-rules.yml"
 DASHBOARD = "deploy/grafana/reclaim.json"
 UNIT = "deploy/systemd/reclaimd.service"
+PRUNE = "deploy/systemd/reclaim-prune.service"
+CRON_JOB = "deploy/kubernetes/prune-cronjob.yaml"
 OPERATING = "docs/OPERATING.md"
 
 
@@ -95,7 +97,7 @@ class DeployTest(unittest.TestCase):
 
     def test_every_alert_has_what_its_reader_needs(self):
         alerts = re.split(r"\n\s+- alert: ", read(RULES))[1:]
-        self.assertEqual(len(alerts), 8)
+        self.assertEqual(len(alerts), 9)
         anchors = {
             re.sub(r"[^a-z0-9 -]", "", heading.lower()).strip().replace(" ", "-")
             for heading in re.findall(r"(?m)^#+ (.*)$", read(OPERATING))}
@@ -145,6 +147,32 @@ class DeployTest(unittest.TestCase):
                        path.replace(".service", ".socket"))
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(done.stderr.strip(), "")
+
+    def test_the_timer_prunes_at_night(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for source in (PRUNE, PRUNE.replace(".service", ".timer"), UNIT):
+                text = re.sub(r"/usr/bin/reclaimd?\b", "/bin/true", read(source))
+                with open(os.path.join(folder, os.path.basename(source)), "w",
+                          encoding="utf-8") as file:
+                    file.write(text)
+            shutil.copy(UNIT.replace(".service", ".socket"), folder)
+            done = run("systemd-analyze", "verify", "--man=no",
+                       os.path.join(folder, "reclaim-prune.timer"))
+            self.assertEqual((done.returncode, done.stderr.strip()), (0, ""))
+        when = re.search(r"(?m)^OnCalendar=(.*)$",
+                         read(PRUNE.replace(".service", ".timer"))).group(1)
+        done = run("systemd-analyze", "calendar", when)
+        self.assertIn("Normalized form: *-*-* 03:30:00", done.stdout)
+
+    def test_what_prunes_from_outside_is_a_command_of_ours(self):
+        for text in (re.search(r"(?m)^ExecStart=/usr/bin/reclaim (.*)$",
+                               read(PRUNE)).group(1).split(),
+                     json.loads(re.search(r"(?m)^ +args: (\[.*\])$",
+                                          read(CRON_JOB)).group(1))):
+            arguments = [word for word in text if not word.startswith("unix:")
+                         and word != "--host"]
+            done = run(CLI, "--host", "unix:" + self.daemon.socket, *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_the_socket_may_be_systemds(self):
         with tempfile.TemporaryDirectory(dir="/tmp") as folder:

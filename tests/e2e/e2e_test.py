@@ -507,57 +507,6 @@ class ForeignClientTest(World):
             or [len(order)]
 
 
-class TlsTest(World):
-
-    def sign(self, name, *extra):
-        """A key and a certificate of our own authority."""
-        run = lambda *command: subprocess.run(  # noqa: E731
-            command, check=True, cwd=self.folder, capture_output=True)
-        run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout",
-            name + ".key", "-out", name + ".csr", "-subj", "/CN=" + name)
-        run("openssl", "x509", "-req", "-in", name + ".csr", "-CA", "ca.crt",
-            "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out",
-            name + ".crt", *extra)
-
-    def test_only_those_with_a_certificate_come_in(self):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-             "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj",
-             "/CN=authority"], check=True, cwd=self.folder,
-            capture_output=True)
-        with open(self.path("names"), "w") as file:
-            file.write("subjectAltName=IP:127.0.0.1\n")
-        self.sign("server", "-extfile", "names")
-        self.sign("operator")
-        port, metrics = free_port(), free_port()
-        with open(self.path("tls.toml"), "w") as file:
-            file.write('data_directory = "%s"\n[listen]\nsocket = ""\n'
-                       'address = "127.0.0.1:%d"\n'
-                       'tls_certificate = "%s"\ntls_key = "%s"\n'
-                       'tls_client_ca = "%s"\n[http]\n'
-                       'address = "127.0.0.1:%d"\n'
-                       '[[grant]]\nwho = "cn:operator"\n'
-                       'roles = ["admin"]\n'
-                       % (self.path("data"), port, self.path("server.crt"),
-                          self.path("server.key"), self.path("ca.crt"),
-                          metrics))
-        self.start(DAEMON, "--config", self.path("tls.toml"))
-        await_url("http://127.0.0.1:%d/readyz" % metrics)
-
-        def ask(*flags):
-            return subprocess.run(
-                [CLI, "--host", "127.0.0.1:%d" % port, *flags, "store", "add",
-                 "external:e"], capture_output=True, text=True, timeout=60)
-
-        good = ask("--tls-ca", self.path("ca.crt"), "--tls-cert",
-                   self.path("operator.crt"), "--tls-key",
-                   self.path("operator.key"))
-        self.assertEqual(good.returncode, 0, good.stderr)
-        self.assertEqual(ask().returncode, 1, "no TLS")
-        self.assertEqual(ask("--tls-ca", self.path("ca.crt")).returncode, 1,
-                         "no certificate")
-
-
 class SecondDaemonTest(World):
 
     def test_a_second_daemon_on_the_same_data_is_refused(self):

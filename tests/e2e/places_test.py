@@ -15,6 +15,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -282,6 +283,31 @@ class SpecialFilesTest(Place):
         with open(inside, "rb") as file:
             self.assertEqual(file.read(), b"another name")
         self.assertFalse(os.path.exists(self.blob_path(self.orphan)))
+        self.expect_live()
+
+
+class ConfinedTest(Place):
+    """With confine.writes the kernel stops what the daemon would write to a
+    store that its configuration does not name."""
+
+    def test_it_writes_nowhere_else(self):
+        # The socket's folder, which all of this test's own are in, is allowed.
+        self.begin("[confine]\nwrites = true")
+        self.reclaim("system", "prune", "--force", "--purge")
+        self.expect_collected()
+        outside = tempfile.mkdtemp(prefix="reclaim-outside-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, outside, True)
+        self.root = os.path.join(outside, "registry")
+        self.live = [self.put_blob(b"a layer that stays")]
+        self.live += self.put_image("app", "v1", self.live)
+        self.orphan = self.put_blob(b"garbage")
+        self.reclaim("store", "add", "registry:" + self.root, "--name", "other",
+                     "--write-duration", "0s", "--descriptor-cache", "none")
+        self.reclaim("scan", "other")
+        said = self.fails("system", "prune", "--store", "other", "--force",
+                          "--purge")
+        self.assertIn("ermission denied", said)
+        self.assertTrue(os.path.exists(self.blob_path(self.orphan)))
         self.expect_live()
 
 

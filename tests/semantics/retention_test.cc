@@ -18,6 +18,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
@@ -308,6 +309,29 @@ TEST_F(RetentionTest, Case027_AFilterNarrowsWhatRulesTake) {
   EXPECT_THAT(Doomed(WithFilter(ByRules(), {"label=keep=no"},
                                 gc::FilterTarget::kSystem)),
               UnorderedElementsAre("app:v1", "M1", "c1"));
+}
+
+// TRUST E.2, row 6: who may push can make "the newest N" drop what others need.
+// Rules by age and by name do not fall to that, and a keep wins.
+TEST_F(RetentionTest, PushesOfAnAttackerTakeNoGoodTagWithThem) {
+  g.Add("M1(c1); M2(c2); app:v1=M1; app:release-1=M2");
+  PushedBefore("app:v1", 10 * 24);
+  PushedBefore("app:release-1", 300 * 24);
+  for (int i = 0; i < 20; ++i) {
+    g.Add(absl::StrCat("A", i, "(a", i, "); app:x", i, "=A", i));
+    PushedBefore(absl::StrCat("app:x", i), 1);
+  }
+  rules.rules = {Newest(3)};
+  EXPECT_THAT(Doomed(ByRules()), IsSupersetOf({"app:v1", "app:release-1"}))
+      << "the attack works against a rule that counts";
+  gc::RetentionRule newest = Newest(3);
+  newest.keep_pushed_within = absl::Hours(30 * 24);
+  gc::RetentionRule releases = Rule("releases");
+  releases.tags = {"release-*"};
+  releases.keep = gc::KeepWord::kImmutable;
+  rules.rules = {releases, newest};
+  EXPECT_THAT(Doomed(ByRules()),
+              AllOf(Not(Contains("app:v1")), Not(Contains("app:release-1"))));
 }
 
 }  // namespace

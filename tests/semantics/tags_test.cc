@@ -163,6 +163,14 @@ TEST_F(TagsTest, Case017_BytesThatOnlyAContainerHoldsAreCounted) {
   EXPECT_EQ(totals.candidate.bytes.logical_bytes, 0u);
 }
 
+// A parent as the Docker driver records it: the child's manifest lists it.
+TEST_F(TagsTest, Case018_AnUntaggedParentOfATaggedChildIsNotDangling) {
+  g.Add("M1(c1 l1); I1[M1]; app:child=I1");
+  EXPECT_THAT(Doomed(Images()), IsEmpty());
+  EXPECT_EQ(g.graph().totals(0).image_count, 1u) << "the parent is not listed";
+  EXPECT_EQ(g.graph().totals(0).dangling_image_count, 0u);
+}
+
 TEST_F(TagsTest, Case019_AChainGoesWithItsLastChildInOneRun) {
   g.Add(
       "M1(c1); snapshot/base:1; snapshot/mid:2=snapshot/base; "

@@ -1,0 +1,40 @@
+#include "server/state_folder.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace reclaim::server {
+namespace {
+
+absl::Status ToStatus(const std::error_code& error, absl::string_view what,
+                      const std::string& path) {
+  if (!error) return absl::OkStatus();
+  return absl::ErrnoToStatus(error.value(),
+                             absl::StrCat("cannot ", what, " ", path));
+}
+
+absl::Status MakePrivate(const std::string& path) {
+  std::error_code error;
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+  return ToStatus(error, "set the mode of", path);
+}
+
+}  // namespace
+
+absl::Status MakeStateFolders(const std::string& data_directory) {
+  std::error_code error;
+  const bool is_new =
+      std::filesystem::create_directories(data_directory, error);
+  RECLAIM_RETURN_IF_ERROR(
+      ToStatus(error, "make the data directory", data_directory));
+  if (is_new) RECLAIM_RETURN_IF_ERROR(MakePrivate(data_directory));
+  const std::string graph = data_directory + "/graph";
+  std::filesystem::create_directory(graph, error);
+  RECLAIM_RETURN_IF_ERROR(ToStatus(error, "make", graph));
+  return MakePrivate(graph);
+}
+
+}  // namespace reclaim::server

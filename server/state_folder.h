@@ -1,0 +1,20 @@
+// server/state_folder.h — the folders of the daemon's own state.
+
+#ifndef RECLAIM_SERVER_STATE_FOLDER_H_
+#define RECLAIM_SERVER_STATE_FOLDER_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace reclaim::server {
+
+// Makes `data_directory` and the folder of the database in it.  What is made is
+// for the daemon alone (0700), and the database's folder is so in any case: the
+// records hold names, labels and commands.  A data directory that was there
+// keeps its mode, for it may not be ours alone.  Errors name the folder.
+absl::Status MakeStateFolders(const std::string& data_directory);
+
+}  // namespace reclaim::server
+
+#endif  // RECLAIM_SERVER_STATE_FOLDER_H_
