@@ -249,7 +249,7 @@ std::vector<QuarantineRecord> SelectRun(
   {
     const auto reader = site.graph->Read();
     for (const QuarantineRecord& record : all) {
-      if (record.run_id != run_id) continue;
+      if (record.run_id != run_id || !IsRestorable(record)) continue;
       const NodeId node = NodeOf(site, reader->view(), record);
       if (node != kNoNode) AddReferenced(reader->view(), node, &closure);
     }

@@ -1,5 +1,6 @@
 #include "tests/model/machine_twin.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -110,9 +111,16 @@ std::set<int> MachineTwin::MadeOf(int content, bool with_referrers) const {
 }
 
 void MachineTwin::GiveBack(int content, bool with_referrers) {
+  const std::set<int> known = quarantined();
   for (const int id : MadeOf(content, with_referrers)) {
+    if (known.count(id) == 0) continue;
+    present_.insert(id);
     for (Run& run : runs_) {
-      if (run.items.erase(id) != 0) present_.insert(id);
+      run.items.erase(id);
+      // A reference asks for every copy, and one of them comes back.
+      if (with_referrers && run.strangers.erase(id) != 0) {
+        run.superseded.insert(id);
+      }
     }
   }
 }
@@ -124,9 +132,13 @@ void MachineTwin::Push(int manifest, const std::string& tag) {
   for (const int child : content.children) {
     if (!AllMachineContent()[child].is_manifest) present_.insert(child);
   }
-  for (Run& run : runs_) {
-    for (const int id : present_) {
-      if (run.items.erase(id) != 0) run.superseded.insert(id);
+  const std::set<int> known = quarantined();
+  for (const int id : present_) {
+    if (known.count(id) == 0) continue;
+    for (Run& run : runs_) {
+      if (run.items.erase(id) + run.strangers.erase(id) != 0) {
+        run.superseded.insert(id);
+      }
     }
   }
   GiveBack(manifest, true);
@@ -151,10 +163,9 @@ void MachineTwin::Prune() {
   runs_.push_back(std::move(run));
 }
 
-// All that the run took, wherever it is by now, and what that is made of.
+// What the run still holds, and what that is made of.
 void MachineTwin::Restore(size_t run) {
   std::set<int> taken = runs_[run].items;
-  taken.insert(runs_[run].superseded.begin(), runs_[run].superseded.end());
   taken.insert(runs_[run].strangers.begin(), runs_[run].strangers.end());
   for (const int id : taken) GiveBack(id, false);
   present_.insert(runs_[run].strangers.begin(), runs_[run].strangers.end());
@@ -228,6 +239,12 @@ std::set<int> MachineTwin::Dead() const {
   std::set<int> dead = present_;
   for (const int id : Reached()) dead.erase(id);
   return dead;
+}
+
+bool MachineTwin::HasCopies() const {
+  return std::any_of(runs_.begin(), runs_.end(), [](const Run& run) {
+    return !run.strangers.empty() || !run.superseded.empty();
+  });
 }
 
 bool MachineTwin::Quarantines(int content) const {

@@ -63,6 +63,8 @@ class MachineTwin {
   std::set<int> Reached() const;
   std::set<int> Dead() const;
   bool Quarantines(int content) const;
+  // Whether something is in quarantine beside what the graph knows of.
+  bool HasCopies() const;
   bool CanRestore(size_t run) const {
     return run < runs_.size() &&
            (!runs_[run].items.empty() || !runs_[run].strangers.empty());

@@ -4,7 +4,8 @@
 // the twin says, live where it says, and all sums agree to the byte.
 //
 // rapidcheck shrinks a failing sequence; it prints the seed and how to repeat
-// it (RC_PARAMS).  RECLAIM_SEQUENCES sets how many sequences are tried.
+// it (RC_PARAMS).  The same 1,000 sequences each time, or with
+// RECLAIM_SEQUENCES so many random ones (tools/soak).
 
 #include <rapidcheck.h>
 #include <rapidcheck/state.h>
@@ -24,7 +25,7 @@ namespace {
 
 using Command = rc::state::Command<MachineTwin, MachineWorld>;
 
-constexpr char kDefaultSequences[] = "1000";
+constexpr char kDefaultParameters[] = "max_success=1000 seed=20260102";
 constexpr int64_t kQuarantineHours = 24;
 
 std::string TagName(int number) { return absl::StrCat("t", number); }
@@ -236,6 +237,11 @@ class Restart final : public Step {
 class LoseDatabase final : public Step {
  public:
   LoseDatabase() { name_ = "lose the database"; }
+  // With two copies of the same in quarantine nobody could say which of them
+  // the next database will know by which run.
+  void checkPreconditions(const MachineTwin& twin) const override {
+    RC_PRE(!twin.HasCopies());
+  }
   void apply(MachineTwin& twin) const override { twin.LoseDatabase(); }
   void Do(const MachineTwin&, MachineWorld* world) const override {
     ExpectOk(world->LoseDatabase());
@@ -245,8 +251,10 @@ class LoseDatabase final : public Step {
 TEST(StateMachineTest, AgreesWithTheTwin) {
   // rapidcheck takes how much to try from the environment alone.
   const char* const asked = std::getenv("RECLAIM_SEQUENCES");
-  const std::string count = asked == nullptr ? kDefaultSequences : asked;
-  setenv("RC_PARAMS", absl::StrCat("max_success=", count).c_str(), 0);
+  const std::string parameters = asked == nullptr
+                                     ? kDefaultParameters
+                                     : absl::StrCat("max_success=", asked);
+  setenv("RC_PARAMS", parameters.c_str(), /*overwrite=*/0);
   int sequence_count = 0;
   EXPECT_TRUE(rc::check("a store, and what happens to it", [&] {
     MachineWorld world;

@@ -1,0 +1,73 @@
+// What comes back with what (gc/restore.h).
+
+#include <string>
+
+#include "gc/collector_fixture.h"
+
+namespace reclaim::gc {
+namespace {
+
+using index::NodeState;
+using ::reclaim::base::IsOk;
+
+class RestoreTest : public CollectorFixture {
+ protected:
+  // An image without a name, of a config and two layers.
+  RestoreTest() {
+    image_ = store::RegistryTree(&folder_).Image("app", "", {"base", "own"});
+    Open(store::StoreKind::kRegistry);
+    Scan();
+  }
+
+  absl::Status HoldLayer() {
+    index::PutLease lease;
+    lease.store = "s";
+    lease.id = "hold";
+    index::Target target;
+    target.content = index::ContentName{"s", "", layer_};
+    lease.targets.push_back(target);
+    return Record({lease});
+  }
+  absl::Status LetGo() {
+    return Record(
+        {index::RemoveNamed{"s", index::NodeKind::kLease, "", "hold"}});
+  }
+
+  oci::Digest image_;
+  const oci::Digest layer_ = oci::Digest::Sha256Of("base");
+};
+
+// A layer that came back was taken by another run: half an image would be of no
+// use, so the layer comes with it.
+TEST_F(RestoreTest, ARunComesBackWithWhatItsImagesAreMadeOf) {
+  const gc::Run first = Prune();
+  ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  ASSERT_THAT(HoldLayer(), IsOk());
+  ASSERT_EQ(StateOf(layer_), NodeState::kPresent)
+      << "a reference restores (I4)";
+  ASSERT_THAT(LetGo(), IsOk());
+  const gc::Run second = Prune();
+  ASSERT_EQ(second.blob_count, 1u);
+  ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  ASSERT_THAT(RestoreRun(first.id), IsOk());
+  EXPECT_EQ(StateOf(image_), NodeState::kPresent);
+  EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
+  EXPECT_EQ(QuarantineCount(), 0u);
+  ExpectExact();
+}
+
+TEST_F(RestoreTest, ARunComesBackWithoutTheRestOfAnother) {
+  const oci::Digest stray = oci::Digest::Sha256Of("stray");
+  const gc::Run first = Prune();
+  store::RegistryTree(&folder_).Blob("stray");
+  Age();
+  Scan();
+  Prune();
+  ASSERT_EQ(StateOf(stray), NodeState::kQuarantined);
+  ASSERT_THAT(RestoreRun(first.id), IsOk());
+  EXPECT_EQ(StateOf(image_), NodeState::kPresent);
+  EXPECT_EQ(StateOf(stray), NodeState::kQuarantined);
+}
+
+}  // namespace
+}  // namespace reclaim::gc
