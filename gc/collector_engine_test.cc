@@ -3,6 +3,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "gc/engine_fixture.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
 #include "store/testing/fake_engine.h"
 
 namespace reclaim::gc {
