@@ -1,7 +1,10 @@
 // One call of the system fails, and the store says neither "done" nor "gone" of
 // what is there.  tests/faults does the same through a whole collection.
 
+#include <unistd.h>
+
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -28,6 +31,18 @@ namespace {
 using ::reclaim::base::IsOk;
 
 constexpr int kCallMax = 500;
+
+// Trees in memory, where the kernel has it: hundreds of them are made, with an
+// fsync for each step.
+class TreesInMemory final : public ::testing::Environment {
+ public:
+  void SetUp() override {
+    if (access("/dev/shm", W_OK) == 0) setenv("TEST_TMPDIR", "/dev/shm", 1);
+  }
+};
+const ::testing::Environment* const kTreesInMemory =
+    ::testing::AddGlobalTestEnvironment(new TreesInMemory);
+
 constexpr char kLink[] =
     "docker/registry/v2/repositories/app/_manifests/tags/v1/current/link";
 
