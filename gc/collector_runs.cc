@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "gc/leftovers.h"
 #include "gc/link_return.h"
 #include "gc/ongoing_run.h"
 #include "gc/purge.h"
@@ -148,14 +149,22 @@ absl::StatusOr<Run> StoreCollector::RunSweep(CollectedStore* site,
                                              const RunControl& control) {
   OngoingRun run(std::move(stored), site, &control);
   run.Begin();
-  const absl::Status swept = Sweep(site, &plan, &run).Run();
-  if (swept.ok() && run.stored().purges_immediately) {
-    const absl::Status purged = PurgeAtOnce(site, &run.run(), control);
-    // Without a quarantine that was the whole deed.
-    if (site->store->traits().deletes_for_good) return run.End(purged);
-    if (!purged.ok()) run.AddProblem(std::string(purged.message()));
+  absl::Status status = Sweep(site, &plan, &run).Run();
+  if (!site->store->traits().deletes_for_good) {
+    if (status.ok() && run.stored().purges_immediately) {
+      const absl::Status purged = PurgeAtOnce(site, &run.run(), control);
+      if (!purged.ok()) run.AddProblem(std::string(purged.message()));
+    }
+    return run.End(status);
   }
-  return run.End(swept);
+  // Without a quarantine nothing has gone yet: the purge is the deed.  What it
+  // does not take, for whatever reason, stays.
+  run.run().item_count = run.run().blob_count = run.run().image_count = 0;
+  run.run().bytes = {};
+  if (status.ok()) status = PurgeAtOnce(site, &run.run(), control);
+  const absl::Status kept = KeepLeftovers(site, run.run().id, run.run().actor);
+  if (!kept.ok()) run.AddProblem(std::string(kept.message()));
+  return run.End(status);
 }
 
 // `--purge`: no quarantine period; the proof is needed all the same.
@@ -175,6 +184,9 @@ absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
   RECLAIM_ASSIGN_OR_RETURN(const Run ended, run.End(status));
   if (site->store->traits().deletes_for_good) {
     // Nothing had gone before this: these are the figures of the deed.
+    for (const std::string& problem : ended.problems) {
+      if (problem != status.message()) applied->problems.push_back(problem);
+    }
     applied->item_count = ended.item_count;
     applied->blob_count = ended.blob_count;
     applied->image_count = ended.image_count;
@@ -253,6 +265,8 @@ absl::StatusOr<Run> StoreCollector::Purge(const PurgeRequest& request,
   RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
   OngoingRun run(std::move(stored), site, &control);
   run.Begin();
+  const absl::Status kept = KeepLeftovers(site, "", request.actor);
+  if (!kept.ok()) return run.End(kept);
   return run.End(gc::Purge(site, &request, &run).Run());
 }
 

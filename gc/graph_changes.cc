@@ -109,8 +109,28 @@ void AddPurging(const QuarantineRecord& record, GraphChanges* changes) {
   }
 }
 
-void AddStaying(const QuarantineRecord& record, GraphChanges* changes) {
-  if (!IsBlob(record)) return AddReturning(record, changes);
+bool IsNameTaken(const index::GraphView& view, index::StoreId store,
+                 const QuarantineRecord& record) {
+  return record.named &&
+         view.FindNamed({record.item.kind, store, record.item.scope,
+                         record.item.name}) != index::kNoNode;
+}
+
+void AddStaying(const index::GraphView& view, index::StoreId store,
+                const QuarantineRecord& record, GraphChanges* changes) {
+  if (!IsBlob(record)) {
+    if (!IsNameTaken(view, store, record)) AddReturning(record, changes);
+    return;
+  }
+  const index::PlaceId place =
+      view.FindPlace(store, record.item.removal->place);
+  const index::NodeId node = place == index::kNoPlace
+                                 ? index::kNoNode
+                                 : view.FindContent(place, *record.item.digest);
+  if (node != index::kNoNode && view.state(node) == NodeState::kPresent) return;
+  if (node != index::kNoNode && view.state(node) == NodeState::kQuarantined) {
+    return AddReturning(record, changes);
+  }
   index::PutBlob put;
   put.name = {record.store, record.item.removal->place, *record.item.digest};
   put.bytes = record.item.bytes;

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "gc/records.h"
+#include "index/graph_view.h"
+#include "index/node.h"
 #include "index/reference_graph.h"
 
 namespace reclaim::gc {
@@ -25,8 +27,15 @@ void AddReturning(const QuarantineRecord& record, GraphChanges* changes);
 // It is gone for good: content that was quarantined is absent from now on.
 void AddPurging(const QuarantineRecord& record, GraphChanges* changes);
 
-// It was to be purged, and the store did not let it go.
-void AddStaying(const QuarantineRecord& record, GraphChanges* changes);
+// It was on its way out, and the store kept it: present again, unless somebody
+// has given its name to another thing.
+void AddStaying(const index::GraphView& view, index::StoreId store,
+                const QuarantineRecord& record, GraphChanges* changes);
+
+// Whether a name like the record's is in the graph: one that was made anew
+// meanwhile stands.
+bool IsNameTaken(const index::GraphView& view, index::StoreId store,
+                 const QuarantineRecord& record);
 
 // The store has no such content and there is none in quarantine either.
 void AddLoss(const QuarantineRecord& record, GraphChanges* changes);

@@ -75,8 +75,9 @@ bool Purge::NeedsProof(const QuarantineRecord& record) const {
 
 absl::Time Purge::ProvableFrom(const QuarantineRecord& record,
                                const index::StoreRecord& store) const {
-  // An engine looks for uses itself when it deletes: no writer is waited for.
-  if (site_->store->traits().knows_containers) return record.quarantined;
+  // Nothing has been taken from anybody's sight by then: a writer who looked
+  // before the deletion is the engine's own, within its locks (decisions/0008).
+  if (site_->store->traits().deletes_for_good) return record.quarantined;
   return record.quarantined + store.writers.write_duration_max;
 }
 
@@ -126,13 +127,13 @@ bool Purge::IsEnough() const {
 
 void Purge::Settle(const QuarantineRecord& record,
                    const RemovalOutcome& outcome, QuarantineChanges* settled,
-                   GraphChanges* returned) {
+                   std::vector<QuarantineRecord>* staying) {
   if (absl::IsAborted(outcome.status)) {
     settled->removed.push_back({record.run_id, record.number});
     SkipReason reason = SkipReason::kChanged;
     if (site_->store->traits().knows_containers) {
       // The engine has it in use, or it is not what was quarantined: it stays.
-      AddStaying(record, returned);
+      staying->push_back(record);
       reason = SkipReason::kInUse;
     } else {
       // A writer's word came to light: it is back, and the next scan reads it.
@@ -144,6 +145,10 @@ void Purge::Settle(const QuarantineRecord& record,
   }
   if (!outcome.status.ok() && !absl::IsNotFound(outcome.status)) {
     run_->Fail(SubjectOf(record.item), outcome.status);
+    if (!site_->store->traits().deletes_for_good) return;
+    // No later purge may take it: it was set aside nowhere (gc/leftovers.h).
+    settled->removed.push_back({record.run_id, record.number});
+    staying->push_back(record);
     return;
   }
   settled->removed.push_back({record.run_id, record.number});
@@ -192,18 +197,27 @@ absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
     }
   }
   RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_free"));
+  return CommitOutcomes(intent.put, outcomes);
+}
+
+absl::Status Purge::CommitOutcomes(absl::Span<const QuarantineRecord> records,
+                                   absl::Span<const RemovalOutcome> outcomes) {
   QuarantineChanges settled;
-  GraphChanges returned;
+  std::vector<QuarantineRecord> staying;
   size_t next = 0;
-  for (const QuarantineRecord& record : intent.put) {
+  for (const QuarantineRecord& record : records) {
     RemovalOutcome outcome;
     if (record.item.removal) outcome = outcomes[next++];
-    Settle(record, outcome, &settled, &returned);
+    Settle(record, outcome, &settled, &staying);
   }
-  run_->run().progress.done_count += intent.put.size();
+  run_->run().progress.done_count += records.size();
   std::vector<index::RecordWrite> writes = RunStore::QuarantineWrites(settled);
   writes.push_back(RunStore::RunWrite(run_->stored()));
   const auto order = site_->graph->HoldWriteOrder();
+  GraphChanges returned;
+  for (const QuarantineRecord& record : staying) {
+    AddStaying(order->reader().view(), site_->id, record, &returned);
+  }
   RECLAIM_RETURN_IF_ERROR(order->Commit(returned.states, returned.operations,
                                         writes, run_->run().actor));
   site_->runs->Note(settled);

@@ -57,9 +57,12 @@ class Purge {
   absl::StatusOr<index::StoreRecord> Registered() const;
   absl::Status FreeAll(std::vector<QuarantineRecord> records);
   absl::Status FreeBatch(std::vector<QuarantineRecord> records);
+  // Adds to `staying` what the store kept, and is to be present again.
   void Settle(const QuarantineRecord& record,
               const store::RemovalOutcome& outcome, QuarantineChanges* settled,
-              GraphChanges* returned);
+              std::vector<QuarantineRecord>* staying);
+  absl::Status CommitOutcomes(absl::Span<const QuarantineRecord> records,
+                              absl::Span<const store::RemovalOutcome> outcomes);
   GuardTerms Terms(const index::StoreRecord& store) const;
   bool IsEnough() const;
 

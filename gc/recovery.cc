@@ -6,6 +6,7 @@
 
 #include "base/status_macros.h"
 #include "gc/collector.h"
+#include "gc/leftovers.h"
 #include "gc/ongoing_run.h"
 #include "gc/policy.h"
 #include "gc/purge.h"
@@ -92,6 +93,7 @@ absl::Status Adopt(CollectedStore* site, const Found& strangers) {
 }  // namespace
 
 absl::Status RecoverStore(CollectedStore* site) {
+  RECLAIM_RETURN_IF_ERROR(KeepLeftovers(site, "", kActor));
   RECLAIM_RETURN_IF_ERROR(UndoIntents(site, "", kActor));
   PurgeRequest request;
   StoredRun stored;

@@ -42,8 +42,6 @@ class RestoreBatch {
   absl::Status Run(absl::Span<const QuarantineRecord> records);
 
  private:
-  // A name that was made anew meanwhile stands.
-  bool IsNameTaken(const QuarantineRecord& record) const;
   absl::Status Settle(const QuarantineRecord& record,
                       const RemovalOutcome& outcome);
   absl::Status SettleMissing(const QuarantineRecord& record);
@@ -57,14 +55,6 @@ class RestoreBatch {
   GraphChanges changes_;
   QuarantineChanges settled_;
 };
-
-bool RestoreBatch::IsNameTaken(const QuarantineRecord& record) const {
-  if (!record.named) return false;
-  const auto reader = site_->graph->Read();
-  return reader->view().FindNamed({record.item.kind, site_->id,
-                                   record.item.scope, record.item.name}) !=
-         kNoNode;
-}
 
 void RestoreBatch::Returned(const QuarantineRecord& record) {
   AddReturning(record, &changes_);
@@ -154,7 +144,7 @@ absl::Status RestoreBatch::Run(absl::Span<const QuarantineRecord> records) {
     RECLAIM_RETURN_IF_ERROR(now.status());
     QuarantineRecord& record = *now;
     if (!IsRestorable(record)) continue;
-    if (IsNameTaken(record)) {
+    if (IsNameTaken(site_->graph->Read()->view(), site_->id, record)) {
       if (run_ != nullptr) {
         run_->Skip(SubjectOf(record.item), SkipReason::kChanged,
                    "the name was taken meanwhile");

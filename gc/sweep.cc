@@ -80,6 +80,21 @@ index::StoreRecord Sweep::Registered() const {
   return {};
 }
 
+absl::Status Sweep::CheckKnown(const std::vector<PlanItem>& items) const {
+  const bool has_removal = std::any_of(
+      items.begin(), items.end(),
+      [](const PlanItem& item) { return item.removal.has_value(); });
+  if (!has_removal) return absl::OkStatus();
+  for (const index::UnreadableScope& scope : terms_.unreadable_scopes) {
+    if (!scope.scope.empty()) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the store ", site_->name, " is not known as it is now (", scope.why,
+        "), so nothing is taken away; when it can be read, run `reclaim scan ",
+        site_->name, "` and make a new plan"));
+  }
+  return absl::OkStatus();
+}
+
 std::vector<Verdict> Sweep::CheckFiles(
     const std::vector<PlanItem>& items) const {
   std::vector<Verdict> verdicts(items.size());
@@ -340,6 +355,7 @@ absl::Status Sweep::RunBatches(CanaryWatch* canaries) {
         batch.items,
         site_->runs->GetItems(plan_.id, batch.first, policy.batch_item_count));
     if (batch.items.empty()) return absl::OkStatus();
+    RECLAIM_RETURN_IF_ERROR(CheckKnown(batch.items));
     run_->run().progress.step = StepOf(batch.items.front());
     const uint64_t before = run_->run().bytes.content.allocated_bytes;
     const absl::Duration begin = site_->clock->Monotonic();

@@ -45,6 +45,9 @@ class Sweep {
     bool has_failed = false;  // some items' intents stand and must be undone
   };
 
+  // FAILED_PRECONDITION if the store as a whole is not known as it is now: then
+  // every item would be kept, and the run would have done nothing.
+  absl::Status CheckKnown(const std::vector<PlanItem>& items) const;
   absl::Status RunBatches(CanaryWatch* canaries);
   absl::Status RunBatch(Batch* batch, CanaryWatch* canaries);
   // Files that a foreign writer has written since the scan (registries write a

@@ -99,17 +99,18 @@ class ImageLayoutStore final : public TreeStore {
     return JoinPath(removal.place, "index.json");
   }
   absl::StatusOr<std::string> ReadIndex(const Removal& removal) const {
-    const absl::StatusOr<std::string> index =
+    absl::StatusOr<std::string> index =
         root().Read(IndexPath(removal), kIndexBytesMax);
-    if (!absl::IsNotFound(index.status())) return index;
+    if (index.ok()) return index;
     // That a name is not there is told by a file that is.
-    return absl::UnavailableError(index.status().message());
+    return NotGone(index.status());
   }
   absl::Status WriteIndex(const Removal& removal,
                           const std::string& bytes) const {
-    const absl::StatusOr<FileStat> stat = root().Stat(IndexPath(removal));
-    return root().WriteAtomically(IndexPath(removal), bytes,
-                                  stat.ok() ? stat->mode : 0644);
+    const std::string path = IndexPath(removal);
+    const absl::StatusOr<FileStat> stat = root().Stat(path);
+    if (!stat.ok()) return NotGone(stat.status());
+    return NotGone(root().WriteAtomically(path, bytes, stat->mode));
   }
 
   static absl::StatusOr<std::string> Edited(const std::string& bytes,
@@ -163,7 +164,8 @@ class ImageLayoutStore final : public TreeStore {
       entries.push_back(entry);
       return WriteIndex(removal, document.dump());
     }
-    return absl::NotFoundError(ToString(removal));
+    return absl::DataLossError(absl::StrCat("the note of ", ToString(removal),
+                                            " in quarantine does not hold it"));
   }
 
   mutable base::Mutex mutex_;

@@ -1,50 +1,32 @@
 #include "store/quarantine_folder.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "store/quarantine_paths.h"
 
 namespace reclaim::store {
 namespace {
 
 constexpr uint64_t kJournalBytesMax = uint64_t{1} << 30;
 
-std::string RunPath(const RunId& run_id, absl::string_view below = "") {
-  return absl::StrCat(kReclaimFolder, "/quarantine/", run_id, below);
-}
-std::string TreePath(const RunId& run_id, absl::string_view path) {
-  return JoinPath(RunPath(run_id, "/tree"), path);
-}
 // A note lies beside the moved files, in a file of its own.
 std::string NotePath(const RunId& run_id, const Removal& removal) {
   const std::string name = oci::Digest::Sha256Of(ToString(removal)).hex();
-  return TreePath(run_id, ".note-" + name);
+  return QuarantineTreePath(run_id, ".note-" + name);
 }
 
 // "" if there is none.
 absl::StatusOr<std::string> ReadJournal(const RootedDir& root,
                                         const RunId& run_id) {
-  const std::string path = RunPath(run_id, "/journal");
-  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root.Exists(path));
-  return is_there ? root.Read(path, kJournalBytesMax) : std::string();
-}
-
-// For what has been seen: NOT_FOUND would say that there is nothing to do.
-absl::Status NotGone(const absl::Status& status) {
-  if (!absl::IsNotFound(status)) return status;
-  return absl::UnavailableError(
-      absl::StrCat(status.message(), "; it was there a moment ago"));
-}
-
-// Whether there was such a file.
-absl::StatusOr<bool> RemoveIfThere(const RootedDir& root,
-                                   const std::string& path) {
-  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root.Exists(path));
-  if (!is_there) return false;
-  RECLAIM_RETURN_IF_ERROR(NotGone(root.RemoveFile(path)));
-  return true;
+  RECLAIM_ASSIGN_OR_RETURN(
+      std::optional<std::string> text,
+      root.ReadIfThere(QuarantineRunPath(run_id, "/journal"),
+                       kJournalBytesMax));
+  return text ? *std::move(text) : std::string();
 }
 
 bool IsBelow(const std::string& path, const std::string& floor) {
@@ -102,7 +84,7 @@ absl::StatusOr<const QuarantineJournal::Item*> QuarantineFolder::FindItem(
 absl::Status QuarantineFolder::Remember(const RunId& run_id,
                                         const Removal& removal,
                                         const RemovalPaths& paths) {
-  RECLAIM_RETURN_IF_ERROR(root_->MakeFolders(RunPath(run_id, "/tree")));
+  RECLAIM_RETURN_IF_ERROR(root_->MakeFolders(QuarantineTreePath(run_id, "")));
   RECLAIM_ASSIGN_OR_RETURN(QuarantineJournal * journal, OpenJournal(run_id));
   // What an append that failed has left must not join with the next line.
   std::string lines = "\n";
@@ -119,7 +101,8 @@ absl::Status QuarantineFolder::Remember(const RunId& run_id,
     }
   }
   lines += JournalLine(removal, paths.paths);
-  RECLAIM_RETURN_IF_ERROR(root_->Append(RunPath(run_id, "/journal"), lines));
+  RECLAIM_RETURN_IF_ERROR(
+      root_->Append(QuarantineRunPath(run_id, "/journal"), lines));
   journal->items[removal] = {removal, paths.paths};
   journal->folders.merge(folders);
   return absl::OkStatus();
@@ -129,7 +112,9 @@ void QuarantineFolder::RemoveEmptyParents(const std::string& path,
                                           const std::string& floor) {
   for (std::string folder = ParentPath(path); IsBelow(folder, floor);
        folder = ParentPath(folder)) {
-    const absl::Status removed = root_->RemoveFolder(folder);
+    absl::Status removed = root_->RemoveFolder(folder);
+    // One answer that it is not there is not believed.
+    if (absl::IsNotFound(removed)) removed = root_->RemoveFolder(folder);
     if (absl::IsNotFound(removed)) continue;  // this one went before
     if (!removed.ok()) return;                // not empty: it stays
   }
@@ -162,7 +147,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Quarantine(
         NotGone(root_->WriteAtomically(NotePath(run_id, removal), note, 0600)));
   }
   for (const std::string& path : paths.paths) {
-    const std::string to = TreePath(run_id, path);
+    const std::string to = QuarantineTreePath(run_id, path);
     RECLAIM_RETURN_IF_ERROR(NotGone(MoveDurably(path, to)));
     RemoveEmptyParents(path, paths.floor);
   }
@@ -193,7 +178,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
   RECLAIM_ASSIGN_OR_RETURN(bool found,
                            RemoveIfThere(*root_, NotePath(run_id, removal)));
   for (const std::string& path : item->paths) {
-    const std::string from = TreePath(run_id, path);
+    const std::string from = QuarantineTreePath(run_id, path);
     RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(from));
     if (!is_there) continue;  // back already
     found = true;
@@ -202,7 +187,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
     RECLAIM_RETURN_IF_ERROR(NotGone(MakeParents(*journal, path)));
     RECLAIM_RETURN_IF_ERROR(NotGone(root_->Move(from, path)));
     RECLAIM_RETURN_IF_ERROR(NotGone(root_->SyncFolder(ParentPath(path))));
-    RemoveEmptyParents(from, absl::StrCat(RunPath(run_id), "/tree"));
+    RemoveEmptyParents(from, QuarantineTreePath(run_id, ""));
   }
   if (found) return bytes;
   return absl::NotFoundError(
@@ -220,98 +205,26 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Purge(const RunId& run_id,
   RECLAIM_ASSIGN_OR_RETURN(bool found,
                            RemoveIfThere(*root_, NotePath(run_id, removal)));
   for (const std::string& path : item->paths) {
-    const std::string at = TreePath(run_id, path);
+    const std::string at = QuarantineTreePath(run_id, path);
     RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(at));
     if (!is_there) continue;
     found = true;
     RECLAIM_RETURN_IF_ERROR(
         NotGone(AddTree(at, IsContentRemoval(removal.kind), &bytes)));
     RECLAIM_RETURN_IF_ERROR(NotGone(root_->RemoveTree(at)));
-    RemoveEmptyParents(at, absl::StrCat(RunPath(run_id), "/tree"));
+    RemoveEmptyParents(at, QuarantineTreePath(run_id, ""));
   }
   if (found) return bytes;
   return absl::NotFoundError(
       absl::StrCat(ToString(removal), " is not in quarantine"));
 }
 
-absl::Status QuarantineFolder::Settle(const RunId& run_id) {
-  base::MutexLock lock(&mutex_);
-  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
-                           OpenJournal(run_id));
-  for (const auto& [folder, stat] : journal->folders) {
-    const absl::StatusOr<FileStat> now = root_->Stat(folder);
-    // Only a folder that nobody but us has changed keeps the time it had.
-    if (now.ok() && now->type == FileType::kFolder && now->mode == stat.mode) {
-      // All bytes are back; a folder's later time only makes it look younger,
-      // which keeps more.
-      root_->SetAttributes(folder, stat).IgnoreError();
-    }
-  }
-  return RemoveIfEmpty(run_id);
-}
-
-// Folder by folder: the kernel refuses to remove one that holds anything, so
-// nothing that is quarantined can go here (I2).
-absl::Status QuarantineFolder::RemoveIfEmpty(const RunId& run_id) {
-  const std::string tree = absl::StrCat(RunPath(run_id), "/tree");
-  const absl::Status removed = root_->RemoveFolder(tree);
-  if (absl::IsFailedPrecondition(removed)) return absl::OkStatus();
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(tree));
-  if (is_there) return NotGone(removed);
-  RECLAIM_RETURN_IF_ERROR(
-      RemoveIfThere(*root_, RunPath(run_id, "/journal")).status());
-  journals_.erase(run_id);
-  for (const std::string& folder :
-       {RunPath(run_id), absl::StrCat(kReclaimFolder, "/quarantine"),
-        std::string(kReclaimFolder)}) {
-    if (!root_->RemoveFolder(folder).ok()) break;  // other runs are there
-  }
-  return absl::OkStatus();
-}
-
-absl::Status QuarantineFolder::RemoveEmptyFolders(const RunId& run_id) {
-  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
-                           OpenJournal(run_id));
-  for (const auto& [removal, item] : journal->items) {
-    for (const std::string& path : item.paths) {
-      const std::string at = TreePath(run_id, path);
-      RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(at));
-      if (is_there) continue;
-      RemoveEmptyParents(at, absl::StrCat(RunPath(run_id), "/tree"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status QuarantineFolder::Tidy() {
-  base::MutexLock lock(&mutex_);
-  const absl::StatusOr<std::vector<DirEntry>> runs =
-      root_->List(absl::StrCat(kReclaimFolder, "/quarantine"));
-  if (absl::IsNotFound(runs.status())) return absl::OkStatus();
-  RECLAIM_RETURN_IF_ERROR(runs.status());
-  for (const DirEntry& run : *runs) {
-    const std::string tree = absl::StrCat(RunPath(run.name), "/tree");
-    const absl::StatusOr<std::vector<DirEntry>> entries = root_->List(tree);
-    for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
-      const std::string& name = (*entries)[i].name;
-      if (!RootedDir::IsTemporary(name)) continue;
-      RECLAIM_RETURN_IF_ERROR(
-          RemoveIfThere(*root_, JoinPath(tree, name)).status());
-    }
-    RECLAIM_RETURN_IF_ERROR(RemoveEmptyFolders(run.name));
-    RECLAIM_RETURN_IF_ERROR(RemoveIfEmpty(run.name));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::vector<QuarantinedItem>> QuarantineFolder::List() const {
   base::MutexLock lock(&mutex_);
   std::vector<QuarantinedItem> items;
-  const absl::StatusOr<std::vector<DirEntry>> runs =
-      root_->List(absl::StrCat(kReclaimFolder, "/quarantine"));
-  if (absl::IsNotFound(runs.status())) return items;
-  RECLAIM_RETURN_IF_ERROR(runs.status());
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::vector<DirEntry>> runs,
+                           root_->ListIfThere(QuarantineTop()));
+  if (!runs) return items;
   for (const DirEntry& run : *runs) {
     RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
                              OpenJournal(run.name));
@@ -320,12 +233,12 @@ absl::StatusOr<std::vector<QuarantinedItem>> QuarantineFolder::List() const {
       RECLAIM_ASSIGN_OR_RETURN(bool is_there,
                                root_->Exists(NotePath(run.name, removal)));
       for (const std::string& path : item.paths) {
-        const std::string at = TreePath(run.name, path);
+        const std::string at = QuarantineTreePath(run.name, path);
         RECLAIM_ASSIGN_OR_RETURN(const bool has_moved, root_->Exists(at));
         if (!has_moved) continue;
         is_there = true;
         RECLAIM_RETURN_IF_ERROR(
-            AddTree(at, IsContentRemoval(removal.kind), &found.bytes));
+            NotGone(AddTree(at, IsContentRemoval(removal.kind), &found.bytes)));
       }
       if (is_there) items.push_back(std::move(found));
     }
@@ -335,19 +248,17 @@ absl::StatusOr<std::vector<QuarantinedItem>> QuarantineFolder::List() const {
 
 std::string QuarantineFolder::MovedPath(const RunId& run_id,
                                         const std::string& path) {
-  return TreePath(run_id, path);
+  return QuarantineTreePath(run_id, path);
 }
 
 absl::StatusOr<std::string> QuarantineFolder::Note(
     const RunId& run_id, const Removal& removal) const {
   const std::string path = NotePath(run_id, removal);
-  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));
-  if (!is_there) {
-    return absl::NotFoundError(
-        absl::StrCat(ToString(removal), " is not in quarantine"));
-  }
-  absl::StatusOr<std::string> note = root_->Read(path, kJournalBytesMax);
-  return note.ok() ? note : NotGone(note.status());
+  RECLAIM_ASSIGN_OR_RETURN(std::optional<std::string> note,
+                           root_->ReadIfThere(path, kJournalBytesMax));
+  if (note) return *std::move(note);
+  return absl::NotFoundError(
+      absl::StrCat(ToString(removal), " is not in quarantine"));
 }
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Measure(

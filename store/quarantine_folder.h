@@ -92,6 +92,8 @@ class QuarantineFolder {
 
   // With mutex_ held: removes a run's folder if nothing is left in it.
   absl::Status RemoveIfEmpty(const RunId& run_id);
+  // The folders above all runs, if no run is left.
+  absl::Status RemoveEmptyTop();
   // With mutex_ held: folders above items that left and that are empty; an item
   // may itself be an empty folder, and stays.
   absl::Status RemoveEmptyFolders(const RunId& run_id);
@@ -99,6 +101,7 @@ class QuarantineFolder {
   const RootedDir* root_;
   mutable base::Mutex mutex_;
   mutable std::map<RunId, Journal> journals_;
+  std::set<RunId> unsettled_;  // what is left of them could not be removed
 };
 
 // Whether a kind's files are content (blobs, uploads) or metadata (links).

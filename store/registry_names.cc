@@ -21,9 +21,9 @@ absl::StatusOr<std::string> FolderOf(const std::string& repository) {
 // The time of a link file; unset if it is not there.
 absl::StatusOr<std::optional<absl::Time>> LinkTime(const RootedDir& root,
                                                    const std::string& path) {
-  const absl::StatusOr<FileStat> stat = root.Stat(path);
-  if (absl::IsNotFound(stat.status())) return std::optional<absl::Time>();
-  RECLAIM_RETURN_IF_ERROR(stat.status());
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                           root.StatIfThere(path));
+  if (!stat) return std::optional<absl::Time>();
   return std::optional<absl::Time>(stat->modified);
 }
 
@@ -33,9 +33,8 @@ absl::StatusOr<std::optional<RepositoryFact>> RegistryNames::FindRepository(
     const std::string& repository) const {
   RECLAIM_ASSIGN_OR_RETURN(const std::string folder, FolderOf(repository));
   for (const char* part : {"/_manifests", "/_layers", "/_uploads"}) {
-    const absl::StatusOr<FileStat> stat = root_->Stat(folder + part);
-    if (absl::IsNotFound(stat.status())) continue;
-    RECLAIM_RETURN_IF_ERROR(stat.status());
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(folder + part));
+    if (!is_there) continue;
     return std::optional<RepositoryFact>(RepositoryFact{repository, ""});
   }
   return std::optional<RepositoryFact>();
@@ -49,9 +48,9 @@ absl::StatusOr<std::optional<TagFact>> RegistryNames::FindTag(
   }
   const std::string link =
       absl::StrCat(folder, "/_manifests/tags/", tag, "/current/link");
-  const absl::StatusOr<std::string> text = root_->Read(link, kLinkBytesMax);
-  if (absl::IsNotFound(text.status())) return std::optional<TagFact>();
-  RECLAIM_RETURN_IF_ERROR(text.status());
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> text,
+                           root_->ReadIfThere(link, kLinkBytesMax));
+  if (!text) return std::optional<TagFact>();
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<absl::Time> modified,
                            LinkTime(*root_, link));
   if (!modified) return std::optional<TagFact>();

@@ -1,5 +1,6 @@
 #include "store/registry_store.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -94,15 +95,15 @@ class RegistryStore final : public TreeStore {
   absl::Status CheckMoved(const RunId& run_id,
                           const Removal& removal) const override {
     if (removal.kind != RemovalKind::kTag) return absl::OkStatus();
-    const absl::StatusOr<std::string> text = root().Read(
-        QuarantineFolder::MovedPath(
-            run_id, TagFolder(absl::StrCat(kRegistryTop, "/repositories/",
-                                           removal.repository),
-                              removal.tag) +
-                        "/current/link"),
-        kLinkBytesMax);
-    if (absl::IsNotFound(text.status())) return absl::OkStatus();
-    RECLAIM_RETURN_IF_ERROR(text.status());
+    const std::string folder = TagFolder(
+        absl::StrCat(kRegistryTop, "/repositories/", removal.repository),
+        removal.tag);
+    RECLAIM_ASSIGN_OR_RETURN(
+        const std::optional<std::string> text,
+        root().ReadIfThere(
+            QuarantineFolder::MovedPath(run_id, folder + "/current/link"),
+            kLinkBytesMax));
+    if (!text) return absl::OkStatus();
     if (absl::StripAsciiWhitespace(*text) == removal.digest->ToString()) {
       return absl::OkStatus();
     }
@@ -144,11 +145,10 @@ class RegistryStore final : public TreeStore {
         absl::StrCat(ToString(removal), " names something else by now"));
   }
 
-  // Of what has been seen: NOT_FOUND would say that there is nothing to do.
   absl::StatusOr<std::string> ReadNow(const std::string& link) const {
     absl::StatusOr<std::string> text = root().Read(link, kLinkBytesMax);
-    if (!absl::IsNotFound(text.status())) return text;
-    return absl::UnavailableError(text.status().message());
+    if (text.ok()) return text;
+    return NotGone(text.status());
   }
 
   // The link itself and what the history of each tag still links.
@@ -157,10 +157,10 @@ class RegistryStore final : public TreeStore {
                            RemovalPaths* paths) const {
     const std::string link = DigestPath(digest);
     paths->paths = {absl::StrCat(repository, "/_manifests/revisions/", link)};
-    const absl::StatusOr<std::vector<DirEntry>> tags =
-        root().List(repository + "/_manifests/tags");
-    if (absl::IsNotFound(tags.status())) return absl::OkStatus();
-    RECLAIM_RETURN_IF_ERROR(tags.status());
+    RECLAIM_ASSIGN_OR_RETURN(
+        const std::optional<std::vector<DirEntry>> tags,
+        root().ListIfThere(repository + "/_manifests/tags"));
+    if (!tags) return absl::OkStatus();
     for (const DirEntry& tag : *tags) {
       const std::string history =
           absl::StrCat(TagFolder(repository, tag.name), "/index/", link);

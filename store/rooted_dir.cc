@@ -70,6 +70,12 @@ std::string ParentPath(absl::string_view path) {
                                           : std::string(path.substr(0, slash));
 }
 
+absl::Status NotGone(const absl::Status& status) {
+  if (!absl::IsNotFound(status)) return status;
+  return absl::UnavailableError(
+      absl::StrCat(status.message(), "; it was there a moment ago: try again"));
+}
+
 absl::Status RootedDir::Failed(const char* what, absl::string_view path) const {
   const int error = errno;
   const std::string shown = JoinPath(prefix_, path);
@@ -192,6 +198,34 @@ absl::StatusOr<bool> RootedDir::Exists(const std::string& path) const {
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
                            StatIfThere(path));
   return stat.has_value();
+}
+
+absl::StatusOr<std::optional<std::vector<DirEntry>>> RootedDir::ListIfThere(
+    const std::string& path) const {
+  std::optional<std::vector<DirEntry>> found;
+  absl::StatusOr<std::vector<DirEntry>> entries = List(path);
+  if (entries.ok()) {
+    found = *std::move(entries);
+    return found;
+  }
+  if (!absl::IsNotFound(entries.status())) return entries.status();
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, Exists(path));
+  if (is_there) return NotGone(entries.status());
+  return found;
+}
+
+absl::StatusOr<std::optional<std::string>> RootedDir::ReadIfThere(
+    const std::string& path, uint64_t max_bytes) const {
+  std::optional<std::string> found;
+  absl::StatusOr<std::string> bytes = Read(path, max_bytes);
+  if (bytes.ok()) {
+    found = *std::move(bytes);
+    return found;
+  }
+  if (!absl::IsNotFound(bytes.status())) return bytes.status();
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, Exists(path));
+  if (is_there) return NotGone(bytes.status());
+  return found;
 }
 
 absl::StatusOr<int> RootedDir::OpenFile(const std::string& path) const {

@@ -78,6 +78,11 @@ class RootedDir {
       const std::string& path) const;
   // As sure as StatIfThere().  An error is neither.
   absl::StatusOr<bool> Exists(const std::string& path) const;
+  // Nothing if there is no such folder or file, as sure as StatIfThere().
+  absl::StatusOr<std::optional<std::vector<DirEntry>>> ListIfThere(
+      const std::string& path) const;
+  absl::StatusOr<std::optional<std::string>> ReadIfThere(
+      const std::string& path, uint64_t max_bytes) const;
   // A regular file of at most `max_bytes`; RESOURCE_EXHAUSTED beyond.
   absl::StatusOr<std::string> Read(const std::string& path,
                                    uint64_t max_bytes) const;
@@ -124,6 +129,10 @@ class RootedDir {
   std::string prefix_;  // what errors show before a path
   int fd_;
 };
+
+// For what has been seen: NOT_FOUND, which would say that there is nothing to
+// do, becomes UNAVAILABLE.
+absl::Status NotGone(const absl::Status& status);
 
 // "a/b" from "a" and "b"; either may be "".
 std::string JoinPath(absl::string_view a, absl::string_view b);

@@ -1,5 +1,6 @@
 #include "store/tree_store.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -33,11 +34,10 @@ absl::StatusOr<std::string> TreeStore::Read(const Place& place,
                                             const oci::Digest& digest,
                                             uint64_t max_bytes) const {
   const std::string path = BlobPath(place, digest);
-  absl::StatusOr<std::string> bytes = root_->Read(path, max_bytes);
-  if (!absl::IsNotFound(bytes.status())) return bytes;
-  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));
-  if (!is_there) return bytes;
-  return absl::UnavailableError(bytes.status().message());
+  RECLAIM_ASSIGN_OR_RETURN(std::optional<std::string> bytes,
+                           root_->ReadIfThere(path, max_bytes));
+  if (bytes) return *std::move(bytes);
+  return absl::NotFoundError(absl::StrCat(path, " is not there"));
 }
 
 absl::Status TreeStore::VerifyDigest(const Place& place,
@@ -106,10 +106,13 @@ RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
   if (bytes.ok() && IsEdit(removal)) outcome.status = EditAway(removal);
   if (!outcome.status.ok()) return outcome;
   outcome.status = CheckMoved(run_id, removal);
-  if (outcome.status.ok()) return outcome;
+  // What could not be read may be either: the caller undoes it, or tries again.
+  if (!absl::IsAborted(outcome.status)) return outcome;
   const absl::Status returned = RestoreOne(run_id, removal).status;
+  if (returned.ok()) return outcome;
   // What has taken its name meanwhile is newer: that stands.
-  if (absl::IsAlreadyExists(returned)) outcome.status = absl::OkStatus();
+  outcome.status =
+      absl::IsAlreadyExists(returned) ? absl::OkStatus() : NotGone(returned);
   return outcome;
 }
 
@@ -157,14 +160,13 @@ RemovalOutcome TreeStore::PurgeOne(const RunId& run_id,
                                    const Removal& removal) {
   RemovalOutcome outcome;
   outcome.status = CheckMoved(run_id, removal);
-  if (!outcome.status.ok()) {
+  if (absl::IsAborted(outcome.status)) {
     const absl::Status returned = RestoreOne(run_id, removal).status;
     if (returned.ok()) return outcome;
-    if (!absl::IsAlreadyExists(returned)) {
-      outcome.status = returned;
-      return outcome;
-    }
+    outcome.status =
+        absl::IsAlreadyExists(returned) ? absl::OkStatus() : NotGone(returned);
   }
+  if (!outcome.status.ok()) return outcome;
   const absl::StatusOr<RemovalBytes> bytes = quarantine_.Purge(run_id, removal);
   outcome.status = bytes.status();
   if (bytes.ok()) outcome.bytes = *bytes;

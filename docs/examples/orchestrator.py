@@ -16,6 +16,7 @@ import threading
 import time
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 
 
 def messages(protos):
@@ -49,9 +50,13 @@ class Reclaim:
                            request, timeout=timeout)
 
     def register(self, uri, name):
+        # Whoever pulls or tags here holds a lease meanwhile: a purge need not
+        # wait for writers who have looked and not named yet.
         return self.call("StoreService", "RegisterStore",
                          self.pb.store.RegisterStoreRequest(
-                             uri=uri, name=name), self.pb.store.Store)
+                             uri=uri, name=name,
+                             write_duration_max=Duration()),
+                         self.pb.store.Store)
 
     def scan(self, store):
         run = self.call("StoreService", "ScanStore",

@@ -231,6 +231,10 @@ absl::StatusOr<std::vector<RemovalOutcome>> FakeEngine::Purge(
       outcomes[i].status = absl::AbortedError("it is in use");
       continue;
     }
+    if (failing.count(name) > 0) {
+      outcomes[i].status = absl::UnavailableError("the engine gave no answer");
+      continue;
+    }
     purged.push_back(removal);
     gone[removal] = run_id;
   }
