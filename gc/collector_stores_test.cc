@@ -102,8 +102,8 @@ TEST_F(LayoutCollectorTest, WhatHasSeveralNamesVerifies) {
   std::filesystem::create_hard_link(folder_.path() + "/" + tree_.Path(blob),
                                     folder_.path() + "/" + other.Path(blob));
   Scan();
-  ASSERT_NE(graph_->Read()->view().ExtentOf(Find(D("three"), "c")),
-            index::kNoNode);
+  const index::NodeId name = Find(D("three"), "c");
+  ASSERT_NE(graph_->Read()->view().ExtentOf(name), index::kNoNode);
   ExpectVerified();
   ASSERT_THAT(Apply(MakePlan(Request(PruneVerb::kImages))), IsOk());
   EXPECT_EQ(StateOf(D("three"), "a/b"), NodeState::kQuarantined);

@@ -271,6 +271,16 @@ absl::Status OperationApplier::operator()(const PutImageConfig& op) {
   return absl::OkStatus();
 }
 
+// Registries tell of pulls when they can, maybe late.  Who looked at garbage
+// longer ago than a writer takes has put his name by now, or never will.
+bool OperationApplier::IsHistory(const Touch& op, const StoreRecord& store,
+                                 NodeId content) const {
+  if (op.use != UseKind::kPulled || !op.time) return false;
+  const ResidentGraph& graph = set_->graph();
+  return *op.time + store.writers.write_duration_max < set_->now() &&
+         graph.Exists(content) && !graph.IsLive(content);
+}
+
 absl::Status OperationApplier::operator()(const Touch& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.name.store));
   const absl::Time time = op.time.value_or(set_->now());
@@ -300,9 +310,11 @@ absl::Status OperationApplier::operator()(const Touch& op) {
     }
   }
   if (content == nullptr) return absl::OkStatus();
-  NoteQuarantined(content->id());
   const std::string before = content->SerializeAsString();
-  content->set_stamp(set_->epoch());
+  if (!IsHistory(op, *store, content->id())) {
+    NoteQuarantined(content->id());
+    content->set_stamp(set_->epoch());
+  }
   if (op.use == UseKind::kExists) {
     content->set_recorded(std::max(content->recorded(), ToMicros(set_->now())));
   } else if (!content->has_used() || content->used() < ToMicros(time)) {

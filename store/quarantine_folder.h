@@ -86,9 +86,13 @@ class QuarantineFolder {
   absl::Status MoveDurably(const std::string& from, const std::string& to);
   void RemoveEmptyParents(const std::string& path, const std::string& floor);
   absl::Status MakeParents(const Journal& journal, const std::string& path);
+  static bool IsBelow(const std::string& path, const std::string& floor);
   // Content bytes of files, metadata bytes of folders, below `path`.
   absl::Status AddTree(const std::string& path, bool is_content,
                        RemovalBytes* bytes) const;
+  // The same beside writers: nothing for what one of them has taken away.
+  absl::StatusOr<RemovalBytes> Weigh(const std::string& path,
+                                     bool is_content) const;
 
   // With mutex_ held: removes a run's folder if nothing is left in it.
   absl::Status RemoveIfEmpty(const RunId& run_id);

@@ -290,6 +290,8 @@ def race_layouts(arguments):
                 raise writer.failure
         left = check_end(world, writers, figures)
         wrong = figures.lost + left
+        wrong += [what for what in figures.counts
+                  if what.startswith("collections that failed")]
         for what in ("copies", "blobs quarantined", "blobs linked"):
             if not figures[what]:
                 wrong.append("no %s: the test shows nothing" % what)

@@ -30,6 +30,10 @@ class Race:
         self.options = options
         self.figures = Figures()
         self.stopped = threading.Event()
+        self.can_crash = [] if options.peer else ["the daemon"]
+        if options.crash_registry:
+            self.can_crash += ["the registry"]
+            self.can_crash += [] if options.peer else ["both"]
         self.left = []  # what the quiet runs left behind, and why
         self.world = World(options.cache, has_daemon=not options.peer)
         self.workers = [
@@ -64,13 +68,12 @@ class Race:
 
     def crash(self):
         chance = random.Random(self.options.seed)
-        while not self.stopped.wait(chance.uniform(1.5, 5)):
-            what = chance.choice(["the daemon", "the registry", "both"]
-                                 if self.options.crash_registry
-                                 else ["the daemon"])
+        while self.can_crash and not self.stopped.wait(
+                chance.uniform(1.5, 5)):
+            what = chance.choice(self.can_crash)
             if what == "the registry":
                 self.world.restart_registry()
-            elif not self.options.peer:
+            else:
                 self.world.crash_daemon(with_registry=what == "both")
             self.figures.add("crashes of " + what)
 
@@ -186,6 +189,8 @@ def race(arguments):
                          "uploads that nobody ended, left"):
                 if one.figures[what]:
                     wrong.append("%d %s" % (one.figures[what], what))
+            wrong += [what for what in one.figures.counts
+                      if what.startswith("collections that failed")]
             for what in ("pushes", "pulls", "deletions", "mounts",
                          "blobs quarantined", "blobs purged"):
                 if not one.figures[what]:
