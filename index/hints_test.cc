@@ -258,15 +258,22 @@ TEST_F(HintsTest, ALatePullOfGarbageIsATimeOfUseAndNoMore) {
   hint.pulled = clock_.Now() - absl::Seconds(1);
   Follow({hint});
   EXPECT_EQ(Fields(garbage).stamp, *epoch);
+  // And who pulled what had no name already knew what he did.
+  clock_.Advance(absl::Hours(2));
+  const absl::StatusOr<Epoch> next = graph_->BeginEpoch();
+  ASSERT_THAT(next, IsOk());
+  hint.pulled = clock_.Now() - absl::Hours(1);
+  Follow({hint});
+  EXPECT_EQ(Fields(garbage).stamp, *next);
   // A tag that was pulled after it was judged unused stays, whenever that is
   // told.
   const auto tagged = oci::Digest::Parse(TagTarget("v1"));
   ASSERT_THAT(tagged, IsOk());
-  EXPECT_LT(Fields(*tagged).stamp, *epoch);
+  EXPECT_LT(Fields(*tagged).stamp, *next);
   hint = Of("", *tagged);
   hint.pulled = clock_.Now() - absl::Hours(2);
   Follow({hint});
-  EXPECT_EQ(Fields(*tagged).stamp, *epoch);
+  EXPECT_EQ(Fields(*tagged).stamp, *next);
 }
 
 // The registry keeps the bytes that it has and writes the link anew.

@@ -271,14 +271,16 @@ absl::Status OperationApplier::operator()(const PutImageConfig& op) {
   return absl::OkStatus();
 }
 
-// Registries tell of pulls when they can, maybe late.  Who looked at garbage
-// longer ago than a writer takes has put his name by now, or never will.
+// Registries tell of pulls when they can, maybe late.  A look at what has lost
+// its last name since, and longer ago than a writer takes, asks for nothing: he
+// has put his name by now, or never will.
 bool OperationApplier::IsHistory(const Touch& op, const StoreRecord& store,
                                  NodeId content) const {
   if (op.use != UseKind::kPulled || !op.time) return false;
   const ResidentGraph& graph = set_->graph();
-  return *op.time + store.writers.write_duration_max < set_->now() &&
-         graph.Exists(content) && !graph.IsLive(content);
+  return graph.Exists(content) && !graph.IsLive(content) &&
+         *op.time < graph.fields(content).unreferenced_since &&
+         *op.time + store.writers.write_duration_max < set_->now();
 }
 
 absl::Status OperationApplier::operator()(const Touch& op) {
