@@ -20,7 +20,9 @@ DAEMON = os.path.join(os.getcwd(), "bazel-bin/server/reclaimd")
 SECRET = "a secret of sixteen bytes and more"
 GRACE = 2.0
 WRITE_DURATION = 2.0
-BUSY = 11  # the exit code for a store where a run is at work
+# Exit codes: done but for some items; a run is at work on the store.
+PARTIAL = 3
+BUSY = 11
 # What a collection is told when the daemon is killed under it, or is not up.
 AWAY = ("cannot reach the daemon", "being loaded", "the run goes on")
 
@@ -29,6 +31,9 @@ def outcome_of(code, output):
     """What became of a collection, for the figures."""
     if code == 0:
         return "collections"
+    if code == PARTIAL:
+        # A writer took a file away while its batch moved it.
+        return "collections that left items to the next"
     if code == BUSY:
         return "collections refused, for a run was at work"
     if any(text in output for text in AWAY):
