@@ -88,9 +88,14 @@ absl::Status QuarantineFolder::Remember(const RunId& run_id,
          (IsBelow(folder, paths.floor) || folder == paths.floor);
          folder = ParentPath(folder)) {
       if (journal->folders.count(folder) + folders.count(folder) > 0) break;
-      RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_->Stat(folder));
-      folders.emplace(folder, stat);
-      lines += JournalLine(folder, stat);
+      const absl::StatusOr<FileStat> stat = root_->Stat(folder);
+      if (absl::IsNotFound(stat.status())) {
+        RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(folder));
+        if (!is_there) continue;
+      }
+      RECLAIM_RETURN_IF_ERROR(stat.status());
+      folders.emplace(folder, *stat);
+      lines += JournalLine(folder, *stat);
     }
   }
   lines += JournalLine(removal, paths.paths);
@@ -110,12 +115,29 @@ void QuarantineFolder::RemoveEmptyParents(const std::string& path,
   }
 }
 
-absl::Status QuarantineFolder::MoveDurably(const std::string& from,
-                                           const std::string& to) {
+// For a folder that a writer takes away meanwhile, the one above answers.
+absl::Status QuarantineFolder::SyncNearest(std::string folder) const {
+  while (true) {
+    const absl::Status synced = root_->SyncFolder(folder);
+    if (!absl::IsNotFound(synced) || folder.empty()) return synced;
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(folder));
+    if (is_there) return synced;
+    folder = ParentPath(folder);
+  }
+}
+
+absl::StatusOr<bool> QuarantineFolder::MoveDurably(const std::string& from,
+                                                   const std::string& to) {
   RECLAIM_RETURN_IF_ERROR(root_->MakeFolders(ParentPath(to)));
-  RECLAIM_RETURN_IF_ERROR(root_->Move(from, to));
-  RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(to)));
-  return root_->SyncFolder(ParentPath(from));
+  const absl::Status moved = root_->Move(from, to);
+  if (absl::IsNotFound(moved)) {
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(from));
+    if (!is_there) return false;
+  }
+  RECLAIM_RETURN_IF_ERROR(NotGone(moved));
+  RECLAIM_RETURN_IF_ERROR(NotGone(root_->SyncFolder(ParentPath(to))));
+  RECLAIM_RETURN_IF_ERROR(NotGone(SyncNearest(ParentPath(from))));
+  return true;
 }
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Quarantine(
@@ -128,20 +150,28 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Quarantine(
   base::MutexLock lock(&mutex_);
   RemovalBytes bytes;
   for (const std::string& path : paths.paths) {
-    RECLAIM_RETURN_IF_ERROR(
-        NotGone(AddTree(path, IsContentRemoval(removal.kind), &bytes)));
+    RECLAIM_ASSIGN_OR_RETURN(const RemovalBytes weight,
+                             Weigh(path, IsContentRemoval(removal.kind)));
+    bytes += weight;
   }
   RECLAIM_RETURN_IF_ERROR(NotGone(Remember(run_id, removal, paths)));
   if (!note.empty()) {
     RECLAIM_RETURN_IF_ERROR(
         NotGone(root_->WriteAtomically(NotePath(run_id, removal), note, 0600)));
   }
+  bool is_here = !note.empty();
   for (const std::string& path : paths.paths) {
     const std::string to = TreePath(run_id, path);
-    RECLAIM_RETURN_IF_ERROR(NotGone(MoveDurably(path, to)));
-    RemoveEmptyParents(path, paths.floor);
+    RECLAIM_ASSIGN_OR_RETURN(const bool has_moved, MoveDurably(path, to));
+    if (has_moved) {
+      RemoveEmptyParents(path, paths.floor);
+    } else {
+      RemoveEmptyParents(to, TreePath(run_id, ""));
+    }
+    is_here |= has_moved;
   }
-  return bytes;
+  if (is_here) return bytes;
+  return absl::NotFoundError(absl::StrCat(ToString(removal), " is not there"));
 }
 
 absl::Status QuarantineFolder::MakeParents(const QuarantineJournal& journal,
