@@ -151,6 +151,23 @@ absl::StatusOr<PlanInputs> StoreCollector::InputsFor(
   return inputs;
 }
 
+// While a run reads the store anew nothing there can be judged: a plan of that
+// instant would keep everything, and look as if there were no garbage.
+absl::StatusOr<PlanInputs> StoreCollector::InputsAtRest(
+    const CollectedStore& site) const {
+  RECLAIM_ASSIGN_OR_RETURN(PlanInputs inputs, InputsFor(site));
+  const bool is_whole_store_kept = std::any_of(
+      inputs.unreadable_scopes.begin(), inputs.unreadable_scopes.end(),
+      [](const KeptScope& kept) { return kept.scope.empty(); });
+  if (!is_whole_store_kept) return inputs;
+  {
+    base::MutexLock lock(&mutex_);
+    if (!site.acting_run.empty()) return Busy(site);
+  }
+  // If there was a run it has ended since.
+  return InputsFor(site);
+}
+
 // Containers that are recorded can be judged by.
 void StoreCollector::NoteContainers(const index::GraphView& view,
                                     PlanInputs* inputs) const {
@@ -184,7 +201,7 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   RECLAIM_RETURN_IF_ERROR(request.policy.Validate());
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(request.store));
   const std::shared_lock<std::shared_mutex> settled(site->sync_gate);
-  RECLAIM_ASSIGN_OR_RETURN(PlanInputs inputs, InputsFor(*site));
+  RECLAIM_ASSIGN_OR_RETURN(PlanInputs inputs, InputsAtRest(*site));
   // From now on writers stamp what they touch; the guard compares (I1).
   RECLAIM_ASSIGN_OR_RETURN(const index::Epoch epoch, graph_->BeginEpoch());
   RECLAIM_ASSIGN_OR_RETURN(

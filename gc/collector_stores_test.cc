@@ -1,5 +1,6 @@
 // The collector over image layouts and external stores.
 
+#include <filesystem>
 #include <string>
 
 #include "base/status_matchers.h"
@@ -7,6 +8,7 @@
 #include "gc/collector_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/verify.h"
 #include "store/testing/store_tree.h"
 
 namespace reclaim::gc {
@@ -31,6 +33,19 @@ class LayoutCollectorTest : public CollectorFixture {
     tree_.Entry(three_, "");
     Open(store::StoreKind::kImageLayout);
     Scan();
+  }
+  void ExpectVerified() {
+    std::string findings;
+    index::VerifyOptions options;
+    options.read_data = true;
+    options.on_finding = [&findings](const index::Finding& finding) {
+      findings +=
+          finding.check + " " + finding.subject + ": " + finding.detail + "\n";
+    };
+    const auto report =
+        index::Verify(graph_.get(), "s", store_.get(), clock_, options);
+    ASSERT_THAT(report, IsOk());
+    EXPECT_EQ(report->damage_count, 0u) << findings;
   }
   store::LayoutTree tree_{&folder_, "a/b"};
   oci::Digest one_, two_, three_;
@@ -77,6 +92,42 @@ TEST_F(LayoutCollectorTest, UnusedImagesLeaveNoEntryBehind) {
   EXPECT_TRUE(HasTag("a/b", "v1"));
   EXPECT_TRUE(HasTag("a/b", "v2"));
   ExpectExact();
+}
+
+// Whatever becomes of the names of a file: records and memory agree.
+TEST_F(LayoutCollectorTest, WhatHasSeveralNamesVerifies) {
+  store::LayoutTree other(&folder_, "c");
+  other.Entry(other.Image({"x"}), "v1");
+  const std::string blob = "blobs/sha256/" + D("three").hex();
+  std::filesystem::create_hard_link(folder_.path() + "/" + tree_.Path(blob),
+                                    folder_.path() + "/" + other.Path(blob));
+  Scan();
+  const index::NodeId name = Find(D("three"), "c");
+  ASSERT_NE(graph_->Read()->view().ExtentOf(name), index::kNoNode);
+  ExpectVerified();
+  ASSERT_THAT(Apply(MakePlan(Request(PruneVerb::kImages))), IsOk());
+  EXPECT_EQ(StateOf(D("three"), "a/b"), NodeState::kQuarantined);
+  EXPECT_EQ(StateOf(D("three"), "c"), NodeState::kQuarantined);
+  ExpectVerified();
+  ASSERT_THAT(PurgeNow(), IsOk());
+  ExpectVerified();
+}
+
+// It would find no garbage, and nobody would know why.
+TEST_F(LayoutCollectorTest, NothingIsPlannedWhileARunReadsTheStore) {
+  int refused_count = 0;
+  RunControl control;
+  control.on_progress = [&](const gc::Run& run) {
+    if (run.progress.step != "scanning" || run.phase != RunPhase::kRunning) {
+      return;
+    }
+    EXPECT_THAT(collector_->MakePlan(Request(), {}),
+                StatusIs(absl::StatusCode::kAborted));
+    ++refused_count;
+  };
+  ASSERT_THAT(collector_->Scan("s", true, "test", control), IsOk());
+  EXPECT_GT(refused_count, 0);
+  EXPECT_EQ(MakePlan(Request()).totals.blob_count, 3u);
 }
 
 TEST_F(LayoutCollectorTest, ALayoutThatIsGoneIsForgotten) {

@@ -24,6 +24,15 @@ using store::RemovalOutcome;
 constexpr size_t kBatchSize = 64;
 constexpr absl::Duration kPatience = absl::Minutes(2);
 
+// A cache of descriptors knows content and who has it, neither tags nor
+// uploads.
+bool IsInCaches(const QuarantineRecord& record) {
+  const store::RemovalKind kind = record.item.removal->kind;
+  return kind == store::RemovalKind::kBlob ||
+         kind == store::RemovalKind::kRevisionLink ||
+         kind == store::RemovalKind::kLayerLink;
+}
+
 }  // namespace
 
 absl::StatusOr<index::StoreRecord> Purge::Registered() const {
@@ -262,7 +271,8 @@ absl::StatusOr<std::vector<QuarantineRecord>> Purge::Proven(
                        absl::FormatTime(ProvableFrom(record, store)),
                        ", when the last writer who may have seen it is done; "
                        "purge again"));
-    } else if (NeedsProof(record) && record.quarantined > forgotten_until) {
+    } else if (NeedsProof(record) && IsInCaches(record) &&
+               record.quarantined > forgotten_until) {
       run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing,
                  "the registry may remember it in a descriptor cache; "
                  "docs/OPERATING.md, \"Descriptor caches\", says what to do");

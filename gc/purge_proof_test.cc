@@ -235,6 +235,17 @@ TEST_F(PurgeProofTest, AnUnknownCacheKeepsEverything) {
   EXPECT_EQ(StateOf(orphan_), index::NodeState::kQuarantined);
 }
 
+// A registry knows an upload by its files alone.
+TEST_F(PurgeProofTest, NoCacheRemembersAnUpload) {
+  tree_.Upload("app", "abandoned", "half of it");
+  Begin({absl::ZeroDuration(), index::DescriptorCache::kUnknown, ""});
+  Prune();
+  const size_t held_count = QuarantineCount();
+  EXPECT_EQ(Purge(), 1u);
+  EXPECT_EQ(QuarantineCount(), held_count - 1);
+  EXPECT_THAT(why_, HasSubstr("may remember"));
+}
+
 TEST_F(PurgeProofTest, ARegistryThatForgetsAtOnceProvesThatItHasNoCache) {
   BeginWithCache(index::DescriptorCache::kUnknown, false);
   Prune();

@@ -110,6 +110,8 @@ class StoreCollector final : public Collector {
   StoredRun NewRun(RunKind kind, const CollectedStore& site,
                    absl::string_view actor) const;
   absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
+  // The same; ABORTED while a run reads the store.
+  absl::StatusOr<PlanInputs> InputsAtRest(const CollectedStore& site) const;
   // Now and then; what fails is tried again the next time.
   void DropOldRecords();
   void NoteContainers(const index::GraphView& view, PlanInputs* inputs) const;

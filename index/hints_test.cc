@@ -242,6 +242,40 @@ TEST_F(HintsTest, PullsRenewTheTimeOfUse) {
   EXPECT_TRUE(Follow({hint}).empty());
 }
 
+// A registry that could not tell for a while tells of all at once: it would
+// keep garbage from a sweep, and give back what one has moved.
+TEST_F(HintsTest, ALatePullOfGarbageIsATimeOfUseAndNoMore) {
+  const oci::Digest garbage = tree_.Image("app", "", {"base", "old"});
+  OpenRegistry();
+  const absl::StatusOr<Epoch> epoch = graph_->BeginEpoch();
+  ASSERT_THAT(epoch, IsOk());
+  Hint hint = Of("", garbage);
+  hint.pulled = clock_.Now() - absl::Hours(2);
+  Follow({hint});
+  EXPECT_EQ(Fields(garbage).used, *hint.pulled);
+  EXPECT_LT(Fields(garbage).stamp, *epoch);
+  // Who looked a moment ago may be about to push.
+  hint.pulled = clock_.Now() - absl::Seconds(1);
+  Follow({hint});
+  EXPECT_EQ(Fields(garbage).stamp, *epoch);
+  // And who pulled what had no name already knew what he did.
+  clock_.Advance(absl::Hours(2));
+  const absl::StatusOr<Epoch> next = graph_->BeginEpoch();
+  ASSERT_THAT(next, IsOk());
+  hint.pulled = clock_.Now() - absl::Hours(1);
+  Follow({hint});
+  EXPECT_EQ(Fields(garbage).stamp, *next);
+  // A tag that was pulled after it was judged unused stays, whenever that is
+  // told.
+  const auto tagged = oci::Digest::Parse(TagTarget("v1"));
+  ASSERT_THAT(tagged, IsOk());
+  EXPECT_LT(Fields(*tagged).stamp, *next);
+  hint = Of("", *tagged);
+  hint.pulled = clock_.Now() - absl::Hours(2);
+  Follow({hint});
+  EXPECT_EQ(Fields(*tagged).stamp, *next);
+}
+
 // The registry keeps the bytes that it has and writes the link anew.
 TEST_F(HintsTest, ALinkThatIsWrittenAnewMakesContentYoung) {
   const oci::Digest layer = tree_.Layer("app", "old");

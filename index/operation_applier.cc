@@ -271,6 +271,18 @@ absl::Status OperationApplier::operator()(const PutImageConfig& op) {
   return absl::OkStatus();
 }
 
+// Registries tell of pulls when they can, maybe late.  A look at what has lost
+// its last name since, and longer ago than a writer takes, asks for nothing: he
+// has put his name by now, or never will.
+bool OperationApplier::IsHistory(const Touch& op, const StoreRecord& store,
+                                 NodeId content) const {
+  if (op.use != UseKind::kPulled || !op.time) return false;
+  const ResidentGraph& graph = set_->graph();
+  return graph.Exists(content) && !graph.IsLive(content) &&
+         *op.time < graph.fields(content).unreferenced_since &&
+         *op.time + store.writers.write_duration_max < set_->now();
+}
+
 absl::Status OperationApplier::operator()(const Touch& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.name.store));
   const absl::Time time = op.time.value_or(set_->now());
@@ -300,9 +312,11 @@ absl::Status OperationApplier::operator()(const Touch& op) {
     }
   }
   if (content == nullptr) return absl::OkStatus();
-  NoteQuarantined(content->id());
   const std::string before = content->SerializeAsString();
-  content->set_stamp(set_->epoch());
+  if (!IsHistory(op, *store, content->id())) {
+    NoteQuarantined(content->id());
+    content->set_stamp(set_->epoch());
+  }
   if (op.use == UseKind::kExists) {
     content->set_recorded(std::max(content->recorded(), ToMicros(set_->now())));
   } else if (!content->has_used() || content->used() < ToMicros(time)) {

@@ -82,6 +82,8 @@ class OperationApplier {
   absl::StatusOr<NodeId> Reference(const StoreRecord& store, PlaceId place,
                                    const oci::Digest& digest, NodeKind role);
   void NoteQuarantined(NodeId id);
+  bool IsHistory(const Touch& op, const StoreRecord& store,
+                 NodeId content) const;
   absl::StatusOr<NodeId> ReferenceImage(const StoreRecord& store, PlaceId place,
                                         const oci::Digest& digest);
 

@@ -48,6 +48,11 @@ absl::StatusOr<Notification> ReadEvent(const Json& event) {
   RECLAIM_ASSIGN_OR_RETURN(out.media_type, StringMember(*target, "mediaType"));
   RECLAIM_ASSIGN_OR_RETURN(const std::string time,
                            StringMember(event, "timestamp"));
+  // Who asked is no reason to pass an event by.
+  const auto request = ObjectMember(event, "request");
+  if (request.ok() && *request != nullptr) {
+    out.user_agent = StringMember(**request, "useragent").value_or("");
+  }
   absl::Time parsed;
   if (absl::ParseTime(absl::RFC3339_full, time, &parsed, nullptr)) {
     out.time = parsed;

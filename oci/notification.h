@@ -42,6 +42,7 @@ struct Notification {
   std::optional<Digest> digest;  // unset: a tag or a repository was deleted
   std::string media_type;        // "" if it was not said
   std::optional<absl::Time> time;
+  std::string user_agent;  // of whose request it was; "" if unknown
 };
 
 struct NotificationEnvelope {

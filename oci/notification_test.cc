@@ -20,7 +20,8 @@ std::string Event(const std::string& action, const std::string& target) {
   return absl::StrCat(
       R"({"id":"320678d8-ca14","timestamp":"2026-03-09T14:44:26.402973972-08:00",)",
       R"("action":")", action, R"(","target":{)", target,
-      R"(},"request":{"id":"x","method":"PUT"},"actor":{},"source":{}})");
+      R"(},"request":{"id":"x","method":"PUT","useragent":"skopeo/1.9"},)",
+      R"("actor":{},"source":{}})");
 }
 std::string Envelope(const std::string& events) {
   return absl::StrCat(R"({"events":[)", events, "]}");
@@ -41,10 +42,22 @@ TEST(NotificationTest, APush) {
   EXPECT_EQ(push.tag, "v1");
   EXPECT_EQ(push.digest->ToString(), kDigest);
   EXPECT_EQ(push.media_type, "application/vnd.oci.image.manifest.v1+json");
+  EXPECT_EQ(push.user_agent, "skopeo/1.9");
   EXPECT_EQ(*push.time,
             absl::FromCivil(absl::CivilSecond(2026, 3, 9, 22, 44, 26),
                             absl::UTCTimeZone()) +
                 absl::Nanoseconds(402973972));
+}
+
+TEST(NotificationTest, WhoAskedNeedNotBeSaid) {
+  for (const char* request : {"", R"("request":{},)", R"("request":7,)",
+                              R"("request":{"useragent":7},)"}) {
+    const auto read = ParseNotifications(Envelope(absl::StrCat(
+        "{", request, R"("action":"pull","target":{"repository":"app"}})")));
+    ASSERT_THAT(read, base::IsOk()) << request;
+    ASSERT_EQ(read->notifications.size(), 1u) << request;
+    EXPECT_EQ(read->notifications[0].user_agent, "") << request;
+  }
 }
 
 TEST(NotificationTest, ADeletionNamesADigestOrATagOrNeither) {

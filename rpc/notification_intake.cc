@@ -116,6 +116,7 @@ class RegistryIntake final : public NotificationIntake {
   };
 
   bool IsAuthorized(absl::string_view authorization) const;
+  bool IsOwnQuestion(const oci::Notification& event) const;
   absl::Status CheckStore(const std::string& store) const;
   absl::Status CheckRate(size_t count);
   absl::Status Follow(const std::string& store,
@@ -133,6 +134,14 @@ bool RegistryIntake::IsAuthorized(absl::string_view authorization) const {
   return absl::ConsumePrefix(&authorization, "Bearer ") &&
          authorization.size() <= kSecretBytesMax &&
          IsSame(authorization, options_.secret);
+}
+
+// Taken for a use, it would keep what a sweep is about to move, and give back
+// what it has moved.
+bool RegistryIntake::IsOwnQuestion(const oci::Notification& event) const {
+  return event.action == oci::NotifiedAction::kPull &&
+         !options_.own_user_agent.empty() &&
+         event.user_agent == options_.own_user_agent;
 }
 
 absl::Status RegistryIntake::CheckStore(const std::string& store) const {
@@ -179,6 +188,7 @@ absl::Status RegistryIntake::Take(const std::string& store,
   }
   std::vector<index::Hint> hints;
   for (const oci::Notification& event : envelope.notifications) {
+    if (IsOwnQuestion(event)) continue;
     hints.push_back(HintOf(event, parts_.clock->Now()));
   }
   RECLAIM_RETURN_IF_ERROR(Follow(store, hints, 0));

@@ -36,6 +36,9 @@ struct NotificationOptions {
   // Mean number of events a second, with bursts of ten seconds' worth; 1 to
   // 1,000,000.
   int events_per_second = 1000;
+  // Pulls with this user agent are the daemon's own questions
+  // (rpc/registry_client.h), and no use of what they asked for; "" for none.
+  std::string own_user_agent;
 };
 
 class NotificationIntake {

@@ -71,11 +71,20 @@ class NotificationIntakeTest : public ::testing::Test {
   }
 
   static std::string Event(const std::string& action, const std::string& tag,
-                           const oci::Digest& digest) {
+                           const oci::Digest& digest,
+                           const std::string& user_agent = "docker/20") {
     return absl::StrCat(
         R"({"events":[{"id":"1","action":")", action,
         R"(","timestamp":"2026-01-01T00:00:00Z","target":{"repository":"app",)",
-        R"("tag":")", tag, R"(","digest":")", digest.ToString(), R"("}}]})");
+        R"("tag":")", tag, R"(","digest":")", digest.ToString(),
+        R"("},"request":{"useragent":")", user_agent, R"("}}]})");
+  }
+  absl::Time UsedAt(const oci::Digest& digest) const {
+    const auto reader = graph_->Read();
+    const auto& view = reader->view();
+    const index::NodeId id =
+        view.FindContent(view.FindPlace(view.FindStore("hub"), ""), digest);
+    return id == index::kNoNode ? absl::InfinitePast() : view.fields(id).used;
   }
   bool HasTag(const std::string& tag) const {
     const auto reader = graph_->Read();
@@ -112,6 +121,31 @@ TEST_F(NotificationIntakeTest, APushIsInTheGraphWhenItIsAccepted) {
       reader->view().FindNamed({index::NodeKind::kTag,
                                 reader->view().FindStore("hub"), "app", "v2"}),
       index::kNoNode);
+}
+
+// The collector asks registries what they remember; a registry tells of that
+// as of any pull.
+TEST_F(NotificationIntakeTest, TheDaemonsOwnQuestionIsNoUse) {
+  options_.own_user_agent = "reclaim/0123";
+  Create();
+  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
+  const oci::Digest layer = oci::Digest::Sha256Of("base");
+  const absl::Time before = UsedAt(layer);
+  ASSERT_THAT(
+      intake_->Take("hub", kBearer, Event("pull", "", layer, "reclaim/0123")),
+      IsOk());
+  EXPECT_EQ(UsedAt(layer), before);
+  ASSERT_THAT(
+      intake_->Take("hub", kBearer, Event("pull", "", layer, "reclaim/0124")),
+      IsOk());
+  EXPECT_GT(UsedAt(layer), before) << "anybody else's is";
+  EXPECT_EQ(observer_.actions, (std::vector<std::string>{"pull", "pull"}));
+  // It pushes nothing: what bears its name and is a push is looked at.
+  const oci::Digest image = tree_.Image("app", "v2", {"base", "two"});
+  ASSERT_THAT(
+      intake_->Take("hub", kBearer, Event("push", "v2", image, "reclaim/0123")),
+      IsOk());
+  EXPECT_TRUE(HasTag("v2"));
 }
 
 TEST_F(NotificationIntakeTest, NobodyWithoutTheSecret) {

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/random.h"
 #include "base/status_macros.h"
 
 namespace reclaim::rpc {
@@ -61,8 +62,11 @@ absl::Status Failed(const std::string& url, const char* what) {
 
 class Connection final : public gc::RegistryConversation {
  public:
-  Connection(std::string url, std::string host, int fd)
-      : url_(std::move(url)), host_(std::move(host)), fd_(fd) {}
+  Connection(std::string url, std::string host, std::string user_agent, int fd)
+      : url_(std::move(url)),
+        host_(std::move(host)),
+        user_agent_(std::move(user_agent)),
+        fd_(fd) {}
   ~Connection() override { Close(); }
 
   absl::StatusOr<bool> HasBlob(const std::string& repository,
@@ -80,6 +84,7 @@ class Connection final : public gc::RegistryConversation {
 
   const std::string url_;
   const std::string host_;
+  const std::string user_agent_;
   int fd_;
 };
 
@@ -112,7 +117,7 @@ absl::StatusOr<std::string> Connection::ReadHead() {
 absl::StatusOr<int> Connection::Ask(const std::string& path) {
   RECLAIM_RETURN_IF_ERROR(
       Send(absl::StrCat("HEAD ", path, " HTTP/1.1\r\nHost: ", host_,
-                        "\r\nUser-Agent: reclaim\r\n\r\n")));
+                        "\r\nUser-Agent: ", user_agent_, "\r\n\r\n")));
   RECLAIM_ASSIGN_OR_RETURN(const std::string head, ReadHead());
   const std::vector<absl::string_view> words =
       absl::StrSplit(head, absl::MaxSplits(' ', 2));
@@ -159,6 +164,11 @@ absl::Status CheckRegistryUrl(const std::string& url) {
   return ParseUrl(url).status();
 }
 
+RegistryClient::RegistryClient(absl::Duration patience)
+    : patience_(patience),
+      user_agent_(
+          absl::StrCat("reclaim/", base::RandomId(base::SystemRandom()))) {}
+
 absl::StatusOr<std::unique_ptr<gc::RegistryConversation>> RegistryClient::Open(
     const std::string& url) {
   RECLAIM_ASSIGN_OR_RETURN(const Address address, ParseUrl(url));
@@ -185,7 +195,7 @@ absl::StatusOr<std::unique_ptr<gc::RegistryConversation>> RegistryClient::Open(
   freeaddrinfo(found);
   if (fd < 0) return Failed(url, "connect");
   return std::unique_ptr<gc::RegistryConversation>(
-      std::make_unique<Connection>(url, address.host, fd));
+      std::make_unique<Connection>(url, address.host, user_agent_, fd));
 }
 
 }  // namespace reclaim::rpc

@@ -24,13 +24,19 @@ absl::Status CheckRegistryUrl(const std::string& url);
 class RegistryClient final : public gc::RegistryWitness {
  public:
   // `patience` is for each connection and answer.
-  explicit RegistryClient(absl::Duration patience = absl::Seconds(5))
-      : patience_(patience) {}
+  explicit RegistryClient(absl::Duration patience = absl::Seconds(5));
+
+  // What its requests are signed with.  A registry tells of each of them as of
+  // a pull; by this one knows that it was nobody's use.  Nobody else can guess
+  // it, and so hide what he pulls.
+  const std::string& user_agent() const { return user_agent_; }
+
   absl::StatusOr<std::unique_ptr<gc::RegistryConversation>> Open(
       const std::string& url) override;
 
  private:
   const absl::Duration patience_;
+  const std::string user_agent_;
 };
 
 }  // namespace reclaim::rpc

@@ -83,7 +83,8 @@ TEST(RegistryClientTest, AsksOnOneConnection) {
       {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
        "HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\n",
        "HTTP/1.1 200 OK\r\n\r\n"});
-  auto conversation = RegistryClient().Open(registry.url());
+  RegistryClient client;
+  auto conversation = client.Open(registry.url());
   ASSERT_THAT(conversation, IsOk());
   EXPECT_THAT((*conversation)->HasBlob("team/app", kDigest),
               IsOkAndHolds(true));
@@ -96,6 +97,11 @@ TEST(RegistryClientTest, AsksOnOneConnection) {
   EXPECT_TRUE(absl::StartsWith(
       requests[0], absl::StrCat("HEAD /v2/team/app/blobs/", kDigest.ToString(),
                                 " HTTP/1.1\r\n")));
+  EXPECT_TRUE(absl::StrContains(
+      requests[0],
+      absl::StrCat("\r\nUser-Agent: ", client.user_agent(), "\r\n")));
+  EXPECT_NE(client.user_agent(), RegistryClient().user_agent())
+      << "nobody can guess it";
 }
 
 TEST(RegistryClientTest, AConversationThatBrokeIsOver) {

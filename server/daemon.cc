@@ -327,6 +327,7 @@ absl::Status ReclaimDaemon::Serve() {
 absl::Status ReclaimDaemon::TakeNotifications() {
   if (config_.notification_secret_file.empty()) return absl::OkStatus();
   rpc::NotificationOptions options = config_.notifications;
+  options.own_user_agent = registries_.user_agent();
   RECLAIM_ASSIGN_OR_RETURN(options.secret,
                            rpc::ReadSecret(config_.notification_secret_file));
   RECLAIM_ASSIGN_OR_RETURN(intake_,

@@ -3,7 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "store/quarantine_paths.h"
@@ -29,34 +28,10 @@ absl::StatusOr<std::string> ReadJournal(const RootedDir& root,
   return text ? *std::move(text) : std::string();
 }
 
-bool IsBelow(const std::string& path, const std::string& floor) {
-  return !path.empty() && path != floor &&
-         (floor.empty() || absl::StartsWith(path, floor + "/"));
-}
-
 }  // namespace
 
 bool IsContentRemoval(RemovalKind kind) {
   return kind == RemovalKind::kBlob || kind == RemovalKind::kUpload;
-}
-
-absl::Status QuarantineFolder::AddTree(const std::string& path, bool is_content,
-                                       RemovalBytes* bytes) const {
-  RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_->Stat(path));
-  if (stat.type != FileType::kFolder) {
-    // A file with other names frees nothing until the last of them goes.
-    const Bytes freed = stat.link_count > 1 ? Bytes() : stat.bytes;
-    (is_content ? bytes->content : bytes->metadata) += freed;
-    return absl::OkStatus();
-  }
-  bytes->metadata += stat.bytes;
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries,
-                           root_->List(path));
-  for (const DirEntry& entry : entries) {
-    RECLAIM_RETURN_IF_ERROR(
-        AddTree(JoinPath(path, entry.name), is_content, bytes));
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<QuarantineJournal*> QuarantineFolder::OpenJournal(
@@ -95,9 +70,14 @@ absl::Status QuarantineFolder::Remember(const RunId& run_id,
          (IsBelow(folder, paths.floor) || folder == paths.floor);
          folder = ParentPath(folder)) {
       if (journal->folders.count(folder) + folders.count(folder) > 0) break;
-      RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_->Stat(folder));
-      folders.emplace(folder, stat);
-      lines += JournalLine(folder, stat);
+      const absl::StatusOr<FileStat> stat = root_->Stat(folder);
+      if (absl::IsNotFound(stat.status())) {
+        RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(folder));
+        if (!is_there) continue;
+      }
+      RECLAIM_RETURN_IF_ERROR(stat.status());
+      folders.emplace(folder, *stat);
+      lines += JournalLine(folder, *stat);
     }
   }
   lines += JournalLine(removal, paths.paths);
@@ -120,12 +100,29 @@ void QuarantineFolder::RemoveEmptyParents(const std::string& path,
   }
 }
 
-absl::Status QuarantineFolder::MoveDurably(const std::string& from,
-                                           const std::string& to) {
+// For a folder that a writer takes away meanwhile, the one above answers.
+absl::Status QuarantineFolder::SyncNearest(std::string folder) const {
+  while (true) {
+    const absl::Status synced = root_->SyncFolder(folder);
+    if (!absl::IsNotFound(synced) || folder.empty()) return synced;
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(folder));
+    if (is_there) return synced;
+    folder = ParentPath(folder);
+  }
+}
+
+absl::StatusOr<bool> QuarantineFolder::MoveDurably(const std::string& from,
+                                                   const std::string& to) {
   RECLAIM_RETURN_IF_ERROR(root_->MakeFolders(ParentPath(to)));
-  RECLAIM_RETURN_IF_ERROR(root_->Move(from, to));
-  RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(to)));
-  return root_->SyncFolder(ParentPath(from));
+  const absl::Status moved = root_->Move(from, to);
+  if (absl::IsNotFound(moved)) {
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(from));
+    if (!is_there) return false;
+  }
+  RECLAIM_RETURN_IF_ERROR(NotGone(moved));
+  RECLAIM_RETURN_IF_ERROR(NotGone(root_->SyncFolder(ParentPath(to))));
+  RECLAIM_RETURN_IF_ERROR(NotGone(SyncNearest(ParentPath(from))));
+  return true;
 }
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Quarantine(
@@ -138,20 +135,28 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Quarantine(
   base::MutexLock lock(&mutex_);
   RemovalBytes bytes;
   for (const std::string& path : paths.paths) {
-    RECLAIM_RETURN_IF_ERROR(
-        NotGone(AddTree(path, IsContentRemoval(removal.kind), &bytes)));
+    RECLAIM_ASSIGN_OR_RETURN(const RemovalBytes weight,
+                             Weigh(path, IsContentRemoval(removal.kind)));
+    bytes += weight;
   }
   RECLAIM_RETURN_IF_ERROR(NotGone(Remember(run_id, removal, paths)));
   if (!note.empty()) {
     RECLAIM_RETURN_IF_ERROR(
         NotGone(root_->WriteAtomically(NotePath(run_id, removal), note, 0600)));
   }
+  bool is_here = !note.empty();
   for (const std::string& path : paths.paths) {
     const std::string to = QuarantineTreePath(run_id, path);
-    RECLAIM_RETURN_IF_ERROR(NotGone(MoveDurably(path, to)));
-    RemoveEmptyParents(path, paths.floor);
+    RECLAIM_ASSIGN_OR_RETURN(const bool has_moved, MoveDurably(path, to));
+    if (has_moved) {
+      RemoveEmptyParents(path, paths.floor);
+    } else {
+      RemoveEmptyParents(to, QuarantineTreePath(run_id, ""));
+    }
+    is_here |= has_moved;
   }
-  return bytes;
+  if (is_here) return bytes;
+  return absl::NotFoundError(absl::StrCat(ToString(removal), " is not there"));
 }
 
 absl::Status QuarantineFolder::MakeParents(const QuarantineJournal& journal,
@@ -259,53 +264,6 @@ absl::StatusOr<std::string> QuarantineFolder::Note(
   if (note) return *std::move(note);
   return absl::NotFoundError(
       absl::StrCat(ToString(removal), " is not in quarantine"));
-}
-
-absl::StatusOr<RemovalBytes> QuarantineFolder::Measure(
-    const std::vector<std::pair<Removal, RemovalPaths>>& removals) const {
-  RemovalBytes bytes;
-  std::set<std::string> gone;
-  for (const auto& [removal, paths] : removals) {
-    gone.insert(paths.paths.begin(), paths.paths.end());
-  }
-  // What lies below something that goes is counted with it.
-  const auto is_below_gone = [&](const std::string& path) {
-    for (std::string at = ParentPath(path); !at.empty(); at = ParentPath(at)) {
-      if (gone.count(at) > 0) return true;
-    }
-    return false;
-  };
-  std::set<std::string> counted;
-  std::map<std::string, std::string> floors;  // parent -> floor
-  for (const auto& [removal, paths] : removals) {
-    for (const std::string& path : paths.paths) {
-      if (is_below_gone(path) || !counted.insert(path).second) continue;
-      RECLAIM_RETURN_IF_ERROR(
-          AddTree(path, IsContentRemoval(removal.kind), &bytes));
-      floors[ParentPath(path)] = paths.floor;
-    }
-  }
-  // Folders that become empty, last in order first: a parent is known to go
-  // once all of its entries go.
-  while (!floors.empty()) {
-    const auto deepest = std::prev(floors.end());
-    const std::string folder = deepest->first;
-    const std::string floor = deepest->second;
-    floors.erase(deepest);
-    if (!IsBelow(folder, floor) || gone.count(folder) > 0) continue;
-    const absl::StatusOr<std::vector<DirEntry>> entries = root_->List(folder);
-    if (!entries.ok()) continue;
-    bool is_empty = true;
-    for (const DirEntry& entry : *entries) {
-      is_empty &= gone.count(JoinPath(folder, entry.name)) > 0;
-    }
-    if (!is_empty) continue;
-    RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_->Stat(folder));
-    bytes.metadata += stat.bytes;
-    gone.insert(folder);
-    floors.emplace(ParentPath(folder), floor);
-  }
-  return bytes;
 }
 
 }  // namespace reclaim::store

@@ -43,7 +43,8 @@ class QuarantineFolder {
   explicit QuarantineFolder(const RootedDir* root) : root_(root) {}
 
   // Moves the paths of one removal.  `note` is kept beside them until it is
-  // restored or purged (the names of image layouts).  Neither: NOT_FOUND.
+  // restored or purged (the names of image layouts).  NOT_FOUND: neither is
+  // there.  What a writer takes away meanwhile is left out.
   absl::StatusOr<RemovalBytes> Quarantine(const RunId& run_id,
                                           const Removal& removal,
                                           const RemovalPaths& paths,
@@ -83,12 +84,19 @@ class QuarantineFolder {
                                                 const Removal& removal) const;
   absl::Status Remember(const RunId& run_id, const Removal& removal,
                         const RemovalPaths& paths);
-  absl::Status MoveDurably(const std::string& from, const std::string& to);
+  // False if a writer has taken it away.
+  absl::StatusOr<bool> MoveDurably(const std::string& from,
+                                   const std::string& to);
+  absl::Status SyncNearest(std::string folder) const;
   void RemoveEmptyParents(const std::string& path, const std::string& floor);
   absl::Status MakeParents(const Journal& journal, const std::string& path);
+  static bool IsBelow(const std::string& path, const std::string& floor);
   // Content bytes of files, metadata bytes of folders, below `path`.
   absl::Status AddTree(const std::string& path, bool is_content,
                        RemovalBytes* bytes) const;
+  // The same beside writers: nothing for what one of them has taken away.
+  absl::StatusOr<RemovalBytes> Weigh(const std::string& path,
+                                     bool is_content) const;
 
   // With mutex_ held: removes a run's folder if nothing is left in it.
   absl::Status RemoveIfEmpty(const RunId& run_id);

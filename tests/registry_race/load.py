@@ -208,8 +208,16 @@ class Worker(threading.Thread):
                 if key[0] == repository and value == digest]
         for key in gone:
             del self.tags[key]
-        if self.client.delete_manifest(repository, digest):
+        status = self.client.delete_manifest(repository, digest)
+        if status == 202:
             self.figures.add("deletions")
+        elif status == 404:
+            # It was on its way back.  Nothing was done, so what was promised
+            # before stands.
+            self.figures.add("deletions refused")
+            self.tags.update({key: digest for key in gone})
+        else:
+            self.figures.add("deletions that broke off, with %d" % status)
 
     def abort_upload(self):
         self.client.abort_upload(self.random.choice(REPOSITORIES),
@@ -255,7 +263,12 @@ class Worker(threading.Thread):
         """All that its tags reach."""
         blobs = set()
         for (repository, _), digest in self.tags.items():
-            manifest, parts = self.images[repository, digest]
-            blobs.add(digest_of(manifest))
-            blobs.update(digest_of(part) for part in parts)
+            blobs |= self.blobs_of(repository, digest)
         return blobs
+
+    def blobs_of(self, repository, digest):
+        """Of an image that it made; of another's, nothing."""
+        if (repository, digest) not in self.images:
+            return set()
+        manifest, parts = self.images[repository, digest]
+        return {digest_of(data) for data in [manifest] + parts}

@@ -21,7 +21,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from load import Figures, Worker  # noqa: E402
-from world import GRACE, WRITE_DURATION, World  # noqa: E402
+from world import GRACE, WRITE_DURATION, World, outcome_of  # noqa: E402
 
 
 class Race:
@@ -30,11 +30,21 @@ class Race:
         self.options = options
         self.figures = Figures()
         self.stopped = threading.Event()
+        self.can_crash = [] if options.peer else ["the daemon"]
+        if options.crash_registry:
+            self.can_crash += ["the registry"]
+            self.can_crash += [] if options.peer else ["both"]
+        self.left = []  # what the quiet runs left behind, and why
         self.world = World(options.cache, has_daemon=not options.peer)
         self.workers = [
             Worker(number, self.world.registry_host, options.seed,
                    self.figures, self.stopped, patience=15)
             for number in range(options.clients)]
+
+    def close(self, keeps):
+        for worker in self.workers:
+            worker.client.close()
+        self.world.close(keeps)
 
     # What runs beside the clients.
 
@@ -50,21 +60,22 @@ class Race:
                                  done.returncode == 0 else
                                  "collections of the peer that failed")
                 continue
-            code, _ = self.world.reclaim("system", "prune", "--force",
-                                         "--allow-large")
-            # Not while it is down, or at work already.
-            self.figures.add("collections" if code == 0 else
-                             "collections that did not begin")
+            code, output = self.world.reclaim("system", "prune", "--force",
+                                              "--allow-large")
+            self.figures.add(outcome_of(code, output))
+            if code != 0:
+                self.stopped.wait(0.1)
 
     def crash(self):
         chance = random.Random(self.options.seed)
-        while not self.stopped.wait(chance.uniform(1.5, 5)):
-            if self.options.crash_registry and chance.random() < 0.3:
+        while self.can_crash and not self.stopped.wait(
+                chance.uniform(1.5, 5)):
+            what = chance.choice(self.can_crash)
+            if what == "the registry":
                 self.world.restart_registry()
-                self.figures.add("crashes of the registry")
-            if not self.options.peer:
-                self.world.crash_daemon()
-                self.figures.add("crashes of the daemon")
+            else:
+                self.world.crash_daemon(with_registry=what == "both")
+            self.figures.add("crashes of " + what)
 
     def run(self):
         others = [threading.Thread(target=self.collect),
@@ -96,22 +107,32 @@ class Race:
             worker.leave_garbage()
         time.sleep(max(GRACE, 3) + 1)
         for _ in range(2):
-            self.await_prune()
+            world.insist("system", "prune", "--force", "--allow-large")
             # What the registry remembered is forgotten.
             if self.options.cache:
                 time.sleep(0.1)
                 world.restart_registry()
             time.sleep(WRITE_DURATION)
-            world.must("purge", "--now", "--force")
+            world.insist("purge", "--now", "--force")
         expected = set()
         for worker in self.workers:
             expected |= worker.expected_blobs()
         for digest in sorted(expected - world.blobs()):
             self.figures.lose("%s is not on the disk" % digest)
+        # A tag that a broken connection hid from its client is one all the
+        # same.
+        for repository, digest in world.tags():
+            for worker in self.workers:
+                expected |= worker.blobs_of(repository, digest)
         extra = world.blobs() - expected
         self.figures.add("blobs that no tag reaches, left", len(extra))
-        self.figures.add("items in quarantine, left", len(world.must(
-            "quarantine", "ls", "--format", "{{.Run}}").splitlines()))
+        for digest in sorted(extra):
+            self.left.append("%s: %s" % (
+                digest, world.reclaim("why", digest)[1].strip()))
+        held = world.must("quarantine", "ls", "--format",
+                          "{{.Run}} {{.Action}} {{.Subject}} {{.Quarantined}}")
+        self.figures.add("items in quarantine, left", len(held.splitlines()))
+        self.left += held.splitlines()
         self.figures.add("uploads that nobody ended, left",
                          len(world.uploads()))
         verified = world.must("verify", "hub", "--read-data")
@@ -120,16 +141,6 @@ class Race:
         world.note_held()
         for kind, count in world.events().items():
             self.figures.add("blobs " + kind, count)
-
-    def await_prune(self):
-        """The daemon's own purge may be at work."""
-        for _ in range(100):
-            code, output = self.world.reclaim("system", "prune", "--force",
-                                              "--allow-large")
-            if code == 0:
-                return
-            time.sleep(0.1)
-        raise RuntimeError(output)
 
     def print_figures(self):
         counts = dict(self.figures.counts)
@@ -147,6 +158,8 @@ class Race:
                   "the graph" % self.world.held)
         for why in self.figures.lost[:20]:
             print("  LOST %s" % why)
+        for what in self.left[:20]:
+            print("  LEFT %s" % what)
 
 
 def parse(arguments):
@@ -176,6 +189,8 @@ def race(arguments):
                          "uploads that nobody ended, left"):
                 if one.figures[what]:
                     wrong.append("%d %s" % (one.figures[what], what))
+            wrong += [what for what in one.figures.counts
+                      if what.startswith("collections that failed")]
             for what in ("pushes", "pulls", "deletions", "mounts",
                          "blobs quarantined", "blobs purged"):
                 if not one.figures[what]:
@@ -185,7 +200,7 @@ def race(arguments):
         keeps = bool(wrong) and options.keep
         if keeps:
             print("  kept: %s" % one.world.folder)
-        one.world.close(keeps)
+        one.close(keeps)
     return wrong
 
 

@@ -38,8 +38,13 @@ class Client:
             answer = self.connection.getresponse()
             return answer.status, answer.read(), answer.headers
         except (OSError, http.client.HTTPException) as error:
-            self.connection = None
+            self.close()
             raise Broken(str(error)) from error
+
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def has_blob(self, repository, digest):
         status, _, _ = self.ask("HEAD", "/v2/%s/blobs/%s"
@@ -84,9 +89,12 @@ class Client:
             raise Refused("manifest: %d %s" % (status, body[:300]))
 
     def delete_manifest(self, repository, digest):
+        """The status.  The registry takes the image's link first, then looks
+        for its tags, and ends with an error if one of any image goes
+        meanwhile: only 404 says that nothing was done."""
         status, _, _ = self.ask("DELETE", "/v2/%s/manifests/%s"
                                 % (repository, digest))
-        return status == 202
+        return status
 
     def get(self, path):
         """The body, or None with the reason."""

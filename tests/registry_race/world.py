@@ -20,6 +20,25 @@ DAEMON = os.path.join(os.getcwd(), "bazel-bin/server/reclaimd")
 SECRET = "a secret of sixteen bytes and more"
 GRACE = 2.0
 WRITE_DURATION = 2.0
+# Exit codes: done but for some items; a run is at work on the store.
+PARTIAL = 3
+BUSY = 11
+# What a collection is told when the daemon is killed under it, or is not up.
+AWAY = ("cannot reach the daemon", "being loaded", "the run goes on")
+
+
+def outcome_of(code, output):
+    """What became of a collection, for the figures."""
+    if code == 0:
+        return "collections"
+    if code == PARTIAL:
+        # A writer took a file away while its batch moved it.
+        return "collections that left items to the next"
+    if code == BUSY:
+        return "collections refused, for a run was at work"
+    if any(text in output for text in AWAY):
+        return "collections that met no daemon, or its end"
+    return "collections that failed: " + " ".join(output.split())[-300:]
 
 
 def free_port():
@@ -28,12 +47,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def read_url(url, timeout=30):
+    with urllib.request.urlopen(url, timeout=timeout) as answer:
+        return answer.read().decode()
+
+
 def await_url(url, process):
     deadline = time.monotonic() + 60
     while True:
         try:
-            return urllib.request.urlopen(url).read().decode()
-        except (urllib.error.URLError, ConnectionError):
+            return read_url(url)
+        except OSError as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it answers: not yet
             if process.poll() is not None:
                 raise RuntimeError("%s has ended with %d" % (
                     process.args[0], process.returncode)) from None
@@ -125,22 +151,30 @@ write_duration_max = "%ds"
                                    self.path("registry.yml"))
         await_url("http://%s/v2/" % self.registry_host, self.registry)
 
-    def restart_registry(self):
+    def kill_registry(self):
         self.registry.kill()
         self.registry.wait()
+
+    def restart_registry(self):
+        self.kill_registry()
         self.start_registry()
 
     def start_daemon(self):
         self.daemon = self.start(DAEMON, "--config", self.path("reclaim.toml"))
         await_url("http://127.0.0.1:%d/readyz" % self.http_port, self.daemon)
 
-    def crash_daemon(self):
-        """SIGKILL at whatever it is doing, and up again."""
+    def crash_daemon(self, with_registry=False):
+        """SIGKILL at whatever it is doing, and up again; on request both at
+        once."""
         self.note_held()
         with self.lock:
             self.daemon.send_signal(signal.SIGKILL)
+            if with_registry:
+                self.kill_registry()
             self.daemon.wait()
             self.kills += 1
+            if with_registry:
+                self.start_registry()
             self.start_daemon()
 
     def reclaim(self, *arguments):
@@ -157,13 +191,26 @@ write_duration_max = "%ds"
                 " ".join(arguments), code, output))
         return output
 
+    def insist(self, *arguments):
+        """The daemon's own purge may be at work."""
+        for _ in range(100):
+            code, output = self.reclaim(*arguments)
+            if code == 0:
+                return
+            if code != BUSY:
+                break
+            time.sleep(0.1)
+        raise RuntimeError("reclaim %s: %d\n%s" % (
+            " ".join(arguments), code, output))
+
     def note_held(self):
         """The longest time that a sweep batch held the write order."""
         try:
-            text = urllib.request.urlopen(
-                "http://127.0.0.1:%d/metrics" % self.http_port,
-                timeout=5).read().decode()
-        except (urllib.error.URLError, OSError):
+            text = read_url("http://127.0.0.1:%d/metrics" % self.http_port,
+                            timeout=5)
+        except OSError as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             return
         for found in re.finditer(
                 r"^reclaim_sweep_batch_held_max_seconds\{[^}]*\} (\S+)$",
@@ -185,6 +232,18 @@ write_duration_max = "%ds"
         for path, _, files in os.walk(top):
             if "data" in files:
                 found.add("sha256:" + os.path.basename(path))
+        return found
+
+    def tags(self):
+        """(repository, digest) of all tags that the registry's disk holds."""
+        found = set()
+        top = self.path("registry/docker/registry/v2/repositories")
+        for path, _, files in os.walk(top):
+            if path.endswith("/current") and "link" in files:
+                with open(os.path.join(path, "link")) as link:
+                    repository = os.path.relpath(path, top).split(
+                        "/_manifests/")[0]
+                    found.add((repository, link.read().strip()))
         return found
 
     def uploads(self):
