@@ -152,6 +152,8 @@ TEST(AttackerTest, NothingOutsideIsTouched) {
               static_cast<unsigned long long>(swapped),
               static_cast<unsigned long long>(moved),
               after == before ? "no" : "yes");
+  ::testing::Test::RecordProperty("figure_swaps_by_an_attacker",
+                                  std::to_string(swapped));
 }
 
 }  // namespace

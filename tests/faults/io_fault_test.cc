@@ -141,6 +141,8 @@ class FiguresEnvironment final : public ::testing::Environment {
         static_cast<unsigned long long>(Total().run_count), covered,
         sites.size(), kErrorCount,
         ::testing::UnitTest::GetInstance()->failed_test_count());
+    ::testing::Test::RecordProperty("figure_runs_with_a_failing_system_call",
+                                    std::to_string(Total().run_count));
     if (!::testing::GTEST_FLAG(filter).compare("*")) {
       for (const std::string& site : sites) {
         EXPECT_EQ(Total().failed.count(site), 1u)

@@ -244,6 +244,12 @@ class FiguresEnvironment final : public ::testing::Environment {
         static_cast<unsigned long long>(Total().call_pair_count),
         static_cast<unsigned long long>(Seed()),
         ::testing::UnitTest::GetInstance()->failed_test_count());
+    ::testing::Test::RecordProperty("figure_runs_with_one_fault_point",
+                                    std::to_string(Total().alone_count));
+    ::testing::Test::RecordProperty("figure_runs_with_two_fault_points",
+                                    std::to_string(Total().pair_count));
+    ::testing::Test::RecordProperty("figure_runs_with_two_failing_system_calls",
+                                    std::to_string(Total().call_pair_count));
     if (::testing::GTEST_FLAG(filter).compare("*") != 0) return;
     const std::set<std::string> points = NamedPoints();
     EXPECT_GT(points.size(), 8u);

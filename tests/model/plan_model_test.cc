@@ -21,6 +21,7 @@ namespace {
 using index::NodeId;
 
 constexpr absl::Duration kGrace = absl::Hours(24);
+constexpr int kRandomGraphCount = 4000;
 
 std::string LinkText(const TextGraph& g, const std::string& repository,
                      NodeId content, bool is_layer) {
@@ -128,7 +129,8 @@ TEST(PlanModelTest, AgreesOnEverySmallGraph) {
 TEST(PlanModelTest, AgreesOnRandomGraphs) {
   const uint64_t seed = std::random_device()();
   RecordProperty("seed", absl::StrCat(seed));
-  for (uint64_t round = 0; round < 4000; ++round) {
+  RecordProperty("figure_random_graphs_planned", kRandomGraphCount);
+  for (uint64_t round = 0; round < kRandomGraphCount; ++round) {
     SCOPED_TRACE(absl::StrCat("seed ", seed + round));
     RandomGraph random(seed + round, kGrace);
     ExpectAgreement(random.graph(), round % 2 ? kGrace : absl::ZeroDuration());

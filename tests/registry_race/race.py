@@ -12,6 +12,7 @@ the registry's own collector takes the daemon's place: what it loses is printed,
 and no failure.
 """
 import argparse
+import collections
 import os
 import random
 import subprocess
@@ -22,6 +23,11 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from load import Figures, Worker  # noqa: E402
 from world import GRACE, WRITE_DURATION, World, outcome_of  # noqa: E402
+
+# Of all races of this process.
+COUNTED = ("pushes", "pulls", "deletions", "blobs purged", "blobs restored",
+           "crashes of the daemon")
+TOTALS = collections.Counter()
 
 
 class Race:
@@ -197,6 +203,9 @@ def race(arguments):
                     wrong.append("no %s: the test shows nothing" % what)
     finally:
         one.print_figures()
+        for what in COUNTED:
+            TOTALS[what] += one.figures[what]
+        TOTALS["lost"] += len(one.figures.lost)
         keeps = bool(wrong) and options.keep
         if keeps:
             print("  kept: %s" % one.world.folder)

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <string>
 
 #include "gtest/gtest.h"
 #include "tests/simulation/explorer.h"
@@ -15,6 +16,8 @@ inline Exploration ExploreAll(const char* what, const Scenario& scenario) {
   constexpr uint64_t kRunMax = 2000000;
   const Exploration found = Explore(scenario, kRunMax);
   printf("%s: %s\n", what, ToString(found).c_str());
+  ::testing::Test::RecordProperty("figure_interleavings_run",
+                                  std::to_string(found.run_count));
   return found;
 }
 
