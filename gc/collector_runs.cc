@@ -191,6 +191,15 @@ absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
                    ended.id, " says why"));
 }
 
+// While its engine is away nothing is begun: the plan is not used up.
+absl::Status StoreCollector::CheckAnswers(const CollectedStore& site) {
+  const absl::Status status = site.store->GetCapacity().status();
+  if (!absl::IsUnavailable(status)) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("the store ", site.name, " is away: ", status.message(),
+                   "; apply the plan when it is back"));
+}
+
 absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
                                           const RunControl& control) {
   RECLAIM_ASSIGN_OR_RETURN(const StoredPlan stored,
@@ -198,6 +207,7 @@ absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.plan.store));
   StoredRun run = NewRun(RunKind::kApply, *site, request.actor);
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, run.run.id));
+  RECLAIM_RETURN_IF_ERROR(CheckAnswers(*site));
   RECLAIM_ASSIGN_OR_RETURN(const Plan plan, BeginApply(request, *site, &run));
   return RunSweep(site, plan, std::move(run), control);
 }

@@ -144,8 +144,8 @@ absl::StatusOr<std::vector<DockerContainerDetails>> DockerApi::ListContainers()
         absl::StrCat("/containers/", UrlEscape(container.fact.id), "/json"));
     if (absl::IsNotFound(details.status())) continue;  // gone meanwhile
     RECLAIM_RETURN_IF_ERROR(details.status());
-    RECLAIM_ASSIGN_OR_RETURN(container.folders,
-                             docker_json::ParseContainerFolders(*details));
+    RECLAIM_RETURN_IF_ERROR(
+        docker_json::AddContainerDetails(*details, &container));
   }
   bool is_podman = false;
   {
@@ -162,7 +162,7 @@ absl::StatusOr<std::vector<DockerContainerDetails>> DockerApi::ListContainers()
   return containers;
 }
 
-absl::StatusOr<std::vector<VolumeFact>> DockerApi::ListVolumes() const {
+absl::StatusOr<std::vector<DockerVolume>> DockerApi::ListVolumes() const {
   RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/volumes"));
   return docker_json::ParseVolumes(body);
 }
@@ -177,9 +177,10 @@ absl::StatusOr<DockerUsage> DockerApi::GetUsage() const {
   return docker_json::ParseUsage(body);
 }
 
-absl::StatusOr<std::string> DockerApi::GetRoot() const {
+absl::StatusOr<DockerApi::Place> DockerApi::GetPlace() const {
   RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/info"));
-  return docker_json::ParseText(body, "DockerRootDir");
+  return Place{docker_json::ParseText(body, "DockerRootDir"),
+               docker_json::ParseText(body, "Driver")};
 }
 
 absl::Status DockerApi::DeleteImage(const std::string& name) const {

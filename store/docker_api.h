@@ -33,7 +33,7 @@ struct DockerListedImage {
   std::vector<std::string> digests;  // "repo@sha256:…"
 };
 
-// What does not change while the image is there.
+// What does not change while the image has the same tags.
 struct DockerImageDetails {
   std::vector<oci::Digest> diffs;    // of its layers, base first
   std::vector<std::string> folders;  // of its layers, base first; or empty
@@ -49,6 +49,11 @@ struct DockerContainerDetails {
   ContainerFact fact;
   std::string image_id;
   std::vector<std::string> folders;  // of its own layers; or empty
+};
+
+struct DockerVolume {
+  VolumeFact fact;
+  std::string folder;  // of its files; or ""
 };
 
 struct DockerUsage {
@@ -67,10 +72,15 @@ class DockerApi {
   absl::StatusOr<DockerListedImage> FindImage(const std::string& name) const;
   absl::StatusOr<DockerImageDetails> InspectImage(const std::string& id) const;
   absl::StatusOr<std::vector<DockerContainerDetails>> ListContainers() const;
-  absl::StatusOr<std::vector<VolumeFact>> ListVolumes() const;
+  absl::StatusOr<std::vector<DockerVolume>> ListVolumes() const;
   absl::StatusOr<std::vector<NetworkFact>> ListNetworks() const;
   absl::StatusOr<DockerUsage> GetUsage() const;
-  absl::StatusOr<std::string> GetRoot() const;
+  // The folder of all that it has, and its driver of layers; "" if unknown.
+  struct Place {
+    std::string root;
+    std::string driver;
+  };
+  absl::StatusOr<Place> GetPlace() const;
 
   // None takes more away than what is named: untagged parents stay.
   absl::Status DeleteImage(const std::string& name) const;

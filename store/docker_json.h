@@ -38,13 +38,14 @@ absl::StatusOr<std::vector<uint64_t>> ParseHistory(absl::string_view body,
                                                    size_t layer_count);
 absl::StatusOr<std::vector<DockerContainerDetails>> ParseContainers(
     absl::string_view body);
-// The folders of a container's own layers.
-absl::StatusOr<std::vector<std::string>> ParseContainerFolders(
-    absl::string_view body);
+// What only the inspection of one container tells: exact times, and the folders
+// of its own layers.
+absl::Status AddContainerDetails(absl::string_view body,
+                                 DockerContainerDetails* container);
 // podman's list with the containers of other tools.
 absl::StatusOr<std::vector<DockerContainerDetails>> ParseLibpodContainers(
     absl::string_view body);
-absl::StatusOr<std::vector<VolumeFact>> ParseVolumes(absl::string_view body);
+absl::StatusOr<std::vector<DockerVolume>> ParseVolumes(absl::string_view body);
 absl::StatusOr<std::vector<NetworkFact>> ParseNetworks(absl::string_view body);
 absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body);
 // A member that is a string; "" if it is none.

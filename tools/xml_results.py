@@ -6,11 +6,12 @@ from xml.sax.saxutils import quoteattr
 
 
 class _Recorder(unittest.TextTestResult):
-    """Remembers the name of every test and whether it failed."""
+    """Remembers the name of every test, and whether it failed or was skipped."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.broken = set()
+        self.omitted = set()
         self.names = []
 
     def startTest(self, test):
@@ -26,6 +27,10 @@ class _Recorder(unittest.TextTestResult):
         if test.id() not in self.names:  # a setUpClass
             self.names.append(test.id())
         super().addError(test, err)
+
+    def addSkip(self, test, reason):
+        self.omitted.add(test.id())
+        super().addSkip(test, reason)
 
     def addSubTest(self, test, subtest, err):
         if err is not None:
@@ -45,6 +50,7 @@ def main():
             for name in result.names:
                 file.write("<testcase name=%s>%s</testcase>" % (
                     quoteattr(name),
-                    "<failure/>" if name in result.broken else ""))
+                    "<failure/>" if name in result.broken else
+                    "<skipped/>" if name in result.omitted else ""))
             file.write("</testsuite>")
     sys.exit(not result.wasSuccessful())
