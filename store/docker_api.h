@@ -94,14 +94,17 @@ class DockerApi {
   absl::StatusOr<std::string> Prefix() const;
 
  private:
+  absl::StatusOr<std::string> Negotiate(const HttpAnswer& ping,
+                                        absl::Duration patience) const;
   absl::StatusOr<std::string> Get(const std::string& target) const;
   absl::Status Act(const char* method, const std::string& target) const;
   absl::StatusOr<std::vector<DockerContainerDetails>> ListExternal() const;
 
   const UnixHttp http_;
-  mutable std::mutex mutex_;  // guards both below
+  mutable std::mutex mutex_;  // guards all below
   mutable std::string prefix_;
   mutable bool is_podman_ = false;
+  mutable std::optional<Place> place_;
 };
 
 }  // namespace reclaim::store

@@ -70,22 +70,35 @@ std::vector<std::string> Folders(const Json& object) {
   return folders;
 }
 
+// "1.41" is 41; -1 for what is not understood.
+int MinorOf(absl::string_view text) {
+  int minor = -1;
+  if (!absl::ConsumePrefix(&text, "1.") ||
+      !absl::SimpleAtoi(text.substr(0, text.find('.')), &minor)) {
+    return -1;
+  }
+  return minor;
+}
+
 }  // namespace
+
+absl::StatusOr<EngineVersion> VersionOfPing(
+    const std::map<std::string, std::string>& headers) {
+  const auto header = headers.find("api-version");
+  const int minor = header == headers.end() ? -1 : MinorOf(header->second);
+  if (minor < kOldestMinor || minor > kNewestMinor) {
+    return absl::NotFoundError("the ping does not tell a version to speak");
+  }
+  EngineVersion out;
+  out.api = absl::StrCat("1.", minor);
+  out.is_podman = headers.count("libpod-api-version") > 0;
+  return out;
+}
 
 absl::StatusOr<EngineVersion> ParseVersion(absl::string_view body) {
   RECLAIM_ASSIGN_OR_RETURN(const Json version, oci::ReadJsonObject(body));
-  const auto minor_of = [&](const char* name) {
-    int minor = -1;
-    const std::string text = Text(version, name);
-    absl::string_view rest = text;
-    if (!absl::ConsumePrefix(&rest, "1.") ||
-        !absl::SimpleAtoi(rest.substr(0, rest.find('.')), &minor)) {
-      return -1;
-    }
-    return minor;
-  };
-  const int newest = minor_of("ApiVersion");
-  const int oldest = std::max(minor_of("MinAPIVersion"), 0);
+  const int newest = MinorOf(Text(version, "ApiVersion"));
+  const int oldest = std::max(MinorOf(Text(version, "MinAPIVersion")), 0);
   if (newest < kOldestMinor) {
     return absl::UnimplementedError(absl::StrCat(
         "the engine speaks Docker's API up to \"", Text(version, "ApiVersion"),

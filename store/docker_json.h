@@ -7,6 +7,7 @@
 #ifndef RECLAIM_STORE_DOCKER_JSON_H_
 #define RECLAIM_STORE_DOCKER_JSON_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ struct EngineVersion {
   bool is_podman = false;
 };
 absl::StatusOr<EngineVersion> ParseVersion(absl::string_view body);
+// By the headers of a ping, whose names are in lower case.  NOT_FOUND if they
+// do not tell, or if only the engine's oldest version could.
+absl::StatusOr<EngineVersion> VersionOfPing(
+    const std::map<std::string, std::string>& headers);
 
 absl::StatusOr<std::vector<DockerListedImage>> ParseImages(
     absl::string_view body);

@@ -39,6 +39,24 @@ TEST(DockerJsonTest, TheVersionIsTheNewestThatBothKnow) {
                   ->is_podman);
 }
 
+TEST(DockerJsonTest, APingTellsTheVersionWhereItIsEnough) {
+  const auto podman = docker_json::VersionOfPing(
+      {{"api-version", "1.41"}, {"libpod-api-version", "4.3.1"}});
+  ASSERT_TRUE(podman.ok()) << podman.status();
+  EXPECT_EQ(podman->api, "1.41");
+  EXPECT_TRUE(podman->is_podman);
+  const auto docker = docker_json::VersionOfPing({{"api-version", "1.30"}});
+  ASSERT_TRUE(docker.ok()) << docker.status();
+  EXPECT_EQ(docker->api, "1.30");
+  EXPECT_FALSE(docker->is_podman);
+  // One that may speak no version as old as ours; none; one that is too old.
+  for (const char* version : {"1.52", "", "1.12", "2.0", "1.x"}) {
+    EXPECT_FALSE(docker_json::VersionOfPing({{"api-version", version}}).ok())
+        << version;
+  }
+  EXPECT_FALSE(docker_json::VersionOfPing({}).ok());
+}
+
 TEST(DockerJsonTest, AnIdThatIsNoDigestIsAnErrorOfTheList) {
   EXPECT_FALSE(docker_json::ParseImages(R"([{"Id":"sha256:xyz"}])").ok());
   EXPECT_FALSE(docker_json::ParseImages(R"([{}])").ok());

@@ -59,8 +59,10 @@ class FilterCases:
             with self.subTest(filters=filters):
                 self.prune_by(["image", "prune", "--all"], filters,
                               self.images, gone)
-            self.load_all()
-            self.load_late()
+            if not {a, b, c} <= self.images():
+                self.load_all()
+            if d not in self.images():
+                self.load_late()
         for wrong in NO_FILTERS:
             self.reclaim("image", "prune", "--all", "--force",
                          *flags_of(wrong), code=None)
@@ -95,8 +97,8 @@ class AwayCases:
     """`process`, `scheme`, `socket`."""
 
     def test_an_engine_that_does_not_answer(self):
-        self.reclaim("store", "add", "external:other", "--name", "other")
         plan, _ = self.plan("--all")
+        self.reclaim("store", "add", "external:other", "--name", "other")
         before = self.images()
         with self.frozen(self.process()):
             begin = time.monotonic()

@@ -145,7 +145,7 @@ class ContainerdTest(FilterCases, AwayCases, Containerd):
         self.container("web", A)
         twin = {A}
         self.settle()
-        self.reclaim("system", "prune", "--all", "--force", "--purge")
+        self.reclaim("image", "prune", "--all", "--force", "--purge")
         ours = self.state()
         # The peer: a fresh load, then its own deletion of the same images.
         layout = self.layout("again")
@@ -266,16 +266,17 @@ class ContainerdTest(FilterCases, AwayCases, Containerd):
 
     def test_a_running_container_is_never_touched(self):
         image = self.name("pause")
+        busy = self.unique("busy")
         self.load(self.pause_archive(image))
-        self.run_container("busy", image, "/pause")
+        self.run_container(busy, image, "/pause")
         self.create("idle", "a")
         self.settle()
         self.assertEqual(self.rows()["Containers"].active_count, 1)
         self.reclaim("system", "prune", "--all", "--force", "--purge")
-        self.assertEqual(self.containers(), {"busy"})
+        self.assertEqual(self.containers(), {busy})
         self.assertEqual(self.names(), {image})
         self.assertIn("RUNNING", self.ctr("tasks", "ls"))
-        self.ctr("tasks", "kill", "--signal", "9", "busy")
+        self.ctr("tasks", "kill", "--signal", "9", busy)
         self.wait_for("its end", lambda: "STOPPED" in self.ctr("tasks", "ls"))
         self.settle()
         self.reclaim("system", "prune", "--all", "--force", "--purge")
@@ -284,15 +285,15 @@ class ContainerdTest(FilterCases, AwayCases, Containerd):
 
     def test_one_that_starts_after_the_plan_is_left(self):
         image = self.name("pause")
+        busy = self.unique("busy")
         self.load(self.pause_archive(image))
-        self.ctr("containers", "create", "--snapshotter", self.snapshotter,
-                 image, "busy", "/pause")
+        self.container(busy, image, program="/pause")
         self.create("idle", "a")
         self.settle()
-        plan, _ = self.plan("--all")
-        self.try_running("busy", "tasks", "start", "-d", "busy")
+        plan, _ = self.plan("--all", of="system")
+        self.try_running(busy, "tasks", "start", "-d", busy)
         self.reclaim("apply", plan, "--force", "--purge")
-        self.assertEqual(self.containers(), {"busy"})
+        self.assertEqual(self.containers(), {busy})
         self.assertEqual(self.names(), {image})
         self.settle()
         self.assertIn("0 findings", self.reclaim("verify"))

@@ -107,7 +107,8 @@ class Cases(FilterCases, AwayCases):
         self.assertEqual(self.images(), {self.name("a")})
         self.assertEqual(self.containers(), {"web"})
         self.assertIn("0 findings", self.reclaim("verify"))
-        self.assertIn("0 items", self.reclaim("plan", "--all"))
+        self.assertIn(" 0 items", self.reclaim("image", "prune", "--all",
+                                               "--dry-run"))
 
     def test_dangling_images(self):
         self.engine("tag", self.name("c"), self.name("a"))

@@ -29,7 +29,8 @@ IMAGE_NAME = "io.containerd.image.name"
 
 
 def run(*command, check=True, **more):
-    done = subprocess.run(command, capture_output=True, text=True, **more)
+    done = subprocess.run(command, capture_output=True, text=True,
+                          errors="replace", **more)
     if check and done.returncode != 0:
         raise AssertionError("%s: %s%s" % (" ".join(command), done.stdout,
                                            done.stderr))
@@ -170,11 +171,12 @@ class World(unittest.TestCase):
     def rows(self):
         return {row.type: row for row in self.usage().rows}
 
-    def plan(self, *arguments):
+    def plan(self, *arguments, of="image"):
         """A plan's id and the bytes on disk that it predicts."""
-        plan = self.reclaim("plan", *arguments).split(
-            "reclaim apply ")[1].split()[0]
-        return plan, self.bytes_on_disk(self.reclaim("plans", "show", plan))
+        said = self.reclaim(of, "prune", "--dry-run", *arguments,
+                            with_notes=True)
+        return (said.split("reclaim apply ")[1].split()[0],
+                self.bytes_on_disk(said))
 
     def last_apply(self):
         return [line.split()[0] for line in self.reclaim(
@@ -258,13 +260,13 @@ interval = "1h"
                          space=space).splitlines()[1:]
         return {line.split()[0] for line in lines}
 
-    def container(self, name, image, *flags, space="default"):
+    def container(self, name, image, *flags, program="/x", space="default"):
         self.ctr("containers", "create", "--snapshotter", self.snapshotter,
-                 *flags, image, name, space=space)
+                 *flags, image, name, program, space=space)
 
-    def pause_archive(self, name, folder="pause"):
+    def pause_archive(self, name):
         """An archive with an image of a program that waits for ever."""
-        layout = self.layout(folder)
+        layout = self.layout("pause-layout")
         data, diff = pause_layer(self.folder)
         oci = "application/vnd.oci.image."
         config = dict(layout.blob(json.dumps({
@@ -281,6 +283,10 @@ interval = "1h"
     def run_container(self, name, image, *program):
         self.try_running(name, "run", "-d", "--snapshotter", self.snapshotter,
                          image, name, *program)
+
+    def unique(self, name):
+        """runc keeps its containers of all tests in one folder."""
+        return name + os.path.basename(self.folder)
 
     def try_running(self, name, *arguments):
         """Skips the test where the machine can't."""

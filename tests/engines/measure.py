@@ -31,14 +31,20 @@ def many(layout, prefix):
 
 
 def timed(command):
+    """What it prints, and the best of five in milliseconds.  dockerd counts for
+    one client at a time: while it does so for ours it refuses."""
     best = None
-    for _ in range(5):
+    rounds = 0
+    while rounds < 5:
         begin = time.monotonic()
-        text = subprocess.run(command, capture_output=True, text=True,
-                              check=True).stdout
+        done = subprocess.run(command, capture_output=True, text=True)
         took = time.monotonic() - begin
+        if "already running" in done.stderr:
+            continue
+        done.check_returncode()
+        rounds += 1
         best = took if best is None else min(best, took)
-    return text, best * 1000
+    return done.stdout, best * 1000
 
 
 def human(count):

@@ -17,11 +17,12 @@ class OrchestratorTest(Containerd):
         old = self.layout("old")
         self.load(self.archive(old, {OLD: old.image([("o", 600_000)])}))
         self.start_daemon()
-        self.addCleanup(self.end_container, "job")
+        job = self.unique("job")
+        self.addCleanup(self.end_container, job)
         done = subprocess.run(
             [sys.executable, "docs/examples/orchestrator.py", "--reclaim",
              "unix:" + self.path("r.sock"), "--containerd", self.socket,
-             "--image", JOB, "--archive", self.pause_archive(JOB),
+             "--container", job, "--image", JOB, "--archive", self.pause_archive(JOB),
              "--need-bytes", str(1 << 60), "--snapshotter", self.snapshotter],
             capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -30,7 +31,7 @@ class OrchestratorTest(Containerd):
                          "room was made before the pull")
         self.assertIn("no longer advertised: sha256:", done.stdout)
         self.assertEqual(self.names(), {JOB})
-        self.assertIn("job", self.ctr("containers", "ls", "-q").split())
+        self.assertIn(job, self.ctr("containers", "ls", "-q").split())
         # What it recorded: the container holds its image, the lease is over.
         self.reclaim("scan", "node")
         self.reclaim("image", "prune", "--all", "--force")
