@@ -14,6 +14,7 @@
 #include "gc/ongoing_run.h"
 #include "gc/purge.h"
 #include "gc/recovery.h"
+#include "gc/restore.h"
 #include "gc/store_collector.h"
 #include "gc/sweep.h"
 #include "index/store_scanner.h"
@@ -158,6 +159,18 @@ absl::StatusOr<Run> StoreCollector::RunSweep(CollectedStore* site,
   return run.End(swept);
 }
 
+// Where nothing is set aside, what a run has left is where it was.
+absl::Status StoreCollector::ReturnLeft(CollectedStore* site,
+                                        const Run& applied) {
+  RestoreRequest request;
+  request.store = site->name;
+  request.run_id = applied.id;
+  auto left = SelectForRestore(*site, request);
+  if (absl::IsNotFound(left.status())) return absl::OkStatus();
+  RECLAIM_RETURN_IF_ERROR(left.status());
+  return RestoreRecords(site, *std::move(left), applied.actor, nullptr);
+}
+
 // `--purge`: no quarantine period; the proof is needed all the same.
 absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
                                          const RunControl& control) {
@@ -182,7 +195,8 @@ absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
     applied->skipped_count += ended.skipped_count;
     applied->skipped.insert(applied->skipped.end(), ended.skipped.begin(),
                             ended.skipped.end());
-    return status;
+    const absl::Status returned = ReturnLeft(site, *applied);
+    return status.ok() ? returned : status;
   }
   RECLAIM_RETURN_IF_ERROR(status);
   if (ended.skipped_count == 0) return absl::OkStatus();
@@ -205,9 +219,10 @@ absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
   RECLAIM_ASSIGN_OR_RETURN(const StoredPlan stored,
                            runs_->GetPlan(request.plan_id));
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.plan.store));
+  // First: a sync may hang on an engine that does not answer.
+  RECLAIM_RETURN_IF_ERROR(CheckAnswers(*site));
   StoredRun run = NewRun(RunKind::kApply, *site, request.actor);
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, run.run.id));
-  RECLAIM_RETURN_IF_ERROR(CheckAnswers(*site));
   RECLAIM_ASSIGN_OR_RETURN(const Plan plan, BeginApply(request, *site, &run));
   return RunSweep(site, plan, std::move(run), control);
 }

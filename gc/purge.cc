@@ -144,6 +144,10 @@ void Purge::Settle(const QuarantineRecord& record,
   }
   if (!outcome.status.ok() && !absl::IsNotFound(outcome.status)) {
     run_->Fail(SubjectOf(record.item), outcome.status);
+    if (!site_->store->traits().deletes_for_good) return;
+    // It stays where it was: there is no quarantine to try it again from.
+    settled->removed.push_back({record.run_id, record.number});
+    AddStaying(record, returned);
     return;
   }
   settled->removed.push_back({record.run_id, record.number});
@@ -283,10 +287,13 @@ absl::Status Purge::Run() {
   for (const QuarantineRecord& record : proven) {
     run_->run().progress.total_bytes += record.bytes.content;
   }
+  // Containers before the names of what they use: an engine refuses the other
+  // way round.
   const auto rest = std::stable_partition(
       proven.begin(), proven.end(), [](const QuarantineRecord& record) {
         return record.item.removal &&
-               record.item.removal->kind == store::RemovalKind::kTag;
+               store::DeedStage(record.item.removal->kind) <=
+                   store::DeedStage(store::RemovalKind::kTag);
       });
   const std::vector<QuarantineRecord> content(rest, proven.end());
   proven.erase(rest, proven.end());

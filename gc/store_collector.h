@@ -121,6 +121,7 @@ class StoreCollector final : public Collector {
                                   const CollectedStore& site, StoredRun* begun);
   absl::Status CheckSize(const Plan& plan, const CollectedStore& site) const;
   static absl::Status CheckAnswers(const CollectedStore& site);
+  static absl::Status ReturnLeft(CollectedStore* site, const Run& applied);
   absl::StatusOr<Run> RunSweep(CollectedStore* site, const Plan& plan,
                                StoredRun stored, const RunControl& control);
   absl::Status PurgeAtOnce(CollectedStore* site, Run* applied,
