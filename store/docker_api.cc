@@ -133,13 +133,15 @@ absl::StatusOr<DockerImageDetails> DockerApi::InspectImage(
       Get(absl::StrCat("/images/", UrlEscape(id), "/json")));
   RECLAIM_ASSIGN_OR_RETURN(docker_json::InspectedImage image,
                            docker_json::ParseImage(body));
+  return std::move(image.details);
+}
+
+absl::StatusOr<std::vector<uint64_t>> DockerApi::LayerSizes(
+    const std::string& id, size_t layer_count) const {
   RECLAIM_ASSIGN_OR_RETURN(
       const std::string history,
       Get(absl::StrCat("/images/", UrlEscape(id), "/history")));
-  RECLAIM_ASSIGN_OR_RETURN(
-      image.details.sizes,
-      docker_json::ParseHistory(history, image.details.diffs.size()));
-  return std::move(image.details);
+  return docker_json::ParseHistory(history, layer_count);
 }
 
 // Of other tools in podman's storage: buildah's working containers.

@@ -70,7 +70,11 @@ class DockerApi {
   absl::StatusOr<std::vector<DockerListedImage>> ListImages() const;
   // By id or by name; only the id.
   absl::StatusOr<DockerListedImage> FindImage(const std::string& name) const;
+  // All but `sizes`.
   absl::StatusOr<DockerImageDetails> InspectImage(const std::string& id) const;
+  // By its history, base first; empty if nobody can say.
+  absl::StatusOr<std::vector<uint64_t>> LayerSizes(const std::string& id,
+                                                   size_t layer_count) const;
   absl::StatusOr<std::vector<DockerContainerDetails>> ListContainers() const;
   absl::StatusOr<std::vector<DockerVolume>> ListVolumes() const;
   absl::StatusOr<std::vector<NetworkFact>> ListNetworks() const;

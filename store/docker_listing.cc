@@ -90,7 +90,17 @@ absl::StatusOr<DockerImageDetails> DockerLister::DetailsOf(
       return known->second.second;
     }
   }
-  return api_.InspectImage(listed.id.ToString());
+  const std::string id = listed.id.ToString();
+  RECLAIM_ASSIGN_OR_RETURN(DockerImageDetails details, api_.InspectImage(id));
+  // Asked only where the folders don't tell: it is slow with podman.
+  const bool is_measurable =
+      !details.folders.empty() &&
+      std::all_of(details.folders.begin(), details.folders.end(), IsFolder);
+  if (!is_measurable) {
+    RECLAIM_ASSIGN_OR_RETURN(details.sizes,
+                             api_.LayerSizes(id, details.diffs.size()));
+  }
+  return details;
 }
 
 absl::StatusOr<DockerImageMap> DockerLister::ListImages(
