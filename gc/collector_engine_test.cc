@@ -168,6 +168,62 @@ TEST_F(CollectorEngineTest, WhatTheEngineRefusesStays) {
   ExpectExact();
 }
 
+TEST_F(CollectorEngineTest, WhatARefusedNameNamesStaysWithIt) {
+  OpenEngine(true);
+  const oci::Digest image = node_->AddImage("a", "v1", {"a"}, 1000);
+  node_->AddImage("b", "v1", {"b"}, 1000);
+  node_->refused.insert(image.ToString());
+  Scan();
+  const auto run = Apply(MakePlan(Request(PruneVerb::kAllImages)));
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->bytes.content.logical_bytes, 1000u) << "of b";
+  EXPECT_TRUE(HasTag("a", "v1"));
+  EXPECT_FALSE(HasTag("b", "v1"));
+  EXPECT_EQ(StateOf(image), index::NodeState::kPresent);
+  EXPECT_EQ(StateOf(oci::Digest::Sha256Of("a")), index::NodeState::kPresent);
+  EXPECT_EQ(QuarantineCount(), 0u);
+  Scan();
+  EXPECT_EQ(graph_->Read()->totals(id_).image_count, 1u);
+  ExpectExact();
+}
+
+TEST_F(CollectorEngineTest, ContainersGoBeforeWhatTheyUse) {
+  OpenEngine(true);
+  const oci::Digest image = node_->AddImage("a", "v1", {"a"}, 1000);
+  AddContainer("done", ContainerState::kExited, image);
+  Scan();
+  PruneRequest request = Request();
+  request.all_images = true;
+  ASSERT_THAT(Apply(MakePlan(request)), IsOk());
+  ASSERT_FALSE(node_->purged.empty());
+  EXPECT_EQ(node_->purged[0].kind, RemovalKind::kContainer);
+  EXPECT_EQ(node_->purged[1].kind, RemovalKind::kTag);
+}
+
+TEST_F(CollectorEngineTest, AnIndexThatIsGoneSparesNothing) {
+  OpenEngine(true);
+  const oci::Digest image = node_->AddImage("a", "v1", {"a"}, 1000);
+  const std::string index = absl::StrCat(
+      "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":"
+      "\"application/vnd.oci.image.manifest.v1+json\",\"digest\":\"",
+      image.ToString(), "\",\"size\":0}]}");
+  const oci::Digest digest = oci::Digest::Sha256Of(index);
+  node_->texts[digest] = index;
+  store::BlobFact blob;
+  blob.digest = digest;
+  blob.is_manifest = true;
+  blob.stat.modified = absl::UnixEpoch();
+  node_->has.blobs.push_back(blob);
+  Scan();
+  // An archive's index goes as soon as it has been taken in.
+  node_->has.blobs.pop_back();
+  Scan();
+  EXPECT_EQ(StateOf(digest), index::NodeState::kAbsent);
+  PruneRequest request = Request(PruneVerb::kAllImages);
+  request.filter.references = {"a:v1"};
+  EXPECT_EQ(MakePlan(request).totals.bytes.content.logical_bytes, 1000u);
+}
+
 TEST_F(CollectorEngineTest, ContentThatTheEngineKeepsIsPresentAgain) {
   OpenEngine(false);
   node_->AddImage("a", "v1", {"a"}, 1000);
@@ -189,19 +245,22 @@ TEST_F(CollectorEngineTest, AnEngineThatIsAwayLosesNothing) {
   Scan();
   const Plan plan = MakePlan(Request(PruneVerb::kAllImages));
   node_->is_away = true;
+  EXPECT_THAT(Apply(plan), StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(collector_->Sync("s", {}),
               StatusIs(absl::StatusCode::kUnavailable));
-  const auto run = Apply(plan);
-  ASSERT_THAT(run, IsOk());
-  EXPECT_EQ(run->phase, RunPhase::kFailed);
-  ASSERT_FALSE(run->problems.empty());
-  EXPECT_THAT(run->problems.back(), HasSubstr("reclaim scan s"));
-  EXPECT_EQ(run->item_count, 0u);
+  EXPECT_THAT(Apply(plan), StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_TRUE(node_->purged.empty());
+  EXPECT_TRUE(HasTag("a", "v1"));
+  ExpectExact();
   node_->is_away = false;
   ASSERT_THAT(collector_->RecoverStore("s"), IsOk());
   ASSERT_THAT(collector_->Sync("s", {}), IsOk());
-  EXPECT_TRUE(HasTag("a", "v1"));
+  // The plan was not used up.
+  const auto run = Apply(plan);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->phase, RunPhase::kSucceeded);
+  EXPECT_EQ(run->bytes.content, plan.totals.bytes.content);
+  EXPECT_FALSE(HasTag("a", "v1"));
   ExpectExact();
 }
 

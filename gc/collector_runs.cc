@@ -15,6 +15,7 @@
 #include "gc/ongoing_run.h"
 #include "gc/purge.h"
 #include "gc/recovery.h"
+#include "gc/restore.h"
 #include "gc/store_collector.h"
 #include "gc/sweep.h"
 #include "index/store_scanner.h"
@@ -203,11 +204,22 @@ absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
                    ended.id, " says why"));
 }
 
+// While its engine is away nothing is begun: the plan is not used up.
+absl::Status StoreCollector::CheckAnswers(const CollectedStore& site) {
+  const absl::Status status = site.store->GetCapacity().status();
+  if (!absl::IsUnavailable(status)) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("the store ", site.name, " is away: ", status.message(),
+                   "; apply the plan when it is back"));
+}
+
 absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
                                           const RunControl& control) {
   RECLAIM_ASSIGN_OR_RETURN(const StoredPlan stored,
                            runs_->GetPlan(request.plan_id));
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.plan.store));
+  // First: a sync may hang on an engine that does not answer.
+  RECLAIM_RETURN_IF_ERROR(CheckAnswers(*site));
   StoredRun run = NewRun(RunKind::kApply, *site, request.actor);
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, run.run.id));
   RECLAIM_ASSIGN_OR_RETURN(const Plan plan, BeginApply(request, *site, &run));

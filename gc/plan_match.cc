@@ -75,7 +75,10 @@ absl::Status Planner::SpareByFilter(const LiveSet& live) {
   if (filter.empty()) return absl::OkStatus();
   std::vector<NodeId> candidates;
   ForEachContent([&](NodeId id) {
-    if (!live.Contains(id)) candidates.push_back(id);
+    // What is not there any more spares nothing.
+    if (!live.Contains(id) && view_.state(id) == index::NodeState::kPresent) {
+      candidates.push_back(id);
+    }
   });
   std::vector<Root> images;
   for (const NodeId id : candidates) {

@@ -307,10 +307,13 @@ absl::Status Purge::Run() {
   for (const QuarantineRecord& record : proven) {
     run_->run().progress.total_bytes += record.bytes.content;
   }
+  // Containers before the names of what they use: an engine refuses the other
+  // way round.
   const auto rest = std::stable_partition(
       proven.begin(), proven.end(), [](const QuarantineRecord& record) {
         return record.item.removal &&
-               record.item.removal->kind == store::RemovalKind::kTag;
+               store::DeedStage(record.item.removal->kind) <=
+                   store::DeedStage(store::RemovalKind::kTag);
       });
   const std::vector<QuarantineRecord> content(rest, proven.end());
   proven.erase(rest, proven.end());

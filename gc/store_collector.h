@@ -122,6 +122,7 @@ class StoreCollector final : public Collector {
   absl::StatusOr<Plan> BeginApply(const ApplyRequest& request,
                                   const CollectedStore& site, StoredRun* begun);
   absl::Status CheckSize(const Plan& plan, const CollectedStore& site) const;
+  static absl::Status CheckAnswers(const CollectedStore& site);
   absl::StatusOr<Run> RunSweep(CollectedStore* site, const Plan& plan,
                                StoredRun stored, const RunControl& control);
   absl::Status PurgeAtOnce(CollectedStore* site, Run* applied,

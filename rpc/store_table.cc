@@ -123,17 +123,32 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
   record.writers = settings.writers;
   RECLAIM_ASSIGN_OR_RETURN(record.id, graph_->RegisterStore(record));
   if (!is_open) {
-    RECLAIM_RETURN_IF_ERROR(OpenLocked(record));
+    RECLAIM_RETURN_IF_ERROR(AttachLocked(record));
     // Another database may have known what lies in its quarantine.  An engine
     // that is away is a store all the same: whoever follows it does this when
-    // it is back.
+    // it is back.  Nobody follows it before this is done.
     const absl::Status recovered = collector_->RecoverStore(name);
+    TellLocked(name);
     if (!recovered.ok() && !absl::IsUnavailable(recovered)) return recovered;
   }
   return record;
 }
 
 absl::Status StoreTable::OpenLocked(const index::StoreRecord& record) {
+  const auto known = entries_.find(record.name);
+  if (known != entries_.end() && known->second.content != nullptr) {
+    return absl::OkStatus();
+  }
+  RECLAIM_RETURN_IF_ERROR(AttachLocked(record));
+  TellLocked(record.name);
+  return absl::OkStatus();
+}
+
+void StoreTable::TellLocked(const std::string& name) {
+  if (listener_) listener_(name, entries_[name].content);
+}
+
+absl::Status StoreTable::AttachLocked(const index::StoreRecord& record) {
   Entry& entry = entries_[record.name];
   if (entry.content != nullptr) return absl::OkStatus();
   const auto uri = store::ParseStoreUri(record.uri);
@@ -146,7 +161,6 @@ absl::Status StoreTable::OpenLocked(const index::StoreRecord& record) {
   if (!entry.problem.ok()) return entry.problem;
   entry.content = content->get();
   opened_.push_back(*std::move(content));
-  if (listener_) listener_(record.name, entry.content);
   return absl::OkStatus();
 }
 

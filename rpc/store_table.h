@@ -73,7 +73,12 @@ class StoreTable {
     absl::Status problem;
   };
 
+  // Opens it and tells the listener.
   absl::Status OpenLocked(const index::StoreRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status AttachLocked(const index::StoreRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellLocked(const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckPath(const StoreSettings& settings,
                          const std::string& name) const;

@@ -1,5 +1,8 @@
 #include "store/containerd_listing.h"
 
+#include <cstring>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "store/containerd_names.h"
@@ -106,6 +109,28 @@ void ContainerdMemory::RememberExplained(const std::string& content,
                                          const std::string& references) {
   std::lock_guard<std::mutex> lock(mutex_);
   explained_[content] = references;
+}
+
+void ContainerdMemory::RememberHolders(
+    const std::map<std::string, int>& holders) {
+  std::set<std::string> shared;
+  for (const auto& [digest, count] : holders) {
+    if (count > 1) shared.insert(digest);
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  shared_ = std::move(shared);
+}
+
+std::optional<Extent> ContainerdMemory::SharedExtent(
+    const oci::Digest& digest) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (shared_.count(digest.ToString()) == 0) return std::nullopt;
+  // 128 bits of the digest name the file.
+  Extent extent;
+  std::memcpy(&extent.device, digest.bytes().data(), sizeof(extent.device));
+  std::memcpy(&extent.inode, digest.bytes().data() + sizeof(extent.device),
+              sizeof(extent.inode));
+  return extent;
 }
 
 absl::StatusOr<ContainerdListing> ListContainerd(

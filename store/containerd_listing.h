@@ -7,11 +7,13 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "oci/digest.h"
 #include "store/containerd_client.h"
 #include "store/containerd_quarantine.h"
 #include "store/types.h"
@@ -30,11 +32,17 @@ class ContainerdMemory {
   bool IsExplained(const std::string& content, const std::string& references);
   void RememberExplained(const std::string& content,
                          const std::string& references);
+  // How many namespaces have each content, as it was last listed.
+  void RememberHolders(const std::map<std::string, int>& holders);
+  // Unset unless several have it: then the bytes are one file, which the digest
+  // names.
+  std::optional<Extent> SharedExtent(const oci::Digest& digest);
 
  private:
   std::mutex mutex_;  // guards all below
   std::map<std::string, std::pair<int64_t, uint64_t>> usages_;
   std::map<std::string, std::string> explained_;
+  std::set<std::string> shared_;
 };
 
 struct ListedSnapshot {

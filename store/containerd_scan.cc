@@ -1,6 +1,5 @@
 #include "store/containerd_scan.h"
 
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -14,16 +13,6 @@ namespace {
 
 constexpr char kDockersSpace[] = "moby";
 constexpr size_t kBatchSize = 1024;
-
-// The bytes of a digest in several namespaces are one file: the same digest is
-// the same file, and 128 bits of it name it.
-Extent ExtentOfDigest(const oci::Digest& digest) {
-  Extent extent;
-  std::memcpy(&extent.device, digest.bytes().data(), sizeof(extent.device));
-  std::memcpy(&extent.inode, digest.bytes().data() + sizeof(extent.device),
-              sizeof(extent.inode));
-  return extent;
-}
 
 bool IsOfKubelet(const ContainerdListing& listing) {
   for (const auto& image : listing.images) {
@@ -123,9 +112,7 @@ absl::Status ContainerdScan::ReportContent(const ContainerdListing& listing) {
       RECLAIM_ASSIGN_OR_RETURN(fact.is_manifest,
                                IsExplained(listing.space, info, targets));
     }
-    if (holders_[info.digest()] > 1) {
-      fact.stat.extent = ExtentOfDigest(*digest);
-    }
+    fact.stat.extent = memory_->SharedExtent(*digest);
     batch.blobs.push_back(std::move(fact));
     if (batch.blobs.size() >= kBatchSize) {
       RECLAIM_RETURN_IF_ERROR(sink_->Accept(std::move(batch)));
@@ -203,6 +190,7 @@ absl::Status ContainerdScan::ReportStrays() {
 absl::Status ContainerdScan::Run() {
   files_ = ListContentFiles(engine_.content_root);
   RECLAIM_RETURN_IF_ERROR(List());
+  memory_->RememberHolders(holders_);
   for (const ContainerdListing& listing : listings_) {
     RECLAIM_RETURN_IF_ERROR(ReportContent(listing));
   }

@@ -121,6 +121,8 @@ absl::StatusOr<BlobStat> ContainerdStore::Stat(
   stat.bytes =
       ContentBytes(content_root(), digest, static_cast<uint64_t>(info.size()));
   stat.modified = TimeOf(info.created_at());
+  // A manifest is put by this, as it was by the listing.
+  stat.extent = memory_.SharedExtent(digest);
   return stat;
 }
 

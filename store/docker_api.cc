@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "store/docker_json.h"
 
@@ -15,6 +16,9 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
 // Lists with sizes: the engine walks its folders for them.
 constexpr absl::Duration kListPatience = absl::Minutes(10);
 constexpr absl::Duration kPingPatience = absl::Seconds(2);
+// While another client has the engine count its bytes.
+constexpr absl::Duration kUsagePause = absl::Milliseconds(100);
+constexpr int kUsageRounds = 100;
 
 absl::Status ToStatus(const HttpAnswer& answer, const std::string& what) {
   if (answer.code < 400) return absl::OkStatus();
@@ -47,9 +51,33 @@ absl::StatusOr<std::string> DockerApi::Prefix() const {
     if (!prefix_.empty()) return prefix_;
   }
   RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
-                           http_.Ask("GET", "/version", kPingPatience));
-  RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "version"));
-  const auto version = docker_json::ParseVersion(answer.body);
+                           http_.Ask("GET", "/_ping", kPatience));
+  RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "ping"));
+  return Negotiate(answer, kPatience);
+}
+
+absl::Status DockerApi::Ping() const {
+  RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
+                           http_.Ask("GET", "/_ping", kPingPatience));
+  RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "ping"));
+  return Negotiate(answer, kPingPatience).status();
+}
+
+absl::StatusOr<std::string> DockerApi::Negotiate(
+    const HttpAnswer& ping, absl::Duration patience) const {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!prefix_.empty()) return prefix_;
+  }
+  // podman needs more than a second for its /version.
+  absl::StatusOr<docker_json::EngineVersion> version =
+      docker_json::VersionOfPing(ping.headers);
+  if (!version.ok()) {
+    RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
+                             http_.Ask("GET", "/version", patience));
+    RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "version"));
+    version = docker_json::ParseVersion(answer.body);
+  }
   if (!version.ok()) {
     return absl::UnavailableError(
         absl::StrCat(http_.socket(), ": ", version.status().message()));
@@ -60,21 +88,15 @@ absl::StatusOr<std::string> DockerApi::Prefix() const {
   return prefix_;
 }
 
-absl::Status DockerApi::Ping() const {
-  RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
-                           http_.Ask("GET", "/_ping", kPingPatience));
-  RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "ping"));
-  return Prefix().status();
-}
-
 absl::StatusOr<std::string> DockerApi::Get(const std::string& target) const {
   RECLAIM_ASSIGN_OR_RETURN(const std::string prefix, Prefix());
   absl::StatusOr<HttpAnswer> answer =
       http_.Ask("GET", prefix + target, kListPatience);
   if (!answer.ok() || answer->code == 400) {
-    // It may come back as another version.
+    // It may come back as another version, and elsewhere.
     std::lock_guard<std::mutex> lock(mutex_);
     prefix_.clear();
+    place_.reset();
   }
   RECLAIM_RETURN_IF_ERROR(answer.status());
   RECLAIM_RETURN_IF_ERROR(ToStatus(*answer, target));
@@ -111,13 +133,15 @@ absl::StatusOr<DockerImageDetails> DockerApi::InspectImage(
       Get(absl::StrCat("/images/", UrlEscape(id), "/json")));
   RECLAIM_ASSIGN_OR_RETURN(docker_json::InspectedImage image,
                            docker_json::ParseImage(body));
+  return std::move(image.details);
+}
+
+absl::StatusOr<std::vector<uint64_t>> DockerApi::LayerSizes(
+    const std::string& id, size_t layer_count) const {
   RECLAIM_ASSIGN_OR_RETURN(
       const std::string history,
       Get(absl::StrCat("/images/", UrlEscape(id), "/history")));
-  RECLAIM_ASSIGN_OR_RETURN(
-      image.details.sizes,
-      docker_json::ParseHistory(history, image.details.diffs.size()));
-  return std::move(image.details);
+  return docker_json::ParseHistory(history, layer_count);
 }
 
 // Of other tools in podman's storage: buildah's working containers.
@@ -144,8 +168,8 @@ absl::StatusOr<std::vector<DockerContainerDetails>> DockerApi::ListContainers()
         absl::StrCat("/containers/", UrlEscape(container.fact.id), "/json"));
     if (absl::IsNotFound(details.status())) continue;  // gone meanwhile
     RECLAIM_RETURN_IF_ERROR(details.status());
-    RECLAIM_ASSIGN_OR_RETURN(container.folders,
-                             docker_json::ParseContainerFolders(*details));
+    RECLAIM_RETURN_IF_ERROR(
+        docker_json::AddContainerDetails(*details, &container));
   }
   bool is_podman = false;
   {
@@ -162,7 +186,7 @@ absl::StatusOr<std::vector<DockerContainerDetails>> DockerApi::ListContainers()
   return containers;
 }
 
-absl::StatusOr<std::vector<VolumeFact>> DockerApi::ListVolumes() const {
+absl::StatusOr<std::vector<DockerVolume>> DockerApi::ListVolumes() const {
   RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/volumes"));
   return docker_json::ParseVolumes(body);
 }
@@ -172,14 +196,30 @@ absl::StatusOr<std::vector<NetworkFact>> DockerApi::ListNetworks() const {
   return docker_json::ParseNetworks(body);
 }
 
+// dockerd counts for one client at a time, and tells the others so.
 absl::StatusOr<DockerUsage> DockerApi::GetUsage() const {
-  RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/system/df"));
-  return docker_json::ParseUsage(body);
+  for (int round = 0;; ++round) {
+    const absl::StatusOr<std::string> body = Get("/system/df");
+    if (body.ok()) return docker_json::ParseUsage(*body);
+    if (round == kUsageRounds ||
+        !absl::StrContains(body.status().message(), "already running")) {
+      return body.status();
+    }
+    absl::SleepFor(kUsagePause);
+  }
 }
 
-absl::StatusOr<std::string> DockerApi::GetRoot() const {
+absl::StatusOr<DockerApi::Place> DockerApi::GetPlace() const {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (place_) return *place_;
+  }
   RECLAIM_ASSIGN_OR_RETURN(const std::string body, Get("/info"));
-  return docker_json::ParseText(body, "DockerRootDir");
+  const Place place{docker_json::ParseText(body, "DockerRootDir"),
+                    docker_json::ParseText(body, "Driver")};
+  std::lock_guard<std::mutex> lock(mutex_);
+  place_ = place;
+  return place;
 }
 
 absl::Status DockerApi::DeleteImage(const std::string& name) const {

@@ -33,7 +33,7 @@ struct DockerListedImage {
   std::vector<std::string> digests;  // "repo@sha256:…"
 };
 
-// What does not change while the image is there.
+// What does not change while the image has the same tags.
 struct DockerImageDetails {
   std::vector<oci::Digest> diffs;    // of its layers, base first
   std::vector<std::string> folders;  // of its layers, base first; or empty
@@ -51,6 +51,11 @@ struct DockerContainerDetails {
   std::vector<std::string> folders;  // of its own layers; or empty
 };
 
+struct DockerVolume {
+  VolumeFact fact;
+  std::string folder;  // of its files; or ""
+};
+
 struct DockerUsage {
   std::vector<VolumeFact> volumes;  // names and sizes only
   std::vector<BuildCacheFact> build_cache;
@@ -65,12 +70,21 @@ class DockerApi {
   absl::StatusOr<std::vector<DockerListedImage>> ListImages() const;
   // By id or by name; only the id.
   absl::StatusOr<DockerListedImage> FindImage(const std::string& name) const;
+  // All but `sizes`.
   absl::StatusOr<DockerImageDetails> InspectImage(const std::string& id) const;
+  // By its history, base first; empty if nobody can say.
+  absl::StatusOr<std::vector<uint64_t>> LayerSizes(const std::string& id,
+                                                   size_t layer_count) const;
   absl::StatusOr<std::vector<DockerContainerDetails>> ListContainers() const;
-  absl::StatusOr<std::vector<VolumeFact>> ListVolumes() const;
+  absl::StatusOr<std::vector<DockerVolume>> ListVolumes() const;
   absl::StatusOr<std::vector<NetworkFact>> ListNetworks() const;
   absl::StatusOr<DockerUsage> GetUsage() const;
-  absl::StatusOr<std::string> GetRoot() const;
+  // The folder of all that it has, and its driver of layers; "" if unknown.
+  struct Place {
+    std::string root;
+    std::string driver;
+  };
+  absl::StatusOr<Place> GetPlace() const;
 
   // None takes more away than what is named: untagged parents stay.
   absl::Status DeleteImage(const std::string& name) const;
@@ -84,14 +98,17 @@ class DockerApi {
   absl::StatusOr<std::string> Prefix() const;
 
  private:
+  absl::StatusOr<std::string> Negotiate(const HttpAnswer& ping,
+                                        absl::Duration patience) const;
   absl::StatusOr<std::string> Get(const std::string& target) const;
   absl::Status Act(const char* method, const std::string& target) const;
   absl::StatusOr<std::vector<DockerContainerDetails>> ListExternal() const;
 
   const UnixHttp http_;
-  mutable std::mutex mutex_;  // guards both below
+  mutable std::mutex mutex_;  // guards all below
   mutable std::string prefix_;
   mutable bool is_podman_ = false;
+  mutable std::optional<Place> place_;
 };
 
 }  // namespace reclaim::store

@@ -11,87 +11,27 @@
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "oci/json_reader.h"
+#include "store/json_members.h"
 
 namespace reclaim::store::docker_json {
 namespace {
 
+using json_members::Labels;
+using json_members::List;
+using json_members::Member;
+using json_members::Size;
+using json_members::Text;
+using json_members::Texts;
+using json_members::Time;
 using oci::Json;
 
 constexpr int kOldestMinor = 24;
 constexpr int kNewestMinor = 41;
 
-const Json* Member(const Json& object, const char* name) {
-  if (!object.is_object()) return nullptr;
-  const auto it = object.find(name);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
-std::string Text(const Json& object, const char* name) {
-  const Json* member = Member(object, name);
-  return member != nullptr && member->is_string() ? member->get<std::string>()
-                                                  : "";
-}
-
-// Negative numbers stand for "unknown".
-std::optional<uint64_t> Size(const Json& object, const char* name) {
-  const Json* member = Member(object, name);
-  if (member == nullptr || !member->is_number_integer()) return std::nullopt;
-  const auto size = member->get<int64_t>();
-  if (size < 0) return std::nullopt;
-  return static_cast<uint64_t>(size);
-}
-
-bool IsTrue(const Json& object, const char* name) {
-  const Json* member = Member(object, name);
-  return member != nullptr && member->is_boolean() && member->get<bool>();
-}
-
-std::vector<std::string> Texts(const Json& object, const char* name) {
-  std::vector<std::string> texts;
-  const Json* member = Member(object, name);
-  if (member == nullptr || !member->is_array()) return texts;
-  for (const Json& text : *member) {
-    if (text.is_string()) texts.push_back(text.get<std::string>());
-  }
-  return texts;
-}
-
-LabelMap Labels(const Json& object, const char* name) {
-  LabelMap labels;
-  const Json* member = Member(object, name);
-  if (member == nullptr || !member->is_object()) return labels;
-  for (const auto& [key, value] : member->items()) {
-    if (value.is_string()) labels[key] = value.get<std::string>();
-  }
-  return labels;
-}
-
-// RFC 3339; Docker's zero time is none.
-std::optional<absl::Time> Time(const Json& object, const char* name) {
-  absl::Time time;
-  const std::string text = Text(object, name);
-  if (text.empty() || absl::StartsWith(text, "0001-") ||
-      !absl::ParseTime(absl::RFC3339_full, text, &time, nullptr)) {
-    return std::nullopt;
-  }
-  return time;
-}
-
 // podman leaves the algorithm out at some places.
 absl::StatusOr<oci::Digest> Id(const std::string& text) {
   return oci::Digest::Parse(
       absl::StrContains(text, ':') ? text : absl::StrCat("sha256:", text));
-}
-
-absl::StatusOr<Json> List(absl::string_view body) {
-  RECLAIM_ASSIGN_OR_RETURN(Json list, oci::ReadJson(body));
-  if (list.is_null()) return Json::array();
-  if (!list.is_array()) {
-    return absl::UnavailableError(
-        "the engine answered something else than a "
-        "list");
-  }
-  return list;
 }
 
 absl::Status AddNames(const Json& object, DockerListedImage* image) {
@@ -130,22 +70,35 @@ std::vector<std::string> Folders(const Json& object) {
   return folders;
 }
 
+// "1.41" is 41; -1 for what is not understood.
+int MinorOf(absl::string_view text) {
+  int minor = -1;
+  if (!absl::ConsumePrefix(&text, "1.") ||
+      !absl::SimpleAtoi(text.substr(0, text.find('.')), &minor)) {
+    return -1;
+  }
+  return minor;
+}
+
 }  // namespace
+
+absl::StatusOr<EngineVersion> VersionOfPing(
+    const std::map<std::string, std::string>& headers) {
+  const auto header = headers.find("api-version");
+  const int minor = header == headers.end() ? -1 : MinorOf(header->second);
+  if (minor < kOldestMinor || minor > kNewestMinor) {
+    return absl::NotFoundError("the ping does not tell a version to speak");
+  }
+  EngineVersion out;
+  out.api = absl::StrCat("1.", minor);
+  out.is_podman = headers.count("libpod-api-version") > 0;
+  return out;
+}
 
 absl::StatusOr<EngineVersion> ParseVersion(absl::string_view body) {
   RECLAIM_ASSIGN_OR_RETURN(const Json version, oci::ReadJsonObject(body));
-  const auto minor_of = [&](const char* name) {
-    int minor = -1;
-    const std::string text = Text(version, name);
-    absl::string_view rest = text;
-    if (!absl::ConsumePrefix(&rest, "1.") ||
-        !absl::SimpleAtoi(rest.substr(0, rest.find('.')), &minor)) {
-      return -1;
-    }
-    return minor;
-  };
-  const int newest = minor_of("ApiVersion");
-  const int oldest = std::max(minor_of("MinAPIVersion"), 0);
+  const int newest = MinorOf(Text(version, "ApiVersion"));
+  const int oldest = std::max(MinorOf(Text(version, "MinAPIVersion")), 0);
   if (newest < kOldestMinor) {
     return absl::UnimplementedError(absl::StrCat(
         "the engine speaks Docker's API up to \"", Text(version, "ApiVersion"),
@@ -274,19 +227,28 @@ absl::StatusOr<std::vector<DockerContainerDetails>> ParseContainers(
   return containers;
 }
 
-absl::StatusOr<std::vector<std::string>> ParseContainerFolders(
-    absl::string_view body) {
+absl::Status AddContainerDetails(absl::string_view body,
+                                 DockerContainerDetails* container) {
   RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
-  std::vector<std::string> own;
+  ContainerFact& fact = container->fact;
+  // The list has whole seconds, and one that is cut off makes it older.
+  if (const auto created = Time(object, "Created")) fact.created = *created;
+  if (const Json* state = Member(object, "State")) {
+    if (fact.state == ContainerState::kExited ||
+        fact.state == ContainerState::kDead) {
+      fact.exited = Time(*state, "FinishedAt");
+    }
+  }
+  container->folders.clear();
   const std::vector<std::string> folders = Folders(object);
-  if (folders.empty()) return own;
-  own.push_back(folders.back());
+  if (folders.empty()) return absl::OkStatus();
+  container->folders.push_back(folders.back());
   // dockerd puts a layer of its own between the image and the container.
   if (folders.size() > 1 &&
       absl::StrContains(folders[folders.size() - 2], "-init/")) {
-    own.push_back(folders[folders.size() - 2]);
+    container->folders.push_back(folders[folders.size() - 2]);
   }
-  return own;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<DockerContainerDetails>> ParseLibpodContainers(
@@ -305,79 +267,6 @@ absl::StatusOr<std::vector<DockerContainerDetails>> ParseLibpodContainers(
     containers.push_back(std::move(container));
   }
   return containers;
-}
-
-absl::StatusOr<std::vector<VolumeFact>> ParseVolumes(absl::string_view body) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
-  std::vector<VolumeFact> volumes;
-  const Json* list = Member(object, "Volumes");
-  if (list == nullptr || !list->is_array()) return volumes;
-  for (const Json& entry : *list) {
-    VolumeFact fact;
-    fact.name = Text(entry, "Name");
-    fact.driver = Text(entry, "Driver");
-    fact.labels = Labels(entry, "Labels");
-    fact.created = Time(entry, "CreatedAt");
-    // A name that nobody chose is 64 hex digits.
-    fact.is_anonymous =
-        fact.labels.count("com.docker.volume.anonymous") > 0 ||
-        (fact.name.size() == 64 &&
-         fact.name.find_first_not_of("0123456789abcdef") == std::string::npos);
-    volumes.push_back(std::move(fact));
-  }
-  return volumes;
-}
-
-absl::StatusOr<std::vector<NetworkFact>> ParseNetworks(absl::string_view body) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json list, List(body));
-  std::vector<NetworkFact> networks;
-  for (const Json& entry : list) {
-    NetworkFact fact;
-    fact.name = Text(entry, "Name");
-    fact.driver = Text(entry, "Driver");
-    fact.labels = Labels(entry, "Labels");
-    fact.created = Time(entry, "Created");
-    fact.is_predefined = fact.name == "bridge" || fact.name == "host" ||
-                         fact.name == "none" || fact.name == "podman" ||
-                         IsTrue(entry, "Ingress") ||
-                         Text(entry, "Scope") == "swarm";
-    networks.push_back(std::move(fact));
-  }
-  return networks;
-}
-
-absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
-  DockerUsage usage;
-  if (const Json* list = Member(object, "Volumes")) {
-    for (const Json& entry : *list) {
-      VolumeFact fact;
-      fact.name = Text(entry, "Name");
-      if (const Json* data = Member(entry, "UsageData")) {
-        if (const auto size = Size(*data, "Size")) {
-          fact.bytes = Bytes{*size, *size};
-        }
-      }
-      usage.volumes.push_back(std::move(fact));
-    }
-  }
-  const Json* list = Member(object, "BuildCache");
-  if (list == nullptr || !list->is_array()) return usage;
-  for (const Json& entry : *list) {
-    BuildCacheFact fact;
-    fact.id = Text(entry, "ID");
-    fact.parent = Text(entry, "Parent");
-    fact.type = Text(entry, "Type");
-    fact.description = Text(entry, "Description");
-    if (const auto size = Size(entry, "Size")) fact.bytes = Bytes{*size, *size};
-    fact.is_in_use = IsTrue(entry, "InUse");
-    fact.is_shared = IsTrue(entry, "Shared");
-    fact.usage_count = Size(entry, "UsageCount").value_or(0);
-    fact.created = Time(entry, "CreatedAt");
-    fact.used = Time(entry, "LastUsedAt");
-    usage.build_cache.push_back(std::move(fact));
-  }
-  return usage;
 }
 
 std::string ParseText(absl::string_view body, const char* member) {

@@ -7,6 +7,7 @@
 #ifndef RECLAIM_STORE_DOCKER_JSON_H_
 #define RECLAIM_STORE_DOCKER_JSON_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ struct EngineVersion {
   bool is_podman = false;
 };
 absl::StatusOr<EngineVersion> ParseVersion(absl::string_view body);
+// By the headers of a ping, whose names are in lower case.  NOT_FOUND if they
+// do not tell, or if only the engine's oldest version could.
+absl::StatusOr<EngineVersion> VersionOfPing(
+    const std::map<std::string, std::string>& headers);
 
 absl::StatusOr<std::vector<DockerListedImage>> ParseImages(
     absl::string_view body);
@@ -38,13 +43,14 @@ absl::StatusOr<std::vector<uint64_t>> ParseHistory(absl::string_view body,
                                                    size_t layer_count);
 absl::StatusOr<std::vector<DockerContainerDetails>> ParseContainers(
     absl::string_view body);
-// The folders of a container's own layers.
-absl::StatusOr<std::vector<std::string>> ParseContainerFolders(
-    absl::string_view body);
+// What only the inspection of one container tells: exact times, and the folders
+// of its own layers.
+absl::Status AddContainerDetails(absl::string_view body,
+                                 DockerContainerDetails* container);
 // podman's list with the containers of other tools.
 absl::StatusOr<std::vector<DockerContainerDetails>> ParseLibpodContainers(
     absl::string_view body);
-absl::StatusOr<std::vector<VolumeFact>> ParseVolumes(absl::string_view body);
+absl::StatusOr<std::vector<DockerVolume>> ParseVolumes(absl::string_view body);
 absl::StatusOr<std::vector<NetworkFact>> ParseNetworks(absl::string_view body);
 absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body);
 // A member that is a string; "" if it is none.

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -38,40 +40,84 @@ absl::Time ModifiedOf(const std::string& path) {
   return absl::TimeFromTimespec(st.st_mtim);
 }
 
+// When an image came here.  Its record is written then; the folder of its
+// topmost layer may be older, for another image may have brought it.  The
+// newest time that is known: what is young is kept.
+absl::Time RecordedOf(const DockerApi::Place& place, const DockerImage& image) {
+  const std::string& hex = image.listed.id.hex();
+  absl::Time newest = image.details.tagged.value_or(absl::InfinitePast());
+  if (!image.details.folders.empty()) {
+    newest =
+        std::max(newest, ModifiedOf(ParentOf(image.details.folders.back())));
+  }
+  if (!place.root.empty() && !place.driver.empty()) {
+    // dockerd's and podman's.
+    for (const std::string& record :
+         {absl::StrCat(place.root, "/image/", place.driver,
+                       "/imagedb/content/sha256/", hex),
+          absl::StrCat(place.root, "/", place.driver, "-images/", hex)}) {
+      newest = std::max(newest, ModifiedOf(record));
+    }
+  }
+  if (newest != absl::InfinitePast()) return newest;
+  return image.details.created.value_or(absl::UnixEpoch());
+}
+
+// The bytes of a volume's files as the engine counts them, and the blocks of
+// all that goes with it.
+std::optional<Bytes> MeasureVolume(const DockerVolume& volume,
+                                   const std::optional<Bytes>& counted) {
+  const std::string top = ParentOf(volume.folder);
+  if (volume.fact.driver != "local" || !IsFolder(volume.folder) ||
+      NameOf(top) != volume.fact.name) {
+    return counted;
+  }
+  const uint64_t blocks = SizeOfFolder(top).allocated_bytes;
+  return Bytes{
+      counted ? counted->logical_bytes : SizeOfFolder(volume.folder).file_bytes,
+      blocks};
+}
+
 }  // namespace
 
-absl::StatusOr<DockerImageMap> DockerLister::ListImages() {
+// A tag that came or went may have changed when it was last tagged.
+absl::StatusOr<DockerImageDetails> DockerLister::DetailsOf(
+    const DockerListedImage& listed) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto known = details_.find(listed.id);
+    if (known != details_.end() && known->second.first == listed.tags) {
+      return known->second.second;
+    }
+  }
+  const std::string id = listed.id.ToString();
+  RECLAIM_ASSIGN_OR_RETURN(DockerImageDetails details, api_.InspectImage(id));
+  // Asked only where the folders don't tell: it is slow with podman.
+  const bool is_measurable =
+      !details.folders.empty() &&
+      std::all_of(details.folders.begin(), details.folders.end(), IsFolder);
+  if (!is_measurable) {
+    RECLAIM_ASSIGN_OR_RETURN(details.sizes,
+                             api_.LayerSizes(id, details.diffs.size()));
+  }
+  return details;
+}
+
+absl::StatusOr<DockerImageMap> DockerLister::ListImages(
+    const DockerApi::Place& place) {
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<DockerListedImage> list,
                            api_.ListImages());
   DockerImageMap images;
-  std::map<oci::Digest, DockerImageDetails> details;
+  std::map<oci::Digest, KnownDetails> details;
   for (const DockerListedImage& listed : list) {
+    absl::StatusOr<DockerImageDetails> found = DetailsOf(listed);
+    if (absl::IsNotFound(found.status())) continue;  // gone meanwhile
+    RECLAIM_RETURN_IF_ERROR(found.status());
     DockerImage& image = images[listed.id];
     image.listed = listed;
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      const auto known = details_.find(listed.id);
-      if (known != details_.end()) details[listed.id] = known->second;
-    }
-    if (details.count(listed.id) == 0) {
-      auto inspected = api_.InspectImage(listed.id.ToString());
-      if (absl::IsNotFound(inspected.status())) {
-        images.erase(listed.id);  // gone meanwhile
-        continue;
-      }
-      RECLAIM_RETURN_IF_ERROR(inspected.status());
-      details[listed.id] = *std::move(inspected);
-    }
-    image.details = details[listed.id];
-    // When it came here: its newest tag, or its topmost layer's folder.
-    const absl::Time unpacked =
-        image.details.folders.empty()
-            ? absl::InfinitePast()
-            : ModifiedOf(ParentOf(image.details.folders.back()));
-    image.recorded = image.details.tagged.value_or(
-        unpacked != absl::InfinitePast()
-            ? unpacked
-            : image.details.created.value_or(absl::UnixEpoch()));
+    image.details = *found;
+    image.recorded = RecordedOf(place, image);
+    details[listed.id] = {listed.tags, *std::move(found)};
   }
   std::lock_guard<std::mutex> lock(mutex_);
   details_ = std::move(details);
@@ -148,15 +194,18 @@ void DockerLister::FindStrays(const std::string& top,
 
 absl::Status DockerLister::AddRecords(DockerListing* listing) const {
   RECLAIM_ASSIGN_OR_RETURN(listing->networks, api_.ListNetworks());
-  RECLAIM_ASSIGN_OR_RETURN(listing->volumes, api_.ListVolumes());
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DockerVolume> volumes,
+                           api_.ListVolumes());
   RECLAIM_ASSIGN_OR_RETURN(DockerUsage usage, api_.GetUsage());
   std::map<std::string, std::optional<Bytes>> sizes;
   for (const VolumeFact& volume : usage.volumes) {
     sizes[volume.name] = volume.bytes;
   }
-  for (VolumeFact& volume : listing->volumes) {
-    const auto size = sizes.find(volume.name);
-    if (size != sizes.end()) volume.bytes = size->second;
+  for (const DockerVolume& volume : volumes) {
+    const auto size = sizes.find(volume.fact.name);
+    listing->volumes.push_back(volume.fact);
+    listing->volumes.back().bytes = MeasureVolume(
+        volume, size == sizes.end() ? std::nullopt : size->second);
   }
   listing->build_cache = std::move(usage.build_cache);
   return absl::OkStatus();
@@ -174,7 +223,9 @@ absl::StatusOr<DockerListing> DockerLister::List() {
   // Containers first: one that is made meanwhile names an image that is listed
   // after it.
   RECLAIM_ASSIGN_OR_RETURN(listing.containers, api_.ListContainers());
-  RECLAIM_ASSIGN_OR_RETURN(listing.images, ListImages());
+  RECLAIM_ASSIGN_OR_RETURN(const DockerApi::Place place, api_.GetPlace());
+  listing.root = place.root;
+  RECLAIM_ASSIGN_OR_RETURN(listing.images, ListImages(place));
   WriteManifests(&listing.images);
   RECLAIM_RETURN_IF_ERROR(AddRecords(&listing));
   MeasureLayers(&listing);

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -20,6 +21,7 @@
 namespace reclaim::store {
 
 struct DockerListing {
+  std::string root;       // the engine's folder; "" if unknown
   DockerImageMap images;  // by config digest
   std::vector<DockerContainerDetails> containers;
   std::vector<VolumeFact> volumes;
@@ -42,7 +44,11 @@ class DockerLister {
   absl::StatusOr<DockerListing> List();
 
  private:
-  absl::StatusOr<DockerImageMap> ListImages();
+  // With the tags that the image had when it was asked for.
+  using KnownDetails = std::pair<std::vector<std::string>, DockerImageDetails>;
+
+  absl::StatusOr<DockerImageDetails> DetailsOf(const DockerListedImage& listed);
+  absl::StatusOr<DockerImageMap> ListImages(const DockerApi::Place& place);
   void MeasureLayers(DockerListing* listing);
   void MeasureContainers(DockerListing* listing) const;
   void FindStrays(const std::string& top, const std::vector<std::string>& names,
@@ -51,7 +57,7 @@ class DockerLister {
 
   const DockerApi& api_;
   std::mutex mutex_;  // guards all below
-  std::map<oci::Digest, DockerImageDetails> details_;
+  std::map<oci::Digest, KnownDetails> details_;
   std::map<std::string, Bytes> measured_;  // by folder
   std::string top_;                        // the folder of layers
 };

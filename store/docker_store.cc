@@ -119,7 +119,7 @@ class DockerStore final : public ContentStore {
   ChangeSource* changes() override { return &events_; }
 
  private:
-  absl::Status Remember(const DockerListing& listing) const;
+  void Remember(const DockerListing& listing) const;
   bool IsLeavingNow(const Removal& removal) const;
 
   const StoreKind kind_;
@@ -137,10 +137,9 @@ class DockerStore final : public ContentStore {
   std::set<Removal> leaving_;
 };
 
-absl::Status DockerStore::Remember(const DockerListing& listing) const {
-  RECLAIM_ASSIGN_OR_RETURN(std::string root, api_.GetRoot());
+void DockerStore::Remember(const DockerListing& listing) const {
   std::lock_guard<std::mutex> lock(mutex_);
-  root_ = std::move(root);
+  root_ = listing.root;
   content_.clear();
   texts_.clear();
   for (const auto& [id, image] : listing.images) {
@@ -156,7 +155,6 @@ absl::Status DockerStore::Remember(const DockerListing& listing) const {
     texts_[id] = image.config;
     manifests_[image.digest] = id;
   }
-  return absl::OkStatus();
 }
 
 bool DockerStore::IsLeavingNow(const Removal& removal) const {
@@ -222,7 +220,7 @@ absl::StatusOr<Capacity> DockerStore::GetCapacity() const {
 absl::StatusOr<ScanResult> DockerStore::Scan(const ScanRequest&,
                                              ScanSink* sink) const {
   RECLAIM_ASSIGN_OR_RETURN(const DockerListing listing, lister_.List());
-  RECLAIM_RETURN_IF_ERROR(Remember(listing));
+  Remember(listing);
   RECLAIM_RETURN_IF_ERROR(ReportDocker(
       listing, [this](const Removal& removal) { return IsLeavingNow(removal); },
       sink));
@@ -268,7 +266,7 @@ absl::StatusOr<std::vector<RemovalOutcome>> DockerStore::Purge(
           .Run(removals, [this]() -> absl::StatusOr<std::set<oci::Digest>> {
             RECLAIM_ASSIGN_OR_RETURN(const DockerListing listing,
                                      lister_.List());
-            RECLAIM_RETURN_IF_ERROR(Remember(listing));
+            Remember(listing);
             std::lock_guard<std::mutex> lock(mutex_);
             std::set<oci::Digest> left;
             for (const auto& [digest, stat] : content_) {

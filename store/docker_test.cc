@@ -39,6 +39,24 @@ TEST(DockerJsonTest, TheVersionIsTheNewestThatBothKnow) {
                   ->is_podman);
 }
 
+TEST(DockerJsonTest, APingTellsTheVersionWhereItIsEnough) {
+  const auto podman = docker_json::VersionOfPing(
+      {{"api-version", "1.41"}, {"libpod-api-version", "4.3.1"}});
+  ASSERT_TRUE(podman.ok()) << podman.status();
+  EXPECT_EQ(podman->api, "1.41");
+  EXPECT_TRUE(podman->is_podman);
+  const auto docker = docker_json::VersionOfPing({{"api-version", "1.30"}});
+  ASSERT_TRUE(docker.ok()) << docker.status();
+  EXPECT_EQ(docker->api, "1.30");
+  EXPECT_FALSE(docker->is_podman);
+  // One that may speak no version as old as ours; none; one that is too old.
+  for (const char* version : {"1.52", "", "1.12", "2.0", "1.x"}) {
+    EXPECT_FALSE(docker_json::VersionOfPing({{"api-version", version}}).ok())
+        << version;
+  }
+  EXPECT_FALSE(docker_json::VersionOfPing({}).ok());
+}
+
 TEST(DockerJsonTest, AnIdThatIsNoDigestIsAnErrorOfTheList) {
   EXPECT_FALSE(docker_json::ParseImages(R"([{"Id":"sha256:xyz"}])").ok());
   EXPECT_FALSE(docker_json::ParseImages(R"([{}])").ok());
@@ -80,6 +98,44 @@ TEST(DockerJsonTest, ContainersWithTheirMountsAndNetworks) {
   EXPECT_EQ(web.networks, std::vector<std::string>{"bridge"});
   EXPECT_EQ(web.writable->logical_bytes, 12u);
   EXPECT_EQ(list->at(1).fact.writable->logical_bytes, 0u);
+}
+
+TEST(DockerJsonTest, AnInspectionTellsExactTimesAndFolders) {
+  DockerContainerDetails container;
+  container.fact.created = absl::FromUnixSeconds(1795693463);
+  container.fact.state = ContainerState::kExited;
+  ASSERT_TRUE(docker_json::AddContainerDetails(
+                  R"({"Created":"2026-11-26T12:24:23.9Z",
+                      "State":{"FinishedAt":"2026-11-26T12:24:25.5Z"},
+                      "GraphDriver":{"Data":{"LowerDir":"/o/x-init/diff:/o/a/diff",
+                                             "UpperDir":"/o/x/diff"}}})",
+                  &container)
+                  .ok());
+  EXPECT_EQ(container.fact.created,
+            absl::FromUnixSeconds(1795695863) + absl::Milliseconds(900));
+  EXPECT_EQ(container.fact.exited,
+            absl::FromUnixSeconds(1795695865) + absl::Milliseconds(500));
+  EXPECT_EQ(container.folders,
+            (std::vector<std::string>{"/o/x/diff", "/o/x-init/diff"}));
+  // Without them, what the list said stands.
+  const auto created = container.fact.created;
+  ASSERT_TRUE(docker_json::AddContainerDetails("{}", &container).ok());
+  EXPECT_EQ(container.fact.created, created);
+  EXPECT_TRUE(container.folders.empty());
+  EXPECT_FALSE(docker_json::AddContainerDetails("[]", &container).ok());
+}
+
+TEST(DockerJsonTest, VolumesWithTheirFolders) {
+  const auto list = docker_json::ParseVolumes(
+      R"({"Volumes":[{"Name":"v","Driver":"local","Mountpoint":"/d/v/_data"},
+                     {"Name":")" +
+      Hex('a') + R"("}]})");
+  ASSERT_TRUE(list.ok()) << list.status();
+  EXPECT_EQ(list->at(0).folder, "/d/v/_data");
+  EXPECT_FALSE(list->at(0).fact.is_anonymous);
+  EXPECT_EQ(list->at(1).folder, "");
+  EXPECT_TRUE(list->at(1).fact.is_anonymous);
+  EXPECT_TRUE(docker_json::ParseVolumes(R"({"Volumes":null})")->empty());
 }
 
 TEST(DockerImagesTest, ALayerOnAnotherParentIsAnotherLayer) {

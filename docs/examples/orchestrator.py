@@ -60,7 +60,7 @@ class Reclaim:
 
     def scan(self, store):
         run = self.call("StoreService", "ScanStore",
-                        self.pb.store.ScanStoreRequest(store=store),
+                        self.pb.store.ScanStoreRequest(name=store),
                         self.pb.collection.Run)
         return self.wait(run)
 

@@ -3,17 +3,21 @@
 Each runs in a temporary folder, on a Unix socket, with nothing of the machine's
 own engines, and is stopped by process id.
 """
+import contextlib
 import gzip
 import io
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -25,7 +29,8 @@ IMAGE_NAME = "io.containerd.image.name"
 
 
 def run(*command, check=True, **more):
-    done = subprocess.run(command, capture_output=True, text=True, **more)
+    done = subprocess.run(command, capture_output=True, text=True,
+                          errors="replace", **more)
     if check and done.returncode != 0:
         raise AssertionError("%s: %s%s" % (" ".join(command), done.stdout,
                                            done.stderr))
@@ -103,11 +108,41 @@ class World(unittest.TestCase):
                        'large_plan_percent = 100\n' + extra)
         process = self.start(
             DAEMON, "--config", self.path("reclaim.toml"), "--data-directory",
-            self.path("data"), "--socket", self.path("r.sock"), "--http", "")
-        self.wait_for("reclaimd", lambda: os.path.exists(self.path("r.sock")))
+            self.path("data"), "--socket", self.path("r.sock"), "--http",
+            "127.0.0.1:0")
+        self.wait_for("reclaimd", lambda: " serves " in self.log("reclaimd"))
         return process
 
-    def reclaim(self, *arguments, code=0):
+    def log(self, program):
+        with open(self.path(program + ".log")) as file:
+            return file.read()
+
+    def metric(self, name, **labels):
+        """The value of a gauge that the daemon serves."""
+        port = re.findall(r"http port (\d+)", self.log("reclaimd"))[-1]
+        with urllib.request.urlopen(
+                "http://127.0.0.1:%s/metrics" % port, timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        start = "%s{%s} " % (name, ",".join(
+            '%s="%s"' % label for label in labels.items()))
+        found = [line for line in lines if line.startswith(start)]
+        self.assertEqual(len(found), 1, start)
+        return float(found[0].split()[-1])
+
+    def store_states(self):
+        return self.reclaim("store", "ls", "--format", "{{.Name}} {{.State}}")
+
+    @contextlib.contextmanager
+    def frozen(self, process):
+        """It is there, takes calls, and answers none of them."""
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+    def reclaim(self, *arguments, code=0, with_notes=False):
+        """What it prints; `code` None: it fails, and says why."""
         done = subprocess.run(
             [CLI, "--host", "unix:" + self.path("r.sock"), *arguments],
             capture_output=True, text=True)
@@ -115,7 +150,7 @@ class World(unittest.TestCase):
             self.assertNotEqual(done.returncode, 0, done.stdout)
             return done.stdout + done.stderr
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return done.stdout
+        return done.stdout + (done.stderr if with_notes else "")
 
     def listed(self, *arguments):
         """The lines of a listing with --format json."""
@@ -136,11 +171,12 @@ class World(unittest.TestCase):
     def rows(self):
         return {row.type: row for row in self.usage().rows}
 
-    def plan(self, *arguments):
+    def plan(self, *arguments, of="image"):
         """A plan's id and the bytes on disk that it predicts."""
-        plan = self.reclaim("plan", *arguments).split(
-            "reclaim apply ")[1].split()[0]
-        return plan, self.bytes_on_disk(self.reclaim("plans", "show", plan))
+        said = self.reclaim(of, "prune", "--dry-run", *arguments,
+                            with_notes=True)
+        return (said.split("reclaim apply ")[1].split()[0],
+                self.bytes_on_disk(said))
 
     def last_apply(self):
         return [line.split()[0] for line in self.reclaim(
@@ -224,9 +260,46 @@ interval = "1h"
                          space=space).splitlines()[1:]
         return {line.split()[0] for line in lines}
 
-    def container(self, name, image, *flags, space="default"):
+    def container(self, name, image, *flags, program="/x", space="default"):
         self.ctr("containers", "create", "--snapshotter", self.snapshotter,
-                 *flags, image, name, space=space)
+                 *flags, image, name, program, space=space)
+
+    def pause_archive(self, name):
+        """An archive with an image of a program that waits for ever."""
+        layout = self.layout("pause-layout")
+        data, diff = pause_layer(self.folder)
+        oci = "application/vnd.oci.image."
+        config = dict(layout.blob(json.dumps({
+            "architecture": "amd64", "os": "linux", "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [diff]}}).encode()),
+            mediaType=oci + "config.v1+json")
+        layer = dict(layout.blob(data), mediaType=oci + "layer.v1.tar+gzip")
+        manifest = dict(layout.blob(json.dumps({
+            "schemaVersion": 2, "mediaType": oci + "manifest.v1+json",
+            "config": config, "layers": [layer]}).encode()),
+            mediaType=oci + "manifest.v1+json")
+        return self.archive(layout, {name: manifest})
+
+    def run_container(self, name, image, *program):
+        self.try_running(name, "run", "-d", "--snapshotter", self.snapshotter,
+                         image, name, *program)
+
+    def unique(self, name):
+        """runc keeps its containers of all tests in one folder."""
+        return name + os.path.basename(self.folder)
+
+    def try_running(self, name, *arguments):
+        """Skips the test where the machine can't."""
+        self.addCleanup(self.end_container, name)
+        started = subprocess.run(["ctr", "-a", self.socket, *arguments],
+                                 capture_output=True, text=True)
+        if started.returncode != 0:
+            self.skipTest("this machine runs no containers: " +
+                          started.stderr.strip()[-200:])
+
+    def end_container(self, name):
+        """Its process and its shim would outlive containerd."""
+        self.ctr("tasks", "delete", "--force", name, check=False)
 
     def true_bytes(self):
         """What content and unpacked layers take on the disk."""
@@ -269,6 +342,7 @@ class Engine(World):
         path = layout.folder + ".docker.tar"
         with tarfile.open(path, "w") as tar:
             entries = []
+            added = set()
             for name, descriptor in names.items():
                 manifest = layout.read(descriptor["digest"])
                 parts = [manifest["config"]["digest"]] + [
@@ -277,8 +351,9 @@ class Engine(World):
                 for number, digest in enumerate(parts):
                     file = digest[7:] + (".tar.gz" if number else ".json")
                     files.append(file)
-                    if file not in tar.getnames():
+                    if file not in added:
                         tar.add(layout.path(digest), arcname=file)
+                    added.add(file)
                 entries.append({"Config": files[0], "RepoTags": [name],
                                 "Layers": files[1:]})
             data = json.dumps(entries).encode()
@@ -360,14 +435,5 @@ def allocated_files(folder):
 
 
 def main():
-    result = unittest.main(module="__main__", exit=False, verbosity=2).result
-    output = os.environ.get("XML_OUTPUT_FILE")
-    if output:
-        with open(output, "w", encoding="utf-8") as file:
-            file.write("<testsuite>")
-            for number in range(result.testsRun):
-                broken = number < len(result.failures) + len(result.errors)
-                file.write('<testcase name="engines%d">%s</testcase>' %
-                           (number, "<failure/>" if broken else ""))
-            file.write("</testsuite>")
-    sys.exit(not result.wasSuccessful())
+    import xml_results
+    xml_results.main()

@@ -4,6 +4,7 @@ docs/ENGINES.md.
 
     /usr/bin/python3 tests/engines/measure.py [IMAGES]
 """
+import functools
 import os
 import re
 import subprocess
@@ -12,8 +13,11 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from engines import Containerd, Dockerd, Podman, allocated  # noqa: E402
+from engines import (Containerd, Dockerd, Podman, allocated,  # noqa: E402
+                     images)
 
+# Images share layers: each is made once.
+images.layer = functools.lru_cache(None)(images.layer)
 COUNT = int(sys.argv.pop()) if sys.argv[-1].isdigit() else 300
 BASE = ("base", 2_000_000)
 ROWS = []
@@ -27,14 +31,27 @@ def many(layout, prefix):
 
 
 def timed(command):
+    """What it prints, and the best of five in milliseconds.  dockerd counts for
+    one client at a time: while it does so for ours it refuses."""
     best = None
-    for _ in range(5):
+    rounds = 0
+    while rounds < 5:
         begin = time.monotonic()
-        text = subprocess.run(command, capture_output=True, text=True,
-                              check=True).stdout
+        done = subprocess.run(command, capture_output=True, text=True)
         took = time.monotonic() - begin
+        if "already running" in done.stderr:
+            continue
+        done.check_returncode()
+        rounds += 1
         best = took if best is None else min(best, took)
-    return text, best * 1000
+    return done.stdout, best * 1000
+
+
+def layers_on_disk(top, container):
+    """Layers of images: not the container's own."""
+    own = container["GraphDriver"]["Data"]["UpperDir"].split("/")[-2]
+    return sum(allocated(os.path.join(top, name)) for name in os.listdir(top)
+               if len(name) == 64 and name != own)
 
 
 def human(count):
@@ -55,15 +72,16 @@ class Measured:
         usage = self.usage()
         ours = [row for row in usage.rows if row.type == "Images"][0]
         rpc = self.rpc_milliseconds()
-        unpacked = usage.unpacked.bytes.allocated_bytes
-        ROWS.append("| %s | %s | %s | %s, reclaimable %s%s | %.1f ms | %s |" % (
-            name, theirs, "%.0f ms" % took if took else "",
-            human(ours.bytes.logical_bytes),
-            human(ours.reclaimable.logical_bytes),
-            ", unpacked %s on disk" % human(unpacked) if unpacked else "",
-            rpc, disk))
-        ROWS.append("|  | | | %s on disk; scan %.0f ms | | |" % (
-            human(ours.bytes.allocated_bytes), self.scanned))
+        on_disk = human(ours.bytes.allocated_bytes)
+        if usage.unpacked.count:
+            on_disk += " content, %s unpacked" % human(
+                usage.unpacked.bytes.allocated_bytes)
+        ROWS.append("| %s | %s | %s | %s, reclaimable %s | %.1f ms | %s | %s "
+                    "| %.1f s |" % (
+                        name, theirs, "%.0f ms" % took if took else "",
+                        human(ours.bytes.logical_bytes),
+                        human(ours.reclaimable.logical_bytes), rpc, on_disk,
+                        disk, self.scanned / 1000))
 
     def rpc_milliseconds(self):
         import grpc
@@ -109,8 +127,7 @@ class DockerTable(Measured, Dockerd):
         text, took = timed(["/usr/bin/docker", "-H", "unix://" + self.socket,
                             "system", "df"])
         top = self.path("d-root", self.driver)
-        disk = sum(allocated(os.path.join(top, name))
-                   for name in os.listdir(top) if len(name) == 64)
+        disk = layers_on_disk(top, self.get("/containers/web/json"))
         self.row("Docker", self.images_line(text), took, human(disk))
 
 
@@ -123,13 +140,13 @@ class PodmanTable(Measured, Podman):
         self.register()
         text, took = timed([*self.flags(), "system", "df"])
         top = self.path("p-root", self.driver)
-        disk = sum(allocated(os.path.join(top, name))
-                   for name in os.listdir(top) if len(name) == 64)
+        disk = layers_on_disk(top, self.get("/containers/web/json"))
         self.row("podman", self.images_line(text), took, human(disk))
 
 
 if __name__ == "__main__":
     unittest.main(exit=False, verbosity=1)
-    print("| engine | its own `system df` | takes | ours | takes | the disk |")
-    print("|---|---|---|---|---|---|")
+    print("| engine | its own `system df`, images | takes | ours, images | "
+          "takes | ours, on disk | `du` | first scan |")
+    print("|---|---|---|---|---|---|---|---|")
     print("\n".join(ROWS))

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """docs/examples/orchestrator.py against a real containerd."""
-import json
 import os
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from engines import Containerd, main, pause_layer  # noqa: E402
+from engines import Containerd, main  # noqa: E402
 
 OLD = "docker.io/library/old:v1"
 JOB = "docker.io/library/job:v1"
@@ -18,11 +17,13 @@ class OrchestratorTest(Containerd):
         old = self.layout("old")
         self.load(self.archive(old, {OLD: old.image([("o", 600_000)])}))
         self.start_daemon()
+        job = self.unique("job")
+        self.addCleanup(self.end_container, job)
         done = subprocess.run(
             [sys.executable, "docs/examples/orchestrator.py", "--reclaim",
              "unix:" + self.path("r.sock"), "--containerd", self.socket,
-             "--image", JOB, "--archive", self.job_archive(), "--need-bytes",
-             str(1 << 60), "--snapshotter", self.snapshotter],
+             "--container", job, "--image", JOB, "--archive", self.pause_archive(JOB),
+             "--need-bytes", str(1 << 60), "--snapshotter", self.snapshotter],
             capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         print(done.stdout, file=sys.stderr)
@@ -30,30 +31,13 @@ class OrchestratorTest(Containerd):
                          "room was made before the pull")
         self.assertIn("no longer advertised: sha256:", done.stdout)
         self.assertEqual(self.names(), {JOB})
-        self.assertIn("job", self.ctr("containers", "ls", "-q").split())
+        self.assertIn(job, self.ctr("containers", "ls", "-q").split())
         # What it recorded: the container holds its image, the lease is over.
         self.reclaim("scan", "node")
         self.reclaim("image", "prune", "--all", "--force")
         self.assertEqual(self.names(), {JOB})
         self.assertEqual(self.reclaim("lease", "ls", "--format", "{{.ID}}"),
                          "")
-        self.ctr("tasks", "kill", "-s", "9", "job", check=False)
-
-    def job_archive(self):
-        layout = self.layout("job")
-        data, diff = pause_layer(self.folder)
-        config = dict(layout.blob(json.dumps({
-            "architecture": "amd64", "os": "linux", "config": {},
-            "rootfs": {"type": "layers", "diff_ids": [diff]}}).encode()),
-            mediaType="application/vnd.oci.image.config.v1+json")
-        layer = dict(layout.blob(data),
-                     mediaType="application/vnd.oci.image.layer.v1.tar+gzip")
-        manifest = dict(layout.blob(json.dumps({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": config, "layers": [layer]}).encode()),
-            mediaType="application/vnd.oci.image.manifest.v1+json")
-        return self.archive(layout, {JOB: manifest})
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ RECLAIM_FUZZ_TARGET(engine_json) {
   // No oracle beyond "does not crash".
   (void)docker_json::ParseImage(input);
   (void)docker_json::ParseContainers(input);
-  (void)docker_json::ParseContainerFolders(input);
   (void)docker_json::ParseLibpodContainers(input);
   (void)docker_json::ParseNetworks(input);
   (void)docker_json::ParseVolumes(input);

@@ -1,0 +1,111 @@
+"""What no real engine does on demand: speaks a version that we do not, or
+hides a container, so that its own refusal is what is left.
+
+Each serves on a Unix socket, from threads of this process, until close().
+"""
+import http.client
+import http.server
+import json
+import socket
+import socketserver
+import threading
+from concurrent import futures
+
+
+class _UnixServer(socketserver.ThreadingMixIn,
+                  socketserver.UnixStreamServer):
+    daemon_threads = True
+
+    def __init__(self, path, handler):
+        super().__init__(path, handler)
+        self.over = threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.over.set()
+        self.shutdown()
+        self.server_close()
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def address_string(self):
+        return "unix"
+
+    def log_message(self, *arguments):
+        pass
+
+    def answer(self, code, body):
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def docker_of_version(path, version):
+    """Docker's API, of which it knows its version and nothing else."""
+
+    class Handler(_Answers):
+
+        def do_GET(self):
+            if self.path == "/version":
+                self.answer(200, json.dumps(version).encode())
+            elif self.path == "/_ping":
+                self.answer(200, b"OK")
+            else:
+                self.answer(400, b'{"message":"client version is too old"}')
+
+    return _UnixServer(path, Handler)
+
+
+class _Connection(http.client.HTTPConnection):
+
+    def __init__(self, path):
+        super().__init__("engine", timeout=60)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def docker_without_containers(path, engine):
+    """The engine at the socket `engine`, but for its containers and events."""
+
+    class Handler(_Answers):
+
+        def pass_on(self):
+            if "/containers/json" in self.path:
+                self.answer(200, b"[]")
+                return
+            if "/events" in self.path:
+                self.send_response(200)
+                self.end_headers()
+                self.server.over.wait()
+                return
+            connection = _Connection(engine)
+            connection.request(self.command, self.path, headers={
+                "Content-Length": "0"})
+            answer = connection.getresponse()
+            self.answer(answer.status, answer.read())
+            connection.close()
+
+        do_GET = do_POST = do_DELETE = pass_on
+
+    return _UnixServer(path, Handler)
+
+
+class containerd_without_services:
+    """A gRPC server that knows none of containerd's calls."""
+
+    def __init__(self, path):
+        import grpc
+        self.server = grpc.server(futures.ThreadPoolExecutor(2))
+        self.server.add_insecure_port("unix:" + path)
+        self.server.start()
+
+    def close(self):
+        self.server.stop(None).wait()
