@@ -1,6 +1,7 @@
 """B1, B2, B8, B11 and B13: the graph in memory and in the database."""
 import json
 import math
+import shutil
 import subprocess
 
 from bench_world import binary
@@ -14,6 +15,7 @@ def lines(bench, name, size):
     done = subprocess.run([binary("tests/benchmark/graph_benchmark"), name,
                            str(SIZES[size]), folder], capture_output=True,
                           text=True)
+    shutil.rmtree(folder)
     if done.returncode not in (0, 1):
         raise RuntimeError("graph_benchmark %s: %s" % (name, done.stderr))
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -24,27 +26,28 @@ def lines(bench, name, size):
     return rows
 
 
-def exponent(small, large):
-    """Of the CPU time over the number of objects: 1 is linear."""
-    times = small["cpu"], large["cpu"]
-    if min(times) <= 0:
-        return None
-    return (math.log(times[1] / times[0]) /
-            math.log(SIZES[large["size"]] / SIZES[small["size"]]))
+def exponent(points):
+    """Of CPU seconds over objects, by least squares of the logarithms: 1 is
+    linear."""
+    logs = [(math.log(objects), math.log(cpu)) for objects, cpu in points]
+    mean = [sum(axis) / len(logs) for axis in zip(*logs)]
+    across = sum((x - mean[0]) * (y - mean[1]) for x, y in logs)
+    return across / sum((x - mean[0]) ** 2 for x, _ in logs)
 
 
-def measured(name, grows=True):
+def measured(name):
     def run(bench, size):
-        rows = lines(bench, name, size)
-        # The same at the size below tells how the cost grows.
-        below = {"M": "S", "L": "M"}.get(size)
-        if grows and below:
-            for small, large in zip(lines(bench, name, below), rows):
-                fitted = exponent(small, large)
-                if fitted is not None:
-                    large["note"] = ("exponent %.2f; %s" % (
-                        fitted, large["note"])).rstrip("; ")
-        return rows
+        """Rows of one size; the smaller ones tell how the cost grows."""
+        sizes = [each for each in SIZES if SIZES[each] <= SIZES[size]]
+        runs = [lines(bench, name, each) for each in sizes]
+        for same in zip(*runs):
+            points = [(SIZES[row["size"]], row["cpu"]) for row in same]
+            if len(points) > 1 and all(cpu > 0 for _, cpu in points):
+                same[-1]["note"] = ("exponent %.2f; %s" % (
+                    exponent(points), same[-1]["note"])).rstrip("; ")
+            # A disagreement at a smaller size is one all the same.
+            same[-1]["oracle"] = all(row["oracle"] for row in same)
+        return runs[-1]
     return run
 
 

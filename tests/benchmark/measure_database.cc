@@ -150,7 +150,7 @@ double RawDeleteSeconds(const std::string& path,
                                    "the folder of the measurement has space");
                    }
                  })
-      .wall;
+      .cpu;
 }
 
 }  // namespace
@@ -258,7 +258,7 @@ bool MeasureSweep(const GraphMeasure& measure) {
   line.bench = "B13";
   line.what = absl::StrCat("records of ", gone.size(), " objects: quarantined");
   line.unit = "objects/s";
-  line.ours = count / quarantine.wall;
+  line.ours = count / quarantine.cpu;
   line.limit = count / raw;
   line.cpu = quarantine.cpu;
   line.peak_bytes = peak;
@@ -266,7 +266,7 @@ bool MeasureSweep(const GraphMeasure& measure) {
   line.note = "limit: RocksDB deletes of the same keys";
   Print(line);
   line.what = "records of the same: purged";
-  line.ours = count / purge.wall;
+  line.ours = count / purge.cpu;
   line.cpu = purge.cpu;
   Print(line);
   line.what = "a scan afterwards";
