@@ -35,9 +35,12 @@ class Visits {
     seen_[id] = walk_;
     return true;
   }
+  // For the walk; its memory is kept for the next.
+  std::vector<NodeId>& stack() { return stack_; }
 
  private:
   std::vector<uint32_t> seen_;
+  std::vector<NodeId> stack_;
   uint32_t walk_ = 0;
 };
 
@@ -45,19 +48,21 @@ class Visits {
 template <typename Visit>
 void Walk(const GraphView& view, NodeId top, Visits* visits, Visit visit) {
   visits->Begin(view.node_count());
-  std::vector<NodeId> stack = {top};
+  std::vector<NodeId>& stack = visits->stack();
+  stack.assign(1, top);
   visits->Visit(top);
   while (!stack.empty()) {
     const NodeId id = stack.back();
     stack.pop_back();
     visit(id);
-    const auto kept = view.Kept(id);
+    const index::NodeEdges edges = view.Edges(id);
+    const auto kept = edges.kept;
     for (auto child = kept.rbegin(); child != kept.rend(); ++child) {
       if (IsContent(view.kind(*child)) && visits->Visit(*child)) {
         stack.push_back(*child);
       }
     }
-    const NodeId extent = view.ExtentOf(id);
+    const NodeId extent = edges.extent;
     if (extent != kNoNode && visits->Visit(extent)) stack.push_back(extent);
   }
 }
@@ -181,13 +186,14 @@ std::vector<ImageUsage> ListImageUsage(const GraphView& view,
   }
   for (ImageUsage& image : images) {
     Walk(view, image.node, &visits, [&](NodeId id) {
-      const index::NodeFields fields = view.fields(id);
-      if (fields.state == NodeState::kAbsent) ++image.absent_count;
-      if (fields.kind == NodeKind::kConfig) image.configs.push_back(id);
-      if (fields.state != NodeState::kPresent) return;
-      image.size += fields.bytes;
+      const NodeState state = view.state(id);
+      if (state == NodeState::kAbsent) ++image.absent_count;
+      if (view.kind(id) == NodeKind::kConfig) image.configs.push_back(id);
+      if (state != NodeState::kPresent) return;
+      const store::Bytes bytes = view.bytes(id);
+      image.size += bytes;
       const bool is_shared = id < reach.size() && reach[id] > 1;
-      (is_shared ? image.shared : image.unique) += fields.bytes;
+      (is_shared ? image.shared : image.unique) += bytes;
     });
     Describe(view, &image);
     view.Yield();

@@ -95,18 +95,18 @@ class Dominators {
     if (extra != above_.end()) {
       for (const NodeId to : extra->second) visit(to);
     }
-    if (id >= count_ || !view_.Exists(id)) return;
-    const bool is_flat = IsFlat(id);
-    for (const NodeId to : view_.Kept(id)) {
-      if (to < count_ && (!is_flat || view_.kind(to) == NodeKind::kSnapshot)) {
+    if (id >= count_) return;
+    const index::NodeEdges edges = view_.Edges(id);
+    for (const NodeId to : edges.kept) {
+      if (to < count_ &&
+          (!edges.is_flat || view_.kind(to) == NodeKind::kSnapshot)) {
         visit(to);
       }
     }
-    for (const NodeId to : view_.Referrers(id)) {
+    for (const NodeId to : edges.referrers) {
       if (to < count_) visit(to);
     }
-    const NodeId extent = view_.ExtentOf(id);
-    if (extent < count_) visit(extent);
+    if (edges.extent < count_) visit(edges.extent);
   }
 
   bool IsFlat(NodeId id) const {
@@ -231,9 +231,8 @@ RetainedSizes Dominators::Sum(size_t tenant_count) const {
   for (NodeId id = 0; id < count_; ++id) {
     if (holders[id] == kNoNode || !view_.Exists(id)) continue;
     if (!IsContent(view_.kind(id))) continue;
-    const index::NodeFields fields = view_.fields(id);
-    if (fields.state == index::NodeState::kPresent) {
-      sums[holders[id]] += fields.bytes;
+    if (view_.state(id) == index::NodeState::kPresent) {
+      sums[holders[id]] += view_.bytes(id);
     }
   }
   for (auto id = order_.rbegin(); id != order_.rend(); ++id) {

@@ -47,19 +47,16 @@ class Marker {
   }
 
   void Visit(NodeId id) {
-    if (!view_.Exists(id)) return;
-    const bool is_flat = view_.kind(id) == NodeKind::kLease &&
-                         (view_.fields(id).flags & index::kFlat) != 0;
-    for (const NodeId target : view_.Kept(id)) {
-      if (is_flat && view_.kind(target) != NodeKind::kSnapshot) {
+    const index::NodeEdges edges = view_.Edges(id);
+    for (const NodeId target : edges.kept) {
+      if (edges.is_flat && view_.kind(target) != NodeKind::kSnapshot) {
         if (target < live_.node_count()) flat_.push_back(target);
       } else {
         Push(target);
       }
     }
-    for (const NodeId referrer : view_.Referrers(id)) Push(referrer);
-    const NodeId extent = view_.ExtentOf(id);
-    if (extent != index::kNoNode) Push(extent);
+    for (const NodeId referrer : edges.referrers) Push(referrer);
+    if (edges.extent != index::kNoNode) Push(edges.extent);
   }
 
   const GraphView& view_;

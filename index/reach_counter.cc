@@ -8,7 +8,7 @@ namespace reclaim::index {
 void ReachCounter::SetCount(NodeId id, uint32_t count) {
   const bool flips = (counts_[id] == 0) != (count == 0) && FlatCount(id) == 0;
   if (flips) listener_->BeforeFlip(reach_class_, id);
-  counts_[id] = count;
+  counts_.Set(id, count);
   if (flips) listener_->AfterFlip(reach_class_, id);
 }
 

@@ -21,6 +21,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
+#include "index/narrow_counts.h"
 #include "index/node.h"
 
 namespace reclaim::index {
@@ -43,14 +44,14 @@ class ReachCounter {
   ReachCounter(ReachListener* listener, int reach_class)
       : listener_(listener), reach_class_(reach_class) {}
 
-  void Resize(NodeId node_count) { counts_.resize(node_count, 0); }
+  void Resize(NodeId node_count) { counts_.Grow(node_count); }
 
   bool IsLive(NodeId id) const {
-    return counts_[id] > 0 || (!flat_counts_.empty() && FlatCount(id) > 0);
+    return !counts_.IsZero(id) || FlatCount(id) > 0;
   }
   // Whether what `id` references is live because of it: not for a node that
   // only a flat lease keeps.
-  bool Passes(NodeId id) const { return counts_[id] > 0; }
+  bool Passes(NodeId id) const { return !counts_.IsZero(id); }
   uint32_t count(NodeId id) const { return counts_[id] + FlatCount(id); }
 
   void Retain(NodeId id);
@@ -61,6 +62,7 @@ class ReachCounter {
 
  private:
   uint32_t FlatCount(NodeId id) const {
+    if (flat_counts_.empty()) return 0;
     const auto it = flat_counts_.find(id);
     return it == flat_counts_.end() ? 0 : it->second;
   }
@@ -71,7 +73,7 @@ class ReachCounter {
 
   ReachListener* listener_;
   int reach_class_;
-  std::vector<uint32_t> counts_;
+  NarrowCounts counts_;
   absl::flat_hash_map<NodeId, uint32_t> flat_counts_;
 };
 

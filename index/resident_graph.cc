@@ -1,6 +1,7 @@
 #include "index/resident_graph.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/check.h"
 #include "base/mutex.h"
@@ -11,13 +12,19 @@ namespace reclaim::index {
 ResidentGraph::ResidentGraph(absl::Duration grace_period, base::Mutex* mutex)
     : grace_period_(grace_period),
       mutex_(mutex),
+      content_ids_(0, ContentHash{this}, ContentEqual{this}),
+      named_ids_(0, NameHash{this}, NameEqual{this}),
       reach_{ReachCounter(this, 0), ReachCounter(this, 1),
              ReachCounter(this, 2)} {}
 
 ResidentGraph::Node& ResidentGraph::Ensure(NodeId id) {
-  RECLAIM_CHECK(id != kNoNode, "a row has an id");
+  RECLAIM_CHECK(id < IdLists::kIdEnd, "a row has an id");
   if (id >= nodes_.size()) {
-    nodes_.resize(id + 1);
+    if (nodes_.size() == 0) first_now_ = ToPackedMicros(now_);
+    nodes_.Grow(id + 1);
+    labels_.Grow(id + 1);
+    imaged_refs_.Grow(id + 1);
+    tag_refs_.Grow(id + 1);
     for (ReachCounter& reach : reach_) reach.Resize(id + 1);
   }
   return nodes_[id];
@@ -35,19 +42,13 @@ void ResidentGraph::PutPlace(PlaceId place, StoreId store, store::Place name) {
 
 void ResidentGraph::AddContent(const ContentRow& row) {
   Node& node = Ensure(row.id);
-  node.exists = true;
-  node.kind = row.kind;
-  node.store = row.store;
-  node.place = row.key.place;
-  node.recorded = row.recorded;
-  node.unreferenced_since =
-      reach_[0].IsLive(row.id) ? absl::InfiniteFuture() : now_;
+  node.set_exists(true);
+  node.set_kind(row.kind);
+  node.home = HomeOf(row.store, row.key.place);
+  node.set_recorded(row.recorded);
+  if (!reach_[0].IsLive(row.id)) NoteUnreferenced(row.id);
   if (IsManifestLike(row.kind)) flipped_.insert(row.id);
-  if (row.kind != NodeKind::kExtent) {
-    node.name = static_cast<uint32_t>(digests_.size());
-    digests_.push_back(row.key.digest);
-    content_ids_[row.key] = row.id;
-  }
+  if (row.kind != NodeKind::kExtent) AddDigest(row.id, row.key);
   Contribute(row.id, +1);
 }
 
@@ -55,23 +56,23 @@ void ResidentGraph::PutContent(const ContentRow& row) {
   if (!Exists(row.id)) AddContent(row);
   if (row.kind == NodeKind::kExtent) {
     const Settling settling(this, row.id);
-    nodes_[row.id].bytes = row.bytes;
+    SetBytes(row.id, row.bytes);
     RefreshExtent(row.id);
     return;
   }
   // The old presence and edges stop counting, the new ones begin.
-  const bool was_opaque = (nodes_[row.id].flags & kOpaque) != 0;
-  if (nodes_[row.id].state == NodeState::kPresent) CountPresence(row.id, -1);
+  const bool was_opaque = (nodes_[row.id].flags() & kOpaque) != 0;
+  if (nodes_[row.id].state() == NodeState::kPresent) CountPresence(row.id, -1);
   {
     const Settling settling(this, row.id);
     Node& node = nodes_[row.id];
-    node.kind = row.kind;
-    node.state = row.state;
-    node.flags = row.flags;
-    node.bytes = row.bytes;
+    node.set_kind(row.kind);
+    node.set_state(row.state);
+    node.set_flags(row.flags);
+    SetBytes(row.id, row.bytes);
     node.stamp = row.stamp;
-    node.recorded = row.recorded;
-    node.used = row.used;
+    node.set_recorded(row.recorded);
+    SetUsed(row.id, row.used);
   }
   SetExtent(row.id, row.extent);
   SetKept(row.id, row.children);
@@ -86,42 +87,43 @@ void ResidentGraph::PutContent(const ContentRow& row) {
 }
 
 void ResidentGraph::SetSubject(NodeId id, NodeId subject) {
-  const NodeId old = nodes_[id].subject;
+  const NodeId old = SubjectOf(id);
   if (old == subject) return;
   if (old != kNoNode) RemoveReferrer(old, id);
-  if (subject != kNoNode) Ensure(subject);
-  nodes_[id].subject = subject;
-  if (subject != kNoNode) AddReferrer(subject, id);
+  nodes_[id].set_has_subject(subject != kNoNode);
+  if (subject == kNoNode) {
+    subjects_.erase(id);
+    return;
+  }
+  Ensure(subject);
+  subjects_[id] = subject;
+  AddReferrer(subject, id);
+}
+
+void ResidentGraph::AddNamed(const NamedRow& row) {
+  Node& node = Ensure(row.id);
+  node.set_exists(true);
+  node.set_kind(row.key.kind);
+  node.set_state(NodeState::kPresent);
+  node.home = HomeOf(row.key.store, kNoPlace);
+  if (!reach_[0].IsLive(row.id)) NoteUnreferenced(row.id);
+  AddName(row.id, row.key);
+  Contribute(row.id, +1);
 }
 
 void ResidentGraph::PutNamed(const NamedRow& row) {
-  const bool is_new = !Exists(row.id);
-  Ensure(row.id);
-  if (is_new) {
-    Node& node = nodes_[row.id];
-    node.exists = true;
-    node.kind = row.key.kind;
-    node.state = NodeState::kPresent;
-    node.store = row.key.store;
-    node.name = static_cast<uint32_t>(names_.size());
-    node.unreferenced_since = now_;
-    names_.push_back(row.key);
-    named_ids_[row.key] = row.id;
-    order_[{row.key.kind, row.key.store}][{row.key.scope, row.key.name}] =
-        row.id;
-    Contribute(row.id, +1);
-  }
-  if (nodes_[row.id].is_flat_applied) ApplyFlat(row.id, false);
+  if (!Exists(row.id)) AddNamed(row);
+  if (nodes_[row.id].is_flat_applied()) ApplyFlat(row.id, false);
   {
     const Settling settling(this, row.id);
     Node& node = nodes_[row.id];
-    node.flags = row.flags;
-    node.place = row.place;
-    node.bytes = row.bytes;
+    node.set_flags(row.flags);
+    node.home = HomeOf(row.key.store, row.place);
+    SetBytes(row.id, row.bytes);
     node.stamp = row.stamp;
-    node.recorded = row.recorded;
-    node.used = row.used;
-    node.expires = row.expires;
+    node.set_recorded(row.recorded);
+    SetUsed(row.id, row.used);
+    SetExpiry(row.id, row.expires);
   }
   SetKept(row.id, row.targets);
   Reroot(row.id);
@@ -129,24 +131,18 @@ void ResidentGraph::PutNamed(const NamedRow& row) {
 
 void ResidentGraph::RemoveNamed(NodeId id) {
   if (!Exists(id)) return;
-  if (const auto it = members_.find(id); it != members_.end()) {
-    const std::map<MemberKey, MembershipRow> members = it->second;
-    for (const auto& [key, row] : members) {
-      RemoveMembership(id, key.first, key.second);
-    }
-    members_.erase(id);
+  for (const MembershipRow& row : memberships_.MembersOf(id)) {
+    RemoveMembership(id, row.content, row.kind);
   }
-  if (nodes_[id].is_flat_applied) ApplyFlat(id, false);
+  if (nodes_[id].is_flat_applied()) ApplyFlat(id, false);
   SetKept(id, {});
   // Keepers of a named node (containers of a volume) keep an edge to a node
   // that is not there any more; readers skip it by Exists().
   Unsettle(id);
-  nodes_[id].exists = false;
+  nodes_[id].set_exists(false);
   Reroot(id);
   Settle(id);
-  const NamedKey& key = names_[nodes_[id].name];
-  named_ids_.erase(key);
-  order_[{key.kind, key.store}].erase({key.scope, key.name});
+  RemoveName(id);
 }
 
 void ResidentGraph::SetKept(NodeId id, const std::vector<NodeId>& targets) {
@@ -157,18 +153,15 @@ void ResidentGraph::SetKept(NodeId id, const std::vector<NodeId>& targets) {
   for (const NodeId target : old) LinkKeeper(id, target, -1);
   {
     const Settling settling(this, id);
-    Node& node = nodes_[id];
-    node.kept_begin = static_cast<uint32_t>(edges_.size());
-    node.kept_count = static_cast<uint32_t>(targets.size());
-    edges_.insert(edges_.end(), targets.begin(), targets.end());
+    lists_.Set(&nodes_[id].kept, targets);
   }
   for (const NodeId target : targets) LinkKeeper(id, target, +1);
   // Retain before release: what stays must not die in between.
   for (ReachCounter& reach : reach_) {
     if (!reach.Passes(id)) continue;
-    const bool is_flat = (nodes_[id].flags & kFlat) != 0;
+    const bool is_flat = (nodes_[id].flags() & kFlat) != 0;
     const auto passes_on = [&](NodeId target) {
-      return !is_flat || nodes_[target].kind == NodeKind::kSnapshot;
+      return !is_flat || nodes_[target].kind() == NodeKind::kSnapshot;
     };
     for (const NodeId target : targets) {
       if (passes_on(target)) reach.Retain(target);
@@ -177,82 +170,86 @@ void ResidentGraph::SetKept(NodeId id, const std::vector<NodeId>& targets) {
       if (passes_on(target)) reach.Release(target);
     }
   }
-  if (nodes_[id].kind == NodeKind::kImageIndex) {
+  if (nodes_[id].kind() == NodeKind::kImageIndex) {
     const Settling settling(this, id);
-    nodes_[id].active_children = static_cast<uint32_t>(
-        std::count_if(targets.begin(), targets.end(),
-                      [&](NodeId child) { return reach_[2].IsLive(child); }));
+    active_children_.Set(
+        id, static_cast<uint32_t>(std::count_if(
+                targets.begin(), targets.end(),
+                [&](NodeId child) { return reach_[2].IsLive(child); })));
   }
 }
 
 void ResidentGraph::LinkKeeper(NodeId keeper, NodeId target, int sign) {
-  const Settling settling(this, target);
-  Node& node = nodes_[target];
+  const NodeKind kind = nodes_[keeper].kind();
+  const bool is_counted =
+      kind == NodeKind::kTag || kind == NodeKind::kContainer;
+  // Of what is here it counts only who the keeper is.
+  const bool is_here = nodes_[target].state() == NodeState::kPresent;
+  std::optional<Settling> settling;
+  if (is_counted || !is_here) settling.emplace(this, target);
   if (sign > 0) {
-    uint32_t link = free_link_;
-    if (link != kNoLink) {
-      free_link_ = links_[link].next;
-    } else {
-      link = static_cast<uint32_t>(links_.size());
-      links_.emplace_back();
-    }
-    links_[link] = {keeper, node.first_keeper};
-    node.first_keeper = link;
+    lists_.Append(&nodes_[target].keepers, keeper);
   } else {
-    uint32_t* at = &node.first_keeper;
-    while (links_[*at].keeper != keeper) at = &links_[*at].next;
-    const uint32_t link = *at;
-    *at = links_[link].next;
-    links_[link].next = free_link_;
-    free_link_ = link;
+    lists_.Remove(&nodes_[target].keepers, keeper);
   }
-  node.keeper_refs += sign;
-  if (nodes_[keeper].kind == NodeKind::kTag) node.tag_refs += sign;
-  if (nodes_[keeper].kind == NodeKind::kContainer) node.container_refs += sign;
+  if (kind == NodeKind::kTag) tag_refs_.Add(target, sign);
+  if (kind == NodeKind::kContainer) container_refs_.Add(target, sign);
 }
 
 // A manifest that becomes present (or ceases to be) changes what its children
 // count as.
 void ResidentGraph::CountPresence(NodeId id, int sign) {
-  const absl::Span<const NodeId> kept = Kept(id);
   // An index lists its images, an image its parents.
-  const bool is_lister = IsManifestLike(nodes_[id].kind);
-  for (const NodeId child : kept) {
-    {
-      const Settling settling(this, child);
-      nodes_[child].imaged_refs += sign;
-      if (is_lister) nodes_[child].listed_refs += sign;
-    }
-    if (nodes_[child].extent != kNoNode) RefreshExtent(nodes_[child].extent);
+  const bool is_lister = IsManifestLike(nodes_[id].kind());
+  for (const NodeId child : Kept(id)) {
+    // Layers count the same from the first image on.
+    const bool is_first = imaged_refs_[child] == (sign > 0 ? 0u : 1u);
+    const bool matters = is_first || IsManifestLike(nodes_[child].kind());
+    std::optional<Settling> settling;
+    if (matters) settling.emplace(this, child);
+    imaged_refs_.Add(child, sign);
+    if (!is_lister) unlisting_refs_.Add(child, sign);
+    settling.reset();
+    if (matters && nodes_[child].has_extent()) RefreshExtent(ExtentOf(child));
   }
 }
 
 void ResidentGraph::AddReferrer(NodeId subject, NodeId referrer) {
-  Ensure(subject);
-  referrers_[subject].push_back(referrer);
+  IdLists::List& list =
+      referrers_.try_emplace(subject, IdLists::kEmpty).first->second;
+  lists_.Append(&list, referrer);
+  nodes_[subject].set_has_referrers(true);
   for (ReachCounter& reach : reach_) {
     if (reach.Passes(subject)) reach.Retain(referrer);
   }
 }
 
 void ResidentGraph::RemoveReferrer(NodeId subject, NodeId referrer) {
-  std::vector<NodeId>& all = referrers_[subject];
-  all.erase(std::find(all.begin(), all.end(), referrer));
+  const auto it = referrers_.find(subject);
+  lists_.Remove(&it->second, referrer);
+  if (lists_.IsEmpty(it->second)) {
+    referrers_.erase(it);
+    nodes_[subject].set_has_referrers(false);
+  }
   for (ReachCounter& reach : reach_) {
     if (reach.Passes(subject)) reach.Release(referrer);
   }
 }
 
 void ResidentGraph::SetExtent(NodeId id, NodeId extent) {
-  const NodeId old = nodes_[id].extent;
+  const NodeId old = ExtentOf(id);
   if (old == extent) return;
-  if (extent != kNoNode) Ensure(extent);
-  nodes_[id].extent = extent;
-  if (extent != kNoNode) extent_blobs_[extent].push_back(id);
-  if (old != kNoNode) {
-    std::vector<NodeId>& blobs = extent_blobs_[old];
-    blobs.erase(std::find(blobs.begin(), blobs.end(), id));
+  nodes_[id].set_has_extent(extent != kNoNode);
+  if (extent != kNoNode) {
+    Ensure(extent);
+    extents_[id] = extent;
+    IdLists::List& blobs =
+        extent_blobs_.try_emplace(extent, IdLists::kEmpty).first->second;
+    lists_.Append(&blobs, id);
+  } else {
+    extents_.erase(id);
   }
+  if (old != kNoNode) lists_.Remove(&extent_blobs_[old], id);
   for (ReachCounter& reach : reach_) {
     if (!reach.Passes(id)) continue;
     if (extent != kNoNode) reach.Retain(extent);
@@ -263,71 +260,66 @@ void ResidentGraph::SetExtent(NodeId id, NodeId extent) {
 
 void ResidentGraph::RefreshExtent(NodeId extent) {
   const Settling settling(this, extent);
-  Node& node = nodes_[extent];
-  node.state = NodeState::kAbsent;
-  node.imaged_refs = 0;
+  NodeState state = NodeState::kAbsent;
+  uint32_t imaged_count = 0;
   const auto it = extent_blobs_.find(extent);
-  if (it == extent_blobs_.end()) return;
-  for (const NodeId blob : it->second) {
-    const Node& other = nodes_[blob];
-    if (other.state == NodeState::kPresent) {
-      node.state = NodeState::kPresent;
-      if (IsImaged(other)) ++node.imaged_refs;
-    } else if (other.state == NodeState::kQuarantined &&
-               node.state == NodeState::kAbsent) {
-      node.state = NodeState::kQuarantined;
+  if (it != extent_blobs_.end()) {
+    for (const NodeId blob : lists_.Get(it->second)) {
+      const NodeState other = nodes_[blob].state();
+      if (other == NodeState::kPresent) {
+        state = NodeState::kPresent;
+        if (IsImaged(blob)) ++imaged_count;
+      } else if (other == NodeState::kQuarantined &&
+                 state == NodeState::kAbsent) {
+        state = NodeState::kQuarantined;
+      }
     }
   }
+  nodes_[extent].set_state(state);
+  imaged_refs_.Set(extent, imaged_count);
 }
 
 void ResidentGraph::PutMembership(const MembershipRow& row) {
-  const auto [it, is_new] =
-      members_[row.repository].try_emplace({row.content, row.kind}, row);
-  const bool was_only_name = !is_new && it->second.is_only_name;
-  it->second = row;
-  if (is_new) ++repositories_of_[row.content][row.repository];
-  nodes_[row.content].only_name_refs +=
-      (row.is_only_name ? 1 : 0) - (was_only_name ? 1 : 0);
+  const std::optional<MembershipRow> old = memberships_.Put(row);
+  const bool was_only_name = old && old->is_only_name;
+  only_name_refs_.Add(row.content,
+                      (row.is_only_name ? 1 : 0) - (was_only_name ? 1 : 0));
   Reroot(row.content);
 }
 
 void ResidentGraph::RemoveMembership(NodeId repository, NodeId content,
                                      store::MembershipKind kind) {
-  auto& members = members_[repository];
-  const auto it = members.find({content, kind});
-  if (it == members.end()) return;
-  if (it->second.is_only_name) --nodes_[content].only_name_refs;
-  members.erase(it);
-  auto& repositories = repositories_of_[content];
-  if (--repositories[repository] == 0) repositories.erase(repository);
+  const std::optional<MembershipRow> old =
+      memberships_.Remove(repository, content, kind);
+  if (!old) return;
+  if (old->is_only_name) only_name_refs_.Add(content, -1);
   Reroot(content);
 }
 
 void ResidentGraph::RemoveContent(NodeId id) {
-  nodes_[id].exists = false;
-  if (nodes_[id].kind != NodeKind::kExtent) {
-    content_ids_.erase({nodes_[id].place, digest(id)});
-  }
+  nodes_[id].set_exists(false);
+  if (nodes_[id].kind() != NodeKind::kExtent) RemoveDigest(id);
 }
 
 // The nodes of a store only reference each other: they can go one by one, as
 // long as each is dead and empty before it goes.
 void ResidentGraph::RemoveStore(StoreId store) {
   for (NodeId id = 0; id < node_count(); ++id) {
-    if (!Exists(id) || nodes_[id].store != store) continue;
-    if (!IsContent(nodes_[id].kind)) RemoveNamed(id);
+    if (!Exists(id) || StoreOf(nodes_[id]) != store) continue;
+    if (!IsContent(nodes_[id].kind())) RemoveNamed(id);
   }
   for (NodeId id = 0; id < node_count(); ++id) {
-    if (!Exists(id) || nodes_[id].store != store) continue;
+    if (!Exists(id) || StoreOf(nodes_[id]) != store) continue;
     ContentRow row;
     row.id = id;
-    row.kind = nodes_[id].kind;
+    row.kind = nodes_[id].kind();
     row.store = store;
-    if (row.kind != NodeKind::kExtent) row.key = {nodes_[id].place, digest(id)};
+    if (row.kind != NodeKind::kExtent)
+      row.key = {PlaceOf(nodes_[id]), digest(id)};
     PutContent(row);
   }
   for (NodeId id = 0; id < node_count(); ++id) {
-    if (Exists(id) && nodes_[id].store == store) RemoveContent(id);
+    if (Exists(id) && StoreOf(nodes_[id]) == store) RemoveContent(id);
   }
   for (auto it = places_.begin(); it != places_.end();) {
     if (it->second.first != store) {

@@ -1,8 +1,11 @@
 // index/resident_graph.h — the reference graph in memory, with its counters.
 //
-// Plain arrays over dense node ids (PERFORMANCE.md, decision 1).  It is fed by
-// rows, one for each durable record, both when the graph is opened and after
-// each commit; putting an equal row changes nothing.  The totals of each store
+// Plain arrays over dense node ids (PERFORMANCE.md, decision 1): a node is 32
+// bytes, its digest 32 more, and what few nodes have lies beside
+// (index/resident_node.h); docs/BENCHMARKS.md has the measured sum.  Times are
+// those of the durable records, to the microsecond.  It is fed by rows, one for
+// each durable record, both when the graph is opened and after each commit;
+// putting an equal row changes nothing.  The totals of each store
 // are kept exact by taking a node's contribution out before every change of it
 // and putting it back afterwards.
 //
@@ -21,11 +24,18 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "base/mutex.h"
+#include "index/chunked.h"
 #include "index/graph_view.h"
+#include "index/id_lists.h"
+#include "index/memberships.h"
+#include "index/name_words.h"
+#include "index/narrow_counts.h"
 #include "index/reach_counter.h"
+#include "index/resident_node.h"
 #include "index/totals.h"
 
 namespace reclaim::index {
@@ -58,14 +68,6 @@ struct NamedRow {
   absl::Time used = absl::InfinitePast();
   absl::Time expires = absl::InfiniteFuture();
   std::vector<NodeId> targets;  // without duplicates
-};
-
-struct MembershipRow {
-  NodeId repository = kNoNode;
-  NodeId content = kNoNode;
-  store::MembershipKind kind = store::MembershipKind::kRevision;
-  absl::Time linked;
-  bool is_only_name = false;
 };
 
 class ResidentGraph final : public GraphView, private ReachListener {
@@ -108,22 +110,26 @@ class ResidentGraph final : public GraphView, private ReachListener {
   // Content nodes of a place.
   void ForEachContent(PlaceId place,
                       absl::FunctionRef<void(NodeId)> visit) const;
-  const MembershipRow* FindMembership(NodeId repository, NodeId content,
-                                      store::MembershipKind kind) const;
+  std::optional<MembershipRow> FindMembership(NodeId repository, NodeId content,
+                                              store::MembershipKind kind) const;
 
   // GraphView.
   NodeId node_count() const override {
     return static_cast<NodeId>(nodes_.size());
   }
   bool Exists(NodeId id) const override {
-    return id < nodes_.size() && nodes_[id].exists;
+    return id < nodes_.size() && nodes_[id].exists();
   }
-  NodeKind kind(NodeId id) const override { return nodes_[id].kind; }
-  NodeState state(NodeId id) const override { return nodes_[id].state; }
+  NodeKind kind(NodeId id) const override { return nodes_[id].kind(); }
+  NodeState state(NodeId id) const override { return nodes_[id].state(); }
   NodeFields fields(NodeId id) const override;
-  absl::Span<const NodeId> Kept(NodeId id) const override;
+  absl::Span<const NodeId> Kept(NodeId id) const override {
+    return lists_.Get(nodes_[id].kept);
+  }
   absl::Span<const NodeId> Referrers(NodeId id) const override;
-  NodeId ExtentOf(NodeId id) const override { return nodes_[id].extent; }
+  NodeId ExtentOf(NodeId id) const override;
+  NodeEdges Edges(NodeId id) const override;
+  store::Bytes bytes(NodeId id) const override { return BytesOf(id); }
   void ForEachKeeper(NodeId id,
                      absl::FunctionRef<bool(NodeId)> visit) const override;
   NodeId FindContent(PlaceId place, const oci::Digest& digest) const override;
@@ -152,46 +158,65 @@ class ResidentGraph final : public GraphView, private ReachListener {
  private:
   static constexpr int kReachClassCount = 3;  // all, without tags, containers
 
-  struct Node {
-    NodeKind kind = NodeKind::kBlob;
-    NodeState state = NodeState::kAbsent;
-    bool exists = false;
-    uint8_t root_bits = 0;     // reach classes in which it is retained as root
-    uint8_t settle_depth = 0;  // > 0: its contribution is taken out
-    bool is_flat_applied = false;
-    uint16_t flags = 0;
-    StoreId store = 0;
-    PlaceId place = kNoPlace;
-    Epoch stamp = 0;
-    NodeId extent = kNoNode;
-    NodeId subject = kNoNode;
-    uint32_t kept_begin = 0;  // in edges_
-    uint32_t kept_count = 0;
-    uint32_t first_keeper = kNoLink;
-    uint32_t imaged_refs = 0;      // present manifests that list it
-    uint32_t listed_refs = 0;      // present manifests that list it
-    uint32_t tag_refs = 0;         // tags that name it
-    uint32_t container_refs = 0;   // containers that reference it
-    uint32_t keeper_refs = 0;      // keepers of any kind
-    uint32_t active_children = 0;  // listed manifests that containers reach
-    uint32_t only_name_refs = 0;
-    uint32_t name = 0;  // index in digests_ or names_
-    store::Bytes bytes;
-    absl::Time recorded;
-    absl::Time used;
-    absl::Time unreferenced_since = absl::InfiniteFuture();
-    absl::Time expires = absl::InfiniteFuture();
+  using Node = ResidentNode;
+
+  // A content node's name without a copy of the digest.
+  struct ContentRef {
+    PlaceId place;
+    const oci::Digest* digest;
   };
-  struct KeeperLink {
-    NodeId keeper = kNoNode;
-    uint32_t next = 0;
+  // Sets of ids that are found by what the arrays say of them.
+  struct ContentHash {
+    using is_transparent = void;
+    const ResidentGraph* graph;
+    size_t operator()(NodeId id) const;
+    size_t operator()(const ContentRef& key) const;
   };
-  static constexpr uint32_t kNoLink = 0xffffffff;
-  using MemberKey = std::pair<NodeId, store::MembershipKind>;
-  using NameOrder = std::map<std::pair<std::string, std::string>, NodeId>;
+  struct ContentEqual {
+    using is_transparent = void;
+    const ResidentGraph* graph;
+    bool operator()(NodeId a, NodeId b) const { return a == b; }
+    bool operator()(NodeId id, const ContentRef& key) const;
+  };
+  struct NameHash {
+    using is_transparent = void;
+    const ResidentGraph* graph;
+    size_t operator()(NodeId id) const;
+    size_t operator()(const NodeLabel& label) const;
+  };
+  struct NameEqual {
+    using is_transparent = void;
+    const ResidentGraph* graph;
+    bool operator()(NodeId a, NodeId b) const { return a == b; }
+    bool operator()(NodeId id, const NodeLabel& label) const;
+  };
+  // By scope, then name.
+  struct NameLess {
+    const ResidentGraph* graph;
+    bool operator()(NodeId a, NodeId b) const;
+  };
+  using NameOrder = absl::btree_set<NodeId, NameLess>;
 
   Node& Ensure(NodeId id);
   void AddContent(const ContentRow& row);
+  void AddNamed(const NamedRow& row);
+  // Names (resident_names.cc).
+  void AddDigest(NodeId id, const ContentKey& key);
+  void RemoveDigest(NodeId id);
+  void AddName(NodeId id, const NamedKey& key);
+  void RemoveName(NodeId id);
+  uint32_t HomeOf(StoreId store, PlaceId place);
+  StoreId StoreOf(const Node& node) const { return homes_[node.home].first; }
+  PlaceId PlaceOf(const Node& node) const { return homes_[node.home].second; }
+  store::Bytes BytesOf(NodeId id) const;
+  void SetBytes(NodeId id, const store::Bytes& bytes);
+  void SetUsed(NodeId id, absl::Time used);
+  // Of a node that no root reaches: since now.
+  void NoteUnreferenced(NodeId id);
+  absl::Time UnreferencedSince(NodeId id) const;
+  absl::Time ExpiryOf(NodeId id) const;
+  void SetExpiry(NodeId id, absl::Time expires);
+  NodeId SubjectOf(NodeId id) const;
   void SetSubject(NodeId id, NodeId subject);
   void SetKept(NodeId id, const std::vector<NodeId>& targets);
   void LinkKeeper(NodeId keeper, NodeId target, int sign);
@@ -208,14 +233,16 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void Unsettle(NodeId id);
   void Settle(NodeId id);
   void Contribute(NodeId id, int sign);
-  void ContributeContent(const Node& node, NodeId id, int sign);
-  void ContributeImage(const Node& node, NodeId id, int sign);
-  void ContributeNamed(const Node& node, int sign);
-  bool IsImaged(const Node& node) const;
-  uint8_t RootBits(const Node& node) const;
+  void ContributeContent(NodeId id, int sign);
+  void ContributeImage(NodeId id, int sign);
+  void ContributeNamed(NodeId id, int sign);
+  bool IsImaged(NodeId id) const {
+    return !imaged_refs_.IsZero(id) || IsManifestLike(nodes_[id].kind());
+  }
+  uint8_t RootBits(NodeId id) const;
   void Reroot(NodeId id);
   void ApplyFlat(NodeId id, bool is_applied);
-  absl::Time Deadline(const Node& node) const;
+  absl::Time Deadline(NodeId id) const;
   void ForEachEdge(NodeId id,
                    absl::FunctionRef<void(NodeId)> visit) const override;
   void BeforeFlip(int reach_class, NodeId id) override;
@@ -226,19 +253,38 @@ class ResidentGraph final : public GraphView, private ReachListener {
   base::Mutex* mutex_;
   absl::Time now_ = absl::InfinitePast();
 
-  std::vector<Node> nodes_;
-  std::vector<NodeId> edges_;
-  std::vector<KeeperLink> links_;
-  uint32_t free_link_ = kNoLink;
-  std::vector<oci::Digest> digests_;
-  std::vector<NamedKey> names_;
-  absl::flat_hash_map<ContentKey, NodeId> content_ids_;
-  absl::flat_hash_map<NamedKey, NodeId> named_ids_;
-  absl::flat_hash_map<NodeId, std::vector<NodeId>> referrers_;
-  absl::flat_hash_map<NodeId, std::vector<NodeId>> extent_blobs_;
-  absl::flat_hash_map<NodeId, std::map<MemberKey, MembershipRow>> members_;
-  absl::flat_hash_map<NodeId, std::map<NodeId, int>> repositories_of_;
+  Chunked<Node> nodes_;
+  Chunked<NodeLabel> labels_;
+  IdLists lists_;  // of edges and their reverse
+  // Since when the nodes that no root reaches have been so, where it is not
+  // `first_now_`, as it is of all that was dead when the graph was loaded.
+  absl::flat_hash_map<NodeId, int64_t> unreferenced_since_;
+  int64_t first_now_ = 0;
+  // Beside the nodes (index/resident_node.h).
+  absl::flat_hash_map<NodeId, store::Bytes> odd_bytes_;
+  absl::flat_hash_map<NodeId, int64_t> uses_;
+  absl::flat_hash_map<NodeId, absl::Time> expiries_of_;
+  absl::flat_hash_map<NodeId, std::array<char, 32>> digest_tails_;
+  absl::flat_hash_map<NodeId, NodeId> subjects_;
+  absl::flat_hash_map<NodeId, IdLists::List> referrers_;
+  absl::flat_hash_map<NodeId, NodeId> extents_;
+  absl::flat_hash_map<NodeId, IdLists::List> extent_blobs_;
+
+  NarrowCounts imaged_refs_;      // present content that lists it
+  SparseCounts unlisting_refs_;   // of these, what is no manifest
+  NarrowCounts tag_refs_;         // tags that name it
+  SparseCounts container_refs_;   // containers that reference it
+  SparseCounts active_children_;  // listed manifests that containers reach
+  SparseCounts only_name_refs_;
+
+  std::vector<std::pair<StoreId, PlaceId>> homes_ = {{0, kNoPlace}};
+  absl::flat_hash_map<std::pair<StoreId, PlaceId>, uint32_t> home_ids_ = {
+      {{0, kNoPlace}, 0}};
+  NameWords words_;
+  absl::flat_hash_set<NodeId, ContentHash, ContentEqual> content_ids_;
+  absl::flat_hash_set<NodeId, NameHash, NameEqual> named_ids_;
   std::map<std::pair<NodeKind, StoreId>, NameOrder> order_;
+  Memberships memberships_;
   std::map<StoreId, std::string> stores_;
   std::map<PlaceId, std::pair<StoreId, store::Place>> places_;
   std::map<std::pair<StoreId, store::Place>, PlaceId> place_ids_;

@@ -29,88 +29,94 @@ constexpr uint8_t kContainers = 1 << 2;
 
 void ResidentGraph::Unsettle(NodeId id) {
   Ensure(id);
-  if (nodes_[id].settle_depth++ == 0) Contribute(id, -1);
+  const uint8_t depth = nodes_[id].settle_depth();
+  RECLAIM_CHECK(depth < Node::kSettleDepthMax, "settling is nested but twice");
+  nodes_[id].set_settle_depth(depth + 1);
+  if (depth == 0) Contribute(id, -1);
 }
 
 void ResidentGraph::Settle(NodeId id) {
-  if (--nodes_[id].settle_depth == 0) Contribute(id, +1);
-}
-
-bool ResidentGraph::IsImaged(const Node& node) const {
-  return node.imaged_refs > 0 || IsManifestLike(node.kind);
+  const uint8_t depth = nodes_[id].settle_depth() - 1;
+  nodes_[id].set_settle_depth(depth);
+  if (depth == 0) Contribute(id, +1);
 }
 
 void ResidentGraph::Contribute(NodeId id, int sign) {
   const Node& node = nodes_[id];
-  if (!node.exists) return;
-  if (node.settle_depth > 0 && sign > 0) return;
-  if (IsContent(node.kind) || node.kind == NodeKind::kUpload) {
-    ContributeContent(node, id, sign);
+  if (!node.exists()) return;
+  if (node.settle_depth() > 0 && sign > 0) return;
+  if (IsContent(node.kind()) || node.kind() == NodeKind::kUpload) {
+    ContributeContent(id, sign);
   } else {
-    ContributeNamed(node, sign);
+    ContributeNamed(id, sign);
   }
 }
 
-void ResidentGraph::ContributeContent(const Node& node, NodeId id, int sign) {
-  StoreTotals& totals = totals_[node.store];
-  if (node.state == NodeState::kQuarantined) {
-    Add(&totals.quarantined, node.bytes, sign);
+void ResidentGraph::ContributeContent(NodeId id, int sign) {
+  const Node& node = nodes_[id];
+  const NodeKind kind = node.kind();
+  StoreTotals& totals = totals_[StoreOf(node)];
+  const store::Bytes bytes = BytesOf(id);
+  if (node.state() == NodeState::kQuarantined) {
+    Add(&totals.quarantined, bytes, sign);
     return;
   }
-  if (node.state == NodeState::kAbsent) {
-    if (node.kind != NodeKind::kExtent && node.keeper_refs > 0) {
+  if (node.state() == NodeState::kAbsent) {
+    if (kind != NodeKind::kExtent && !lists_.IsEmpty(node.keepers)) {
       Add(&totals.absent, {}, sign);
     }
     return;
   }
-  Add(&totals.by_kind[static_cast<size_t>(node.kind)], node.bytes, sign);
+  Add(&totals.by_kind[static_cast<size_t>(kind)], bytes, sign);
   const bool is_live = IsLive(id);
-  Add(is_live ? &totals.live : &totals.candidate, node.bytes, sign);
-  if (node.kind != NodeKind::kUpload && IsImaged(node)) {
-    Add(&totals.imaged, node.bytes, sign);
-    if (is_live) Add(&totals.imaged_live, node.bytes, sign);
+  Add(is_live ? &totals.live : &totals.candidate, bytes, sign);
+  if (kind != NodeKind::kUpload && IsImaged(id)) {
+    Add(&totals.imaged, bytes, sign);
+    if (is_live) Add(&totals.imaged_live, bytes, sign);
     const bool is_kept_by_opaque = is_live && !reach_[0].IsLive(id);
     if (reach_[1].IsLive(id) || is_kept_by_opaque) {
-      Add(&totals.imaged_without_tags, node.bytes, sign);
+      Add(&totals.imaged_without_tags, bytes, sign);
     }
   } else {
-    Add(&totals.loose, node.bytes, sign);
-    if (is_live) Add(&totals.loose_live, node.bytes, sign);
+    Add(&totals.loose, bytes, sign);
+    if (is_live) Add(&totals.loose_live, bytes, sign);
   }
-  if (IsManifestLike(node.kind)) ContributeImage(node, id, sign);
+  if (IsManifestLike(kind)) ContributeImage(id, sign);
 }
 
-void ResidentGraph::ContributeImage(const Node& node, NodeId id, int sign) {
-  if (node.listed_refs > 0 || (node.flags & kReferrer) != 0) return;
-  StoreTotals& totals = totals_[node.store];
+void ResidentGraph::ContributeImage(NodeId id, int sign) {
+  const Node& node = nodes_[id];
+  const bool is_listed = imaged_refs_[id] > unlisting_refs_[id];
+  if (is_listed || (node.flags() & kReferrer) != 0) return;
+  StoreTotals& totals = totals_[StoreOf(node)];
   totals.image_count += sign;
-  if (node.tag_refs == 0) totals.dangling_image_count += sign;
-  if (reach_[2].IsLive(id) || node.active_children > 0) {
+  if (tag_refs_.IsZero(id)) totals.dangling_image_count += sign;
+  if (reach_[2].IsLive(id) || active_children_[id] > 0) {
     totals.active_image_count += sign;
   }
 }
 
-void ResidentGraph::ContributeNamed(const Node& node, int sign) {
-  StoreTotals& totals = totals_[node.store];
-  Add(&totals.by_kind[static_cast<size_t>(node.kind)], node.bytes, sign);
-  if ((node.flags & kUnknownSize) != 0) totals.unknown_size_count += sign;
-  switch (node.kind) {
+void ResidentGraph::ContributeNamed(NodeId id, int sign) {
+  const Node& node = nodes_[id];
+  StoreTotals& totals = totals_[StoreOf(node)];
+  const store::Bytes bytes = BytesOf(id);
+  Add(&totals.by_kind[static_cast<size_t>(node.kind())], bytes, sign);
+  if ((node.flags() & kUnknownSize) != 0) totals.unknown_size_count += sign;
+  switch (node.kind()) {
     case NodeKind::kContainer:
-      if ((node.flags & kRunning) != 0) {
+      if ((node.flags() & kRunning) != 0) {
         totals.running_container_count += sign;
-        Add(&totals.running_containers, node.bytes, sign);
+        Add(&totals.running_containers, bytes, sign);
       }
       break;
     case NodeKind::kVolume:
-      if (node.container_refs == 0) {
-        Add(&totals.unused_volumes, node.bytes, sign);
-      }
+      if (container_refs_[id] == 0) Add(&totals.unused_volumes, bytes, sign);
       break;
     case NodeKind::kBuildCache:
-      if ((node.flags & kInUse) != 0) {
+      if ((node.flags() & kInUse) != 0) {
         totals.used_cache_count += sign;
-      } else if ((node.flags & kShared) == 0) {
-        Add(&totals.reclaimable_cache, node.bytes, sign);
+      } else if ((node.flags() & kShared) == 0) {
+        Add(&totals.reclaimable_cache, bytes, sign);
       }
       break;
     default:
@@ -121,8 +127,11 @@ void ResidentGraph::ContributeNamed(const Node& node, int sign) {
 bool ResidentGraph::IsLive(NodeId id) const {
   if (reach_[0].IsLive(id)) return true;
   const Node& node = nodes_[id];
-  if (!IsContent(node.kind) || node.state != NodeState::kPresent) return false;
-  const auto opaque = opaque_counts_.find(node.place);
+  if (opaque_counts_.empty() || !IsContent(node.kind()) ||
+      node.state() != NodeState::kPresent) {
+    return false;
+  }
+  const auto opaque = opaque_counts_.find(PlaceOf(node));
   return opaque != opaque_counts_.end() && opaque->second > 0;
 }
 
@@ -152,9 +161,10 @@ void ResidentGraph::SetOpaquePlace(PlaceId place, int sign) {
   for (const NodeId id : members) Settle(id);
 }
 
-uint8_t ResidentGraph::RootBits(const Node& node) const {
-  if (!node.exists) return 0;
-  switch (node.kind) {
+uint8_t ResidentGraph::RootBits(NodeId id) const {
+  const Node& node = nodes_[id];
+  if (!node.exists()) return 0;
+  switch (node.kind()) {
     case NodeKind::kTag:
       return kAll;
     case NodeKind::kContainer:
@@ -166,7 +176,7 @@ uint8_t ResidentGraph::RootBits(const Node& node) const {
       return kAll | kWithoutTags;
     case NodeKind::kLease:
     case NodeKind::kUpload:
-      return node.expires >= now_ ? kAll | kWithoutTags : 0;
+      return ExpiryOf(id) >= now_ ? kAll | kWithoutTags : 0;
     case NodeKind::kRepository:
     case NodeKind::kSnapshot:
     case NodeKind::kExtent:
@@ -174,36 +184,36 @@ uint8_t ResidentGraph::RootBits(const Node& node) const {
     default:
       break;
   }
-  const bool is_young =
-      node.state == NodeState::kPresent && node.recorded + grace_period_ > now_;
+  const bool is_young = node.state() == NodeState::kPresent &&
+                        node.recorded() + grace_period_ > now_;
   const bool is_root =
-      is_young || node.only_name_refs > 0 || (node.flags & kOpaque) != 0;
+      is_young || only_name_refs_[id] > 0 || (node.flags() & kOpaque) != 0;
   return is_root ? kAll | kWithoutTags : 0;
 }
 
 void ResidentGraph::Reroot(NodeId id) {
-  const uint8_t bits = RootBits(nodes_[id]);
-  const uint8_t old = nodes_[id].root_bits;
-  nodes_[id].root_bits = bits;
+  const uint8_t bits = RootBits(id);
+  const uint8_t old = nodes_[id].root_bits();
+  nodes_[id].set_root_bits(bits);
   for (int i = 0; i < kReachClassCount; ++i) {
     const uint8_t bit = static_cast<uint8_t>(1 << i);
     if ((bits & bit) != 0 && (old & bit) == 0) reach_[i].Retain(id);
     if ((bits & bit) == 0 && (old & bit) != 0) reach_[i].Release(id);
   }
-  const bool is_flat_lease =
-      nodes_[id].kind == NodeKind::kLease && (nodes_[id].flags & kFlat) != 0;
+  const bool is_flat_lease = nodes_[id].kind() == NodeKind::kLease &&
+                             (nodes_[id].flags() & kFlat) != 0;
   const bool wants_flat = is_flat_lease && bits != 0;
-  if (wants_flat != nodes_[id].is_flat_applied) ApplyFlat(id, wants_flat);
-  const absl::Time deadline = Deadline(nodes_[id]);
+  if (wants_flat != nodes_[id].is_flat_applied()) ApplyFlat(id, wants_flat);
+  const absl::Time deadline = Deadline(id);
   if (bits != 0 && deadline != absl::InfiniteFuture() && deadline > now_) {
     expiries_.push({deadline, id});
   }
 }
 
 void ResidentGraph::ApplyFlat(NodeId id, bool is_applied) {
-  nodes_[id].is_flat_applied = is_applied;
+  nodes_[id].set_flat_applied(is_applied);
   for (const NodeId target : Kept(id)) {
-    if (nodes_[target].kind == NodeKind::kSnapshot) continue;
+    if (nodes_[target].kind() == NodeKind::kSnapshot) continue;
     for (int i = 0; i < 2; ++i) {
       if (is_applied) {
         reach_[i].RetainFlat(target);
@@ -214,14 +224,15 @@ void ResidentGraph::ApplyFlat(NodeId id, bool is_applied) {
   }
 }
 
-absl::Time ResidentGraph::Deadline(const Node& node) const {
-  if (!node.exists) return absl::InfiniteFuture();
-  if (IsContent(node.kind)) {
-    return node.state == NodeState::kPresent ? node.recorded + grace_period_
-                                             : absl::InfiniteFuture();
+absl::Time ResidentGraph::Deadline(NodeId id) const {
+  const Node& node = nodes_[id];
+  if (!node.exists()) return absl::InfiniteFuture();
+  if (IsContent(node.kind())) {
+    return node.state() == NodeState::kPresent ? node.recorded() + grace_period_
+                                               : absl::InfiniteFuture();
   }
   // An expiry that is exactly now has not passed (SEMANTICS, case 100).
-  return node.expires + absl::Nanoseconds(1);
+  return ExpiryOf(id) + absl::Nanoseconds(1);
 }
 
 bool ResidentGraph::IsDue(absl::Time now) const {
@@ -241,31 +252,49 @@ void ResidentGraph::AdvanceTo(absl::Time now) {
 void ResidentGraph::ForEachEdge(NodeId id,
                                 absl::FunctionRef<void(NodeId)> visit) const {
   const Node& node = nodes_[id];
-  const bool is_flat = (node.flags & kFlat) != 0;
+  const bool is_flat = (node.flags() & kFlat) != 0;
   for (const NodeId target : Kept(id)) {
-    if (!is_flat || nodes_[target].kind == NodeKind::kSnapshot) visit(target);
+    if (!is_flat || nodes_[target].kind() == NodeKind::kSnapshot) visit(target);
   }
   for (const NodeId referrer : Referrers(id)) visit(referrer);
-  if (node.extent != kNoNode) visit(node.extent);
+  if (node.has_extent()) visit(ExtentOf(id));
 }
 
 void ResidentGraph::BeforeFlip(int, NodeId id) { Unsettle(id); }
 
 void ResidentGraph::AfterFlip(int reach_class, NodeId id) {
-  Node& node = nodes_[id];
   if (reach_class == 0) {
-    node.unreferenced_since =
-        reach_[0].IsLive(id) ? absl::InfiniteFuture() : now_;
-    if (IsManifestLike(node.kind)) flipped_.insert(id);
+    if (reach_[0].IsLive(id)) {
+      unreferenced_since_.erase(id);
+    } else {
+      NoteUnreferenced(id);
+    }
+    if (IsManifestLike(nodes_[id].kind())) flipped_.insert(id);
   }
   Settle(id);
-  if (reach_class == 2 && IsContent(node.kind)) CountActive(id);
+  if (reach_class == 2 && IsContent(nodes_[id].kind())) CountActive(id);
+}
+
+void ResidentGraph::NoteUnreferenced(NodeId id) {
+  const int64_t now = ToPackedMicros(now_);
+  if (now == first_now_) {
+    unreferenced_since_.erase(id);
+  } else {
+    unreferenced_since_[id] = now;
+  }
+}
+
+absl::Time ResidentGraph::UnreferencedSince(NodeId id) const {
+  if (reach_[0].IsLive(id)) return absl::InfiniteFuture();
+  const auto it = unreferenced_since_.find(id);
+  return FromPackedMicros(it == unreferenced_since_.end() ? first_now_
+                                                          : it->second);
 }
 
 void ResidentGraph::RestoreUnreferenced(NodeId id, absl::Time since) {
-  Node& node = nodes_[id];
-  if (node.exists && !reach_[0].IsLive(id) && since < node.unreferenced_since) {
-    node.unreferenced_since = since;
+  if (!Exists(id) || reach_[0].IsLive(id)) return;
+  if (since < UnreferencedSince(id)) {
+    unreferenced_since_[id] = ToPackedMicros(since);
   }
 }
 
@@ -276,12 +305,10 @@ absl::flat_hash_set<NodeId> ResidentGraph::TakeFlipped() {
 // A container has begun or ceased to reach `manifest`.
 void ResidentGraph::CountActive(NodeId manifest) {
   const int sign = reach_[2].IsLive(manifest) ? +1 : -1;
-  for (uint32_t link = nodes_[manifest].first_keeper; link != kNoLink;
-       link = links_[link].next) {
-    const NodeId keeper = links_[link].keeper;
-    if (nodes_[keeper].kind != NodeKind::kImageIndex) continue;
+  for (const NodeId keeper : lists_.Get(nodes_[manifest].keepers)) {
+    if (nodes_[keeper].kind() != NodeKind::kImageIndex) continue;
     const Settling settling(this, keeper);
-    nodes_[keeper].active_children += sign;
+    active_children_.Add(keeper, sign);
   }
 }
 

@@ -8,65 +8,60 @@ namespace reclaim::index {
 NodeFields ResidentGraph::fields(NodeId id) const {
   const Node& node = nodes_[id];
   NodeFields fields;
-  fields.kind = node.kind;
-  fields.state = node.state;
-  fields.flags = node.flags;
-  if (node.only_name_refs > 0) fields.flags |= kOnlyName;
-  fields.store = node.store;
-  fields.place = node.place;
-  fields.bytes = node.bytes;
+  fields.kind = node.kind();
+  fields.state = node.state();
+  fields.flags = node.flags();
+  if (only_name_refs_[id] > 0) fields.flags |= kOnlyName;
+  fields.store = StoreOf(node);
+  fields.place = PlaceOf(node);
+  fields.bytes = BytesOf(id);
   fields.stamp = node.stamp;
-  fields.recorded = node.recorded;
-  fields.used = node.used;
-  fields.unreferenced_since = node.unreferenced_since;
-  fields.expires = node.expires;
+  fields.recorded = node.recorded();
+  fields.used = absl::InfinitePast();
+  if (node.has_use()) fields.used = FromPackedMicros(uses_.find(id)->second);
+  fields.unreferenced_since = UnreferencedSince(id);
+  fields.expires = ExpiryOf(id);
   return fields;
 }
 
-absl::Span<const NodeId> ResidentGraph::Kept(NodeId id) const {
-  const Node& node = nodes_[id];
-  return absl::MakeConstSpan(edges_).subspan(node.kept_begin, node.kept_count);
+absl::Span<const NodeId> ResidentGraph::Referrers(NodeId id) const {
+  if (!nodes_[id].has_referrers()) return {};
+  return lists_.Get(referrers_.find(id)->second);
 }
 
-absl::Span<const NodeId> ResidentGraph::Referrers(NodeId id) const {
-  const auto it = referrers_.find(id);
-  if (it == referrers_.end()) return {};
-  return it->second;
+NodeId ResidentGraph::ExtentOf(NodeId id) const {
+  return nodes_[id].has_extent() ? extents_.find(id)->second : kNoNode;
+}
+
+NodeEdges ResidentGraph::Edges(NodeId id) const {
+  const Node& node = nodes_[id];
+  NodeEdges edges;
+  if (!node.exists()) return edges;
+  edges.kept = lists_.Get(node.kept);
+  if (node.has_referrers()) edges.referrers = Referrers(id);
+  if (node.has_extent()) edges.extent = ExtentOf(id);
+  edges.is_flat =
+      node.kind() == NodeKind::kLease && (node.flags() & kFlat) != 0;
+  return edges;
+}
+
+NodeId ResidentGraph::SubjectOf(NodeId id) const {
+  return nodes_[id].has_subject() ? subjects_.find(id)->second : kNoNode;
 }
 
 void ResidentGraph::ForEachKeeper(NodeId id,
                                   absl::FunctionRef<bool(NodeId)> visit) const {
-  const Node& node = nodes_[id];
-  for (uint32_t link = node.first_keeper; link != kNoLink;
-       link = links_[link].next) {
-    if (!visit(links_[link].keeper)) return;
+  for (const NodeId keeper : lists_.Get(nodes_[id].keepers)) {
+    if (!visit(keeper)) return;
   }
-  if (node.subject != kNoNode && !visit(node.subject)) return;
+  const NodeId subject = SubjectOf(id);
+  if (subject != kNoNode && !visit(subject)) return;
+  if (nodes_[id].kind() != NodeKind::kExtent) return;
   const auto blobs = extent_blobs_.find(id);
   if (blobs == extent_blobs_.end()) return;
-  for (const NodeId blob : blobs->second) {
+  for (const NodeId blob : lists_.Get(blobs->second)) {
     if (!visit(blob)) return;
   }
-}
-
-NodeId ResidentGraph::FindContent(PlaceId place,
-                                  const oci::Digest& digest) const {
-  const auto it = content_ids_.find(ContentKey{place, digest});
-  return it == content_ids_.end() ? kNoNode : it->second;
-}
-
-NodeId ResidentGraph::FindNamed(const NamedKey& key) const {
-  const auto it = named_ids_.find(key);
-  return it == named_ids_.end() ? kNoNode : it->second;
-}
-
-oci::Digest ResidentGraph::digest(NodeId id) const {
-  if (nodes_[id].kind == NodeKind::kExtent) return {};
-  return digests_[nodes_[id].name];
-}
-
-NamedKey ResidentGraph::named_key(NodeId id) const {
-  return names_[nodes_[id].name];
 }
 
 StoreId ResidentGraph::FindStore(absl::string_view name) const {
@@ -104,8 +99,9 @@ bool ResidentGraph::HasOpaque(PlaceId place) const {
 
 std::optional<absl::Time> ResidentGraph::LinkedAt(
     NodeId repository, NodeId content, store::MembershipKind kind) const {
-  const MembershipRow* row = FindMembership(repository, content, kind);
-  if (row == nullptr) return std::nullopt;
+  const std::optional<MembershipRow> row =
+      FindMembership(repository, content, kind);
+  if (!row) return std::nullopt;
   return row->linked;
 }
 
@@ -113,16 +109,15 @@ void ResidentGraph::ForEachContent(
     PlaceId place, absl::FunctionRef<void(NodeId)> visit) const {
   for (NodeId id = 0; id < node_count(); ++id) {
     const Node& node = nodes_[id];
-    if (node.exists && IsContent(node.kind) && node.place == place) visit(id);
+    if (node.exists() && IsContent(node.kind()) && PlaceOf(node) == place) {
+      visit(id);
+    }
   }
 }
 
-const MembershipRow* ResidentGraph::FindMembership(
+std::optional<MembershipRow> ResidentGraph::FindMembership(
     NodeId repository, NodeId content, store::MembershipKind kind) const {
-  const auto members = members_.find(repository);
-  if (members == members_.end()) return nullptr;
-  const auto it = members->second.find({content, kind});
-  return it == members->second.end() ? nullptr : &it->second;
+  return memberships_.Find(repository, content, kind);
 }
 
 void ResidentGraph::SetStamp(NodeId id, Epoch stamp) {
@@ -133,7 +128,7 @@ void ResidentGraph::ForEachNamed(NodeKind kind, StoreId store,
                                  absl::FunctionRef<bool(NodeId)> visit) const {
   const auto it = order_.find({kind, store});
   if (it == order_.end()) return;
-  for (const auto& [name, id] : it->second) {
+  for (const NodeId id : it->second) {
     if (!visit(id)) return;
   }
 }
@@ -142,18 +137,14 @@ void ResidentGraph::ForEachMember(
     NodeId repository,
     absl::FunctionRef<bool(NodeId, store::MembershipKind, absl::Time)> visit)
     const {
-  const auto it = members_.find(repository);
-  if (it == members_.end()) return;
-  for (const auto& [key, row] : it->second) {
-    if (!visit(key.first, key.second, row.linked)) return;
-  }
+  memberships_.ForEachMember(repository, [&](const MembershipRow& row) {
+    return visit(row.content, row.kind, row.linked);
+  });
 }
 
 void ResidentGraph::ForEachRepositoryOf(
     NodeId content, absl::FunctionRef<bool(NodeId)> visit) const {
-  const auto it = repositories_of_.find(content);
-  if (it == repositories_of_.end()) return;
-  for (const auto& [repository, count] : it->second) {
+  for (const NodeId repository : memberships_.RepositoriesOf(content)) {
     if (!visit(repository)) return;
   }
 }

@@ -78,7 +78,9 @@ class RocksDbEngine final : public Engine {
 
   absl::Status Scan(Family family, absl::string_view prefix,
                     absl::string_view from, Visitor visit) const override {
-    const std::unique_ptr<rocksdb::Iterator> it = Iterate(family);
+    // Who reads a whole family reads it once: what others use stays cached.
+    const bool is_whole = prefix.empty() && from.empty();
+    const std::unique_ptr<rocksdb::Iterator> it = Iterate(family, !is_whole);
     for (it->Seek(ToSlice(from < prefix ? prefix : from)); it->Valid();
          it->Next()) {
       if (!absl::StartsWith(ToView(it->key()), prefix)) break;
@@ -90,7 +92,7 @@ class RocksDbEngine final : public Engine {
   absl::Status ScanBackwards(Family family, absl::string_view prefix,
                              absl::string_view before,
                              Visitor visit) const override {
-    const std::unique_ptr<rocksdb::Iterator> it = Iterate(family);
+    const std::unique_ptr<rocksdb::Iterator> it = Iterate(family, true);
     // No key of ours is longer than 0xff...: this sorts after every key that
     // begins with `prefix`.
     const std::string bound =
@@ -183,9 +185,12 @@ class RocksDbEngine final : public Engine {
     return families_[static_cast<size_t>(family)];
   }
 
-  std::unique_ptr<rocksdb::Iterator> Iterate(Family family) const {
+  std::unique_ptr<rocksdb::Iterator> Iterate(Family family,
+                                             bool fills_cache) const {
+    rocksdb::ReadOptions options;
+    options.fill_cache = fills_cache;
     return std::unique_ptr<rocksdb::Iterator>(
-        db_->NewIterator(rocksdb::ReadOptions(), Handle(family)));
+        db_->NewIterator(options, Handle(family)));
   }
 
   std::string path_;

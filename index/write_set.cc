@@ -158,8 +158,9 @@ std::optional<MembershipRecord> WriteSet::FindMembership(
     NodeId repository, NodeId content, store::MembershipKind kind) const {
   const auto known = memberships_.find({repository, content, kind});
   if (known != memberships_.end()) return known->second;
-  const MembershipRow* row = graph_->FindMembership(repository, content, kind);
-  if (row == nullptr) return std::nullopt;
+  const std::optional<MembershipRow> row =
+      graph_->FindMembership(repository, content, kind);
+  if (!row) return std::nullopt;
   MembershipRecord record;
   record.set_repository(repository);
   record.set_content(content);

@@ -22,7 +22,7 @@ from bench_world import Bench  # noqa: E402
 BENCHES = {**bench_graph.BENCHES, **bench_trees.BENCHES,
            **bench_daemon.BENCHES}
 COLUMNS = ("bench", "size", "what", "ours", "limit", "of limit", "peer",
-           "times peer", "cpu", "peak", "oracle")
+           "times peer", "cpu", "peak", "oracle", "note")
 
 
 def seconds(value):
@@ -59,7 +59,7 @@ def cells(row):
             seconds(row.get("cpu")),
             "-" if not row.get("peak_bytes") else
             "%d MiB" % (row["peak_bytes"] >> 20),
-            "green" if row["oracle"] else "RED")
+            "green" if row["oracle"] else "RED", row.get("note", ""))
 
 
 def print_table(rows):

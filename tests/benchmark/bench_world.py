@@ -85,6 +85,13 @@ class Bench:
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def folder_for(self, name):
+        """An empty folder of its own."""
+        path = self.path(name)
+        shutil.rmtree(path, True)
+        os.makedirs(path)
+        return path
+
     def tree(self, name, layout, objects, tags=0, seed=1):
         """Writes a tree; the truth lies beside it."""
         _, output = measure([binary("tests/benchmark/write_tree"), layout,

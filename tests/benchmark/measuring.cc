@@ -1,0 +1,79 @@
+#include "tests/benchmark/measuring.h"
+
+#include <malloc.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <vector>
+
+namespace reclaim::benchmark {
+namespace {
+
+double Now(clockid_t clock) {
+  timespec now = {};
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) +
+         static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+uint64_t StatusBytes(const char* format) {
+  std::FILE* file = std::fopen("/proc/self/status", "r");
+  if (file == nullptr) return 0;
+  char line[256];
+  uint64_t kib = 0;
+  while (std::fgets(line, sizeof(line), file) != nullptr) {
+    if (std::sscanf(line, format, &kib) == 1) break;
+  }
+  std::fclose(file);
+  return kib * 1024;
+}
+
+}  // namespace
+
+Times Measure(int rounds, absl::FunctionRef<void()> run) {
+  std::vector<double> wall;
+  std::vector<double> cpu;
+  for (int i = 0; i < rounds; ++i) {
+    const double wall_begin = Now(CLOCK_MONOTONIC);
+    const double cpu_begin = Now(CLOCK_THREAD_CPUTIME_ID);
+    run();
+    cpu.push_back(Now(CLOCK_THREAD_CPUTIME_ID) - cpu_begin);
+    wall.push_back(Now(CLOCK_MONOTONIC) - wall_begin);
+  }
+  return {Median(wall), Median(cpu)};
+}
+
+uint64_t ResidentBytes() {
+  malloc_trim(0);
+  return StatusBytes("VmRSS: %" SCNu64 " kB");
+}
+
+uint64_t PeakBytes() { return StatusBytes("VmHWM: %" SCNu64 " kB"); }
+
+void ResetPeak() {
+  malloc_trim(0);
+  std::FILE* file = std::fopen("/proc/self/clear_refs", "w");
+  if (file == nullptr) return;
+  std::fputs("5", file);
+  std::fclose(file);
+}
+
+void Print(const Line& line) {
+  std::printf(
+      "{\"bench\": \"%s\", \"what\": \"%s\", \"unit\": \"%s\", "
+      "\"ours\": %.9g, \"limit\": %.9g, \"cpu\": %.9g, \"peak_bytes\": "
+      "%" PRIu64 ", \"oracle\": %s, \"note\": \"%s\"}\n",
+      line.bench.c_str(), line.what.c_str(), line.unit.c_str(), line.ours,
+      line.limit, line.cpu, line.peak_bytes, line.is_good ? "true" : "false",
+      line.note.c_str());
+  std::fflush(stdout);
+}
+
+}  // namespace reclaim::benchmark

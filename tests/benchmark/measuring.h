@@ -1,0 +1,46 @@
+// tests/benchmark/measuring.h — time, memory and the lines that a measurement
+// prints.
+
+#ifndef RECLAIM_TESTS_BENCHMARK_MEASURING_H_
+#define RECLAIM_TESTS_BENCHMARK_MEASURING_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+
+namespace reclaim::benchmark {
+
+struct Times {
+  double wall = 0;  // seconds
+  double cpu = 0;   // of this thread
+};
+
+// The median of `rounds` runs, each figure by itself.
+Times Measure(int rounds, absl::FunctionRef<void()> run);
+
+// Resident now.  Gives what was freed back to the system first, so that the
+// difference of two calls is what was kept between them.
+uint64_t ResidentBytes();
+// The most that was resident since the start of the process, or since
+// ResetPeak().
+uint64_t PeakBytes();
+void ResetPeak();
+
+// One row of the table of tools/bench.
+struct Line {
+  std::string bench;
+  std::string what;
+  std::string unit = "s";
+  double ours = 0;
+  double limit = 0;  // 0: none was measured
+  double cpu = 0;
+  uint64_t peak_bytes = 0;
+  bool is_good = false;  // the oracle agrees
+  std::string note;
+};
+void Print(const Line& line);
+
+}  // namespace reclaim::benchmark
+
+#endif  // RECLAIM_TESTS_BENCHMARK_MEASURING_H_
