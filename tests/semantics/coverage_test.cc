@@ -19,19 +19,8 @@ struct PendingCase {
   const char* waits_for;
 };
 
-constexpr char kDiskTargets[] = "disk marks and free-N-bytes";
-
 constexpr PendingCase kPendingCases[] = {
     {18, "the Docker driver: only that engine knows parent images"},
-    {125, kDiskTargets},
-    {126, kDiskTargets},
-    {127, kDiskTargets},
-    {130, kDiskTargets},
-    {131, kDiskTargets},
-    {132, kDiskTargets},
-    {133, kDiskTargets},
-    {145, "quotas"},
-    {148, "a reserve for the journal of the quarantine on a full disk"},
 };
 
 // "Case042_..." -> 42; 0 for other names.
