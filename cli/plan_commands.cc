@@ -40,10 +40,10 @@ int MakePlan(Session* session, PruneFlags* flags) {
   if (code != kDone) return code;
   code = PrintPlan(session, plan, *flags);
   const bool is_text = !session->json && flags->format.empty();
-  if (code == kDone && plan.item_count() > 0 && is_text) {
+  if (code == kDone && HasWork(plan) && is_text) {
     session->out() << "Apply it with: reclaim apply " << plan.id() << '\n';
   }
-  return code != kDone ? code : flags->EmptyCode(plan);
+  return code != kDone ? code : flags->CodeOf(plan);
 }
 
 Row PlanRow(const Session& session, const v1::Plan& plan) {
@@ -102,7 +102,7 @@ int ApplyPlan(Session* session, const std::string& id, PruneFlags* flags) {
       flags->force);
   if (code != kDone) return code;
   code = ApplyAndReport(session, plan, *flags);
-  return code != kDone ? code : flags->EmptyCode(plan);
+  return code != kDone ? code : flags->CodeOf(plan);
 }
 
 // Approves, and applies unless that is somebody else's.
@@ -224,6 +224,7 @@ void AddPlan(CLI::App* app, Session* session) {
       "plan", "Decide what a prune would do, and store it; removes nothing");
   auto flags = std::make_shared<PruneFlags>();
   flags->DeclareScope(plan, session);
+  flags->DeclareTarget(plan);
   plan->add_flag("--fail-if-empty", flags->fail_if_empty,
                  "Exit code 14 if there is nothing to do");
   plan->add_flag_callback(
@@ -391,7 +392,7 @@ void AddPlanCommands(CLI::App* app, Session* session) {
       if (flags->dry_run) return PrintPlan(session, plan, *flags);
       SayKept(session, plan);
       const int applied = ApplyAndReport(session, plan, *flags);
-      return applied != kDone ? applied : flags->EmptyCode(plan);
+      return applied != kDone ? applied : flags->CodeOf(plan);
     };
   });
 }

@@ -137,6 +137,29 @@ void SayKept(Session* session, const v1::Plan& plan) {
   }
 }
 
+void SayTarget(const v1::Plan& plan, std::ostream* out) {
+  if (!plan.has_target_outcome()) return;
+  const v1::TargetOutcome& outcome = plan.target_outcome();
+  *out << "Its target asks for " << HumanSize(outcome.needed_bytes()) << " ("
+       << outcome.needed_bytes() << " bytes)\n";
+  if (outcome.purge_bytes() > 0) {
+    *out << "Before anything else goes, " << HumanSize(outcome.purge_bytes())
+         << " of the quarantine are freed for good, oldest first\n";
+  }
+  if (outcome.evicted_count() > 0) {
+    *out << outcome.evicted_count()
+         << " images lose their names; no choice could do with fewer than "
+         << outcome.lower_bound_count() << '\n';
+  }
+  for (const std::string& warning : outcome.warnings()) {
+    *out << "Warning: " << Safe(warning) << '\n';
+  }
+  if (outcome.short_by_bytes() > 0) {
+    *out << "It falls short by " << HumanSize(outcome.short_by_bytes()) << " ("
+         << outcome.short_by_bytes() << " bytes): nothing else may go\n";
+  }
+}
+
 int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
   SayKept(session, plan);
   if (session->json) session->out() << JsonLine("plan", plan) << '\n';
@@ -172,6 +195,7 @@ int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
                  << plan.bytes().content().allocated_bytes() +
                         plan.bytes().metadata().allocated_bytes()
                  << " bytes on disk)\n";
+  SayTarget(plan, &session->out());
   if (!plan.is_restorable()) {
     session->out() << "It is deleted for good: what goes cannot be given "
                       "back.\n";
@@ -181,7 +205,7 @@ int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
 
 int ApplyAndReport(Session* session, const v1::Plan& plan,
                    const PruneFlags& flags) {
-  if (plan.item_count() == 0) {
+  if (!HasWork(plan)) {
     session->out() << (session->json ? JsonLine("summary", v1::Run(),
                                                 {{"skipped_now_live", 0}})
                                      : "Total reclaimed space: 0B")

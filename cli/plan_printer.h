@@ -4,6 +4,7 @@
 #define RECLAIM_CLI_PLAN_PRINTER_H_
 
 #include <functional>
+#include <ostream>
 #include <string>
 
 #include "cli/prune_flags.h"
@@ -15,6 +16,9 @@ namespace reclaim::cli {
 // Totals and items with their reasons; the first 50 unless flags.all_items.
 // With a format the items alone.
 int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags);
+
+// What comes of a plan's target; nothing where it has none.
+void SayTarget(const v1::Plan& plan, std::ostream* out);
 
 // Warnings for scopes that are not collected.
 void SayKept(Session* session, const v1::Plan& plan);

@@ -44,7 +44,7 @@ int ListNames(Session* session, const v1::Plan& plan) {
 
 int Ask(Session* session, const v1::Plan& plan, const std::string& warning,
         bool is_forced) {
-  if (plan.item_count() == 0 || is_forced) return kDone;
+  if (!HasWork(plan) || is_forced) return kDone;
   // Nobody reads a list where nobody can answer.
   if (session->terminal().asks) {
     const int code = ListNames(session, plan);
@@ -70,7 +70,7 @@ int DryRun(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
                           ? absl::StrCat("apply ", plan.id())
                           : absl::StrCat("prune --plan ", flags.out))
                   << '\n';
-  return flags.EmptyCode(plan);
+  return flags.CodeOf(plan);
 }
 
 // What was planned before, and approved as a file.
@@ -86,7 +86,7 @@ int ApplyFile(Session* session, const PruneFlags& flags) {
              flags.force);
   if (code != kDone) return code;
   code = ApplyAndReport(session, plan, flags);
-  return code != kDone ? code : flags.EmptyCode(plan);
+  return code != kDone ? code : flags.CodeOf(plan);
 }
 
 int Prune(Session* session, PruneFlags* flags) {
@@ -107,10 +107,11 @@ int Prune(Session* session, PruneFlags* flags) {
   if (code != kDone) return code;
   if (flags->dry_run) return DryRun(session, plan, *flags);
   SayKept(session, plan);
+  if (!session->json) SayTarget(plan, &session->err());
   code = Ask(session, plan, PruneWarning(request), flags->force);
   if (code != kDone) return code;
   code = ApplyAndReport(session, plan, *flags);
-  return code != kDone ? code : flags->EmptyCode(plan);
+  return code != kDone ? code : flags->CodeOf(plan);
 }
 
 CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
@@ -120,6 +121,9 @@ CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
   flags->verb = verb;
   flags->Declare(command, session);
   flags->DeclareFiles(command);
+  if (verb == v1::PRUNE_VERB_IMAGES || flags->is_system()) {
+    flags->DeclareTarget(command);
+  }
   command->callback([session, flags] {
     session->chosen = [session, flags] { return Prune(session, flags.get()); };
   });

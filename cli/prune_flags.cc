@@ -1,5 +1,10 @@
 #include "cli/prune_flags.h"
 
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "base/byte_size.h"
 #include "base/status_macros.h"
 #include "cli/listing.h"
 #include "cli/units.h"
@@ -14,7 +19,41 @@ absl::Status SetSpan(const std::string& text,
   return absl::OkStatus();
 }
 
+// A size where one was given.
+absl::StatusOr<std::optional<uint64_t>> ReadSize(const char* flag,
+                                                 const std::string& text) {
+  if (text.empty()) return std::optional<uint64_t>();
+  const auto bytes = base::ParseBytes(text);
+  if (bytes.ok()) return std::optional<uint64_t>(*bytes);
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, ": ", bytes.status().message()));
+}
+
 }  // namespace
+
+void PruneFlags::DeclareTarget(CLI::App* command) {
+  constexpr char kGroup[] = "Target (images and other content only)";
+  const auto option = [&](CLI::Option* one) { return one->group(kGroup); };
+  auto* high = option(command->add_option(
+      "--high", this->high,
+      "Begin if the disk is so full, in per cent, or fuller"));
+  auto* low = option(command->add_option(
+      "--low", this->low, "Then free until it is so full, in per cent"));
+  high->needs(low);
+  low->needs(high);
+  auto* by_free = option(command->add_option(
+      "--free", free, "Take no more than it needs to free so much, e.g. 10GB"));
+  auto* by_size = option(command->add_option(
+      "--keep-under", keep_under,
+      "Take no more than it needs to leave so much in the store"));
+  auto* by_quotas = option(command->add_flag(
+      "--quotas", quotas, "Bring repositories and tenants under their quotas"));
+  option(command->add_option("--reserved", reserved,
+                             "Ask for less than so much in no case"));
+  by_free->excludes(high)->excludes(by_size)->excludes(by_quotas);
+  by_size->excludes(high)->excludes(by_quotas);
+  by_quotas->excludes(high);
+}
 
 void PruneFlags::DeclareScope(CLI::App* command, Session* session) {
   command->add_option("--store", session->store,
@@ -88,6 +127,23 @@ absl::Status PruneFlags::Fill(const Session& session,
     RECLAIM_RETURN_IF_ERROR(
         SetSpan(quarantine, request->mutable_quarantine_period()));
   }
+  return FillTarget(request);
+}
+
+absl::Status PruneFlags::FillTarget(v1::CreatePlanRequest* request) const {
+  RECLAIM_ASSIGN_OR_RETURN(const auto to_free, ReadSize("--free", free));
+  RECLAIM_ASSIGN_OR_RETURN(const auto under,
+                           ReadSize("--keep-under", keep_under));
+  RECLAIM_ASSIGN_OR_RETURN(const auto least, ReadSize("--reserved", reserved));
+  if (high > 0) {
+    v1::DiskMarks* marks = request->mutable_target()->mutable_marks();
+    marks->set_high_percent(high);
+    marks->set_low_percent(low);
+  }
+  if (to_free) request->mutable_target()->set_free_bytes(*to_free);
+  if (under) request->mutable_target()->set_keep_under_bytes(*under);
+  if (quotas) request->mutable_target()->set_quotas(true);
+  if (least) request->mutable_target()->set_reserved_bytes(*least);
   return absl::OkStatus();
 }
 

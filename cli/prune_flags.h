@@ -13,6 +13,11 @@
 
 namespace reclaim::cli {
 
+// Whether applying it does anything.
+inline bool HasWork(const v1::Plan& plan) {
+  return plan.item_count() > 0 || plan.target_outcome().purge_bytes() > 0;
+}
+
 struct PruneFlags {
   v1::PruneVerb verb = v1::PRUNE_VERB_SYSTEM;
   bool all = false;
@@ -32,6 +37,13 @@ struct PruneFlags {
   std::string out;     // file for the plan of a dry run
   std::string plan;    // file of a plan to apply
   std::vector<std::string> references;
+  // How far it goes.
+  uint32_t high = 0;
+  uint32_t low = 0;
+  std::string free;
+  std::string keep_under;
+  bool quotas = false;
+  std::string reserved;
 
   // RETENTION is a system prune as well.
   bool is_system() const {
@@ -41,15 +53,22 @@ struct PruneFlags {
   void Declare(CLI::App* command, Session* session);
   // --out and --plan, of verbs that may be approved first.
   void DeclareFiles(CLI::App* command);
+  // How far it goes; of verbs about images.
+  void DeclareTarget(CLI::App* command);
   // Those that say what to look at.
   void DeclareScope(CLI::App* command, Session* session);
-  // kNothing if there was nothing to do and that is to be told; else kDone.
-  int EmptyCode(const v1::Plan& made) const {
-    return fail_if_empty && made.item_count() == 0 ? kNothing : kDone;
+  // kShort if the plan's target is not reached, kNothing if there was nothing
+  // to do and that is to be told; else kDone.
+  int CodeOf(const v1::Plan& made) const {
+    if (made.target_outcome().short_by_bytes() > 0) return kShort;
+    return fail_if_empty && !HasWork(made) ? kNothing : kDone;
   }
-  // INVALID_ARGUMENT: a duration.
+  // INVALID_ARGUMENT: a duration or a size.
   absl::Status Fill(const Session& session,
                     v1::CreatePlanRequest* request) const;
+
+ private:
+  absl::Status FillTarget(v1::CreatePlanRequest* request) const;
 };
 
 }  // namespace reclaim::cli

@@ -71,6 +71,12 @@ const char* Removed(const v1::CreatePlanRequest& request) {
 }  // namespace
 
 std::string PruneWarning(const v1::CreatePlanRequest& request) {
+  if (request.has_target()) {
+    return absl::StrCat(
+        "WARNING! This will remove images and other content, no more than the "
+        "target needs.\n",
+        kQuestion);
+  }
   const char* removed = Removed(request);
   if (removed == nullptr) return SystemWarning(request);
   return absl::StrCat("WARNING! This will remove ", removed, kQuestion);

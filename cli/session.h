@@ -35,6 +35,7 @@ enum ExitCode {
   kForbidden = 12,
   kDamaged = 13,
   kNothing = 14,  // nothing to do, with --fail-if-empty
+  kShort = 15,    // the target is not reached
 };
 
 struct Terminal {

@@ -4,7 +4,9 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/byte_size.h"
 #include "cli/commands.h"
@@ -67,27 +69,35 @@ int PrintRows(Session* session, const v1::GetDiskUsageResponse& usage,
 }
 
 Row GroupRow(const v1::GroupUsage& group) {
-  return {{"Name", group.name()},
-          {"Store", group.store()},
-          {"Tags", absl::StrCat(group.tag_count())},
-          {"Reachable", HumanSize(group.reachable().bytes().logical_bytes())},
-          {"Exclusive", HumanSize(group.exclusive().bytes().logical_bytes())},
-          {"Share", HumanSize(group.apportioned().logical_bytes())}};
+  return {
+      {"Name", group.name()},
+      {"Store", group.store()},
+      {"Tags", absl::StrCat(group.tag_count())},
+      {"Reachable", HumanSize(group.reachable().bytes().logical_bytes())},
+      {"Exclusive", HumanSize(group.exclusive().bytes().logical_bytes())},
+      {"Share", HumanSize(group.apportioned().logical_bytes())},
+      {"Quota", group.has_quota_bytes() ? HumanSize(group.quota_bytes()) : ""}};
+}
+
+std::vector<Column> GroupColumns(const std::string& by) {
+  std::vector<Column> columns = {{absl::AsciiStrToUpper(by), "Name"},
+                                 {"TAGS", "Tags"},
+                                 {"REACHABLE", "Reachable"},
+                                 {"EXCLUSIVE", "Exclusive"},
+                                 {"SHARE", "Share"}};
+  if (by == "tenant") columns.push_back({"QUOTA", "Quota"});
+  return columns;
 }
 
 int PrintGroups(Session* session, const DfFlags& flags) {
   const auto stub = v1::UsageService::NewStub(session->channel());
   v1::ListUsageRequest request;
   request.set_store(session->store);
-  request.set_by(flags.by == "store" ? v1::USAGE_GROUPING_STORE
-                                     : v1::USAGE_GROUPING_REPOSITORY);
+  request.set_by(flags.by == "store"    ? v1::USAGE_GROUPING_STORE
+                 : flags.by == "tenant" ? v1::USAGE_GROUPING_TENANT
+                                        : v1::USAGE_GROUPING_REPOSITORY);
   request.set_page_size(1000);
-  RowPrinter rows(session, "group_usage", flags.format,
-                  {{flags.by == "store" ? "STORE" : "REPOSITORY", "Name"},
-                   {"TAGS", "Tags"},
-                   {"REACHABLE", "Reachable"},
-                   {"EXCLUSIVE", "Exclusive"},
-                   {"SHARE", "Share"}});
+  RowPrinter rows(session, "group_usage", flags.format, GroupColumns(flags.by));
   v1::Bytes rest;
   do {
     v1::ListUsageResponse page;
@@ -104,7 +114,9 @@ int PrintGroups(Session* session, const DfFlags& flags) {
   if (session->json) {
     session->out() << JsonLine("unattributed_usage", rest) << '\n';
   } else if (rest.logical_bytes() > 0 && flags.format.empty()) {
-    session->out() << "\nKept without a tag (young, pinned, leased): "
+    session->out() << (flags.by == "tenant"
+                           ? "\nOf no tenant: "
+                           : "\nKept without a tag (young, pinned, leased): ")
                    << HumanSize(rest.logical_bytes()) << '\n';
   }
   return kDone;
@@ -129,8 +141,8 @@ void AddDf(CLI::App* app, Session* session) {
   CLI::App* df = app->add_subcommand("df", "Show disk usage");
   auto flags = std::make_shared<DfFlags>();
   df->add_flag("-v,--verbose", flags->verbose, "Every image, volume, ...");
-  df->add_option("--by", flags->by, "repository or store")
-      ->check(CLI::IsMember({"repository", "store"}));
+  df->add_option("--by", flags->by, "repository, store or tenant")
+      ->check(CLI::IsMember({"repository", "store", "tenant"}));
   df->add_flag("--history{24h}", flags->history,
                "How it went over the last day, or as long as is said: "
                "--history=30d");

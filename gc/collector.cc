@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/graph_details.h"
+#include "gc/records.h"
 #include "gc/roots.h"
 #include "gc/store_collector.h"
 
@@ -168,6 +169,29 @@ absl::StatusOr<PlanInputs> StoreCollector::InputsAtRest(
   return InputsFor(site);
 }
 
+absl::StatusOr<SpaceState> StoreCollector::SpaceOf(
+    const CollectedStore& site, const SpaceTarget& target) const {
+  SpaceState space;
+  if (target.kind == TargetKind::kMarks) {
+    RECLAIM_ASSIGN_OR_RETURN(space.capacity, site.store->GetCapacity());
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> held,
+                           runs_->ListQuarantine(site.name));
+  for (const QuarantineRecord& record : held) {
+    if (record.state == QuarantineState::kIntended) continue;
+    space.quarantined_bytes += record.bytes.total().allocated_bytes;
+    // The graph counts content alone; a purge frees links and folders as well.
+    space.stored_bytes += record.bytes.metadata.allocated_bytes;
+  }
+  const auto reader = graph_->Read();
+  const index::StoreTotals& totals = reader->totals(site.id);
+  for (const index::Tally& tally :
+       {totals.live, totals.candidate, totals.quarantined, totals.orphan}) {
+    space.stored_bytes += tally.bytes.allocated_bytes;
+  }
+  return space;
+}
+
 // Containers that are recorded can be judged by.
 void StoreCollector::NoteContainers(const index::GraphView& view,
                                     PlanInputs* inputs) const {
@@ -210,6 +234,10 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
           rules_ != nullptr ? rules_->RuleSets() : std::vector<RuleSet>(),
           site->name));
   inputs.rules = &rules;
+  inputs.tenants = rules_ != nullptr ? rules_->Tenants() : nullptr;
+  if (request.target.is_set()) {
+    RECLAIM_ASSIGN_OR_RETURN(inputs.space, SpaceOf(*site, request.target));
+  }
   const GraphDetails details(graph_);
   inputs.details = &details;
   inputs.is_cancelled = control.is_cancelled;

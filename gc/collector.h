@@ -4,7 +4,9 @@
 // files of their own: roots, mark, plan (pure), deletion_guard, sweep (acting).
 //
 //   MakePlan   begins an epoch, marks, stores a plan.  Deletes nothing (I8).
-//   Apply      quarantines those items of a plan that are still dead (I1, I7).
+//   Apply      quarantines those items of a plan that are still dead (I1, I7);
+//              before that it purges what the plan's target takes out of the
+//              quarantine.
 //   Restore    gives back a run, an image or a digest out of quarantine.
 //   Purge      frees quarantined bytes after period and proof (I2).
 //   Recover    at start: finishes or undoes what a crash interrupted (I3).
@@ -178,7 +180,7 @@ class Collector {
   virtual absl::StatusOr<Plan> ApprovePlan(absl::string_view id,
                                            absl::string_view actor) = 0;
 
-  // Whence plans take their retention rules; not owned, outlives the
+  // Whence plans take their retention rules and quotas; not owned, outlives the
   // collector, set before the first plan.
   virtual void SetRuleSource(const RuleSource* rules) = 0;
   // What `sets` say of each tag of a store; stores nothing (I8).

@@ -147,9 +147,13 @@ absl::Status StoreCollector::CheckApplicable(const StoredPlan& stored,
 
 absl::StatusOr<Run> StoreCollector::RunSweep(CollectedStore* site,
                                              const Plan& plan, StoredRun stored,
+                                             uint64_t purge_first_bytes,
                                              const RunControl& control) {
   OngoingRun run(std::move(stored), site, &control);
   run.Begin();
+  if (purge_first_bytes > 0) {
+    PurgeForRoom(site, purge_first_bytes, &run, control);
+  }
   absl::Status status = Sweep(site, &plan, &run).Run();
   if (!site->store->traits().deletes_for_good) {
     if (status.ok() && run.stored().purges_immediately) {
@@ -168,6 +172,43 @@ absl::StatusOr<Run> StoreCollector::RunSweep(CollectedStore* site,
   return run.End(status);
 }
 
+absl::StatusOr<Run> StoreCollector::RunPurge(CollectedStore* site,
+                                             const PurgeRequest& request,
+                                             const RunControl& control,
+                                             absl::Status* status) {
+  StoredRun stored = NewRun(RunKind::kPurge, *site, request.actor);
+  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
+  OngoingRun run(std::move(stored), site, &control);
+  run.Begin();
+  *status = gc::Purge(site, &request, &run).Run();
+  return run.End(*status);
+}
+
+// Pressure takes the quarantine first, the oldest of it before the rest.  What
+// of it can't be freed is told, and the sweep goes on: it takes no more for it.
+void StoreCollector::PurgeForRoom(CollectedStore* site, uint64_t free_bytes,
+                                  OngoingRun* applied,
+                                  const RunControl& control) {
+  PurgeRequest request;
+  request.store = site->name;
+  request.before_period_ends = true;
+  request.free_bytes = free_bytes;
+  request.may_wait = true;
+  request.actor = applied->run().actor;
+  absl::Status status;
+  const absl::StatusOr<Run> purged = RunPurge(site, request, control, &status);
+  if (!purged.ok()) {
+    applied->AddProblem(absl::StrCat("nothing of the quarantine was freed: ",
+                                     purged.status().message()));
+    return;
+  }
+  const uint64_t freed = purged->bytes.total().allocated_bytes;
+  if (freed >= free_bytes) return;
+  applied->AddProblem(
+      absl::StrCat("of ", free_bytes, " bytes of the quarantine ", freed,
+                   " were freed; run ", purged->id, " says why"));
+}
+
 // `--purge`: no quarantine period; the proof is needed all the same.
 absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
                                          const RunControl& control) {
@@ -177,12 +218,9 @@ absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
   request.before_period_ends = true;
   request.may_wait = true;
   request.actor = applied->actor;
-  StoredRun stored = NewRun(RunKind::kPurge, *site, applied->actor);
-  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
-  OngoingRun run(std::move(stored), site, &control);
-  run.Begin();
-  const absl::Status status = gc::Purge(site, &request, &run).Run();
-  RECLAIM_ASSIGN_OR_RETURN(const Run ended, run.End(status));
+  absl::Status status;
+  RECLAIM_ASSIGN_OR_RETURN(const Run ended,
+                           RunPurge(site, request, control, &status));
   if (site->store->traits().deletes_for_good) {
     // Nothing had gone before this: these are the figures of the deed.
     for (const std::string& problem : ended.problems) {
@@ -223,7 +261,8 @@ absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
   StoredRun run = NewRun(RunKind::kApply, *site, request.actor);
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, run.run.id));
   RECLAIM_ASSIGN_OR_RETURN(const Plan plan, BeginApply(request, *site, &run));
-  return RunSweep(site, plan, std::move(run), control);
+  return RunSweep(site, plan, std::move(run), plan.target_outcome.purge_bytes,
+                  control);
 }
 
 // The plan once more, now that nobody else can apply or approve it.
@@ -301,7 +340,9 @@ absl::Status StoreCollector::ResumeRun(StoredRun stored) {
   RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(*site, run.id));
   run.phase = RunPhase::kRunning;
-  return RunSweep(*site, plan->plan, std::move(stored), RunControl()).status();
+  // What was to be purged first may have been: no more is taken than planned.
+  return RunSweep(*site, plan->plan, std::move(stored), 0, RunControl())
+      .status();
 }
 
 absl::Status StoreCollector::RecoverStore(absl::string_view name) {

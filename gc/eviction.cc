@@ -57,19 +57,25 @@ std::map<uint32_t, Candidates> Tiers(const EvictionProblem& problem) {
 
 class Chooser {
  public:
-  explicit Chooser(const EvictionProblem& problem)
-      : problem_(problem), state_(problem), tiers_(Tiers(problem)) {}
+  Chooser(const EvictionProblem& problem, const std::function<void()>& yield)
+      : problem_(problem),
+        yield_(yield),
+        state_(problem),
+        tiers_(Tiers(problem)) {}
 
   Eviction Run(uint64_t target_bytes) {
     Eviction eviction;
     if (target_bytes == 0) return eviction;
+    Yield();
     const uint64_t most = FreedByAll();
+    Yield();
     const uint64_t target = std::min(target_bytes, most);
     eviction.short_by_bytes = target_bytes - target;
     eviction.lower_bound_count = Bound(target);
     for (const auto& [tier, candidates] : tiers_) {
       if (state_.freed_bytes() >= target) break;
       TakeTier(candidates, target);
+      Yield();
     }
     PeelAll(target);
     for (uint32_t i = 0; i < problem_.candidate_count(); ++i) {
@@ -85,6 +91,10 @@ class Chooser {
   }
 
  private:
+  void Yield() const {
+    if (yield_) yield_();
+  }
+
   uint64_t FreedByAll() const {
     EvictionState all(problem_);
     for (uint32_t i = 0; i < problem_.candidate_count(); ++i) all.Take(i);
@@ -105,7 +115,7 @@ class Chooser {
     }
     if (state.freed_bytes() >= target) return 0;
     const Residual residual = MakeResidual(problem_, state, costly);
-    std::vector<uint64_t> shares = FairShares(residual.problem);
+    std::vector<uint64_t> shares = FairShares(residual.problem, yield_);
     const uint64_t bound =
         LowerBoundCount(shares, target - state.freed_bytes());
     if (tiers_.size() - tiers_.count(kNoRegretTier) == 1) {
@@ -124,9 +134,9 @@ class Chooser {
     const bool is_only_tier = shares_.size() == candidates.size() &&
                               problem_.tier(candidates[0]) != kNoRegretTier;
     const std::vector<uint64_t> shares =
-        is_only_tier ? shares_ : FairShares(residual.problem);
+        is_only_tier ? shares_ : FairShares(residual.problem, yield_);
     for (const uint32_t chosen : ChooseSmallSet(
-             residual.problem, shares, target - state_.freed_bytes())) {
+             residual.problem, shares, target - state_.freed_bytes(), yield_)) {
       state_.Take(residual.candidates[chosen]);
     }
   }
@@ -144,6 +154,7 @@ class Chooser {
   }
 
   const EvictionProblem& problem_;
+  const std::function<void()>& yield_;
   EvictionState state_;
   const std::map<uint32_t, Candidates> tiers_;
   // Of the only tier that costs something; empty if there are several.
@@ -165,9 +176,9 @@ uint32_t EvictionProblem::AddCandidate(uint32_t tier,
   return candidate_count() - 1;
 }
 
-Eviction ChooseEvictions(const EvictionProblem& problem,
-                         uint64_t target_bytes) {
-  return Chooser(problem).Run(target_bytes);
+Eviction ChooseEvictions(const EvictionProblem& problem, uint64_t target_bytes,
+                         const std::function<void()>& yield) {
+  return Chooser(problem, yield).Run(target_bytes);
 }
 
 uint64_t FreedBytes(const EvictionProblem& problem,

@@ -25,6 +25,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -79,8 +80,9 @@ struct Eviction {
 // Frees at least `target_bytes`, or as much as the candidates can.  A target of
 // 0 chooses nothing.  No candidate is chosen that the target does not need.
 // Time O(edges · passes); 100,000 candidates with 500,000 edges in about half a
-// second.
-Eviction ChooseEvictions(const EvictionProblem& problem, uint64_t target_bytes);
+// second; `yield`, if any, is called every few milliseconds of it.
+Eviction ChooseEvictions(const EvictionProblem& problem, uint64_t target_bytes,
+                         const std::function<void()>& yield = nullptr);
 
 // What `chosen` free together: the bytes of the pieces that have users, all of
 // them chosen.  O(edges).

@@ -171,11 +171,13 @@ class WaterFilling {
 
 }  // namespace
 
-std::vector<uint64_t> FairShares(const EvictionProblem& problem) {
+std::vector<uint64_t> FairShares(const EvictionProblem& problem,
+                                 const std::function<void()>& yield) {
   std::vector<uint64_t> shares(problem.candidate_count(), 0);
   const SharedPieces pieces = Merge(UsersByPiece(problem), &shares);
   WaterFilling filling(pieces, &shares);
   for (int pass = 0; pass < kPassCountMax; ++pass) {
+    if (yield) yield();
     if (!filling.Pass()) break;
   }
   return shares;

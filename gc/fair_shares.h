@@ -22,6 +22,7 @@
 #define RECLAIM_GC_FAIR_SHARES_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "gc/eviction.h"
@@ -30,7 +31,9 @@ namespace reclaim::gc {
 
 // By candidate; the sum is the bytes of all pieces that have users.
 // REQUIRES: the bytes of all pieces together are less than 2^63.
-std::vector<uint64_t> FairShares(const EvictionProblem& problem);
+// `yield`, if any, is called between the passes.
+std::vector<uint64_t> FairShares(const EvictionProblem& problem,
+                                 const std::function<void()>& yield = nullptr);
 
 // The fewest candidates that can free `target_bytes`: the number of largest
 // shares that add up to it.  All of them if they do not.

@@ -23,6 +23,7 @@ absl::Status Planner::CheckRequest() const {
         "references name images; ", ToString(request_.verb), " takes none"));
   }
   RECLAIM_RETURN_IF_ERROR(CheckFilter());
+  RECLAIM_RETURN_IF_ERROR(request_.CheckTarget());
   return CheckThatUnusedCanBeJudged();
 }
 
@@ -117,6 +118,8 @@ absl::Status Planner::Begin() {
   plan_.store_id = in_.store;
   plan_.request = request_;
   plan_.created = in_.now;
+  RECLAIM_ASSIGN_OR_RETURN(target_, ResolveTarget(request_.target, in_.space));
+  plan_.target_outcome = target_.outcome;
   roots_ = CollectRoots(
       view_, in_.store,
       {in_.now, request_.policy.grace_period, request_.policy.upload_lifetime});
@@ -134,6 +137,8 @@ absl::StatusOr<Plan> Planner::Run() {
   }
   if (ConcernsImages() && !is_whole_store_kept_) {
     RECLAIM_RETURN_IF_ERROR(PlanImages());
+  } else if (HasTarget()) {
+    plan_.target_outcome.short_by_bytes += target_.free_bytes;
   }
   // A container that goes lets go of the snapshots below it.
   if (request_.verb == PruneVerb::kContainers) PlanSnapshots();

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gc/prune_request.h"
+#include "gc/space_target.h"
 #include "index/graph_view.h"
 #include "index/node.h"
 #include "index/reference_graph.h"
@@ -84,6 +85,7 @@ struct Plan {
   std::vector<PlanItem> items;
   PlanTotals totals;
   std::vector<KeptScope> kept_scopes;
+  TargetOutcome target_outcome;  // of request.target
   // The content that the caller named, or whose name goes.  Not stored.
   std::vector<index::NodeId> asked;
   // The run that applied it; "" if none has.  Filled in when it is read.
@@ -94,6 +96,7 @@ struct Plan {
 };
 
 class RetentionRules;
+class TenantBook;
 
 // Details that a view does not hold (labels, creation times).
 class DetailSource {
@@ -119,6 +122,10 @@ struct PlanInputs {
   std::vector<KeptScope> unreadable_scopes;
   // Retention rules of the store (gc/retention.h); null for none.  Not owned.
   const RetentionRules* rules = nullptr;
+  // Quotas (gc/tenants.h); null for none.  Not owned.
+  const TenantBook* tenants = nullptr;
+  // What a target is held against.
+  SpaceState space;
   absl::Time now;
   std::function<bool()> is_cancelled;
 };

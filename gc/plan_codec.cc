@@ -111,6 +111,46 @@ GcPolicy FromProto(const pb::PolicyRecord& record) {
   return policy;
 }
 
+void ToProto(const SpaceTarget& target, pb::SpaceTargetRecord* out) {
+  out->set_kind(static_cast<uint32_t>(target.kind));
+  out->set_high_percent(target.high_percent);
+  out->set_low_percent(target.low_percent);
+  out->set_bytes(target.bytes);
+  out->set_reserved_bytes(target.reserved_bytes);
+}
+
+SpaceTarget FromProto(const pb::SpaceTargetRecord& record) {
+  SpaceTarget target;
+  target.kind = static_cast<TargetKind>(record.kind());
+  target.high_percent = record.high_percent();
+  target.low_percent = record.low_percent();
+  target.bytes = record.bytes();
+  target.reserved_bytes = record.reserved_bytes();
+  return target;
+}
+
+void ToProto(const TargetOutcome& outcome, pb::TargetOutcomeRecord* out) {
+  out->set_needed_bytes(outcome.needed_bytes);
+  out->set_purge_bytes(outcome.purge_bytes);
+  out->set_short_by_bytes(outcome.short_by_bytes);
+  out->set_evicted_count(outcome.evicted_count);
+  out->set_lower_bound_count(outcome.lower_bound_count);
+  for (const std::string& warning : outcome.warnings) {
+    out->add_warnings(warning);
+  }
+}
+
+TargetOutcome FromProto(const pb::TargetOutcomeRecord& record) {
+  TargetOutcome outcome;
+  outcome.needed_bytes = record.needed_bytes();
+  outcome.purge_bytes = record.purge_bytes();
+  outcome.short_by_bytes = record.short_by_bytes();
+  outcome.evicted_count = record.evicted_count();
+  outcome.lower_bound_count = record.lower_bound_count();
+  outcome.warnings.assign(record.warnings().begin(), record.warnings().end());
+  return outcome;
+}
+
 }  // namespace
 
 namespace codec {
@@ -147,6 +187,9 @@ void ToProto(const PruneRequest& request, pb::PruneRequestRecord* out) {
   out->set_schedule(request.schedule);
   out->set_proposer(request.proposer);
   out->set_needs_approval(request.needs_approval);
+  if (request.target.is_set()) {
+    gc::ToProto(request.target, out->mutable_target());
+  }
 }
 
 PruneRequest FromProto(const pb::PruneRequestRecord& record) {
@@ -180,6 +223,7 @@ PruneRequest FromProto(const pb::PruneRequestRecord& record) {
   request.schedule = record.schedule();
   request.proposer = record.proposer();
   request.needs_approval = record.needs_approval();
+  if (record.has_target()) request.target = gc::FromProto(record.target());
   return request;
 }
 
@@ -204,6 +248,9 @@ std::string EncodePlan(const StoredPlan& stored) {
     pb::KeptScope* kept = out.add_kept_scopes();
     kept->set_scope(scope.scope);
     kept->set_why(scope.why);
+  }
+  if (plan.request.target.is_set()) {
+    ToProto(plan.target_outcome, out.mutable_target_outcome());
   }
   out.set_run_id(stored.run_id);
   if (!stored.approver.empty()) {
@@ -232,6 +279,9 @@ absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes) {
   plan.totals.bytes = codec::FromProto(in.bytes());
   for (const pb::KeptScope& kept : in.kept_scopes()) {
     plan.kept_scopes.push_back({kept.scope(), kept.why()});
+  }
+  if (in.has_target_outcome()) {
+    plan.target_outcome = FromProto(in.target_outcome());
   }
   stored.run_id = in.run_id();
   stored.approver = in.approver();

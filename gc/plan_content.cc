@@ -96,7 +96,7 @@ void Planner::DoomContent() {
 void Planner::DoomUploads() {
   for (const NodeId id : Named(NodeKind::kUpload)) {
     if (id >= kept_.node_count() || kept_.Contains(id) ||
-        HasKeeperThatStays(id)) {
+        kept_uploads_.contains(id) || HasKeeperThatStays(id)) {
       continue;
     }
     const index::NamedKey key = view_.named_key(id);
@@ -118,12 +118,14 @@ absl::Status Planner::PlanImages() {
   } else {
     RECLAIM_RETURN_IF_ERROR(ApplyRules());
     if (DropsUnusedTags()) RECLAIM_RETURN_IF_ERROR(DropUnusedTags());
+    if (HasTarget()) KeepReferrerNames();
   }
   RECLAIM_ASSIGN_OR_RETURN(const LiveSet live, MarkNow(RemainingRoots()));
   RECLAIM_RETURN_IF_ERROR(IsExplicit() ? SpareByName(live)
                                        : SpareByFilter(live));
   SpareByRules(live);
   RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
+  if (HasTarget()) RECLAIM_RETURN_IF_ERROR(ChooseForTarget());
   DoomContent();
   RECLAIM_RETURN_IF_ERROR(DoomLinks());
   if (!IsExplicit()) DoomUploads();

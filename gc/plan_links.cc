@@ -70,6 +70,7 @@ bool Planner::IsAskedFor(NodeId repository, NodeId content) const {
 // A filter or a name selects images: the links beside them stay.
 bool Planner::IsLinkInScope(NodeId repository, const Link& link) const {
   if (doomed_.contains(link.content)) return true;
+  if (HasTarget()) return false;
   if (IsExplicit()) {
     return whole_repositories_.contains(repository) ||
            (asked_repositories_.contains(repository) &&

@@ -22,11 +22,13 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "gc/mark.h"
 #include "gc/plan.h"
 #include "gc/retention.h"
 #include "gc/retention_survey.h"
 #include "gc/roots.h"
+#include "gc/tenants.h"
 
 namespace reclaim::gc {
 
@@ -54,8 +56,9 @@ class Planner {
            request_.verb == PruneVerb::kRetention;
   }
   bool Concerns(PruneVerb verb) const {
-    return request_.verb == verb || IsSystem();
+    return request_.verb == verb || (IsSystem() && !HasTarget());
   }
+  bool HasTarget() const { return request_.target.is_set(); }
   bool ConcernsImages() const {
     return request_.verb == PruneVerb::kImages ||
            request_.verb == PruneVerb::kAllImages || IsSystem();
@@ -147,6 +150,27 @@ class Planner {
   DoomReason ReasonOf(NodeId id) const;
   std::string DetailOf(NodeId id) const;
 
+  // plan_target.cc
+  absl::Status ChooseForTarget();
+  absl::Status ChooseForSpace(const std::vector<NodeId>& offered);
+  std::vector<NodeId> TryAll();
+  std::map<NodeId, uint32_t> RegretOfImages() const;
+  absl::Status KeepOffered(absl::Span<const NodeId> kept);
+  void KeepTags(absl::FunctionRef<bool(NodeId)> is_kept);
+  void KeepReferrerNames();
+
+  // plan_quotas.cc
+  absl::Status ChooseForQuotas(const std::vector<NodeId>& offered);
+  struct QuotaOffer;
+  QuotaOffer OfferOfGroup(absl::Span<const NodeId> tags,
+                          const NodeSet& held) const;
+  uint64_t PromisedBytes(const NodeSet& content, absl::Span<const NodeId> tags,
+                         const LiveSet& pinned) const;
+  void ChooseForQuota(const TagGroup& group, const LiveSet& pinned,
+                      NodeSet* dropped);
+  NodeSet ReachOfTags(absl::Span<const NodeId> tags) const;
+  uint64_t LogicalBytes(const NodeSet& content) const;
+
   // plan_links.cc
   absl::Status DoomLinks();
   void DoomLeftEntries();
@@ -181,6 +205,9 @@ class Planner {
   LiveSet asked_reach_;
 
   NodeSet rule_kept_;  // tags that a retention rule keeps
+
+  ResolvedTarget target_;
+  NodeSet kept_uploads_;  // that the target does not need
 
   // Tags that stay, by repository name.
   absl::flat_hash_map<std::string, std::vector<NodeId>> tags_of_;

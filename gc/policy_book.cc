@@ -67,6 +67,7 @@ absl::StatusOr<std::unique_ptr<PolicyBook>> PolicyBook::Open(
   base::MutexLock lock(&book->mutex_);
   RECLAIM_RETURN_IF_ERROR(book->Load());
   RECLAIM_RETURN_IF_ERROR(book->Take(file));
+  RECLAIM_ASSIGN_OR_RETURN(book->tenants_, TenantBook::Create(file.tenants));
   return book;
 }
 

@@ -25,6 +25,7 @@
 #include "gc/retention.h"
 #include "gc/rule_source.h"
 #include "gc/schedule.h"
+#include "gc/tenants.h"
 #include "index/engine.h"
 
 namespace reclaim::gc {
@@ -33,6 +34,7 @@ namespace reclaim::gc {
 struct FilePolicies {
   std::vector<RuleSet> rule_sets;
   std::vector<Schedule> schedules;
+  TenantSettings tenants;
 };
 
 class PolicyBook final : public RuleSource {
@@ -44,6 +46,7 @@ class PolicyBook final : public RuleSource {
       const FilePolicies& file);
 
   std::vector<RuleSet> RuleSets() const override;
+  const TenantBook* Tenants() const override { return &tenants_; }
   absl::StatusOr<RuleSet> GetRuleSet(absl::string_view name) const;
   // Checks and stores; the answer has its etag.  `etag` "" is whatever stands.
   // INVALID_ARGUMENT; ABORTED: another etag; FAILED_PRECONDITION: the file's.
@@ -71,6 +74,7 @@ class PolicyBook final : public RuleSource {
 
   index::Engine* engine_;
   const base::Clock* clock_;
+  TenantBook tenants_;  // set once, by Open()
   mutable base::Mutex mutex_;
   std::map<std::string, RuleSet, std::less<>> rule_sets_
       ABSL_GUARDED_BY(mutex_);

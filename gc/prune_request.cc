@@ -1,5 +1,8 @@
 #include "gc/prune_request.h"
 
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
 namespace reclaim::gc {
 
 const char* ToString(PruneVerb verb) {
@@ -22,6 +25,23 @@ const char* ToString(PruneVerb verb) {
       return "prune";
   }
   return "unknown";
+}
+
+absl::Status PruneRequest::CheckTarget() const {
+  RECLAIM_RETURN_IF_ERROR(target.Validate());
+  if (!target.is_set()) return absl::OkStatus();
+  const FilterTarget what = TargetOf(verb);
+  if ((what != FilterTarget::kImages && what != FilterTarget::kSystem) ||
+      with_volumes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "target: it is about images and other content; ", ToString(verb),
+        with_volumes ? " --volumes" : "", " takes none"));
+  }
+  if (!only_references.empty()) {
+    return absl::InvalidArgumentError(
+        "target: it chooses what goes by itself; leave the references out");
+  }
+  return absl::OkStatus();
 }
 
 FilterTarget TargetOf(PruneVerb verb) {

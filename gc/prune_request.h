@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "gc/filter.h"
 #include "gc/policy.h"
+#include "gc/space_target.h"
 #include "oci/digest.h"
 
 namespace reclaim::gc {
@@ -44,6 +46,8 @@ struct PruneRequest {
   // digest.  Explicit removal (`image rm`): their tags are dropped.
   std::vector<std::string> only_references;
   Filter filter;
+  // No more goes than it needs; images and other content only.
+  SpaceTarget target;
   GcPolicy policy;
   std::string actor;
   // Of a schedule: its name, and who wrote it or began the run.
@@ -52,6 +56,10 @@ struct PruneRequest {
   // The plan is not applied before somebody who is neither `actor` nor
   // `proposer` has approved it.
   bool needs_approval = false;
+
+  // INVALID_ARGUMENT: a value out of bounds, or a target with what it cannot be
+  // combined with.
+  absl::Status CheckTarget() const;
 };
 
 }  // namespace reclaim::gc

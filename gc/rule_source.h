@@ -1,4 +1,5 @@
-// gc/rule_source.h — where plans find the retention rules.
+// gc/rule_source.h — where plans find the retention rules and the
+// quotas.
 
 #ifndef RECLAIM_GC_RULE_SOURCE_H_
 #define RECLAIM_GC_RULE_SOURCE_H_
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "gc/retention.h"
+#include "gc/tenants.h"
 
 namespace reclaim::gc {
 
@@ -15,6 +17,8 @@ class RuleSource {
   virtual ~RuleSource() = default;
   // All sets: those of the file first, then by name.
   virtual std::vector<RuleSet> RuleSets() const = 0;
+  // Tenants and quotas; null for none.  Stays as long as the source.
+  virtual const TenantBook* Tenants() const { return nullptr; }
 };
 
 }  // namespace reclaim::gc

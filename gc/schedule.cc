@@ -49,9 +49,9 @@ absl::Status CheckWork(const Schedule& schedule) {
       return Wrong(schedule, absl::StrCat("a ", ToString(schedule.action),
                                           " makes no plan to approve"));
     }
-    if (!schedule.filters.empty()) {
+    if (!schedule.filters.empty() || schedule.request.target.is_set()) {
       return Wrong(schedule, absl::StrCat("a ", ToString(schedule.action),
-                                          " takes no filters"));
+                                          " takes no filters and no target"));
     }
     return absl::OkStatus();
   }
@@ -59,6 +59,8 @@ absl::Status CheckWork(const Schedule& schedule) {
       ParseFilter(schedule.filters, {}, TargetOf(schedule.request.verb),
                   absl::FromUnixSeconds(0), absl::UTCTimeZone());
   if (!filter.ok()) return Wrong(schedule, filter.status().message());
+  const absl::Status target = schedule.request.CheckTarget();
+  if (!target.ok()) return Wrong(schedule, target.message());
   return schedule.request.policy.Validate();
 }
 

@@ -55,7 +55,8 @@ class ScheduledWork {
   // are left out.  An error means that there is none.
   struct Plans {
     std::vector<std::string> ids;
-    std::string problem;  // "" or which stores could not be planned for
+    std::string problem;  // "" or where no plan came of it, or one
+                          // that falls short of its target
   };
   virtual absl::StatusOr<Plans> MakePlans(const Schedule& schedule) = 0;
 

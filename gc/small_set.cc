@@ -14,6 +14,7 @@ constexpr uint64_t kBeginnings[] = {100, 98, 95, 90, 80, 60, 30, 0};
 // A piece's users are looked at anew whenever so few are left, and each time
 // their number is halved: what it would bring them has grown.
 constexpr uint32_t kFewUsers = 8;
+constexpr size_t kTakenPerSlice = 256;
 
 using Users = std::vector<std::vector<uint32_t>>;
 
@@ -31,13 +32,15 @@ class GreedyChoice {
     for (uint32_t i = 0; i < problem.candidate_count(); ++i) Push(i);
   }
 
-  void Run(uint64_t target_bytes, std::vector<uint32_t>* taken) {
+  void Run(uint64_t target_bytes, const std::function<void()>& yield,
+           std::vector<uint32_t>* taken) {
     while (state_.freed_bytes() < target_bytes && !heap_.empty()) {
       const uint32_t candidate = heap_.top().second;
       heap_.pop();
       if (state_.IsChosen(candidate)) continue;
       state_.Take(candidate);
       taken->push_back(candidate);
+      if (yield && taken->size() % kTakenPerSlice == 0) yield();
       for (const uint32_t piece : problem_.pieces(candidate)) {
         if (!IsWorthALook(state_.users_left(piece))) continue;
         for (const uint32_t user : users_[piece]) Push(user);
@@ -84,7 +87,8 @@ void Peel(absl::Span<const uint32_t> order, uint64_t target_bytes,
 
 std::vector<uint32_t> ChooseSmallSet(const EvictionProblem& problem,
                                      absl::Span<const uint64_t> shares,
-                                     uint64_t target_bytes) {
+                                     uint64_t target_bytes,
+                                     const std::function<void()>& yield) {
   Users users(problem.piece_count());
   for (uint32_t i = 0; i < problem.candidate_count(); ++i) {
     for (const uint32_t piece : problem.pieces(i)) users[piece].push_back(i);
@@ -101,12 +105,13 @@ std::vector<uint32_t> ChooseSmallSet(const EvictionProblem& problem,
   std::vector<uint32_t> best;
   for (const uint64_t percent : kBeginnings) {
     if (!best.empty() && best.size() == bound) break;
+    if (yield) yield();
     EvictionState state = nothing;
     const size_t begin = reaching * percent / 100;
     std::vector<uint32_t> taken(order.begin(),
                                 order.begin() + static_cast<ptrdiff_t>(begin));
     for (const uint32_t candidate : taken) state.Take(candidate);
-    GreedyChoice(problem, users, &state).Run(target_bytes, &taken);
+    GreedyChoice(problem, users, &state).Run(target_bytes, yield, &taken);
     std::stable_sort(taken.begin(), taken.end(), [&](uint32_t a, uint32_t b) {
       return state.Loss(a) < state.Loss(b);
     });

@@ -10,6 +10,7 @@
 #define RECLAIM_GC_SMALL_SET_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -19,10 +20,11 @@
 namespace reclaim::gc {
 
 // `shares` as FairShares(problem) gives them.  REQUIRES: all candidates
-// together free `target_bytes`.
+// together free `target_bytes`.  `yield`, if any, is called now and then.
 std::vector<uint32_t> ChooseSmallSet(const EvictionProblem& problem,
                                      absl::Span<const uint64_t> shares,
-                                     uint64_t target_bytes);
+                                     uint64_t target_bytes,
+                                     const std::function<void()>& yield);
 
 // Leaves out of `state` what the target does not need, the first of `order`
 // first.  Once is enough: what is left out makes others needful, never

@@ -38,6 +38,8 @@ class ActingSlot {
   CollectedStore* site_;
 };
 
+class OngoingRun;
+
 // What stands for a run while a sync is at work.
 inline constexpr char kSyncRun[] = "sync";
 
@@ -112,6 +114,8 @@ class StoreCollector final : public Collector {
   absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
   // The same; ABORTED while a run reads the store.
   absl::StatusOr<PlanInputs> InputsAtRest(const CollectedStore& site) const;
+  absl::StatusOr<SpaceState> SpaceOf(const CollectedStore& site,
+                                     const SpaceTarget& target) const;
   // Now and then; what fails is tried again the next time.
   void DropOldRecords();
   void NoteContainers(const index::GraphView& view, PlanInputs* inputs) const;
@@ -124,7 +128,13 @@ class StoreCollector final : public Collector {
   absl::Status CheckSize(const Plan& plan, const CollectedStore& site) const;
   static absl::Status CheckAnswers(const CollectedStore& site);
   absl::StatusOr<Run> RunSweep(CollectedStore* site, const Plan& plan,
-                               StoredRun stored, const RunControl& control);
+                               StoredRun stored, uint64_t purge_first_bytes,
+                               const RunControl& control);
+  absl::StatusOr<Run> RunPurge(CollectedStore* site,
+                               const PurgeRequest& request,
+                               const RunControl& control, absl::Status* status);
+  void PurgeForRoom(CollectedStore* site, uint64_t free_bytes,
+                    OngoingRun* applied, const RunControl& control);
   absl::Status PurgeAtOnce(CollectedStore* site, Run* applied,
                            const RunControl& control);
   absl::Status ResumeRun(StoredRun stored);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "index/put_codec.h"
+#include "rpc/target_convert.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -179,6 +180,10 @@ v1::Plan ToProto(const gc::Plan& plan) {
   out.set_approver(plan.approver);
   SetTime(plan.approved, [&] { return out.mutable_approve_time(); });
   out.set_schedule(plan.request.schedule);
+  if (plan.request.target.is_set()) {
+    *out.mutable_target() = ToProto(plan.request.target);
+    *out.mutable_target_outcome() = ToProto(plan.target_outcome);
+  }
   *out.mutable_grace_period() = ToProto(plan.request.policy.grace_period);
   *out.mutable_quarantine_period() =
       ToProto(plan.request.policy.quarantine_period);

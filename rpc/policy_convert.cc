@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "rpc/convert.h"
+#include "rpc/target_convert.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -198,6 +199,9 @@ v1::Schedule ToProto(const gc::Schedule& schedule,
     out.set_all_images(schedule.request.all_images);
     out.set_with_volumes(schedule.request.with_volumes);
     out.set_containers_are_complete(schedule.request.containers_are_complete);
+    if (schedule.request.target.is_set()) {
+      *out.mutable_target() = ToProto(schedule.request.target);
+    }
   }
   Fill(schedule.filters, out.mutable_filters());
   out.set_etag(schedule.etag);
@@ -231,6 +235,9 @@ absl::StatusOr<gc::Schedule> FromProto(const v1::Schedule& in) {
   schedule.request.all_images = in.all_images();
   schedule.request.with_volumes = in.with_volumes();
   schedule.request.containers_are_complete = in.containers_are_complete();
+  if (in.has_target()) {
+    RECLAIM_ASSIGN_OR_RETURN(schedule.request.target, FromProto(in.target()));
+  }
   schedule.filters = Texts(in.filters());
   return schedule;
 }

@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "gc/filter.h"
 #include "rpc/convert.h"
+#include "rpc/target_convert.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -63,6 +64,9 @@ absl::StatusOr<gc::PruneRequest> MakePruneRequest(
   RECLAIM_ASSIGN_OR_RETURN(
       prune.filter, gc::ParseFilter(typed, configured, gc::TargetOf(prune.verb),
                                     parts.clock->Now(), parts.zone));
+  if (request.has_target()) {
+    RECLAIM_ASSIGN_OR_RETURN(prune.target, FromProto(request.target()));
+  }
   RECLAIM_RETURN_IF_ERROR(ReadPolicy(request, &prune.policy));
   return prune;
 }

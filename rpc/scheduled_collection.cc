@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "gc/filter.h"
 #include "rpc/run_starter.h"
@@ -22,12 +23,28 @@ gc::RunControl EndingAt(const gc::RunControl& control, const base::Clock* clock,
   return ending;
 }
 
+void AppendTo(absl::string_view one, std::string* all) {
+  if (!one.empty()) absl::StrAppend(all, all->empty() ? "" : "; ", one);
+}
+
 void Merge(const gc::ScheduledWork::Deed& one, gc::ScheduledWork::Deed* all) {
   all->run_ids.insert(all->run_ids.end(), one.run_ids.begin(),
                       one.run_ids.end());
   all->is_partial |= one.is_partial;
-  if (one.message.empty()) return;
-  absl::StrAppend(&all->message, all->message.empty() ? "" : "; ", one.message);
+  AppendTo(one.message, &all->message);
+}
+
+// What a person should know of a plan that does not reach its target.
+void NoteTarget(const gc::Plan& plan, std::string* problem) {
+  const gc::TargetOutcome& outcome = plan.target_outcome;
+  for (const std::string& warning : outcome.warnings) {
+    AppendTo(absl::StrCat("store ", plan.store, ": ", warning), problem);
+  }
+  if (outcome.short_by_bytes == 0) return;
+  AppendTo(
+      absl::StrCat("store ", plan.store, ": short by ", outcome.short_by_bytes,
+                   " of ", outcome.needed_bytes, " bytes: nothing else may go"),
+      problem);
 }
 
 }  // namespace
@@ -96,7 +113,10 @@ absl::StatusOr<gc::ScheduledWork::Plans> ScheduledCollection::MakePlans(
       status.Update(absl::Status(
           plan.status().code(),
           absl::StrCat("store ", store, ": ", plan.status().message())));
-    } else if (plan->items.empty()) {
+      continue;
+    }
+    NoteTarget(*plan, &plans.problem);
+    if (plan->items.empty() && plan->target_outcome.purge_bytes == 0) {
       // Nobody needs an empty plan; one that stays expires by itself.
       (void)parts_.collector->DeletePlan(plan->id);
     } else {
@@ -104,7 +124,7 @@ absl::StatusOr<gc::ScheduledWork::Plans> ScheduledCollection::MakePlans(
     }
   }
   if (!status.ok() && plans.ids.empty()) return status;
-  plans.problem = std::string(status.message());
+  AppendTo(status.message(), &plans.problem);
   return plans;
 }
 

@@ -1,4 +1,4 @@
-// Bytes by repository or by store.
+// Bytes by repository, by store or by tenant.
 
 #include <algorithm>
 #include <string>
@@ -9,8 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "accounting/repository_usage.h"
 #include "base/status_macros.h"
+#include "gc/graph_details.h"
 #include "gc/mark.h"
+#include "gc/policy_book.h"
 #include "gc/roots.h"
+#include "gc/tenants.h"
 #include "rpc/convert.h"
 #include "rpc/disk_usage.h"
 
@@ -33,6 +36,49 @@ absl::StatusOr<gc::LiveSet> KeptWithoutTags(const ServiceParts& parts,
   return gc::Mark(view, gc::CollectRoots(view, store, options), {});
 }
 
+// Both arguments outlive the answer.
+accounting::Judgement JudgeBy(const index::GraphReader& reader,
+                              const gc::LiveSet& kept) {
+  accounting::Judgement judge;
+  judge.is_live = [&reader](index::NodeId id) { return reader.IsLive(id); };
+  judge.is_kept_otherwise = [&kept](index::NodeId id) {
+    return kept.Contains(id);
+  };
+  return judge;
+}
+
+absl::Status AddTenants(const ServiceParts& parts,
+                        const index::StoreRecord& store,
+                        std::vector<v1::GroupUsage>* groups,
+                        store::Bytes* unattributed) {
+  const gc::GraphDetails details(parts.graph);
+  const auto reader = parts.graph->Read();
+  const index::GraphView& view = reader->view();
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::vector<gc::TagGroup> tenants,
+      parts.policies->Tenants()->Tenants(view, details, store.id));
+  RECLAIM_ASSIGN_OR_RETURN(const gc::LiveSet kept,
+                           KeptWithoutTags(parts, view, store.id));
+  std::vector<std::vector<index::NodeId>> tags;
+  for (const gc::TagGroup& tenant : tenants) tags.push_back(tenant.tags);
+  const accounting::GroupShares shares =
+      accounting::ShareGroups(view, store.id, tags, JudgeBy(*reader, kept));
+  for (size_t i = 0; i < tenants.size(); ++i) {
+    const accounting::GroupUsage& usage = shares.groups[i];
+    v1::GroupUsage group;
+    group.set_store(store.name);
+    group.set_name(tenants[i].name);
+    group.set_tag_count(usage.tag_count);
+    *group.mutable_reachable() = ToProto(usage.reachable);
+    *group.mutable_exclusive() = ToProto(usage.exclusive);
+    *group.mutable_apportioned() = ToProto(usage.apportioned);
+    if (tenants[i].quota_bytes) group.set_quota_bytes(*tenants[i].quota_bytes);
+    groups->push_back(std::move(group));
+  }
+  *unattributed += shares.unattributed;
+  return absl::OkStatus();
+}
+
 absl::Status AddRepositories(const ServiceParts& parts,
                              const index::StoreRecord& store,
                              std::vector<v1::GroupUsage>* groups,
@@ -41,11 +87,8 @@ absl::Status AddRepositories(const ServiceParts& parts,
   const index::GraphView& view = reader->view();
   RECLAIM_ASSIGN_OR_RETURN(const gc::LiveSet kept,
                            KeptWithoutTags(parts, view, store.id));
-  accounting::Judgement judge;
-  judge.is_live = [&](index::NodeId id) { return reader->IsLive(id); };
-  judge.is_kept_otherwise = [&](index::NodeId id) { return kept.Contains(id); };
   const accounting::StoreShares shares =
-      accounting::ShareStore(view, store.id, judge);
+      accounting::ShareStore(view, store.id, JudgeBy(*reader, kept));
   for (const accounting::RepositoryUsage& usage : shares.repositories) {
     v1::GroupUsage group;
     group.set_store(store.name);
@@ -54,6 +97,8 @@ absl::Status AddRepositories(const ServiceParts& parts,
     *group.mutable_reachable() = ToProto(usage.reachable);
     *group.mutable_exclusive() = ToProto(usage.exclusive);
     *group.mutable_apportioned() = ToProto(usage.apportioned);
+    const auto quota = parts.policies->Tenants()->QuotaOf(group.name());
+    if (quota) group.set_quota_bytes(*quota);
     groups->push_back(std::move(group));
   }
   *unattributed += shares.unattributed;
@@ -104,7 +149,8 @@ absl::StatusOr<v1::ListUsageResponse> MakeUsageList(
     return absl::InvalidArgumentError("page_token: not ours");
   }
   if (request.by() != v1::USAGE_GROUPING_REPOSITORY &&
-      request.by() != v1::USAGE_GROUPING_STORE) {
+      request.by() != v1::USAGE_GROUPING_STORE &&
+      request.by() != v1::USAGE_GROUPING_TENANT) {
     return absl::InvalidArgumentError("by: is not set or not known");
   }
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::StoreRecord> stores,
@@ -116,8 +162,10 @@ absl::StatusOr<v1::ListUsageResponse> MakeUsageList(
       AddStore(parts, store, &groups);
       continue;
     }
-    RECLAIM_RETURN_IF_ERROR(
-        AddRepositories(parts, store, &groups, &unattributed));
+    const auto add = request.by() == v1::USAGE_GROUPING_TENANT
+                         ? &AddTenants
+                         : &AddRepositories;
+    RECLAIM_RETURN_IF_ERROR(add(parts, store, &groups, &unattributed));
   }
   std::sort(groups.begin(), groups.end(), IsLarger);
   v1::ListUsageResponse response;

@@ -18,6 +18,7 @@
 #include "gc/policy.h"
 #include "gc/retention.h"
 #include "gc/schedule.h"
+#include "gc/tenants.h"
 #include "index/reference_graph.h"
 #include "rpc/call_limits.h"
 #include "rpc/notification_intake.h"
@@ -79,6 +80,7 @@ struct Config {
   std::vector<rpc::StoreSettings> stores;
   gc::RuleSet retention = FileRules();
   std::vector<gc::Schedule> schedules;
+  gc::TenantSettings tenants;
 };
 
 // `file` is named in errors only.

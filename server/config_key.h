@@ -28,7 +28,8 @@ using KeyReader = std::function<absl::Status(const toml::node&, Config*)>;
 // One key: how it is written, what it means, and where it goes.
 struct Key {
   const char* name;  // "gc.grace_period"; "store.uri" for each [[store]]
-  const char* type;  // "text", "texts", "number", "yes or no", "duration"
+  // "text", "texts", "number", "yes or no", "duration", "size"
+  const char* type;
   const char* bounds;
   const char* help;
   std::string fallback;  // the default, as the reference page shows it

@@ -278,7 +278,8 @@ const std::vector<Key>& Keys() {
     for (const auto& section :
          {NetworkKeys(), NotificationKeys(), PolicyKeys(), RecordKeys(),
           LimitKeys(), GraphKeys(), ConfineKeys(), GrantKeys(), StoreKeys(),
-          RetentionKeys(), ReferrerKeys(), ScheduleKeys()}) {
+          RetentionKeys(), ReferrerKeys(), ScheduleKeys(), ScheduleTargetKeys(),
+          TenantKeys()}) {
       all->insert(all->end(), section.begin(), section.end());
     }
     return all;
@@ -301,6 +302,10 @@ const std::vector<RepeatedTable>& RepeatedTables() {
          config->schedules.emplace_back();
          config->schedules.back().request.verb = gc::PruneVerb::kRetention;
        }},
+      {"tenant", "tenant.name",
+       [](Config* config) { config->tenants.tenants.emplace_back(); }},
+      {"quota", "quota.name",
+       [](Config* config) { config->tenants.quotas.emplace_back(); }},
   };
   return *tables;
 }

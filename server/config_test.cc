@@ -9,6 +9,7 @@
 #include "gc/policy_book.h"
 #include "gc/retention.h"
 #include "gc/schedule.h"
+#include "gc/space_target.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rpc/role.h"
@@ -136,6 +137,80 @@ time_zone = "UTC"
   EXPECT_EQ(policies.schedules[1].action, gc::ScheduleAction::kScan);
   EXPECT_EQ(policies.schedules[2].name, "purge");
   EXPECT_EQ(policies.schedules[2].every, absl::Minutes(10));
+}
+
+TEST(ConfigTest, TargetsAndTenantsAreRead) {
+  const auto config = ParseConfig(R"(
+[[schedule]]
+name = "pressure"
+every = "5m"
+all_images = true
+high_percent = 85
+low_percent = 80
+reserved = "10GB"
+[[schedule]]
+name = "size"
+every = "1h"
+keep_under = "1TiB"
+[[schedule]]
+name = "room"
+every = "1h"
+free = "1.5GB"
+[[schedule]]
+name = "quotas"
+every = "1h"
+quotas = true
+[[tenant]]
+name = "red"
+repositories = ["red/**"]
+labels = ["team=red", "red"]
+quota = "5GB"
+[[tenant]]
+name = "rest"
+repositories = ["**", "!red/**"]
+[[quota]]
+name = "each"
+limit = "100MB"
+)",
+                                  "f");
+  ASSERT_THAT(config, base::IsOk());
+  const gc::FilePolicies policies = PoliciesOf(*config);
+  const auto target = [&](size_t i) {
+    return policies.schedules[i].request.target;
+  };
+  EXPECT_EQ(target(0).kind, gc::TargetKind::kMarks);
+  EXPECT_EQ(target(0).high_percent, 85u);
+  EXPECT_EQ(target(0).low_percent, 80u);
+  EXPECT_EQ(target(0).reserved_bytes, 10'000'000'000u);
+  EXPECT_EQ(target(1).kind, gc::TargetKind::kKeepUnder);
+  EXPECT_EQ(target(1).bytes, uint64_t{1} << 40);
+  EXPECT_EQ(target(2).kind, gc::TargetKind::kFree);
+  EXPECT_EQ(target(2).bytes, 1'500'000'000u);
+  EXPECT_EQ(target(3).kind, gc::TargetKind::kQuotas);
+  ASSERT_EQ(policies.tenants.tenants.size(), 2u);
+  EXPECT_EQ(policies.tenants.tenants[0].labels.size(), 2u);
+  EXPECT_EQ(policies.tenants.tenants[0].quota_bytes, 5'000'000'000u);
+  EXPECT_FALSE(policies.tenants.tenants[1].quota_bytes);
+  ASSERT_EQ(policies.tenants.quotas.size(), 1u);
+  EXPECT_EQ(policies.tenants.quotas[0].quota_bytes, 100'000'000u);
+}
+
+TEST(ConfigTest, TargetsAndTenantsThatCannotBeAreErrors) {
+  const std::string schedule = "[[schedule]]\nname = \"s\"\nevery = \"1h\"\n";
+  EXPECT_THAT(Error(schedule + "high_percent = 85\n"),
+              HasSubstr("schedule s: target: the high mark must be"));
+  EXPECT_THAT(Error(schedule + "free = \"1GB\"\nquotas = true\n"),
+              HasSubstr("only goal"));
+  EXPECT_THAT(Error(schedule + "quotas = false\n"), HasSubstr("true"));
+  EXPECT_THAT(Error(schedule + "free = \"0\"\n"), HasSubstr("a size"));
+  EXPECT_THAT(Error(schedule + "reserved = \"1GB\"\n"),
+              HasSubstr("reserved_bytes goes with a goal"));
+  EXPECT_THAT(Error(schedule + "free = \"1GB\"\nverb = \"volumes\"\n"),
+              HasSubstr("volume prune takes none"));
+  EXPECT_THAT(Error("[[tenant]]\nname = \"t\"\n"),
+              HasSubstr("tenant t: give it repositories or labels"));
+  EXPECT_THAT(Error("[[quota]]\nname = \"q\"\n"),
+              HasSubstr("quota q: say how many"));
 }
 
 TEST(ConfigTest, WithoutRulesThereIsNoSet) {

@@ -4,11 +4,15 @@
 #include <string>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/byte_size.h"
 #include "base/status_macros.h"
 #include "gc/retention.h"
 #include "gc/schedule.h"
+#include "gc/space_target.h"
+#include "gc/tenants.h"
 #include "server/config_key.h"
 
 namespace reclaim::server {
@@ -40,9 +44,45 @@ using gc::PruneVerb;
 using gc::ReferrerFate;
 using gc::ScheduleAction;
 
+// A size, with or without a unit, of 1 byte or more.
+template <typename Field>
+KeyReader Size(Field field) {
+  return [=](const toml::node& node, Config* config) {
+    const auto bytes = node.is_string()
+                           ? base::ParseBytes(*node.value<std::string>())
+                           : absl::StatusOr<uint64_t>(uint64_t{0});
+    if (!bytes.ok() || *bytes == 0) {
+      return MustBe("a size such as \"10GB\", \"512MiB\" or \"1.5TB\"");
+    }
+    field(*config) = *bytes;
+    return absl::OkStatus();
+  };
+}
+
+// A key that says how far a schedule goes: of one kind only.
+KeyReader Goal(gc::TargetKind kind, KeyReader read) {
+  return [=](const toml::node& node, Config* config) {
+    gc::SpaceTarget& target = config->schedules.back().request.target;
+    if (target.is_set() && target.kind != kind) {
+      return MustBe(
+          "the schedule's only goal: marks, free, keep_under or quotas");
+    }
+    target.kind = kind;
+    return read(node, config);
+  };
+}
+
+absl::Status WantsTrue(const toml::node& node, Config*) {
+  if (node.is_boolean() && *node.value<bool>()) return absl::OkStatus();
+  return MustBe("true, or left out");
+}
+
 #define RECLAIM_RULE(field) RECLAIM_FIELD(retention.rules.back().field)
 #define RECLAIM_REFERRER(field) RECLAIM_FIELD(retention.referrers.back().field)
 #define RECLAIM_SCHEDULE(field) RECLAIM_FIELD(schedules.back().field)
+#define RECLAIM_TARGET(field) RECLAIM_SCHEDULE(request.target.field)
+#define RECLAIM_TENANT(field) RECLAIM_FIELD(tenants.tenants.back().field)
+#define RECLAIM_QUOTA(field) RECLAIM_FIELD(tenants.quotas.back().field)
 
 }  // namespace
 
@@ -177,6 +217,60 @@ std::vector<Key> ScheduleKeys() {
   };
 }
 
+std::vector<Key> ScheduleTargetKeys() {
+  using gc::TargetKind;
+  return {
+      {"schedule.high_percent", "number", "1 to 100",
+       "A prune begins if the disk below the store is so full, or fuller; "
+       "with low_percent.",
+       "",
+       Goal(TargetKind::kMarks, Number(RECLAIM_TARGET(high_percent), 1, 100))},
+      {"schedule.low_percent", "number", "1 to high_percent",
+       "It takes no more than it needs to bring the disk down to this.", "",
+       Goal(TargetKind::kMarks, Number(RECLAIM_TARGET(low_percent), 1, 100))},
+      {"schedule.free", "size", "1 or more",
+       "A prune takes no more than it needs to free so much.", "",
+       Goal(TargetKind::kFree, Size(RECLAIM_TARGET(bytes)))},
+      {"schedule.keep_under", "size", "1 or more",
+       "A prune takes no more than it needs to leave so much in the store.", "",
+       Goal(TargetKind::kKeepUnder, Size(RECLAIM_TARGET(bytes)))},
+      {"schedule.quotas", "yes or no", "true",
+       "A prune takes no more than it needs to bring each [[tenant]] and each "
+       "repository of a [[quota]] under its own.",
+       "false", Goal(TargetKind::kQuotas, WantsTrue)},
+      {"schedule.reserved", "size", "1 or more",
+       "No goal asks for less than so much in the store.", "",
+       Size(RECLAIM_TARGET(reserved_bytes))},
+  };
+}
+
+std::vector<Key> TenantKeys() {
+  const char* const patterns = "globs, or RE2 after \"re:\"";
+  return {
+      {"tenant.name", "text", "[a-z0-9][a-z0-9._-]{0,62}",
+       "The tenant's name, for `df --by tenant`.", "",
+       Text(RECLAIM_TENANT(name))},
+      {"tenant.repositories", "texts", patterns,
+       "Repositories whose tags are the tenant's.", "",
+       Texts(RECLAIM_TENANT(repositories))},
+      {"tenant.labels", "texts", "\"key\" or \"key=value\"",
+       "Tags of images that carry one of these are the tenant's as well.", "",
+       Texts(RECLAIM_TENANT(labels))},
+      {"tenant.quota", "size", "1 or more",
+       "What its tags reach is to be no more; a plan with the target quotas "
+       "brings it there.",
+       "", Size(RECLAIM_TENANT(quota_bytes))},
+      {"quota.name", "text", "[a-z0-9][a-z0-9._-]{0,62}", "The quota's name.",
+       "", Text(RECLAIM_QUOTA(name))},
+      {"quota.repositories", "texts", "globs, or RE2 after \"re:\"; empty: all",
+       "Repositories that it is about; of several the first that matches.", "",
+       Texts(RECLAIM_QUOTA(repositories))},
+      {"quota.limit", "size", "1 or more",
+       "What the tags of each such repository reach is to be no more.", "",
+       Size(RECLAIM_QUOTA(quota_bytes))},
+  };
+}
+
 gc::FilePolicies PoliciesOf(const Config& config) {
   gc::FilePolicies policies;
   if (!config.retention.rules.empty() || !config.retention.referrers.empty()) {
@@ -195,6 +289,7 @@ gc::FilePolicies PoliciesOf(const Config& config) {
     purge.action = ScheduleAction::kPurge;
     policies.schedules.push_back(std::move(purge));
   }
+  policies.tenants = config.tenants;
   return policies;
 }
 
@@ -208,7 +303,7 @@ absl::Status CheckPolicies(const Config& config) {
           "schedule ", schedule.name, ": the name is given twice"));
     }
   }
-  return absl::OkStatus();
+  return gc::TenantBook::Create(config.tenants).status();
 }
 
 }  // namespace reclaim::server

@@ -1,5 +1,5 @@
 // server/policy_keys.h — private: what the file says of retention rules, rules
-// about referrers and schedules.
+// about referrers, schedules, tenants and quotas.
 
 #ifndef RECLAIM_SERVER_POLICY_KEYS_H_
 #define RECLAIM_SERVER_POLICY_KEYS_H_
@@ -12,10 +12,12 @@
 
 namespace reclaim::server {
 
-struct Key;                        // server/config_key.h
-std::vector<Key> RetentionKeys();  // [[retention]]
-std::vector<Key> ReferrerKeys();   // [[referrers]]
-std::vector<Key> ScheduleKeys();   // [[schedule]]
+struct Key;                             // server/config_key.h
+std::vector<Key> RetentionKeys();       // [[retention]]
+std::vector<Key> ReferrerKeys();        // [[referrers]]
+std::vector<Key> ScheduleKeys();        // [[schedule]]
+std::vector<Key> ScheduleTargetKeys();  // [[schedule]], how far it goes
+std::vector<Key> TenantKeys();          // [[tenant]], [[quota]]
 
 // What the file says, and the schedule "purge" of gc.purge_interval unless the
 // file has one of that name.

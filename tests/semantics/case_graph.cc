@@ -47,6 +47,8 @@ absl::StatusOr<gc::Plan> PlanCase::Make(gc::PruneRequest request) {
   inputs.store = 0;
   inputs.store_knows_containers = knows_containers;
   inputs.unreadable_scopes = unreadable;
+  inputs.space = space;
+  inputs.tenants = &tenants;
   inputs.now = Now();
   request.policy.grace_period = grace;
   rules.name = "rules";

@@ -22,6 +22,8 @@
 #include "gc/plan.h"
 #include "gc/retention.h"
 #include "gc/retention_survey.h"
+#include "gc/space_target.h"
+#include "gc/tenants.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "index/memory_engine.h"
@@ -77,6 +79,8 @@ class PlanCase : public ::testing::Test {
   gc::RuleSet rules;  // named "rules"
   bool knows_containers = true;
   std::vector<gc::KeptScope> unreadable;
+  gc::SpaceState space;
+  gc::TenantBook tenants;
 
  private:
   absl::StatusOr<gc::Explanation> ExplainName(const std::string& name);

@@ -1,0 +1,77 @@
+// Targets of prunes and the usage of tenants, from the command line.
+
+#include <string>
+
+#include "cli/command_fixture.h"
+
+namespace reclaim::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class TargetTest : public CommandFixture {
+ protected:
+  void SetUp() override {
+    gc::Tenant tenant;
+    tenant.name = "everybody";
+    tenant.repositories = {"**"};
+    tenant.quota_bytes = 1;
+    file_policies_.tenants.tenants = {tenant};
+    CommandFixture::SetUp();
+    AddAndScan();
+  }
+};
+
+TEST_F(TargetTest, APlanSaysHowFarItGoes) {
+  ASSERT_EQ(Run({"plan", "--free", "1"}), kDone) << err_;
+  EXPECT_THAT(out_, Not(HasSubstr("0 items")));
+  EXPECT_THAT(out_, HasSubstr("Its target asks for 1B (1 bytes)"));
+  EXPECT_THAT(out_, Not(HasSubstr("falls short")));
+  EXPECT_EQ(Run({"plan", "--free", "1TB"}), kShort) << err_;
+  EXPECT_THAT(out_, HasSubstr("It falls short by "));
+  EXPECT_EQ(Run({"plan", "--high", "100", "--low", "100"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("0 items"));
+  EXPECT_THAT(out_, Not(HasSubstr("Apply it with")));
+}
+
+TEST_F(TargetTest, APruneTakesTheQuarantineFirst) {
+  ASSERT_EQ(Run({"image", "prune", "--free", "1", "-f"}), kDone) << err_;
+  EXPECT_THAT(err_, HasSubstr("Its target asks for 1B"));
+  ASSERT_EQ(Run({"image", "prune", "--free", "1", "-f"}), kDone) << err_;
+  EXPECT_THAT(err_, HasSubstr("1B of the quarantine are freed for good"));
+  EXPECT_THAT(out_, HasSubstr("Total reclaimed space: 0B"));
+  EXPECT_EQ(Run({"image", "prune", "--keep-under", "1", "-f"}), kShort);
+  EXPECT_THAT(err_, HasSubstr("falls short"));
+}
+
+TEST_F(TargetTest, TheQuestionSaysHowFarItGoes) {
+  EXPECT_EQ(Run({"image", "prune", "--free", "1"}, "n\n", true), kDeclined);
+  EXPECT_THAT(err_, HasSubstr("no more than the target needs"));
+  EXPECT_THAT(err_, HasSubstr("Its target asks for 1B"));
+}
+
+TEST_F(TargetTest, FlagsThatContradictAreRefused) {
+  EXPECT_EQ(Run({"plan", "--free", "1", "--keep-under", "1"}), kUsage);
+  EXPECT_EQ(Run({"plan", "--high", "85"}), kUsage);
+  EXPECT_EQ(Run({"plan", "--free", "much"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("--free"));
+  EXPECT_EQ(Run({"volume", "prune", "--free", "1"}), kUsage);
+}
+
+TEST_F(TargetTest, QuotasAndTenants) {
+  ASSERT_EQ(Run({"df", "--by", "tenant"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("TENANT"));
+  EXPECT_THAT(out_, HasSubstr("QUOTA"));
+  EXPECT_THAT(out_, HasSubstr("everybody"));
+  EXPECT_EQ(Run({"plan", "--rules", "--quotas"}), kShort) << err_;
+  EXPECT_THAT(out_, HasSubstr("0 items"));
+  ASSERT_EQ(Run({"plan", "-a", "--containers-are-complete", "--quotas"}), kDone)
+      << err_ << out_;
+  EXPECT_THAT(out_, HasSubstr("app:v1"));
+  EXPECT_THAT(out_, HasSubstr("1 images lose their names; no choice could do "
+                              "with fewer than 1"));
+}
+
+}  // namespace
+}  // namespace reclaim::cli

@@ -1,0 +1,117 @@
+// No more than a target needs: what is chosen, and what stays after all.
+//
+// First all that may go is offered, as a plan without a target would take it;
+// then the choice is made (gc/eviction.h), and what it does not need is spared.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "gc/eviction.h"
+#include "gc/eviction_offer.h"
+#include "gc/planner.h"
+
+namespace reclaim::gc {
+
+using index::RootReason;
+
+// What would go if all went that may go; nothing goes yet.
+std::vector<index::NodeId> Planner::TryAll() {
+  const size_t item_count = plan_.items.size();
+  const NodeSet doomed = doomed_;
+  DoomContent();
+  DoomUploads();
+  PlanSnapshots();
+  std::vector<NodeId> offered;
+  for (size_t i = item_count; i < plan_.items.size(); ++i) {
+    offered.push_back(plan_.items[i].node);
+  }
+  plan_.items.erase(plan_.items.begin() + static_cast<ptrdiff_t>(item_count),
+                    plan_.items.end());
+  doomed_ = doomed;
+  std::sort(offered.begin(), offered.end());
+  return offered;
+}
+
+// Takes dropped tags back: those that are kept after all, and those that have
+// moved or gone meanwhile.
+void Planner::KeepTags(absl::FunctionRef<bool(NodeId)> is_kept) {
+  tops_.clear();
+  std::vector<PlanItem> dropped;
+  for (PlanItem& item : plan_.items) {
+    const auto targets = view_.Exists(item.node) ? view_.Kept(item.node)
+                                                 : absl::Span<const NodeId>();
+    if (targets.empty() || is_kept(item.node)) {
+      doomed_.erase(item.node);
+      continue;
+    }
+    for (const NodeId target : targets) tops_.emplace(target, item.reason);
+    dropped.push_back(std::move(item));
+  }
+  plan_.items = std::move(dropped);
+}
+
+// A signature's name goes with its subject, and whether that goes is not known
+// before the choice is made: the next prune by rules takes it.
+void Planner::KeepReferrerNames() {
+  KeepTags([&](NodeId tag) {
+    return ParseReferrerName(view_.named_key(tag).name).has_value();
+  });
+}
+
+absl::Status Planner::KeepOffered(absl::Span<const NodeId> kept) {
+  for (const NodeId id : kept) {
+    if (IsContent(view_.kind(id))) {
+      spared_.push_back({id, RootReason::kSpared});
+    } else if (view_.kind(id) == NodeKind::kUpload) {
+      kept_uploads_.insert(id);
+    }
+  }
+  RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
+  return absl::OkStatus();
+}
+
+absl::Status Planner::ChooseForTarget() {
+  const std::vector<NodeId> offered = TryAll();
+  return request_.target.kind == TargetKind::kQuotas ? ChooseForQuotas(offered)
+                                                     : ChooseForSpace(offered);
+}
+
+// By regret: what nothing names, tags that a rule lets go, tags that nothing
+// uses; within each of the latter what was used last longest ago.
+std::map<index::NodeId, uint32_t> Planner::RegretOfImages() const {
+  std::map<NodeId, uint32_t> tiers;
+  for (const PlanItem& item : plan_.items) {
+    if (!view_.Exists(item.node)) continue;
+    for (const NodeId image : view_.Kept(item.node)) {
+      absl::Time used =
+          std::max(view_.fields(image).used, view_.fields(item.node).used);
+      // Never used: the push stands for it.
+      if (used == absl::InfinitePast()) used = view_.fields(item.node).recorded;
+      const uint32_t first = item.reason == DoomReason::kRetention
+                                 ? kNoRegretTier + 1
+                                 : kNoRegretTier + 1 + kRecencyTierCount;
+      uint32_t& tier = tiers[image];
+      tier = std::max(tier, first + RecencyTier(in_.now - used));
+    }
+  }
+  return tiers;
+}
+
+absl::Status Planner::ChooseForSpace(const std::vector<NodeId>& offered) {
+  const EvictionOffer offer(view_, kept_, offered, RegretOfImages());
+  const Eviction eviction = ChooseEvictions(offer.problem(), target_.free_bytes,
+                                            [this] { view_.Yield(); });
+  plan_.target_outcome.short_by_bytes += eviction.short_by_bytes;
+  plan_.target_outcome.evicted_count = eviction.evicted_count;
+  plan_.target_outcome.lower_bound_count = eviction.lower_bound_count;
+  const NodeSet gone = offer.GoneWith(eviction.chosen);
+  KeepTags([&](NodeId tag) { return !gone.contains(view_.Kept(tag)[0]); });
+  std::vector<NodeId> kept;
+  for (const NodeId id : offered) {
+    if (!gone.contains(id)) kept.push_back(id);
+  }
+  return KeepOffered(kept);
+}
+
+}  // namespace reclaim::gc

@@ -1,0 +1,224 @@
+// SEMANTICS.md 2.6: how far a plan goes (cases 125 to 127, 130 to 133 and 145).
+
+#include "accounting/repository_usage.h"
+#include "gc/space_target.h"
+#include "gc/tenants.h"
+#include "tests/semantics/case_graph.h"
+
+namespace reclaim::tests {
+namespace {
+
+using base::IsOk;
+using base::StatusIs;
+using gc::SpaceTarget;
+using gc::TargetKind;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+// Two images that nothing uses, and one that is used.  On disk each image takes
+// as much as any other: two blobs and a manifest of 4096 bytes and some.
+class SpaceTest : public PlanCase {
+ protected:
+  SpaceTest() {
+    g.Add(
+        "M1:5(c1:10 l1:85); M2:5(c2:10 l2:85); M3(c3 l3); a:v1=M1; b:v1=M2; "
+        "c:v1=M3; running/w=M3");
+    space.stored_bytes = 6 * kImage;
+  }
+
+  static constexpr uint64_t kImage = 100 + 3 * 4096;
+
+  gc::PruneRequest With(TargetKind kind, uint64_t bytes,
+                        uint64_t reserved = 0) {
+    gc::PruneRequest request = AllImages();
+    request.target.kind = kind;
+    request.target.bytes = bytes;
+    request.target.reserved_bytes = reserved;
+    return request;
+  }
+  gc::PruneRequest Marks(uint32_t high, uint32_t low) {
+    gc::PruneRequest request = AllImages();
+    request.target.kind = TargetKind::kMarks;
+    request.target.high_percent = high;
+    request.target.low_percent = low;
+    return request;
+  }
+  void SetDisk(uint64_t capacity, uint64_t available) {
+    space.capacity = store::Capacity{capacity, available, 0, 0};
+  }
+  gc::TargetOutcome OutcomeOf(const gc::PruneRequest& request) {
+    const auto plan = Make(request);
+    EXPECT_THAT(plan, IsOk());
+    return plan.ok() ? plan->target_outcome : gc::TargetOutcome();
+  }
+  size_t ImageCount(const gc::PruneRequest& request) {
+    const auto plan = Make(request);
+    EXPECT_THAT(plan, IsOk());
+    return plan.ok() ? plan->totals.image_count : 99;
+  }
+};
+
+TEST_F(SpaceTest, Case125_AtTheHighMarkItStarts) {
+  SetDisk(100'000, 15'000);
+  const gc::TargetOutcome outcome = OutcomeOf(Marks(85, 80));
+  EXPECT_EQ(outcome.needed_bytes, 5000u);
+  EXPECT_EQ(outcome.short_by_bytes, 0u);
+  EXPECT_EQ(ImageCount(Marks(85, 80)), 1u);
+  SetDisk(100'000, 15'001);
+  EXPECT_EQ(OutcomeOf(Marks(85, 80)).needed_bytes, 0u);
+  EXPECT_THAT(Doomed(Marks(85, 80)), IsEmpty());
+}
+
+TEST_F(SpaceTest, Case126_NoCapacityIsAnErrorAndMoreThanThereIsIsNot) {
+  SetDisk(0, 0);
+  EXPECT_THAT(Make(Marks(85, 80)),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("tells no capacity")));
+  SetDisk(1000, 2000);
+  EXPECT_THAT(Doomed(Marks(1, 1)), IsEmpty());
+}
+
+TEST_F(SpaceTest, Case127_NothingIsRoundedUpToTheMark) {
+  SetDisk(1000, 151);  // 84.9 %
+  EXPECT_THAT(Doomed(Marks(85, 80)), IsEmpty());
+  SetDisk(1000, 150);
+  EXPECT_EQ(OutcomeOf(Marks(85, 80)).needed_bytes, 50u);
+}
+
+TEST_F(SpaceTest, Case130_WhatCannotBeMetIsShortAndBreaksNoPin) {
+  grace = absl::Hours(24);
+  g.Add("M4(c4 l4:500); M5(c5 l5:500); d:v1=M4; e:v1=M5; pin/p=M4");
+  SetRecorded("M5", Now() - absl::Minutes(1));
+  const uint64_t asked = 50 * kImage;
+  space.stored_bytes = 100 * kImage;
+  const gc::PruneRequest request = With(TargetKind::kFree, asked);
+  EXPECT_THAT(Doomed(request), UnorderedElementsAre("a:v1", "b:v1", "M1", "c1",
+                                                    "l1", "M2", "c2", "l2"));
+  const gc::TargetOutcome outcome = OutcomeOf(request);
+  EXPECT_EQ(outcome.needed_bytes, asked);
+  EXPECT_EQ(outcome.short_by_bytes, asked - 2 * kImage);
+  EXPECT_EQ(outcome.evicted_count, 2u);
+  EXPECT_EQ(outcome.lower_bound_count, 2u);
+}
+
+TEST_F(SpaceTest, Case131_ATargetThatIsReachedTakesNotEvenOne) {
+  EXPECT_THAT(Doomed(With(TargetKind::kKeepUnder, space.stored_bytes)),
+              IsEmpty());
+  // What lies in quarantine is enough: nothing else goes.
+  space.quarantined_bytes = 500;
+  const gc::PruneRequest request = With(TargetKind::kFree, 500);
+  EXPECT_THAT(Doomed(request), IsEmpty());
+  EXPECT_EQ(OutcomeOf(request).purge_bytes, 500u);
+}
+
+TEST_F(SpaceTest, Case132_WhatIsReservedWinsAndIsSaid) {
+  const gc::PruneRequest request =
+      With(TargetKind::kKeepUnder, 4 * kImage, 5 * kImage);
+  EXPECT_EQ(ImageCount(request), 1u);
+  const gc::TargetOutcome outcome = OutcomeOf(request);
+  EXPECT_EQ(outcome.needed_bytes, kImage);
+  EXPECT_THAT(outcome.warnings, ElementsAre(HasSubstr("reserved")));
+}
+
+TEST_F(SpaceTest, Case133_ItStopsAtEquality) {
+  EXPECT_EQ(ImageCount(With(TargetKind::kKeepUnder, 5 * kImage)), 1u);
+  EXPECT_EQ(ImageCount(With(TargetKind::kKeepUnder, 5 * kImage - 1)), 2u);
+  EXPECT_EQ(ImageCount(With(TargetKind::kFree, kImage)), 1u);
+  EXPECT_EQ(ImageCount(With(TargetKind::kFree, kImage + 1)), 2u);
+}
+
+// What was used last longest ago goes first, and of the never used what was
+// pushed first.
+TEST_F(SpaceTest, TheLeastRegrettedGoesFirst) {
+  g.content("M1").used = Now() - absl::Hours(1);
+  g.PutContent(g.content("M1"));
+  EXPECT_THAT(Doomed(With(TargetKind::kFree, 1)),
+              UnorderedElementsAre("b:v1", "M2", "c2", "l2"));
+  // What is dead is not regretted at all.
+  g.Add("dead:7");
+  EXPECT_THAT(Doomed(With(TargetKind::kFree, 1)), ElementsAre("dead"));
+  EXPECT_EQ(OutcomeOf(With(TargetKind::kFree, 1)).evicted_count, 0u);
+}
+
+class QuotaTest : public PlanCase {
+ protected:
+  // Both projects use the base of 1000 bytes.  Manifests are 5 bytes.
+  QuotaTest() {
+    g.Add(
+        "M1(c1:10 base:1000 l1:100); M2(c2:10 base:1000 l2:200); "
+        "a/app:v1=M1; b/app:v1=M2");
+  }
+  static constexpr uint64_t kA = 5 + 10 + 1000 + 100;
+  static constexpr uint64_t kB = 5 + 10 + 1000 + 200;
+
+  void SetQuota(uint64_t a, uint64_t b) {
+    settings.tenants = {{"a", {"a/**"}, {}, a}, {"b", {"b/**"}, {}, b}};
+    const auto book = gc::TenantBook::Create(settings);
+    ASSERT_THAT(book, IsOk());
+    tenants = *book;
+  }
+  gc::PruneRequest Quotas() {
+    gc::PruneRequest request = AllImages();
+    request.target.kind = TargetKind::kQuotas;
+    return request;
+  }
+
+  gc::TenantSettings settings;
+};
+
+TEST_F(QuotaTest, Case145_ABlobOfTwoProjectsCountsInEachAndIsBilledInParts) {
+  SetQuota(kA, kB);
+  EXPECT_THAT(Doomed(Quotas()), IsEmpty()) << "exactly at their quotas";
+  SetQuota(kA - 1, kB);
+  const auto plan = Make(Quotas());
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_EQ(plan->target_outcome.needed_bytes, 1u);
+  EXPECT_EQ(plan->target_outcome.short_by_bytes, 0u);
+  EXPECT_EQ(plan->totals.bytes.content.logical_bytes, kA - 1000)
+      << "the other project keeps the base";
+
+  accounting::Judgement judge;
+  judge.is_live = [&](index::NodeId id) { return g.graph().IsLive(id); };
+  judge.is_kept_otherwise = [](index::NodeId) { return false; };
+  const auto groups = tenants.Tenants(g.view(), details, 0);
+  ASSERT_THAT(groups, IsOk());
+  const accounting::GroupShares shares = accounting::ShareGroups(
+      g.view(), 0, {(*groups)[0].tags, (*groups)[1].tags}, judge);
+  EXPECT_EQ(shares.groups[0].reachable.bytes.logical_bytes, kA);
+  EXPECT_EQ(shares.groups[1].reachable.bytes.logical_bytes, kB);
+  EXPECT_EQ(shares.groups[0].apportioned.logical_bytes, kA - 500);
+  EXPECT_EQ(shares.groups[1].apportioned.logical_bytes, kB - 500);
+}
+
+TEST_F(QuotaTest, AQuotaBelowWhatIsPinnedIsSaidAndTakesNothing) {
+  g.Add("M3(c3:1 l3:1); a/app:old=M3; pin/p=M1");
+  SetQuota(kA - 1, kB);
+  const auto plan = Make(Quotas());
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_THAT(plan->items, IsEmpty());
+  EXPECT_EQ(plan->target_outcome.needed_bytes, 8u);
+  EXPECT_EQ(plan->target_outcome.short_by_bytes, 8u);
+  EXPECT_THAT(plan->target_outcome.warnings,
+              ElementsAre(HasSubstr("the tenant a has a quota of 1114 bytes, "
+                                    "but 1115 of its 1122 bytes are pinned")));
+}
+
+TEST_F(QuotaTest, OnlyTagsOfTheGroupGo) {
+  g.Add("c/app:v1=M1; dead:9");
+  SetQuota(kA - 1, kB);
+  EXPECT_THAT(Doomed(Quotas()), ElementsAre("a/app:v1"))
+      << "another repository keeps the image";
+  settings.tenants.clear();
+  settings.quotas = {{"all", {}, kA - 1}};
+  const auto book = gc::TenantBook::Create(settings);
+  ASSERT_THAT(book, IsOk());
+  tenants = *book;
+  EXPECT_THAT(Doomed(Quotas()),
+              UnorderedElementsAre("a/app:v1", "b/app:v1", "c/app:v1", "M1",
+                                   "M2", "c1", "c2", "l1", "l2", "base"));
+}
+
+}  // namespace
+}  // namespace reclaim::tests
