@@ -17,6 +17,7 @@ namespace reclaim::gc {
 namespace {
 
 using ::reclaim::base::IsOk;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 namespace fs = std::filesystem;
@@ -97,6 +98,28 @@ TEST_F(DoubtfulRegistryTest, WhatATagWithoutAnAcceptedNameHoldsStays) {
   tree_.Tag("app", ".dot", tree_.Image("app", "", {"dot"}));
   Open(store::StoreKind::kRegistry);
   ExpectNothingTaken();
+}
+
+using DoubtfulLayoutTest = CollectorFixture;
+
+TEST_F(DoubtfulLayoutTest, EntriesWithOneNameAreAllKept) {
+  store::LayoutTree tree(&folder_, "a");
+  const oci::Digest first = tree.Image({"one"});
+  const oci::Digest second = tree.Image({"two"});
+  const oci::Digest garbage = tree.Image({"three"});
+  tree.Entry(first, "v1");
+  tree.Entry(second, "v1");
+  tree.Entry(garbage, "");
+  Open(store::StoreKind::kImageLayout);
+  for (int i = 0; i < 3; ++i) {
+    Scan();
+    Prune();
+    EXPECT_EQ(StateOf(first, "a"), NodeState::kPresent);
+    EXPECT_EQ(StateOf(second, "a"), NodeState::kPresent);
+    EXPECT_EQ(StateOf(garbage, "a"), NodeState::kQuarantined);
+    ExpectExact();
+  }
+  EXPECT_THAT(folder_.Read("a/index.json"), HasSubstr(second.hex()));
 }
 
 }  // namespace
