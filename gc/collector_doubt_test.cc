@@ -1,5 +1,5 @@
 // What a scan cannot judge is kept, whatever a prune is asked (I5): trees with
-// links and names that nobody accepts.
+// links, names that nobody accepts, and stores whose folder was replaced.
 
 #include <filesystem>
 #include <string>
@@ -17,6 +17,7 @@ namespace reclaim::gc {
 namespace {
 
 using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -120,6 +121,81 @@ TEST_F(DoubtfulLayoutTest, EntriesWithOneNameAreAllKept) {
     ExpectExact();
   }
   EXPECT_THAT(folder_.Read("a/index.json"), HasSubstr(second.hex()));
+}
+
+// The folder of a store goes and another one comes under its name.
+class ReplacedStoreTest : public DoubtfulRegistryTest {
+ protected:
+  ReplacedStoreTest() {
+    Open(store::StoreKind::kRegistry);
+    Scan();
+  }
+  ~ReplacedStoreTest() override { fs::remove_all(away_); }
+
+  void ExpectRefused() {
+    const auto is_refused =
+        StatusIs(absl::StatusCode::kUnavailable, HasSubstr("was replaced"));
+    EXPECT_THAT(store_->GetCapacity(), is_refused);
+    EXPECT_THAT(collector_->Scan("s", true, "test", {}), is_refused);
+    EXPECT_EQ(StateOf(kept_), NodeState::kPresent) << "nothing is gone";
+    EXPECT_TRUE(HasTag("app", "v1"));
+    ExpectExact();
+  }
+
+  const std::string away_ = folder_.path() + ".away";
+};
+
+TEST_F(ReplacedStoreTest, WhatWasMovedAwayIsLeftAlone) {
+  const Plan plan = MakePlan(Request());
+  ASSERT_EQ(plan.totals.blob_count, 4u);
+  fs::rename(folder_.path(), away_);
+  fs::create_directory(folder_.path());
+  store::RegistryTree(&folder_).Image("app", "v2", {"another"});
+  const std::string before = folder_.Snapshot();
+  // What becomes of the run is its affair: it took nothing away.
+  const auto run = Apply(plan);
+  EXPECT_FALSE(run.ok() && run->item_count > 0);
+  EXPECT_FALSE(fs::exists(away_ + "/.reclaim")) << "nothing was moved there";
+  EXPECT_EQ(folder_.Snapshot(), before);
+  ExpectRefused();
+  // It comes back: all is as it was.
+  fs::remove_all(folder_.path());
+  fs::rename(away_, folder_.path());
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  ExpectCollected();
+}
+
+TEST_F(ReplacedStoreTest, WhatWasDeletedAndMadeAgainIsNotTakenForTheOldOne) {
+  fs::remove_all(folder_.path());
+  ExpectRefused();
+  fs::create_directory(folder_.path());
+  ExpectRefused();
+  store::RegistryTree(&folder_).Image("app", "v2", {"another"});
+  ExpectRefused();
+  // A new start opens what is there now.
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  Scan();
+  EXPECT_FALSE(HasTag("app", "v1"));
+  EXPECT_TRUE(HasTag("app", "v2"));
+}
+
+TEST_F(ReplacedStoreTest, AQuarantineInAFolderThatWasReplacedIsKept) {
+  const gc::Run run = Prune();
+  const size_t count = QuarantineCount();
+  ASSERT_GT(count, 0u);
+  fs::rename(folder_.path(), away_);
+  fs::create_directory(folder_.path());
+  const auto purged = PurgeNow();
+  EXPECT_FALSE(purged.ok() && purged->item_count > 0);
+  EXPECT_EQ(QuarantineCount(), count);
+  EXPECT_TRUE(fs::exists(away_ + "/.reclaim"));
+  fs::remove_all(folder_.path());
+  fs::rename(away_, folder_.path());
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  EXPECT_THAT(RestoreRun(run.id), IsOk());
 }
 
 }  // namespace

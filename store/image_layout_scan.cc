@@ -268,7 +268,7 @@ absl::StatusOr<ScanResult> LayoutScan::Run() {
   }
   RECLAIM_RETURN_IF_ERROR(scan_.ScanBlobs(std::move(blobs)));
   RECLAIM_RETURN_IF_ERROR(scan_.RunAll(names));
-  ScanResult result = scan_.Result();
+  RECLAIM_ASSIGN_OR_RETURN(ScanResult result, scan_.Result());
   ++result.section_count;
   return result;
 }

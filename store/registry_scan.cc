@@ -283,7 +283,7 @@ absl::StatusOr<ScanResult> RegistryScan::Run() {
     work.push_back([this, &name] { return ScanUploads(name); });
   }
   RECLAIM_RETURN_IF_ERROR(scan_.RunAll(work));
-  ScanResult result = scan_.Result();
+  RECLAIM_ASSIGN_OR_RETURN(ScanResult result, scan_.Result());
   result.section_count += first_count;
   return result;
 }
