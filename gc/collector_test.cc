@@ -261,14 +261,18 @@ TEST_F(RegistryCollectorTest, WithoutAProofNothingIsPurged) {
   EXPECT_EQ(StateOf(old_), NodeState::kQuarantined);
 }
 
-TEST_F(RegistryCollectorTest, ATornLinkKeepsItsRepository) {
+// All repositories of a registry share its blobs.
+TEST_F(RegistryCollectorTest, ATornLinkKeepsTheWholeRegistry) {
   folder_.Write(
       "docker/registry/v2/repositories/app/_manifests/tags/bad/current/link",
       "no digest");
   Scan();
   const Plan plan = MakePlan(Request());
   EXPECT_THAT(plan.items, IsEmpty());
-  EXPECT_FALSE(plan.kept_scopes.empty());
+  ASSERT_EQ(plan.kept_scopes.size(), 2u);
+  EXPECT_EQ(plan.kept_scopes[0].scope, "app");
+  EXPECT_EQ(plan.kept_scopes[1].scope, "") << "the plan says how much is kept";
+  EXPECT_THAT(plan.kept_scopes[1].why, HasSubstr("the repository app"));
 }
 
 TEST_F(RegistryCollectorTest, RestoresATagWithItsImage) {

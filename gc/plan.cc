@@ -76,24 +76,35 @@ void Planner::ForEachContent(absl::FunctionRef<void(NodeId)> visit) const {
   }
 }
 
-// What an unreadable repository names is unknown: its place is kept.  A scope
-// that the graph does not know could be anywhere (I5).
+// What an unreadable repository names is unknown: its place is kept, in a
+// registry all that there is.  A scope that the graph does not know could be
+// anywhere (I5).  The plan says how far that goes.
 void Planner::KeepScope(const KeptScope& scope) {
   plan_.kept_scopes.push_back(scope);
-  const NodeId id = scope.scope.empty()
-                        ? index::kNoNode
-                        : view_.FindNamed({NodeKind::kRepository, in_.store, "",
-                                           scope.scope});
-  if (id == index::kNoNode) {
-    const index::PlaceId place = scope.scope.empty()
-                                     ? index::kNoPlace
-                                     : view_.FindPlace(in_.store, scope.scope);
-    if (place == index::kNoPlace) is_whole_store_kept_ = true;
-    if (place != index::kNoPlace) kept_places_.insert(place);
+  if (scope.scope.empty()) {
+    is_whole_store_kept_ = true;
     return;
   }
-  kept_repositories_.insert(scope.scope);
-  kept_places_.insert(view_.fields(id).place);
+  const NodeId id =
+      view_.FindNamed({NodeKind::kRepository, in_.store, "", scope.scope});
+  const index::PlaceId place = id == index::kNoNode
+                                   ? view_.FindPlace(in_.store, scope.scope)
+                                   : view_.fields(id).place;
+  if (id != index::kNoNode) kept_repositories_.insert(scope.scope);
+  if (place == index::kNoPlace) {
+    is_whole_store_kept_ = true;
+    plan_.kept_scopes.push_back(
+        {"", absl::StrCat(scope.scope,
+                          " could not be read, and where that lies which it "
+                          "names is not known")});
+    return;
+  }
+  const bool is_new = kept_places_.insert(place).second;
+  if (!is_new || view_.PlaceName(place) == scope.scope) return;
+  plan_.kept_scopes.push_back(
+      {view_.PlaceName(place),
+       absl::StrCat("the repository ", scope.scope,
+                    " could not be read, and may name anything beside it")});
 }
 
 void Planner::FindKeptScopes() {

@@ -2,16 +2,20 @@
 
 #include <stdlib.h>
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "rpc/registry_client.h"
 #include "store/open_store.h"
+#include "store/types.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -37,6 +41,31 @@ store::StoreUri Resolved(store::StoreUri uri) {
   if (real != nullptr) uri.path = real;
   free(real);
   return uri;
+}
+
+// The folder that a store is; "" for one that is none.
+std::string FolderOf(const std::string& text) {
+  constexpr absl::string_view kRegistryTail = "/docker/registry/v2";
+  absl::StatusOr<store::StoreUri> uri = store::ParseStoreUri(text);
+  if (!uri.ok() || (uri->kind != store::StoreKind::kRegistry &&
+                    uri->kind != store::StoreKind::kImageLayout)) {
+    return "";
+  }
+  const store::StoreKind kind = uri->kind;
+  const std::string resolved = Resolved(*std::move(uri)).path;
+  absl::string_view folder = resolved;
+  while (absl::ConsumeSuffix(&folder, "/")) {
+  }
+  if (kind == store::StoreKind::kRegistry) {
+    absl::ConsumeSuffix(&folder, kRegistryTail);
+  }
+  return absl::StrCat(folder, "/");
+}
+
+// Whether one of them lies in the other, or is it.
+bool AreNested(const std::string& a, const std::string& b) {
+  return !a.empty() && !b.empty() &&
+         (absl::StartsWith(a, b) || absl::StartsWith(b, a));
 }
 
 std::string UriOf(const store::StoreUri& uri) { return store::ToString(uri); }
@@ -65,11 +94,19 @@ absl::Status CheckWriters(const index::WriterTerms& terms,
 
 absl::Status StoreTable::CheckPath(const StoreSettings& settings,
                                    const std::string& name) const {
+  const std::string folder = FolderOf(settings.uri);
   for (const index::StoreRecord& record : graph_->Stores()) {
     if (record.uri == settings.uri && record.name != name) {
       return absl::AlreadyExistsError(
           absl::StrCat(settings.uri, " is registered already as the store ",
                        record.name, "; one tree must not be collected twice"));
+    }
+    // Neither would honour the names, pins and leases of the other.
+    if (record.name != name && AreNested(folder, FolderOf(record.uri))) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          settings.uri, " and the store ", record.name, " (", record.uri,
+          ") lie in one another; one tree must not be collected twice: "
+          "register the outer or the inner one alone"));
     }
     if (record.name == name && record.uri != settings.uri) {
       return absl::AlreadyExistsError(absl::StrCat(

@@ -42,7 +42,8 @@ class StoreTable {
   // Opens a store, remembers it durably and attaches it.  Again with the same
   // name and kind: the settings change; a path that moves needs a restart
   // (FAILED_PRECONDITION).  INVALID_ARGUMENT (name, URI, terms), ALREADY_EXISTS
-  // (the name or the path is another store's), NOT_FOUND, FAILED_PRECONDITION
+  // (the name or the path is another store's, or lies in its tree or around
+  // it), NOT_FOUND, FAILED_PRECONDITION
   // (not a store).
   absl::StatusOr<index::StoreRecord> Register(const StoreSettings& settings);
 

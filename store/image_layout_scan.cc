@@ -1,11 +1,14 @@
 #include "store/image_layout_scan.h"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "oci/digest.h"
 #include "oci/image_layout_index.h"
 #include "store/quarantine_folder.h"
 #include "store/section_scan.h"
@@ -40,6 +43,44 @@ void Find(const RootedDir& root, const std::string& folder, int depth,
       continue;
     }
     Find(root, JoinPath(folder, entry.name), depth - 1, layouts, problems);
+  }
+}
+
+// The names that an index.json gives.
+//
+// Of entries with one name the first is the tag, as tools take it.  The others
+// are named as well, so they are kept like what nothing but its entry names: a
+// tag leads to one image only.
+void AddNames(const std::string& repository,
+              const std::vector<oci::LayoutEntry>& entries, absl::Time modified,
+              ScanBatch* batch) {
+  bool has_names = false;
+  for (const oci::LayoutEntry& entry : entries) {
+    has_names |= !entry.name.empty();
+  }
+  std::map<std::string, oci::Digest> tags;
+  std::map<oci::Digest, MembershipFact> members;
+  for (const oci::LayoutEntry& entry : entries) {
+    const oci::Descriptor& descriptor = entry.descriptor;
+    if (!entry.name.empty()) {
+      const auto [tag, is_first] =
+          tags.try_emplace(entry.name, descriptor.digest);
+      if (is_first) {
+        batch->tags.push_back({repository, entry.name, descriptor.digest,
+                               descriptor.media_type, modified});
+      }
+      if (tag->second == descriptor.digest) continue;
+    }
+    MembershipFact& fact = members[descriptor.digest];
+    fact.repository = repository;
+    fact.digest = descriptor.digest;
+    if (fact.media_type.empty()) fact.media_type = descriptor.media_type;
+    fact.modified = modified;
+    // Where nothing has a name, being listed is the name.
+    fact.is_only_name |= !has_names || !entry.name.empty();
+  }
+  for (auto& [digest, fact] : members) {
+    batch->memberships.push_back(std::move(fact));
   }
 }
 
@@ -154,26 +195,7 @@ absl::Status LayoutScan::ReadNames(const FoundLayout& layout,
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<oci::LayoutEntry> entries,
                            oci::ParseLayoutIndex(bytes));
   RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_.Stat(index));
-  bool has_names = false;
-  for (const oci::LayoutEntry& entry : entries) {
-    has_names |= !entry.name.empty();
-  }
-  for (const oci::LayoutEntry& entry : entries) {
-    const oci::Descriptor& descriptor = entry.descriptor;
-    if (!entry.name.empty()) {
-      batch->tags.push_back({layout.repository, entry.name, descriptor.digest,
-                             descriptor.media_type, stat.modified});
-      continue;
-    }
-    MembershipFact fact;
-    fact.repository = layout.repository;
-    fact.digest = descriptor.digest;
-    fact.media_type = descriptor.media_type;
-    fact.modified = stat.modified;
-    // Where nothing has a name, being listed is the name.
-    fact.is_only_name = !has_names;
-    batch->memberships.push_back(std::move(fact));
-  }
+  AddNames(layout.repository, entries, stat.modified, batch);
   return absl::OkStatus();
 }
 
@@ -246,7 +268,7 @@ absl::StatusOr<ScanResult> LayoutScan::Run() {
   }
   RECLAIM_RETURN_IF_ERROR(scan_.ScanBlobs(std::move(blobs)));
   RECLAIM_RETURN_IF_ERROR(scan_.RunAll(names));
-  ScanResult result = scan_.Result();
+  RECLAIM_ASSIGN_OR_RETURN(ScanResult result, scan_.Result());
   ++result.section_count;
   return result;
 }

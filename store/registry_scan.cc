@@ -25,7 +25,46 @@ std::string ShardPath(const std::string& algorithm, const std::string& shard) {
   return RegistryPath(absl::StrCat("blobs/", algorithm, "/", shard));
 }
 
+bool IsPartOfRepository(const std::string& name) {
+  return name == "_manifests" || name == "_layers" || name == "_uploads";
+}
+
+// OK if no folder of manifests is below one that has no name of a repository.
+absl::Status HoldsNone(const RootedDir& root, const std::string& folder) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries,
+                           ListOrEmpty(root, folder));
+  for (const DirEntry& entry : entries) {
+    if (entry.name == "_manifests") {
+      return absl::FailedPreconditionError(
+          "a repository whose name is none (lower case, at most 255 "
+          "characters): rename it or remove it");
+    }
+    if (MayLeadOn(entry.type)) return NotLookedInto();
+  }
+  for (const DirEntry& entry : entries) {
+    if (entry.type != FileType::kFolder) continue;
+    RECLAIM_RETURN_IF_ERROR(HoldsNone(root, JoinPath(folder, entry.name)));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+bool MayLeadOn(FileType type) {
+  return type == FileType::kLink || type == FileType::kOther;
+}
+
+absl::Status NotLookedInto() {
+  return absl::FailedPreconditionError(
+      "a link or special file where a folder belongs; where it leads to is "
+      "not looked at: put the folder itself there, or remove it");
+}
+
+absl::Status Tell(const std::string& path, const absl::Status& status,
+                  const std::string& repository, ScanBatch* batch) {
+  batch->problems.push_back({path, status, repository, Place()});
+  return status;
+}
 
 std::string RegistryPath(absl::string_view path) {
   return JoinPath(kRegistryTop, path);
@@ -48,6 +87,20 @@ absl::StatusOr<std::vector<DirEntry>> ListOrEmpty(const RootedDir& root,
   return is_there ? root.List(path) : std::vector<DirEntry>();
 }
 
+bool RegistryScan::CheckNoRepository(const std::string& path, FileType type,
+                                     ScanBatch* batch) {
+  absl::Status status;
+  if (MayLeadOn(type)) status = NotLookedInto();
+  if (type == FileType::kFolder) status = HoldsNone(*root_, path);
+  if (status.ok()) {
+    scan_.AddStray(path, "not a repository", batch);
+    return true;
+  }
+  // Nobody can say what its names keep.
+  batch->problems.push_back({path, status, "", std::nullopt});
+  return false;
+}
+
 bool RegistryScan::FindRepositoriesBelow(const std::string& folder,
                                          const std::string& name,
                                          ScanBatch* batch) {
@@ -61,21 +114,19 @@ bool RegistryScan::FindRepositoriesBelow(const std::string& folder,
   bool is_repository = false;
   for (const DirEntry& entry : *entries) {
     const std::string path = JoinPath(folder, entry.name);
-    if (entry.type != FileType::kFolder) {
-      scan_.AddStray(path, "not a folder", batch);
-    } else if (entry.name == "_manifests" || entry.name == "_layers" ||
-               entry.name == "_uploads") {
+    const std::string below = JoinPath(name, entry.name);
+    if (!name.empty() && IsPartOfRepository(entry.name)) {
       is_repository = true;
-    } else {
-      const std::string below = JoinPath(name, entry.name);
-      if (!oci::IsRepositoryName(below)) {
-        scan_.AddStray(path, "not the name of a repository", batch);
-        continue;
-      }
+      if (entry.type == FileType::kFolder) continue;
+      Tell(path, NotLookedInto(), name, batch).IgnoreError();
+    } else if (entry.type == FileType::kFolder &&
+               oci::IsRepositoryName(below)) {
       is_readable &= FindRepositoriesBelow(path, below, batch);
+    } else {
+      is_readable &= CheckNoRepository(path, entry.type, batch);
     }
   }
-  if (is_repository && !name.empty()) {
+  if (is_repository) {
     batch->repositories.push_back({name, ""});
     repositories_.push_back(name);
   }
@@ -232,7 +283,7 @@ absl::StatusOr<ScanResult> RegistryScan::Run() {
     work.push_back([this, &name] { return ScanUploads(name); });
   }
   RECLAIM_RETURN_IF_ERROR(scan_.RunAll(work));
-  ScanResult result = scan_.Result();
+  RECLAIM_ASSIGN_OR_RETURN(ScanResult result, scan_.Result());
   result.section_count += first_count;
   return result;
 }

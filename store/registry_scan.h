@@ -39,6 +39,10 @@ class RegistryScan {
   // False if a folder below could not be read.
   bool FindRepositoriesBelow(const std::string& folder, const std::string& name,
                              ScanBatch* batch);
+  // An entry that is no repository of ours; false if it may be one of a
+  // registry.
+  bool CheckNoRepository(const std::string& path, FileType type,
+                         ScanBatch* batch);
   absl::Status FindShards(ScanBatch* batch);
   void FindBlobFolders(ScanBatch* batch);
   absl::Status ScanBlobs();
@@ -50,6 +54,8 @@ class RegistryScan {
 
   // registry_scan_names.cc: tags, links, uploads.
   absl::Status ScanTags(const std::string& repository);
+  absl::Status LookAtTag(const std::string& repository, const DirEntry& entry,
+                         SectionMark* mark, ScanBatch* batch) const;
   absl::Status ReadTags(const std::string& repository, ScanBatch* batch);
   absl::Status ScanRevisions(const std::string& repository);
   absl::Status ScanLayers(const std::string& repository);
@@ -58,6 +64,11 @@ class RegistryScan {
   absl::Status ScanLinks(const std::string& folder,
                          const std::string& repository, MembershipKind kind,
                          SectionMark* mark, ScanBatch* batch);
+  // What stands where a folder of a link should; `links` holds it.
+  absl::Status CheckNoLink(const RootedDir& links, const DirEntry& entry,
+                           const std::string& path,
+                           const std::string& repository,
+                           ScanBatch* batch) const;
   absl::Status AddLink(const std::string& path, const FileStat& stat,
                        MembershipFact fact, ScanBatch* batch) const;
   absl::Status AddUpload(const std::string& path, UploadFact fact,
@@ -72,6 +83,15 @@ class RegistryScan {
   // Folders of blobs by algorithm.
   std::map<std::string, std::set<std::string>> shards_;
 };
+
+// Whether a registry might find a folder where we look at none: links are
+// followed there, and what a device or socket hides is not known.
+bool MayLeadOn(FileType type);
+// What to tell of it.
+absl::Status NotLookedInto();
+// Returns `status` after telling of it in the scope of `repository`.
+absl::Status Tell(const std::string& path, const absl::Status& status,
+                  const std::string& repository, ScanBatch* batch);
 
 // Paths below the store's root.
 std::string RegistryPath(absl::string_view path);

@@ -30,6 +30,12 @@ absl::StatusOr<oci::Digest> ReadLink(const RootedDir& root,
   return oci::Digest::Parse(absl::StripAsciiWhitespace(text));
 }
 
+absl::Status NoName() {
+  return absl::FailedPreconditionError(
+      "no name of a tag and no digest that is known, so nobody can say what it "
+      "keeps: rename it or remove it");
+}
+
 }  // namespace
 
 absl::Status RegistryScan::FinishNames(SectionKind kind,
@@ -49,37 +55,48 @@ absl::Status RegistryScan::FinishNames(SectionKind kind,
   return scan_.Finish({name}, mark, listed, std::move(batch));
 }
 
+// Marks one tag.  An error makes the tags of the repository unreadable.
+absl::Status RegistryScan::LookAtTag(const std::string& repository,
+                                     const DirEntry& entry, SectionMark* mark,
+                                     ScanBatch* batch) const {
+  const std::string path = JoinPath(TagsPath(repository), entry.name);
+  if (MayLeadOn(entry.type)) {
+    return Tell(path, NotLookedInto(), repository, batch);
+  }
+  if (entry.type == FileType::kFile) {
+    scan_.AddStray(path, "not a tag", batch);
+    return absl::OkStatus();
+  }
+  const std::string link = CurrentLink(path);
+  const absl::StatusOr<std::optional<FileStat>> stat = root_->StatIfThere(link);
+  if (!stat.ok()) return Tell(link, stat.status(), repository, batch);
+  if (!oci::IsTagName(entry.name)) {
+    if (stat->has_value()) return Tell(link, NoName(), repository, batch);
+    scan_.AddStray(path, "not a tag", batch);
+    return absl::OkStatus();
+  }
+  if (!stat->has_value()) {
+    mark->AddAbsent(entry.name);  // a deleted tag's history
+    return absl::OkStatus();
+  }
+  mark->Add(entry.name, **stat);
+  TagFact fact;
+  fact.repository = repository;
+  fact.tag = entry.name;
+  fact.modified = (*stat)->modified;
+  batch->tags.push_back(std::move(fact));
+  return absl::OkStatus();
+}
+
 // Marks all tags; FinishNames() reads them if the mark is not known.
 absl::Status RegistryScan::ScanTags(const std::string& repository) {
   ScanBatch batch;
   SectionMark mark;
-  const std::string folder = TagsPath(repository);
   const absl::StatusOr<std::vector<DirEntry>> entries =
-      ListOrEmpty(*root_, folder);
+      ListOrEmpty(*root_, TagsPath(repository));
   absl::Status status = entries.status();
   for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
-    const DirEntry& entry = (*entries)[i];
-    const std::string path = JoinPath(folder, entry.name);
-    if (entry.type != FileType::kFolder || !oci::IsTagName(entry.name)) {
-      scan_.AddStray(path, "not a tag", &batch);
-      continue;
-    }
-    const absl::StatusOr<std::optional<FileStat>> stat =
-        root_->StatIfThere(CurrentLink(path));
-    if (!stat.ok()) {
-      status.Update(stat.status());
-      batch.problems.push_back(
-          {CurrentLink(path), stat.status(), repository, Place()});
-    } else if (!stat->has_value()) {
-      mark.AddAbsent(entry.name);  // a deleted tag's history
-    } else {
-      mark.Add(entry.name, **stat);
-      TagFact fact;
-      fact.repository = repository;
-      fact.tag = entry.name;
-      fact.modified = (*stat)->modified;
-      batch.tags.push_back(std::move(fact));
-    }
+    status.Update(LookAtTag(repository, (*entries)[i], &mark, &batch));
   }
   return FinishNames(SectionKind::kTags, repository, status, &mark,
                      std::move(batch));
@@ -126,12 +143,28 @@ absl::Status RegistryScan::AddLink(const std::string& path,
             ? absl::DataLossError("the link names something else than its path")
             : inside.status();
     if (!status.ok()) {
-      batch->problems.push_back({path, status, fact.repository, Place()});
-      return status;
+      return Tell(path, status, fact.repository, batch);
     }
   }
   fact.modified = stat.modified;
   batch->memberships.push_back(std::move(fact));
+  return absl::OkStatus();
+}
+
+absl::Status RegistryScan::CheckNoLink(const RootedDir& links,
+                                       const DirEntry& entry,
+                                       const std::string& path,
+                                       const std::string& repository,
+                                       ScanBatch* batch) const {
+  if (MayLeadOn(entry.type)) {
+    return Tell(path, NotLookedInto(), repository, batch);
+  }
+  if (entry.type == FileType::kFolder) {
+    RECLAIM_ASSIGN_OR_RETURN(const bool is_link,
+                             links.Exists(entry.name + "/link"));
+    if (is_link) return Tell(path + "/link", NoName(), repository, batch);
+  }
+  scan_.AddStray(path, "not a link", batch);
   return absl::OkStatus();
 }
 
@@ -144,6 +177,10 @@ absl::Status RegistryScan::ScanLinks(const std::string& folder,
   absl::Status status;
   for (const DirEntry& algorithm : algorithms) {
     const std::string below = JoinPath(folder, algorithm.name);
+    if (MayLeadOn(algorithm.type)) {
+      status.Update(Tell(below, NotLookedInto(), repository, batch));
+      continue;
+    }
     if (algorithm.type != FileType::kFolder) {
       scan_.AddStray(below, "not a folder", batch);
       continue;
@@ -158,7 +195,7 @@ absl::Status RegistryScan::ScanLinks(const std::string& folder,
       const absl::StatusOr<oci::Digest> digest =
           LinkedDigest(algorithm.name, entry.name);
       if (entry.type != FileType::kFolder || !digest.ok()) {
-        scan_.AddStray(path, "not a link", batch);
+        status.Update(CheckNoLink(**links, entry, path, repository, batch));
         continue;
       }
       // A link folder without its file is what a deletion over the registry's

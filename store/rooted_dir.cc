@@ -88,14 +88,39 @@ absl::StatusOr<std::unique_ptr<RootedDir>> RootedDir::Open(
     return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   });
   if (fd < 0) return FromErrno(errno, "open folder", path);
-  return std::unique_ptr<RootedDir>(new RootedDir(path, "", fd));
+  Descriptor folder(fd);
+  struct stat st;
+  if (SystemCall("root.fstat", [&] { return fstat(folder.get(), &st); }) != 0) {
+    return FromErrno(errno, "stat folder", path);
+  }
+  return std::unique_ptr<RootedDir>(
+      new RootedDir(path, {st.st_dev, st.st_ino}, "", folder.release()));
+}
+
+// By what Open() found, not by the descriptor: a folder below has another one.
+absl::Status RootedDir::CheckInPlace() const {
+  struct stat st;
+  const int done =
+      RepeatedCall("root.stat", [&] { return stat(root_.c_str(), &st); });
+  if (done != 0 && errno != ENOENT && errno != ENOTDIR) {
+    return absl::UnavailableError(
+        FromErrno(errno, "stat folder", root_).message());
+  }
+  if (done == 0 && st.st_dev == identity_.device &&
+      st.st_ino == identity_.inode) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(absl::StrCat(
+      root_,
+      ": the folder of the store was replaced or another disk was mounted "
+      "there: restart reclaimd, or remove and add the store"));
 }
 
 absl::StatusOr<std::unique_ptr<RootedDir>> RootedDir::OpenBelow(
     const std::string& path) const {
   RECLAIM_ASSIGN_OR_RETURN(const int fd, OpenAt(path, O_RDONLY | O_DIRECTORY));
   return std::unique_ptr<RootedDir>(
-      new RootedDir(root_, JoinPath(prefix_, path), fd));
+      new RootedDir(root_, identity_, JoinPath(prefix_, path), fd));
 }
 
 RootedDir::~RootedDir() { close(fd_); }
@@ -189,7 +214,10 @@ absl::StatusOr<std::optional<FileStat>> RootedDir::StatIfThere(
     if (!absl::IsNotFound(stat.status())) return stat.status();
   }
   const absl::Status root = Stat("").status();
-  if (root.ok()) return found;
+  if (root.ok()) {
+    RECLAIM_RETURN_IF_ERROR(CheckInPlace());
+    return found;
+  }
   return absl::UnavailableError(
       absl::StrCat("the store's folder cannot be looked at: ", root.message()));
 }

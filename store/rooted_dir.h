@@ -18,9 +18,11 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -68,12 +70,18 @@ class RootedDir {
 
   const std::string& root() const { return root_; }
 
+  // UNAVAILABLE if its path leads to another folder by now: this one was moved
+  // away or deleted, or something was mounted over it.  What is said of this
+  // one is then no word about the store.
+  absl::Status CheckInPlace() const;
+
   // Ascending by name, without "." and "..".  "" is the root.
   absl::StatusOr<std::vector<DirEntry>> List(const std::string& path) const;
   // Of the entry itself (lstat).
   absl::StatusOr<FileStat> Stat(const std::string& path) const;
   // The same, or nothing if there is nothing.  Asks twice, and that the root is
-  // there, before it says so: who is told that something is gone forgets it.
+  // there and in its place, before it says so: who is told that something is
+  // gone forgets it.
   absl::StatusOr<std::optional<FileStat>> StatIfThere(
       const std::string& path) const;
   // As sure as StatIfThere().  An error is neither.
@@ -116,8 +124,16 @@ class RootedDir {
   absl::StatusOr<Capacity> GetCapacity() const;
 
  private:
-  RootedDir(std::string root, std::string prefix, int fd)
-      : root_(std::move(root)), prefix_(std::move(prefix)), fd_(fd) {}
+  // Of the folder that was opened as the root.
+  struct Identity {
+    uint64_t device = 0;
+    uint64_t inode = 0;
+  };
+  RootedDir(std::string root, Identity identity, std::string prefix, int fd)
+      : root_(std::move(root)),
+        identity_(identity),
+        prefix_(std::move(prefix)),
+        fd_(fd) {}
   absl::StatusOr<int> OpenAt(const std::string& path, int flags) const;
   // The folder that holds `path`, and its last component.
   absl::StatusOr<int> OpenParent(const std::string& path,
@@ -126,6 +142,7 @@ class RootedDir {
   absl::Status Failed(const char* what, absl::string_view path) const;
 
   std::string root_;
+  Identity identity_;
   std::string prefix_;  // what errors show before a path
   int fd_;
 };

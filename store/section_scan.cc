@@ -21,6 +21,7 @@ uint64_t Mix(uint64_t x) {
 }  // namespace
 
 absl::Status SectionScan::Open(StoreKind kind) {
+  RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   memo_ = ScanMemo::Open(*root_, kind, request_);
   return memo_.status();
 }
@@ -194,7 +195,9 @@ void SectionScan::AddStray(const std::string& path, const std::string& why,
   batch->strays.push_back(std::move(stray));
 }
 
-ScanResult SectionScan::Result() {
+absl::StatusOr<ScanResult> SectionScan::Result() {
+  // What was listed was perhaps the old tree, half of it deleted.
+  RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   ScanResult result;
   result.memo = memo_->Serialize();
   result.section_count = section_count_;

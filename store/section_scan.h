@@ -68,7 +68,8 @@ class SectionScan {
                 ScanBatch* batch) const;
   absl::Status Deliver(ScanBatch batch);
 
-  ScanResult Result();
+  // UNAVAILABLE if the root was replaced since Open().
+  absl::StatusOr<ScanResult> Result();
 
  private:
   absl::Status LookAtBlobs(const BlobSection& section);

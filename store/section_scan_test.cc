@@ -35,7 +35,10 @@ class Facts final : public ScanSink {
   absl::Status Accept(ScanBatch batch) override {
     for (const auto& f : batch.blobs) blobs.insert(f.digest.ToString());
     for (const auto& f : batch.tags) tags[f.tag] = f.digest;
-    for (const auto& f : batch.memberships) members.insert(f.digest.ToString());
+    for (const auto& f : batch.memberships) {
+      members.insert(f.digest.ToString());
+      if (f.is_only_name) only_names.insert(f.digest.ToString());
+    }
     for (const auto& f : batch.strays) strays.insert(f.path);
     for (const auto& f : batch.problems) problems.insert(f.path);
     for (const auto& f : batch.sections) {
@@ -51,7 +54,7 @@ class Facts final : public ScanSink {
                         section.shard < 0 ? "" : absl::StrCat(section.shard));
   }
 
-  std::set<std::string> blobs, members, strays, problems, listed;
+  std::set<std::string> blobs, members, only_names, strays, problems, listed;
   std::map<std::string, oci::Digest> tags;
   ScanResult result;
   std::map<std::string, int> calls;  // system calls, by site
@@ -118,6 +121,34 @@ TEST_F(SectionScanTest, LayoutsAsTheyWereAreSkipped) {
   LayoutTree changed(&folder_, "a");
   changed.Entry(changed.Image({"more"}), "v2");
   EXPECT_THAT(Scan().listed, testing::ElementsAre("1 ", "2 a", "3 a", "4 a"));
+}
+
+// Which of them a tool takes is not said anywhere: none of them is garbage, and
+// the tag does not wander.
+TEST_F(SectionScanTest, OfEntriesWithOneNameTheFirstIsTheTag) {
+  LayoutTree tree(&folder_, "a");
+  const oci::Digest first = tree.Image({"one"});
+  const oci::Digest second = tree.Image({"two"});
+  const oci::Digest third = tree.Image({"three"});
+  tree.Entry(first, "v1");
+  tree.Entry(second, "");
+  tree.Entry(second, "v1");
+  tree.Entry(third, "v1");
+  tree.Entry(first, "v1");
+  tree.Entry(third, "");
+  Open(StoreKind::kImageLayout);
+  for (int i = 0; i < 3; ++i) {
+    request_.must_list_names = i == 2;
+    const Facts facts = Scan();
+    if (i == 1) {
+      ExpectAllSkipped(facts);
+      continue;
+    }
+    EXPECT_EQ(facts.tags.at("v1"), first);
+    EXPECT_EQ(facts.only_names,
+              (std::set<std::string>{second.ToString(), third.ToString()}));
+    EXPECT_EQ(facts.members, facts.only_names);
+  }
 }
 
 TEST_F(SectionScanTest, APushListsWhatItTouched) {

@@ -56,6 +56,7 @@ absl::Status TreeStore::VerifyDigest(const Place& place,
 }
 
 absl::StatusOr<Capacity> TreeStore::GetCapacity() const {
+  RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   return root_->GetCapacity();
 }
 
@@ -71,6 +72,7 @@ absl::Status TreeStore::UndoEdit(const Removal& removal, const std::string&) {
 
 absl::StatusOr<RemovalBytes> TreeStore::Measure(
     absl::Span<const Removal> removals) const {
+  RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   std::vector<std::pair<Removal, RemovalPaths>> paths;
   for (const Removal& removal : removals) {
     if (IsEdit(removal)) continue;
@@ -120,6 +122,7 @@ absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Quarantine(
     const DeletionPermit&, const RunId& run_id,
     absl::Span<const Removal> removals) {
   RECLAIM_RETURN_IF_ERROR(CheckDeletion(is_read_only_, run_id));
+  RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   std::vector<RemovalOutcome> outcomes;
   for (const Removal& removal : removals) {
     outcomes.push_back(QuarantineOne(run_id, removal));
@@ -145,6 +148,7 @@ RemovalOutcome TreeStore::RestoreOne(const RunId& run_id,
 absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Restore(
     const RunId& run_id, absl::Span<const Removal> removals) {
   RECLAIM_RETURN_IF_ERROR(CheckDeletion(is_read_only_, run_id));
+  RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   // Bytes before links before names: the reverse of the deed.
   std::vector<RemovalOutcome> outcomes(removals.size());
   for (size_t i = removals.size(); i-- > 0;) {
@@ -177,6 +181,7 @@ absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Purge(
     const DeletionPermit&, const RunId& run_id,
     absl::Span<const Removal> removals) {
   RECLAIM_RETURN_IF_ERROR(CheckDeletion(is_read_only_, run_id));
+  RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   std::vector<RemovalOutcome> outcomes;
   for (const Removal& removal : removals) {
     outcomes.push_back(PurgeOne(run_id, removal));
@@ -188,6 +193,7 @@ absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Purge(
 }
 
 absl::StatusOr<std::vector<QuarantinedItem>> TreeStore::ListQuarantine() const {
+  RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   return quarantine_.List();
 }
 

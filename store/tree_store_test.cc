@@ -221,7 +221,7 @@ TEST_F(RegistryTest, ACrashBetweenMovesLosesNothing) {
   EXPECT_EQ(folder_.Snapshot(), before);
 }
 
-TEST_F(RegistryTest, WhatIsNotUnderstoodIsAStrayAndNeverTouched) {
+TEST_F(RegistryTest, WhatIsNotUnderstoodIsToldAndNeverTouched) {
   const std::string blobs = "docker/registry/v2/blobs/sha256/";
   folder_.Write(blobs + "zz/file", "?");
   folder_.Write(blobs + "ab/notahash/data", "?");
@@ -234,8 +234,10 @@ TEST_F(RegistryTest, WhatIsNotUnderstoodIsAStrayAndNeverTouched) {
   EXPECT_THAT(facts.strays, testing::Contains(blobs + "ab/notahash"));
   EXPECT_THAT(facts.strays,
               testing::Contains("docker/registry/v2/repositories/UPPER"));
-  EXPECT_THAT(facts.strays,
-              testing::Contains("docker/registry/v2/repositories/web/evil"));
+  // A registry would follow it.
+  ASSERT_THAT(facts.problems, SizeIs(1));
+  EXPECT_EQ(facts.problems[0].path, "docker/registry/v2/repositories/web/evil");
+  EXPECT_THAT(facts.unreadable, testing::Contains(""));
 }
 
 TEST_F(RegistryTest, ALinkInThePlaceOfABlobIsNeverFollowed) {

@@ -286,6 +286,67 @@ class SpecialFilesTest(Place):
         self.expect_live()
 
 
+    def test_what_names_lead_to_that_are_not_read_stays(self):
+        """A registry follows links and reads names that we don't accept."""
+        repositories = os.path.join(self.root, TOP, "repositories")
+        elsewhere = os.path.join(self.disk, "elsewhere")
+        self.live.append(self.put_blob(b"a layer of a linked repository"))
+        self.live += self.put_image("moved", "v1", self.live[-1:])
+        self.begin()
+        for name, target in (("lnk", elsewhere), ("Upper", None)):
+            os.rename(os.path.join(repositories, "moved"), elsewhere)
+            strange = os.path.join(repositories, name)
+            if target:
+                os.symlink(target, strange)
+            else:
+                os.rename(elsewhere, strange)
+            self.scan_with_problem(name)
+            self.prune_in_vain()
+            if target:
+                os.remove(strange)
+                strange = elsewhere
+            os.rename(strange, os.path.join(repositories, "moved"))
+            self.reclaim("scan", "hub")
+        # A tag that is a link: its repository is kept, and it is told.
+        tag = os.path.join(repositories, "app/_manifests/tags/latest")
+        os.symlink("v1", tag)
+        self.scan_with_problem("latest")
+        self.prune_in_vain()
+        os.remove(tag)
+        self.reclaim("scan", "hub")
+        self.reclaim("system", "prune", "--force", "--purge")
+        self.expect_collected()
+
+    def scan_with_problem(self, name):
+        done = subprocess.run(
+            [e2e.CLI, "--host", "unix:" + self.path("r.sock"), "scan", "hub"],
+            capture_output=True, text=True)
+        self.assertIn(name, done.stdout + done.stderr)
+
+    def prune_in_vain(self):
+        subprocess.run([e2e.CLI, "--host", "unix:" + self.path("r.sock"),
+                        "system", "prune", "--force", "--purge"],
+                       capture_output=True)
+        self.assertTrue(os.path.exists(self.blob_path(self.orphan)))
+        self.expect_live()
+
+    def test_a_folder_that_was_replaced_is_not_the_store(self):
+        self.begin()
+        away = os.path.join(self.disk, "away")
+        os.rename(self.root, away)
+        os.makedirs(os.path.join(self.root, TOP))
+        self.assertIn("was replaced", self.fails("scan", "hub"))
+        subprocess.run([e2e.CLI, "--host", "unix:" + self.path("r.sock"),
+                        "system", "prune", "--force", "--purge"],
+                       capture_output=True)
+        self.assertFalse(os.path.exists(os.path.join(away, ".reclaim")))
+        shutil.rmtree(self.root)
+        os.rename(away, self.root)
+        self.reclaim("scan", "hub")
+        self.reclaim("system", "prune", "--force", "--purge")
+        self.expect_collected()
+
+
 class ConfinedTest(Place):
     """With confine.writes the kernel stops what the daemon would write to a
     store that its configuration does not name."""

@@ -1,0 +1,202 @@
+// What a scan cannot judge is kept, whatever a prune is asked (I5): trees with
+// links, names that nobody accepts, and stores whose folder was replaced.
+
+#include <filesystem>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_matchers.h"
+#include "gc/collector.h"
+#include "gc/collector_fixture.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "oci/digest.h"
+#include "store/testing/store_tree.h"
+
+namespace reclaim::gc {
+namespace {
+
+using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+namespace fs = std::filesystem;
+
+using index::NodeState;
+
+constexpr char kTop[] = "docker/registry/v2/repositories/";
+
+// app:v1 stands; its old push and a blob of nobody are garbage.
+class DoubtfulRegistryTest : public CollectorFixture {
+ protected:
+  DoubtfulRegistryTest() {
+    kept_ = tree_.Image("app", "v1", {"base", "new"});
+    tree_.Image("app", "", {"base", "old"});
+    tree_.Blob("nothing names me");
+  }
+  std::string Full(const std::string& path) const {
+    return absl::StrCat(folder_.path(), "/", path);
+  }
+  // A prune takes nothing, in this scan and in the next.
+  void ExpectNothingTaken() {
+    const std::string before = folder_.Snapshot();
+    for (int i = 0; i < 2; ++i) {
+      Scan();
+      const Plan plan = MakePlan(Request());
+      EXPECT_THAT(plan.items, IsEmpty());
+      EXPECT_FALSE(plan.kept_scopes.empty());
+      Prune();
+      EXPECT_EQ(folder_.Snapshot(), before);
+    }
+  }
+  void ExpectCollected() {
+    Scan();
+    EXPECT_EQ(MakePlan(Request()).totals.blob_count, 4u)
+        << "a blob, and of the old image manifest, config and layer";
+    ASSERT_THAT(Apply(MakePlan(Request())), IsOk());
+    EXPECT_EQ(StateOf(kept_), NodeState::kPresent);
+    ExpectExact();
+  }
+
+  store::RegistryTree tree_{&folder_};
+  oci::Digest kept_;
+};
+
+TEST_F(DoubtfulRegistryTest, WhatALinkedRepositoryHoldsStays) {
+  tree_.Image("moved", "v1", {"linked"});
+  fs::rename(Full(absl::StrCat(kTop, "moved")), Full("elsewhere"));
+  const std::string link = Full(absl::StrCat(kTop, "lnk"));
+  fs::create_directory_symlink("../../../../elsewhere", link);
+  Open(store::StoreKind::kRegistry);
+  ExpectNothingTaken();
+  fs::remove(link);
+  fs::rename(Full("elsewhere"), Full(absl::StrCat(kTop, "moved")));
+  ExpectCollected();
+}
+
+TEST_F(DoubtfulRegistryTest, WhatARepositoryWithoutAnAcceptedNameHoldsStays) {
+  tree_.Image("Upper", "v1", {"upper"});
+  Open(store::StoreKind::kRegistry);
+  ExpectNothingTaken();
+  fs::rename(Full(absl::StrCat(kTop, "Upper")),
+             Full(absl::StrCat(kTop, "lower")));
+  ExpectCollected();
+}
+
+TEST_F(DoubtfulRegistryTest, ALinkedTagIsToldAndStopsNoPlan) {
+  const std::string link =
+      Full(absl::StrCat(kTop, "app/_manifests/tags/latest"));
+  fs::create_directory_symlink("v1", link);
+  Open(store::StoreKind::kRegistry);
+  ExpectNothingTaken();
+  fs::remove(link);
+  Scan();
+  EXPECT_EQ(MakePlan(Request()).totals.blob_count, 4u);
+}
+
+TEST_F(DoubtfulRegistryTest, WhatATagWithoutAnAcceptedNameHoldsStays) {
+  tree_.Tag("app", ".dot", tree_.Image("app", "", {"dot"}));
+  Open(store::StoreKind::kRegistry);
+  ExpectNothingTaken();
+}
+
+using DoubtfulLayoutTest = CollectorFixture;
+
+TEST_F(DoubtfulLayoutTest, EntriesWithOneNameAreAllKept) {
+  store::LayoutTree tree(&folder_, "a");
+  const oci::Digest first = tree.Image({"one"});
+  const oci::Digest second = tree.Image({"two"});
+  const oci::Digest garbage = tree.Image({"three"});
+  tree.Entry(first, "v1");
+  tree.Entry(second, "v1");
+  tree.Entry(garbage, "");
+  Open(store::StoreKind::kImageLayout);
+  for (int i = 0; i < 3; ++i) {
+    Scan();
+    Prune();
+    EXPECT_EQ(StateOf(first, "a"), NodeState::kPresent);
+    EXPECT_EQ(StateOf(second, "a"), NodeState::kPresent);
+    EXPECT_EQ(StateOf(garbage, "a"), NodeState::kQuarantined);
+    ExpectExact();
+  }
+  EXPECT_THAT(folder_.Read("a/index.json"), HasSubstr(second.hex()));
+}
+
+// The folder of a store goes and another one comes under its name.
+class ReplacedStoreTest : public DoubtfulRegistryTest {
+ protected:
+  ReplacedStoreTest() {
+    Open(store::StoreKind::kRegistry);
+    Scan();
+  }
+  ~ReplacedStoreTest() override { fs::remove_all(away_); }
+
+  void ExpectRefused() {
+    const auto is_refused =
+        StatusIs(absl::StatusCode::kUnavailable, HasSubstr("was replaced"));
+    EXPECT_THAT(store_->GetCapacity(), is_refused);
+    EXPECT_THAT(collector_->Scan("s", true, "test", {}), is_refused);
+    EXPECT_EQ(StateOf(kept_), NodeState::kPresent) << "nothing is gone";
+    EXPECT_TRUE(HasTag("app", "v1"));
+    ExpectExact();
+  }
+
+  const std::string away_ = folder_.path() + ".away";
+};
+
+TEST_F(ReplacedStoreTest, WhatWasMovedAwayIsLeftAlone) {
+  const Plan plan = MakePlan(Request());
+  ASSERT_EQ(plan.totals.blob_count, 4u);
+  fs::rename(folder_.path(), away_);
+  fs::create_directory(folder_.path());
+  store::RegistryTree(&folder_).Image("app", "v2", {"another"});
+  const std::string before = folder_.Snapshot();
+  // What becomes of the run is its affair: it took nothing away.
+  const auto run = Apply(plan);
+  EXPECT_FALSE(run.ok() && run->item_count > 0);
+  EXPECT_FALSE(fs::exists(away_ + "/.reclaim")) << "nothing was moved there";
+  EXPECT_EQ(folder_.Snapshot(), before);
+  ExpectRefused();
+  // It comes back: all is as it was.
+  fs::remove_all(folder_.path());
+  fs::rename(away_, folder_.path());
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  ExpectCollected();
+}
+
+TEST_F(ReplacedStoreTest, WhatWasDeletedAndMadeAgainIsNotTakenForTheOldOne) {
+  fs::remove_all(folder_.path());
+  ExpectRefused();
+  fs::create_directory(folder_.path());
+  ExpectRefused();
+  store::RegistryTree(&folder_).Image("app", "v2", {"another"});
+  ExpectRefused();
+  // A new start opens what is there now.
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  Scan();
+  EXPECT_FALSE(HasTag("app", "v1"));
+  EXPECT_TRUE(HasTag("app", "v2"));
+}
+
+TEST_F(ReplacedStoreTest, AQuarantineInAFolderThatWasReplacedIsKept) {
+  const gc::Run run = Prune();
+  const size_t count = QuarantineCount();
+  ASSERT_GT(count, 0u);
+  fs::rename(folder_.path(), away_);
+  fs::create_directory(folder_.path());
+  const auto purged = PurgeNow();
+  EXPECT_FALSE(purged.ok() && purged->item_count > 0);
+  EXPECT_EQ(QuarantineCount(), count);
+  EXPECT_TRUE(fs::exists(away_ + "/.reclaim"));
+  fs::remove_all(folder_.path());
+  fs::rename(away_, folder_.path());
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  EXPECT_THAT(RestoreRun(run.id), IsOk());
+}
+
+}  // namespace
+}  // namespace reclaim::gc
