@@ -1,8 +1,10 @@
 // What the Docker driver makes of the API's JSON, without an engine.
 
+#include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
 #include "oci/manifest.h"
+#include "store/docker_api.h"
 #include "store/docker_images.h"
 #include "store/docker_json.h"
 
