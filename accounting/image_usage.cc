@@ -55,6 +55,7 @@ void Walk(const GraphView& view, NodeId top, Visits* visits, Visit visit) {
     const NodeId id = stack.back();
     stack.pop_back();
     visit(id);
+    if (!view.HasEdges(id)) continue;
     const index::NodeEdges edges = view.Edges(id);
     const auto kept = edges.kept;
     for (auto child = kept.rbegin(); child != kept.rend(); ++child) {

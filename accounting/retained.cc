@@ -95,7 +95,7 @@ class Dominators {
     if (extra != above_.end()) {
       for (const NodeId to : extra->second) visit(to);
     }
-    if (id >= count_) return;
+    if (id >= count_ || !view_.HasEdges(id)) return;
     const index::NodeEdges edges = view_.Edges(id);
     for (const NodeId to : edges.kept) {
       if (to < count_ &&

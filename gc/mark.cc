@@ -43,7 +43,7 @@ class Marker {
   void Push(NodeId id) {
     // Nodes that appeared since the mark began are the epoch stamp's business.
     if (id >= live_.node_count() || !live_.Insert(id)) return;
-    stack_.push_back(id);
+    if (view_.HasEdges(id)) stack_.push_back(id);
   }
 
   void Visit(NodeId id) {

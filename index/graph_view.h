@@ -88,6 +88,9 @@ class GraphView {
         kind(id) == NodeKind::kLease && (fields(id).flags & kFlat) != 0;
     return edges;
   }
+  // False only if Edges() is empty: most nodes are leaves, and a walk that asks
+  // first leaves them where they are.
+  virtual bool HasEdges(NodeId) const { return true; }
   // The bytes of fields(), alone.
   virtual store::Bytes bytes(NodeId id) const { return fields(id).bytes; }
 

@@ -23,6 +23,7 @@ ResidentGraph::Node& ResidentGraph::Ensure(NodeId id) {
     if (nodes_.size() == 0) first_now_ = ToPackedMicros(now_);
     nodes_.Grow(id + 1);
     labels_.Grow(id + 1);
+    edge_bits_.resize(id / 64 + 1);
     imaged_refs_.Grow(id + 1);
     tag_refs_.Grow(id + 1);
     for (ReachCounter& reach : reach_) reach.Resize(id + 1);
@@ -154,6 +155,7 @@ void ResidentGraph::SetKept(NodeId id, const std::vector<NodeId>& targets) {
   {
     const Settling settling(this, id);
     lists_.Set(&nodes_[id].kept, targets);
+    NoteEdges(id);
   }
   for (const NodeId target : targets) LinkKeeper(id, target, +1);
   // Retain before release: what stays must not die in between.
@@ -214,11 +216,21 @@ void ResidentGraph::CountPresence(NodeId id, int sign) {
   }
 }
 
+void ResidentGraph::NoteEdges(NodeId id) {
+  const Node& node = nodes_[id];
+  const bool has_edges =
+      !lists_.IsEmpty(node.kept) || node.has_referrers() || node.has_extent();
+  const uint64_t bit = uint64_t{1} << (id % 64);
+  uint64_t& word = edge_bits_[id / 64];
+  word = has_edges ? word | bit : word & ~bit;
+}
+
 void ResidentGraph::AddReferrer(NodeId subject, NodeId referrer) {
   IdLists::List& list =
       referrers_.try_emplace(subject, IdLists::kEmpty).first->second;
   lists_.Append(&list, referrer);
   nodes_[subject].set_has_referrers(true);
+  NoteEdges(subject);
   for (ReachCounter& reach : reach_) {
     if (reach.Passes(subject)) reach.Retain(referrer);
   }
@@ -230,6 +242,7 @@ void ResidentGraph::RemoveReferrer(NodeId subject, NodeId referrer) {
   if (lists_.IsEmpty(it->second)) {
     referrers_.erase(it);
     nodes_[subject].set_has_referrers(false);
+    NoteEdges(subject);
   }
   for (ReachCounter& reach : reach_) {
     if (reach.Passes(subject)) reach.Release(referrer);
@@ -240,6 +253,7 @@ void ResidentGraph::SetExtent(NodeId id, NodeId extent) {
   const NodeId old = ExtentOf(id);
   if (old == extent) return;
   nodes_[id].set_has_extent(extent != kNoNode);
+  NoteEdges(id);
   if (extent != kNoNode) {
     Ensure(extent);
     extents_[id] = extent;

@@ -129,6 +129,9 @@ class ResidentGraph final : public GraphView, private ReachListener {
   absl::Span<const NodeId> Referrers(NodeId id) const override;
   NodeId ExtentOf(NodeId id) const override;
   NodeEdges Edges(NodeId id) const override;
+  bool HasEdges(NodeId id) const override {
+    return (edge_bits_[id / 64] >> (id % 64) & 1) != 0;
+  }
   store::Bytes bytes(NodeId id) const override { return BytesOf(id); }
   void ForEachKeeper(NodeId id,
                      absl::FunctionRef<bool(NodeId)> visit) const override;
@@ -224,6 +227,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void AddReferrer(NodeId subject, NodeId referrer);
   void RemoveReferrer(NodeId subject, NodeId referrer);
   void SetExtent(NodeId id, NodeId extent);
+  void NoteEdges(NodeId id);
   void RefreshExtent(NodeId extent);
   void RemoveContent(NodeId id);
   void SetOpaquePlace(PlaceId place, int sign);
@@ -255,7 +259,8 @@ class ResidentGraph final : public GraphView, private ReachListener {
 
   Chunked<Node> nodes_;
   Chunked<NodeLabel> labels_;
-  IdLists lists_;  // of edges and their reverse
+  IdLists lists_;                    // of edges and their reverse
+  std::vector<uint64_t> edge_bits_;  // HasEdges()
   // Since when the nodes that no root reaches have been so, where it is not
   // `first_now_`, as it is of all that was dead when the graph was loaded.
   absl::flat_hash_map<NodeId, int64_t> unreferenced_since_;

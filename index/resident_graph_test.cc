@@ -6,7 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "index/graph_view.h"
 #include "index/recount.h"
+#include "oci/digest.h"
 #include "tests/support/graph_text.h"
 
 namespace reclaim::index {
@@ -25,6 +27,23 @@ void ExpectExact(TextGraph* g, absl::Duration grace = absl::ZeroDuration()) {
       << "counted\n"
       << ToString(g->graph().totals(0)) << "recounted\n"
       << ToString(recounted);
+}
+
+// What a walk is told at once is what it would be told piece by piece.
+void ExpectSameEdges(const ResidentGraph& graph) {
+  for (NodeId id = 0; id < graph.node_count(); ++id) {
+    const NodeEdges edges = graph.Edges(id);
+    const NodeEdges pieces = graph.GraphView::Edges(id);
+    ASSERT_EQ(edges.kept, pieces.kept) << id;
+    ASSERT_EQ(edges.referrers, pieces.referrers) << id;
+    ASSERT_EQ(edges.extent, pieces.extent) << id;
+    ASSERT_EQ(edges.is_flat, pieces.is_flat) << id;
+    const bool has_edges = !edges.kept.empty() || !edges.referrers.empty() ||
+                           edges.extent != kNoNode;
+    if (graph.Exists(id)) {
+      ASSERT_EQ(graph.HasEdges(id), has_edges) << id;
+    }
+  }
 }
 
 bool Live(TextGraph* g, const std::string& name) {
@@ -157,6 +176,64 @@ TEST(ResidentGraphTest, HardLinkedBytesCountOnceAndGoWithTheLastName) {
   EXPECT_EQ(g.graph().totals(0).candidate.bytes.logical_bytes, 12u);
 }
 
+// Also what does not fit into a packed node.
+TEST(ResidentGraphTest, ARowIsToldAsItWasPut) {
+  TextGraph g("M1(c1 l1)");
+  const store::Bytes sizes[] = {
+      {0, 0},          {5, 5},
+      {5, 4096},       {4096, 4096},
+      {5, 0},          {7, 1234},
+      {1, 1u << 31},   {(uint64_t{1} << 38) - 1, 0},
+      {1ull << 38, 0}, {~uint64_t{0}, ~uint64_t{0} - 9}};
+  const absl::Time times[] = {
+      TextGraph::Now(), absl::UnixEpoch(), absl::FromUnixMicros(-1),
+      TextGraph::Now() + absl::Microseconds(1), absl::InfinitePast()};
+  for (const store::Bytes& bytes : sizes) {
+    for (const absl::Time time : times) {
+      ContentRow& row = g.content("l1");
+      row.bytes = bytes;
+      row.recorded = time;
+      row.used = time;
+      row.flags = kUnknownSize | kReferrer;
+      row.stamp = 4000000000;
+      g.PutContent(row);
+      const NodeFields fields = g.view().fields(g.Id("l1"));
+      EXPECT_EQ(fields.bytes, bytes) << bytes.logical_bytes;
+      EXPECT_EQ(fields.recorded, time);
+      EXPECT_EQ(fields.used, time);
+      EXPECT_EQ(fields.flags, row.flags);
+      EXPECT_EQ(fields.stamp, row.stamp);
+      EXPECT_EQ(fields.expires, absl::InfiniteFuture());
+      ExpectExact(&g);
+    }
+  }
+}
+
+TEST(ResidentGraphTest, FindsContentByDigestsOfBothLengths) {
+  ResidentGraph graph(absl::ZeroDuration(), nullptr);
+  graph.PutStore(0, "s");
+  const std::string bytes(64, 'x');
+  std::vector<ContentRow> rows(4);
+  for (NodeId id = 0; id < rows.size(); ++id) {
+    // Two of SHA-512 that differ in the last byte alone, one of SHA-256 with
+    // the same beginning, and that one in another place.
+    std::string text = bytes;
+    if (id == 1) text.back() = 'y';
+    const bool is_long = id < 2;
+    rows[id].id = id;
+    rows[id].key.place = id == 3 ? 1 : 0;
+    rows[id].key.digest = *oci::Digest::FromBytes(
+        is_long ? oci::DigestAlgorithm::kSha512 : oci::DigestAlgorithm::kSha256,
+        is_long ? text : text.substr(0, 32));
+    graph.PutContent(rows[id]);
+  }
+  for (const ContentRow& row : rows) {
+    EXPECT_EQ(graph.FindContent(row.key.place, row.key.digest), row.id);
+    EXPECT_EQ(graph.digest(row.id), row.key.digest);
+  }
+  EXPECT_EQ(graph.FindContent(1, rows[0].key.digest), kNoNode);
+}
+
 TEST(ResidentGraphTest, ForgettingAStoreLeavesNothing) {
   TextGraph g("M1(c1 l1); S1(c9)^M1; app:v1=M1; +app=M1; container/w=M1");
   g.graph().RemoveStore(0);
@@ -259,6 +336,7 @@ TEST(ResidentGraphPropertyTest, CountersAgreeWithTheRecountAfterEachChange) {
       SCOPED_TRACE(absl::StrCat("step ", step));
       changes.Step();
       ExpectExact(&changes.graph());
+      ExpectSameEdges(changes.graph().graph());
       if (::testing::Test::HasFatalFailure()) return;
     }
   }

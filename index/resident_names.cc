@@ -1,8 +1,11 @@
 // How the resident graph finds nodes by name, and what lies beside them.
 
+#include <array>
 #include <cstring>
+#include <optional>
 
 #include "absl/hash/hash.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/check.h"
 #include "index/resident_graph.h"

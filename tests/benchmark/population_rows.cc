@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/check.h"
+#include "store/types.h"
 
 namespace reclaim::benchmark {
 namespace {

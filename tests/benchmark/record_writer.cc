@@ -1,6 +1,7 @@
 #include "tests/benchmark/record_writer.h"
 
 #include <cstring>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "index/graph_records.h"
 #include "index/reference_graph.h"
 #include "reclaim/storage/v1/storage.pb.h"
+#include "store/types.h"
 
 namespace reclaim::benchmark {
 namespace {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "index/engine.h"
 #include "tests/benchmark/population_rows.h"
