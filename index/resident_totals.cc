@@ -81,7 +81,9 @@ void ResidentGraph::ContributeContent(const Node& node, NodeId id, int sign) {
 }
 
 void ResidentGraph::ContributeImage(const Node& node, NodeId id, int sign) {
-  if (node.listed_refs > 0 || (node.flags & kReferrer) != 0) return;
+  // What an index lists is part of it, unless a tag names it as well.
+  const bool is_part = node.listed_refs > 0 && node.tag_refs == 0;
+  if (is_part || (node.flags & kReferrer) != 0) return;
   StoreTotals& totals = totals_[node.store];
   totals.image_count += sign;
   if (node.tag_refs == 0) totals.dangling_image_count += sign;
