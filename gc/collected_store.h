@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -30,6 +31,8 @@ struct CollectedStore {
   // The collector's; holds null where nobody keeps an audit.
   const std::atomic<DeletionAudit*>* audit = nullptr;
   RegistryWitness* witness = nullptr;  // nullptr: nobody can be asked
+  // Of what is found in quarantine without a record.
+  absl::Duration quarantine_period;
   std::string name;
   index::StoreId id = index::kNoStore;
   store::ContentStore* store = nullptr;

@@ -80,6 +80,7 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
   site->observer = observer_;
   site->audit = &audit_;
   site->witness = witness_;
+  site->quarantine_period = retention_.quarantine_period;
   site->name = std::string(name);
   site->store = store;
   for (const index::StoreRecord& record : graph_->Stores()) {

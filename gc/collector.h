@@ -36,6 +36,7 @@
 #include "gc/explain.h"
 #include "gc/observer.h"
 #include "gc/plan.h"
+#include "gc/policy.h"
 #include "gc/registry_witness.h"
 #include "gc/retention.h"
 #include "gc/retention_survey.h"
@@ -58,6 +59,10 @@ struct RecordRetention {
   uint64_t run_count_max = 10'000;
   // Of plans, after they have expired.
   absl::Duration plan_memory = absl::Hours(24 * 7);
+  // How long what lies in quarantine without a record (the database was lost)
+  // can be restored, from when it is found: the configured period, for what was
+  // promised when it was taken is not known any more (I2).
+  absl::Duration quarantine_period = GcPolicy().quarantine_period;
 };
 // Payload of the FAILED_PRECONDITION of a plan that takes too much: the
 // percent.

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/fault_point.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
@@ -45,6 +46,19 @@ class CrashWorld : public CollectorFixture {
     Scan();
     before_ = folder_.Snapshot();
     live_ = LiveFiles();
+  }
+
+  // What is configured, for what has no record.
+  void SetQuarantinePeriod(absl::Duration period) {
+    retention_.quarantine_period = period;
+  }
+  void ExpectRestorableFor(absl::Duration period) {
+    const auto entries = collector_->ListQuarantine("s", 0, 1000);
+    ASSERT_THAT(entries, IsOk());
+    ASSERT_FALSE(entries->empty());
+    for (const QuarantineEntry& entry : *entries) {
+      EXPECT_EQ(entry.restorable_until - entry.quarantined, period);
+    }
   }
 
   // The blobs of what stands, which no crash may touch.
@@ -236,12 +250,14 @@ TEST_P(CollectorCrashTest, ACrashedPurgeIsFinished) {
 
 TEST_P(CollectorCrashTest, ALostDatabaseAdoptsTheQuarantine) {
   CrashWorld world;
+  world.SetQuarantinePeriod(absl::Hours(24 * 7));
   world.Begin(GetParam());
   const auto run = world.ApplyPlan(world.SmallBatches());
   ASSERT_THAT(run, IsOk());
   world.LoseDatabase();
   world.RestartAndRecover();
   EXPECT_GT(world.Quarantined(), 0u);
+  world.ExpectRestorableFor(absl::Hours(24 * 7));
   ASSERT_THAT(world.RestoreOf(run->id), IsOk());
   world.ExpectAllRestorable();
 }

@@ -19,6 +19,26 @@ bool IsImage(const PlanItem& item) {
           item.reason == DoomReason::kNamed);
 }
 
+// Whether an item that was skipped for this is work that is left to do.  What
+// is needed or gone by now is none.
+bool IsLeft(SkipReason reason) {
+  switch (reason) {
+    case SkipReason::kNone:
+    case SkipReason::kBecameLive:
+    case SkipReason::kTouched:
+    case SkipReason::kLeased:
+    case SkipReason::kInUse:
+    case SkipReason::kGone:
+      return false;
+    case SkipReason::kChanged:
+    case SkipReason::kScopeKept:
+    case SkipReason::kFailed:
+    case SkipReason::kProofMissing:
+      return true;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string SubjectOf(const PlanItem& item) {
@@ -34,6 +54,7 @@ bool OngoingRun::IsCancelled() const {
 void OngoingRun::Skip(std::string subject, SkipReason reason,
                       std::string detail) {
   ++run().skipped_count;
+  has_left_ |= IsLeft(reason);
   if (run().skipped.size() >= kSkippedMax) return;
   run().skipped.push_back({std::move(subject), reason, std::move(detail)});
 }
@@ -73,8 +94,12 @@ void OngoingRun::Report() {
 absl::StatusOr<Run> OngoingRun::End(const absl::Status& status) {
   run().ended = site_->clock->Now();
   if (status.ok()) {
-    run().phase =
-        run().problems.empty() ? RunPhase::kSucceeded : RunPhase::kPartial;
+    // Those of a run that goes on, and of a purge that is a part of this one.
+    for (const SkippedItem& item : run().skipped) {
+      has_left_ |= IsLeft(item.reason);
+    }
+    run().phase = run().problems.empty() && !has_left_ ? RunPhase::kSucceeded
+                                                       : RunPhase::kPartial;
   } else {
     run().phase =
         absl::IsCancelled(status) ? RunPhase::kCancelled : RunPhase::kFailed;

@@ -37,13 +37,15 @@ class OngoingRun {
 
   void Begin();   // tells the observer and the caller
   void Report();  // tells the caller
-  // Ends the run, durably: cancelled, failed, partial or succeeded.
+  // Ends the run, durably: cancelled, failed, partial or succeeded.  Partial: a
+  // problem, or an item that was left though nothing needs it.
   absl::StatusOr<Run> End(const absl::Status& status);
 
  private:
   StoredRun stored_;
   CollectedStore* site_;
   const RunControl* control_;
+  bool has_left_ = false;
 };
 
 // What messages call an item: "repo:tag", a digest, a name.

@@ -61,7 +61,7 @@ absl::Status Planner::CheckThatUnusedCanBeJudged() const {
       "whether an image is unused cannot be judged on the store \"",
       view_.StoreName(in_.store),
       "\": nobody has said that all containers that use it are recorded.  "
-      "Prune without --all, or add --containers-complete if the recorded "
+      "Prune without --all, or add --containers-are-complete if the recorded "
       "containers are all there are"));
 }
 

@@ -155,8 +155,9 @@ TEST_F(PlanTest, Case023_APinKeepsUnderEveryPolicy) {
 TEST_F(PlanTest, AllIsRefusedWhereContainersAreUnknown) {
   g.Add("M1(c1); app:v1=M1");
   knows_containers = false;
-  EXPECT_THAT(Make(AllImages()), StatusIs(absl::StatusCode::kFailedPrecondition,
-                                          HasSubstr("--containers-complete")));
+  EXPECT_THAT(Make(AllImages()),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("--containers-are-complete")));
   PruneRequest request = AllImages();
   request.containers_are_complete = true;
   EXPECT_THAT(Make(request), IsOk());

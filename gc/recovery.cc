@@ -8,7 +8,6 @@
 #include "gc/collector.h"
 #include "gc/leftovers.h"
 #include "gc/ongoing_run.h"
-#include "gc/policy.h"
 #include "gc/purge.h"
 #include "gc/restore.h"
 
@@ -78,7 +77,7 @@ absl::Status Adopt(CollectedStore* site, const Found& strangers) {
     record.state = QuarantineState::kQuarantined;
     record.epoch = epoch;
     record.quarantined = site->clock->Now();
-    record.restorable_until = record.quarantined + GcPolicy().quarantine_period;
+    record.restorable_until = record.quarantined + site->quarantine_period;
     record.actor = kActor;
     record.bytes = found.bytes;
     adopted.put.push_back(std::move(record));

@@ -24,7 +24,7 @@ enum class RunKind : uint8_t {
 enum class RunPhase : uint8_t {
   kRunning = 1,
   kSucceeded = 2,
-  kPartial = 3,    // some items failed; see `problems`
+  kPartial = 3,    // work was left; see `problems` and `skipped`
   kFailed = 4,     // nothing or not all was done; see `problems`
   kCancelled = 5,  // stopped at an item boundary
   kInterrupted =

@@ -165,13 +165,13 @@ class Recounter {
   }
 
   void CountImage(NodeId id, const NodeFields& f) {
-    if (listed_[id] || (f.flags & kReferrer) != 0) return;
-    ++totals_.image_count;
     bool is_tagged = false;
     view_.ForEachKeeper(id, [&](NodeId keeper) {
       is_tagged = view_.Exists(keeper) && view_.kind(keeper) == NodeKind::kTag;
       return !is_tagged;
     });
+    if ((listed_[id] && !is_tagged) || (f.flags & kReferrer) != 0) return;
+    ++totals_.image_count;
     if (!is_tagged) ++totals_.dangling_image_count;
     bool is_active = used_[id];
     if (f.kind == NodeKind::kImageIndex) {

@@ -86,8 +86,10 @@ void ResidentGraph::ContributeContent(NodeId id, int sign) {
 
 void ResidentGraph::ContributeImage(NodeId id, int sign) {
   const Node& node = nodes_[id];
+  // What an index lists is part of it, unless a tag names it as well.
   const bool is_listed = imaged_refs_[id] > unlisting_refs_[id];
-  if (is_listed || (node.flags() & kReferrer) != 0) return;
+  const bool is_part = is_listed && tag_refs_.IsZero(id);
+  if (is_part || (node.flags() & kReferrer) != 0) return;
   StoreTotals& totals = totals_[StoreOf(node)];
   totals.image_count += sign;
   if (tag_refs_.IsZero(id)) totals.dangling_image_count += sign;

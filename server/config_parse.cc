@@ -1,10 +1,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "server/config.h"
 #include "server/config_key.h"
-#include "server/nearest_name.h"
 
 namespace reclaim::server {
 namespace {
@@ -102,7 +102,7 @@ absl::Status TableReader::Unknown(const toml::node& node,
   for (const Key& key : Keys()) names.emplace_back(key.name);
   return At(node, name,
             absl::StrCat("is not a key; the nearest one is ",
-                         NearestName(name, names),
+                         base::NearestName(name, names),
                          " (`reclaimd --print-config-reference` lists them)"));
 }
 

@@ -132,9 +132,10 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
     return graph.status();
   }
   graph_ = *std::move(graph);
-  auto collector =
-      gc::Collector::Create(graph_.get(), clock_, base::SystemRandom(),
-                            metrics_.get(), config_.record_retention);
+  gc::RecordRetention retention = config_.record_retention;
+  retention.quarantine_period = config_.policy.quarantine_period;
+  auto collector = gc::Collector::Create(
+      graph_.get(), clock_, base::SystemRandom(), metrics_.get(), retention);
   if (!collector.ok()) {
     graph_.reset();
     engine_.reset();

@@ -204,6 +204,18 @@ TEST_F(TagsTest, Case022_AListedImageIsNotDangling) {
   EXPECT_EQ(g.graph().totals(0).dangling_image_count, 0u);
 }
 
+TEST_F(TagsTest, AnImageThatATagAndAnIndexNameIsCounted) {
+  g.Add("M1(c1); M2(c2); I1[M1 M2]; app:v1=I1; app:amd64=M1; container/w=M1");
+  EXPECT_EQ(g.graph().totals(0).image_count, 2u) << "I1 and M1";
+  EXPECT_EQ(g.graph().totals(0).active_image_count, 2u);
+  EXPECT_EQ(g.graph().totals(0).dangling_image_count, 0u);
+  g.graph().RemoveNamed(g.Id("app:amd64"));
+  EXPECT_EQ(g.graph().totals(0).image_count, 1u) << "M1 is a part of I1 again";
+  EXPECT_EQ(g.graph().totals(0).active_image_count, 1u);
+  EXPECT_EQ(g.graph().totals(0).dangling_image_count, 0u);
+  EXPECT_EQ(Totals(), g.graph().totals(0));
+}
+
 TEST_F(TagsTest, Case023_APinKeepsADanglingImageAndSaysSo) {
   g.Add("M1(c1 l1); pin/p=M1; M2(c2); old:v1=M2; pin/q=old:v1");
   EXPECT_THAT(Doomed(Images()), IsEmpty());

@@ -1,8 +1,8 @@
-#include "server/nearest_name.h"
+#include "base/nearest_name.h"
 
 #include "gtest/gtest.h"
 
-namespace reclaim::server {
+namespace reclaim::base {
 namespace {
 
 TEST(NearestNameTest, DistancesAreLevenshteins) {
@@ -25,4 +25,4 @@ TEST(NearestNameTest, FindsWhatWasMeant) {
 }
 
 }  // namespace
-}  // namespace reclaim::server
+}  // namespace reclaim::base

@@ -1,7 +1,7 @@
-// server/nearest_name.h — which known name somebody meant.  Pure.
+// base/nearest_name.h — which known name somebody meant.  Pure.
 
-#ifndef RECLAIM_SERVER_NEAREST_NAME_H_
-#define RECLAIM_SERVER_NEAREST_NAME_H_
+#ifndef RECLAIM_BASE_NEAREST_NAME_H_
+#define RECLAIM_BASE_NEAREST_NAME_H_
 
 #include <cstddef>
 #include <string>
@@ -9,7 +9,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace reclaim::server {
+namespace reclaim::base {
 
 // Insertions, removals and replacements of bytes that turn one into the other
 // (Levenshtein).  Time |a|·|b|, space |b|.
@@ -21,6 +21,6 @@ size_t EditDistance(absl::string_view a, absl::string_view b);
 std::string NearestName(absl::string_view text,
                         const std::vector<std::string>& names);
 
-}  // namespace reclaim::server
+}  // namespace reclaim::base
 
-#endif  // RECLAIM_SERVER_NEAREST_NAME_H_
+#endif  // RECLAIM_BASE_NEAREST_NAME_H_

@@ -1,11 +1,11 @@
-#include "server/nearest_name.h"
+#include "base/nearest_name.h"
 
 #include <algorithm>
 #include <numeric>
 
 #include "absl/strings/match.h"
 
-namespace reclaim::server {
+namespace reclaim::base {
 namespace {
 
 absl::string_view LastPart(absl::string_view name) {
@@ -52,4 +52,4 @@ std::string NearestName(absl::string_view text,
   return nearest == names.end() ? "" : *nearest;
 }
 
-}  // namespace reclaim::server
+}  // namespace reclaim::base
