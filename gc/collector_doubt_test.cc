@@ -123,6 +123,35 @@ TEST_F(DoubtfulLayoutTest, EntriesWithOneNameAreAllKept) {
   EXPECT_THAT(folder_.Read("a/index.json"), HasSubstr(second.hex()));
 }
 
+// Tools share blobs between layouts that way.
+TEST_F(DoubtfulLayoutTest, BlobsThatAnotherLayoutLinksStay) {
+  store::LayoutTree tree(&folder_, "a");
+  tree.Entry(tree.Image({"one"}), "v1");
+  const oci::Digest shared = tree.Image({"two"});
+  store::LayoutTree other(&folder_, "b");
+  other.Entry(shared, "v1");
+  folder_.Write("b/oci-layout", folder_.Read("a/oci-layout"));
+  const std::string link = folder_.path() + "/b/blobs";
+  fs::create_directory_symlink("../a/blobs", link);
+  Open(store::StoreKind::kImageLayout);
+  for (const bool is_whole : {true, false}) {
+    if (!is_whole) {
+      fs::remove(link);
+      fs::create_directory(link);
+      fs::create_directory_symlink("../../a/blobs/sha256", link + "/sha256");
+    }
+    for (int i = 0; i < 2; ++i) {
+      Scan();
+      EXPECT_THAT(MakePlan(Request()).items, IsEmpty());
+      Prune();
+      EXPECT_EQ(StateOf(shared, "a"), NodeState::kPresent);
+    }
+  }
+  fs::remove_all(link);
+  Scan();
+  EXPECT_EQ(MakePlan(Request()).totals.blob_count, 3u);
+}
+
 // The folder of a store goes and another one comes under its name.
 class ReplacedStoreTest : public DoubtfulRegistryTest {
  protected:

@@ -84,6 +84,12 @@ void AddNames(const std::string& repository,
   }
 }
 
+// Where a folder of blobs is a link they may be those of another layout, which
+// knows nothing of the names of this one: the whole store is kept.
+void TellOfShared(const std::string& path, ScanBatch* batch) {
+  batch->problems.push_back({path, NotLookedInto(), "", std::nullopt});
+}
+
 // The scan of one store: what its layouts hold.
 class LayoutScan {
  public:
@@ -137,9 +143,13 @@ absl::Status LayoutScan::ListBlobs(const Place& place, SectionMark* mark,
   }
   RECLAIM_RETURN_IF_ERROR(algorithms.status());
   for (const DirEntry& algorithm : *algorithms) {
+    const std::string path = JoinPath(top, algorithm.name);
+    if (MayLeadOn(algorithm.type)) {
+      TellOfShared(path, batch);
+      continue;
+    }
     if (algorithm.type != FileType::kFolder) {
-      scan_.AddStray(JoinPath(top, algorithm.name), "not a folder of blobs",
-                     batch);
+      scan_.AddStray(path, "not a folder of blobs", batch);
       continue;
     }
     RECLAIM_RETURN_IF_ERROR(ListFolder(place, algorithm.name, mark, batch));
@@ -225,6 +235,9 @@ absl::Status LayoutScan::ScanStrays(const FoundLayout& layout) {
   if (!entries.ok()) return absl::OkStatus();  // reported by the sections
   ScanBatch batch;
   for (const DirEntry& entry : *entries) {
+    if (entry.name == "blobs" && MayLeadOn(entry.type)) {
+      TellOfShared(JoinPath(layout.place, entry.name), &batch);
+    }
     if (entry.name == "blobs" || entry.name == "index.json" ||
         entry.name == "oci-layout" || entry.name == kReclaimFolder) {
       continue;
@@ -232,8 +245,9 @@ absl::Status LayoutScan::ScanStrays(const FoundLayout& layout) {
     scan_.AddStray(JoinPath(layout.place, entry.name),
                    "no part of an image layout", &batch);
   }
-  return batch.strays.empty() ? absl::OkStatus()
-                              : scan_.Deliver(std::move(batch));
+  return batch.strays.empty() && batch.problems.empty()
+             ? absl::OkStatus()
+             : scan_.Deliver(std::move(batch));
 }
 
 absl::StatusOr<ScanResult> LayoutScan::Run() {

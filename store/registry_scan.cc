@@ -50,16 +50,6 @@ absl::Status HoldsNone(const RootedDir& root, const std::string& folder) {
 
 }  // namespace
 
-bool MayLeadOn(FileType type) {
-  return type == FileType::kLink || type == FileType::kOther;
-}
-
-absl::Status NotLookedInto() {
-  return absl::FailedPreconditionError(
-      "a link or special file where a folder belongs; where it leads to is "
-      "not looked at: put the folder itself there, or remove it");
-}
-
 absl::Status Tell(const std::string& path, const absl::Status& status,
                   const std::string& repository, ScanBatch* batch) {
   batch->problems.push_back({path, status, repository, Place()});

@@ -84,11 +84,6 @@ class RegistryScan {
   std::map<std::string, std::set<std::string>> shards_;
 };
 
-// Whether a registry might find a folder where we look at none: links are
-// followed there, and what a device or socket hides is not known.
-bool MayLeadOn(FileType type);
-// What to tell of it.
-absl::Status NotLookedInto();
 // Returns `status` after telling of it in the scope of `repository`.
 absl::Status Tell(const std::string& path, const absl::Status& status,
                   const std::string& repository, ScanBatch* batch);

@@ -20,6 +20,16 @@ uint64_t Mix(uint64_t x) {
 
 }  // namespace
 
+bool MayLeadOn(FileType type) {
+  return type == FileType::kLink || type == FileType::kOther;
+}
+
+absl::Status NotLookedInto() {
+  return absl::FailedPreconditionError(
+      "a link or special file where a folder belongs; where it leads to is "
+      "not looked at: put the folder itself there, or remove it");
+}
+
 absl::Status SectionScan::Open(StoreKind kind) {
   RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   memo_ = ScanMemo::Open(*root_, kind, request_);

@@ -92,6 +92,12 @@ class SectionScan {
   std::atomic<uint64_t> unchanged_count_{0};
 };
 
+// Whether others might find a folder where we look at none: they follow links,
+// and what a device or socket hides is not known.
+bool MayLeadOn(FileType type);
+// What to tell of it.
+absl::Status NotLookedInto();
+
 }  // namespace reclaim::store
 
 #endif  // RECLAIM_STORE_SECTION_SCAN_H_
