@@ -104,7 +104,8 @@ int PrintGroups(Session* session, const DfFlags& flags) {
   if (session->json) {
     session->out() << JsonLine("unattributed_usage", rest) << '\n';
   } else if (rest.logical_bytes() > 0 && flags.format.empty()) {
-    session->out() << "\nKept without a tag (young, pinned, leased): "
+    session->out() << "\nKept without a tag (young, pinned, leased, or beside "
+                      "what cannot be read): "
                    << HumanSize(rest.logical_bytes()) << '\n';
   }
   return kDone;
