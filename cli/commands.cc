@@ -4,6 +4,11 @@
 #include <memory>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/nearest_name.h"
 #include "cli/command_table.h"
 
 namespace reclaim::cli {
@@ -71,6 +76,28 @@ void Declare(CLI::App* app, Session* session) {
   NameVariables(app);
 }
 
+// What was typed where a command is expected; OK if that is not what is wrong.
+absl::Status CheckVerbs(const CLI::App& app) {
+  const CLI::App* group = &app;
+  std::string path;
+  while (!group->get_subcommands().empty()) {
+    group = group->get_subcommands()[0];
+    absl::StrAppend(&path, " ", group->get_name());
+  }
+  std::vector<std::string> names;
+  for (const CLI::App* sub : group->get_subcommands({})) {
+    names.push_back(sub->get_name());
+  }
+  const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
+  if (names.empty() || rest.empty() || absl::StartsWith(rest[0], "-")) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "\"", absl::CHexEscape(rest[0]), "\" is no command of reclaim", path,
+      "; the nearest one is ", base::NearestName(rest[0], names), " (`reclaim",
+      path, " --help` lists them)"));
+}
+
 }  // namespace
 
 CLI::App* Group(CLI::App* app, const std::string& name,
@@ -98,6 +125,10 @@ int RunCli(std::vector<std::string> arguments, Terminal terminal) {
   try {
     app->parse(arguments);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) {
+      const absl::Status verbs = CheckVerbs(*app);
+      if (!verbs.ok()) return session.Fail(verbs);
+    }
     const int code = app->exit(error, session.out(), session.err());
     return code == 0 ? kDone : kUsage;
   }

@@ -3,8 +3,13 @@
 #include "cli/commands.h"
 
 #include <string>
+#include <utility>
 
+#include "absl/time/time.h"
+#include "base/status_matchers.h"
 #include "cli/command_fixture.h"
+#include "rpc/server.h"
+#include "rpc/service_parts.h"
 
 namespace reclaim::cli {
 namespace {
@@ -107,10 +112,98 @@ TEST_F(CommandsTest, NothingIsRemovedWithoutAYes) {
 
 TEST_F(CommandsTest, AnImageIsRemovedByName) {
   AddAndScan();
-  ASSERT_EQ(Run({"image", "rm", "app:v1", "--allow-large"}), kDone) << err_;
+  const std::string before = folder_.Snapshot();
+  EXPECT_EQ(Run({"image", "rm", "app:v1", "--allow-large"}), kUsage)
+      << "nobody can be asked";
+  EXPECT_EQ(Run({"image", "rm", "app:v1"}, "n\n", true), kDeclined);
+  EXPECT_THAT(err_, HasSubstr("tag app:v1\n"));
+  EXPECT_THAT(err_, HasSubstr("only they keep:\n  - app:v1\nAre you sure"));
+  EXPECT_EQ(folder_.Snapshot(), before);
+  ASSERT_EQ(Run({"image", "rm", "app:v1", "--allow-large", "-f"}), kDone)
+      << err_;
   EXPECT_THAT(out_, HasSubstr("untagged: app:v1"));
-  EXPECT_EQ(Run({"image", "rm", "app:v1"}), kNotFound);
+  EXPECT_EQ(Run({"image", "rm", "app:v1", "-f"}), kNotFound);
   EXPECT_EQ(Run({"restore", "--ref", "app:v1"}), kDone) << err_;
+}
+
+// `images` shows the config's digest, cut short: Docker's image ID.
+TEST_F(CommandsTest, AnImageIsRemovedByItsId) {
+  AddAndScan();
+  ASSERT_EQ(Run({"images", "--format", "{{.Tag}} {{.ID}}"}), kDone) << err_;
+  const std::string id = WordAfter("v1 ");
+  ASSERT_EQ(id.size(), 12u) << out_;
+  EXPECT_EQ(Run({"image", "rm", id.substr(0, 11), "-f"}), kNotFound);
+  EXPECT_EQ(Run({"image", "rm", "000000000000", "-f"}), kNotFound);
+  ASSERT_EQ(Run({"what-if", id}), kDone) << err_;
+  ASSERT_EQ(Run({"image", "rm", id, "-f", "--allow-large"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("untagged: app:v1\n"));
+  EXPECT_THAT(out_, HasSubstr("deleted: " + kept_.ToString()));
+  EXPECT_EQ(Run({"restore", "--ref", "app:v1"}), kDone) << err_;
+  const std::string digits = kept_.hex().substr(0, 12);
+  ASSERT_EQ(Run({"image", "rm", "sha256:" + digits, "-f", "--allow-large"}),
+            kDone)
+      << err_;
+  EXPECT_THAT(out_, HasSubstr("untagged: app:v1\n"));
+}
+
+TEST_F(CommandsTest, ATagThatARestoreLeavesIsTold) {
+  AddAndScan();
+  ASSERT_EQ(Run({"image", "rm", "app:v1", "-f", "--allow-large"}), kDone);
+  tree_.Image("app", "v1", {"pushed meanwhile"});
+  ASSERT_EQ(Run({"scan"}), kDone) << err_;
+  EXPECT_EQ(Run({"restore", "--ref", "app:v1"}), kPartial) << err_;
+  EXPECT_THAT(err_, HasSubstr("left tag app:v1"));
+}
+
+TEST_F(CommandsTest, WhatAPurgeCannotProveIsTold) {
+  ASSERT_EQ(Run({"store", "add", "registry:" + folder_.path(), "--name", "hub",
+                 "--descriptor-cache", "none", "--write-duration", "1h"}),
+            kDone)
+      << err_;
+  ASSERT_EQ(Run({"prune", "-f", "--allow-large"}), kDone) << err_;
+  EXPECT_EQ(Run({"purge", "--now", "-f"}), kPartial) << err_;
+  EXPECT_THAT(out_, HasSubstr("Freed 0 items"));
+  clock_.Advance(absl::Hours(2));
+  EXPECT_EQ(Run({"purge", "--now", "-f"}), kDone) << err_;
+  EXPECT_THAT(out_, Not(HasSubstr("Freed 0 items")));
+}
+
+TEST_F(CommandsTest, WhatDamageKeepsIsTold) {
+  AddAndScan();
+  tree_.Manifest("app", "{");
+  ASSERT_EQ(Run({"scan"}), kPartial);
+  EXPECT_EQ(Run({"prune", "--dry-run"}), kDone) << err_;
+  EXPECT_EQ(Run({"prune", "-f", "--allow-large"}), kPartial) << err_;
+  EXPECT_THAT(err_, HasSubstr("is kept as it is"));
+  EXPECT_EQ(Run({"prune", "-f", "--fail-if-empty"}), kPartial);
+  EXPECT_EQ(Run({"volume", "prune", "-f"}), kDone) << "no content";
+}
+
+TEST_F(CommandsTest, ADaemonThatIsLoadingIsWaitedFor) {
+  server_->Shutdown(absl::ZeroDuration());
+  server_.reset();
+  rpc::ServiceParts parts;
+  parts.clock = &clock_;
+  parts.random = &random_;
+  rpc::ServerOptions options;
+  options.unix_socket = rpc::UnixSocket{-1, SocketPath()};
+  auto server = rpc::Server::Start(options, parts);
+  ASSERT_THAT(server, base::IsOk());
+  server_ = *std::move(server);
+  int waits = 0;
+  Terminal patient;
+  patient.wait = [&waits](absl::Duration) { ++waits; };
+  EXPECT_EQ(RunOn(patient, {"store", "ls"}), kFailed) << "it never ends";
+  EXPECT_THAT(err_, HasSubstr("is being loaded"));
+  EXPECT_EQ(waits, 40);
+  waits = 0;
+  patient.wait = [&](absl::Duration) {
+    if (++waits == 3) server_->Open(Parts());
+  };
+  EXPECT_EQ(RunOn(patient, {"store", "add", "external:e", "--name", "e"}),
+            kDone)
+      << err_;
+  EXPECT_EQ(waits, 3);
 }
 
 TEST_F(CommandsTest, LeasesPinsAndRecords) {
@@ -136,6 +229,11 @@ TEST_F(CommandsTest, LeasesPinsAndRecords) {
   EXPECT_THAT(out_, HasSubstr("Total reclaimed space: 0B"))
       << "a container uses it";
   ASSERT_EQ(Run({"why", "volume/db"}), kDone);
+  ASSERT_EQ(Run({"why", "container/c1"}), kDone) << err_;
+  const std::string by_id = out_;
+  ASSERT_EQ(Run({"why", "container/web"}), kDone) << err_;
+  EXPECT_EQ(out_, by_id);
+  EXPECT_EQ(Run({"why", "container/nobody"}), kNotFound);
   ASSERT_EQ(Run({"df", "-v"}), kDone);
   EXPECT_THAT(out_, HasSubstr("db            1         5B"));
 }
@@ -186,7 +284,13 @@ TEST_F(CommandsTest, PoliciesAndSchedules) {
 
 TEST_F(CommandsTest, WrongUse) {
   EXPECT_EQ(Run({}), kUsage);
-  EXPECT_EQ(Run({"nonsense"}), kUsage);
+  EXPECT_EQ(Run({"scann", "hub"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("\"scann\" is no command of reclaim; the "
+                              "nearest one is scan"));
+  EXPECT_EQ(Run({"image", "remove", "app:v1"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("\"remove\" is no command of reclaim image"));
+  EXPECT_EQ(Run({"image", "prune", "--no-such-flag"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("--no-such-flag"));
   EXPECT_EQ(Run({"df", "--by", "colour"}), kUsage);
   EXPECT_EQ(Run({"scan", "nowhere"}), kNotFound);
   EXPECT_THAT(err_, HasSubstr("reclaim store ls"));

@@ -4,22 +4,31 @@
 #include <stdlib.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "cli/command_fixture.h"
 #include "cli/command_table.h"
 #include "cli/image_tree.h"
 #include "cli/man_page.h"
+#include "cli/units.h"
+#include "oci/digest.h"
+#include "store/testing/store_tree.h"
 
 namespace reclaim::cli {
 namespace {
 
 using ::testing::AnyOf;
+using ::testing::Contains;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -99,6 +108,17 @@ TEST_F(FacesTest, JsonHasProgressAndASummaryAndErrors) {
   ASSERT_TRUE(error.is_object()) << err_;
   EXPECT_EQ(error["message_type"], "exit_error");
   EXPECT_EQ(error["code"], static_cast<int>(kNotFound));
+}
+
+TEST_F(FacesTest, NothingToDoIsASummaryAsWell) {
+  ASSERT_EQ(Run({"store", "add", "external:e", "--name", "e"}), kDone);
+  ASSERT_EQ(Run({"system", "prune", "-f", "--json"}), kDone) << err_;
+  const auto lines = Lines();
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0]["kind"], "apply");
+  EXPECT_EQ(lines[0]["phase"], "succeeded");
+  EXPECT_EQ(lines[0]["store"], "e");
+  EXPECT_EQ(lines[0]["item_count"], 0);
 }
 
 TEST_F(FacesTest, EveryListHasFormats) {
@@ -267,6 +287,44 @@ TEST_F(FacesTest, TheTreeOfImages) {
             "└─ linux/amd64   b2          N/A            N/A\n");
 }
 
+// An entry of an image index, as builders write it.
+std::string Entry(const oci::Digest& digest, const std::string& architecture) {
+  return absl::StrCat(
+      R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","size":1,)",
+      R"("digest":")", digest.ToString(), R"(","platform":{"os":"linux",)",
+      R"("architecture":")", architecture, R"("}})");
+}
+
+TEST_F(FacesTest, TheTreeHasThePlatformsOfAnIndex) {
+  const std::string config_text = R"({"os":"linux","architecture":"arm64"})";
+  const oci::Digest config = tree_.Layer("multi", config_text);
+  const oci::Digest layer = tree_.Layer("multi", std::string(5000, 'l'));
+  const std::string image_text = store::ImageText({config, layer});
+  const oci::Digest image = tree_.Manifest("multi", image_text);
+  const oci::Digest absent = oci::Digest::Sha256Of("was never pulled");
+  const std::string index_text =
+      absl::StrCat(R"({"schemaVersion":2,"mediaType":)",
+                   R"("application/vnd.oci.image.index.v1+json","manifests":[)",
+                   Entry(image, "arm64"), ",", Entry(absent, "s390x"), "]}");
+  tree_.Tag("multi", "v1", tree_.Manifest("multi", index_text));
+  ASSERT_EQ(Run({"store", "add", "registry:" + folder_.path()}), kDone);
+  ASSERT_EQ(Run({"scan"}), kDone) << err_;
+  ASSERT_EQ(Run({"image", "ls", "--tree"}), kDone) << err_;
+  const std::string size =
+      HumanSize(config_text.size() + 5000 + image_text.size(), 3);
+  std::vector<std::string> platforms;
+  for (const auto line : absl::StrSplit(out_, '\n')) {
+    if (absl::StrContains(line, "─ ")) platforms.emplace_back(line);
+  }
+  ASSERT_EQ(platforms.size(), 2u) << out_;
+  EXPECT_THAT(platforms[0], StartsWith("├─ linux/arm64"));
+  EXPECT_THAT(platforms[0], HasSubstr(" " + size + " "));
+  EXPECT_THAT(platforms[1], StartsWith("└─ linux/s390x"));
+  EXPECT_THAT(platforms[1], HasSubstr(" N/A "));
+  ASSERT_EQ(Run({"image", "ls", "--tree", "--json"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr(R"("platform":"linux/arm64")"));
+}
+
 // Every flag of every command is in its help, in the manual and in the
 // completions.
 TEST_F(FacesTest, NoFlagIsMissingAnywhere) {
@@ -301,6 +359,42 @@ TEST_F(FacesTest, NoFlagIsMissingAnywhere) {
     }
   }
   EXPECT_GT(count, 100);
+}
+
+// A message that names a flag names one that the command has.
+TEST_F(FacesTest, FlagsInMessagesAreFlagsOfTheirCommands) {
+  AddAndScan();
+  const std::vector<std::vector<std::string>> refused = {
+      {"image", "prune", "-a", "-f"},  // nobody knows the containers
+      {"system", "prune", "-a", "-f"},
+      {"image", "rm", "app:v1"},
+      {"system", "prune"},
+      {"prune", "--out", "file", "-f"}};
+  Session session{Terminal()};
+  std::map<std::string, std::set<std::string>> flags;
+  for (const CommandEntry& entry : CommandTable(*MakeApp(&session))) {
+    for (const FlagEntry& flag : entry.flags) {
+      flags[entry.path].insert(flag.names.begin(), flag.names.end());
+    }
+  }
+  for (const std::vector<std::string>& command : refused) {
+    ASSERT_NE(Run(command), kDone) << absl::StrJoin(command, " ");
+    std::string path;
+    for (const std::string& word : command) {
+      if (flags.count(path.empty() ? word : path + " " + word) == 0) break;
+      path += path.empty() ? word : " " + word;
+    }
+    int count = 0;
+    for (size_t at = err_.find("--"); at != std::string::npos;
+         at = err_.find("--", at + 2)) {
+      const size_t end =
+          err_.find_first_not_of("-abcdefghijklmnopqrstuvwxyz", at);
+      EXPECT_THAT(flags[path], Contains(err_.substr(at, end - at)))
+          << path << ": " << err_;
+      ++count;
+    }
+    EXPECT_GT(count, 0) << path << ": " << err_;
+  }
 }
 
 TEST_F(FacesTest, NoSecretIsAFlag) {

@@ -1,6 +1,11 @@
 #include "cli/image_tree.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -31,36 +36,67 @@ std::vector<std::string> ImageLine(const v1::Image& image) {
       image.container_count() > 0 ? "U" : ""};
 }
 
+// Bytes of the manifest at `at` of the tree and of all that it consists of,
+// each once; unset if not all of that is in the tree.
+std::optional<uint64_t> SizeOf(const v1::GetTreeResponse& tree, int at) {
+  const v1::TreeNode& top = tree.nodes(at);
+  if (top.node().state() != v1::NODE_STATE_PRESENT || tree.is_truncated() ||
+      top.is_repeated()) {
+    return std::nullopt;
+  }
+  std::set<std::string> seen = {top.node().digest()};
+  uint64_t size = top.node().bytes().logical_bytes();
+  for (int i = at + 1;
+       i < tree.nodes_size() && tree.nodes(i).depth() > top.depth(); ++i) {
+    const v1::TreeNode& part = tree.nodes(i);
+    if (part.role() == "referrer") {
+      // A referrer goes with it and is no part of it, nor is what it consists
+      // of.
+      while (i + 1 < tree.nodes_size() &&
+             tree.nodes(i + 1).depth() > part.depth()) {
+        ++i;
+      }
+      continue;
+    }
+    const bool is_part = part.role() == "manifest" || part.role() == "config" ||
+                         part.role() == "layer" || part.role() == "blob";
+    const bool is_here = part.node().state() == v1::NODE_STATE_PRESENT;
+    if (is_part && is_here && seen.insert(part.node().digest()).second) {
+      size += part.node().bytes().logical_bytes();
+    }
+  }
+  return size;
+}
+
 // The manifests that an image index lists, one line each.
 int AddPlatforms(Session* session, const v1::Image& image, Lines* lines) {
   v1::GetTreeRequest request;
   request.set_store(image.store());
   request.set_reference(image.digest());
-  request.set_max_depth(1);
   v1::GetTreeResponse tree;
   const auto stub = v1::UsageService::NewStub(session->channel());
   const int code = session->Ask(&v1::UsageService::Stub::GetTree, stub.get(),
                                 request, &tree);
   if (code != kDone) return code;
-  std::vector<const v1::TreeNode*> children;
-  for (const v1::TreeNode& node : tree.nodes()) {
-    if (node.depth() == 1 && node.role() == "manifest") {
-      children.push_back(&node);
+  std::vector<int> children;
+  for (int i = 0; i < tree.nodes_size(); ++i) {
+    if (tree.nodes(i).depth() == 1 && tree.nodes(i).role() == "manifest") {
+      children.push_back(i);
     }
   }
-  for (const v1::TreeNode* child : children) {
+  for (const int at : children) {
+    const v1::TreeNode& child = tree.nodes(at);
     if (session->json) {
-      session->out() << JsonLine("image_tree_node", *child) << '\n';
+      session->out() << JsonLine("image_tree_node", child) << '\n';
       continue;
     }
-    const bool is_here = child->node().state() == v1::NODE_STATE_PRESENT;
-    const std::string size =
-        is_here ? HumanSize(child->node().bytes().logical_bytes(), 3) : "N/A";
+    const std::optional<uint64_t> bytes = SizeOf(tree, at);
+    const std::string size = bytes ? HumanSize(*bytes, 3) : "N/A";
     lines->push_back(
         {absl::StrCat(
-             child == children.back() ? "└─ " : "├─ ",
-             child->platform().empty() ? "unknown" : Safe(child->platform())),
-         ShortId(child->node().digest()), size, size, ""});
+             at == children.back() ? "└─ " : "├─ ",
+             child.platform().empty() ? "unknown" : Safe(child.platform())),
+         ShortId(child.node().digest()), size, size, ""});
   }
   return kDone;
 }

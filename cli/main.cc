@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "cli/commands.h"
 
 int main(int argc, char** argv) {
@@ -25,6 +26,7 @@ int main(int argc, char** argv) {
   terminal.uses_color =
       terminal.shows_progress && (no_color == nullptr || no_color[0] == '\0');
   terminal.now = [] { return absl::Now(); };
+  terminal.wait = [](absl::Duration span) { absl::SleepFor(span); };
   return reclaim::cli::RunCli(std::vector<std::string>(argv + 1, argv + argc),
                               terminal);
 }

@@ -1,4 +1,4 @@
-// plan, plans, apply, restore, purge, quarantine, image rm.
+// plan, plans, apply, restore, purge, quarantine.
 
 #include <memory>
 #include <string>
@@ -136,6 +136,7 @@ int Report(Session* session, const char* did, int code, const v1::Run& run) {
     return code;
   }
   for (const v1::SkippedItem& item : run.skipped()) {
+    if (item.reason() == kToldAsProblem) continue;
     session->note() << "reclaim: left " << Safe(item.subject()) << ": "
                     << item.reason() << " " << Safe(item.detail()) << '\n';
   }
@@ -368,32 +369,6 @@ void AddPlanCommands(CLI::App* app, Session* session) {
   list->add_option("--format", *format, kFormatHelp);
   list->callback([session, format] {
     session->chosen = [=] { return ListQuarantine(session, *format); };
-  });
-  CLI::App* remove = Group(app, "image", "Manage images")
-                         ->add_subcommand("rm", "Remove images by name");
-  auto flags = std::make_shared<PruneFlags>();
-  flags->verb = v1::PRUNE_VERB_IMAGES;
-  flags->Declare(remove, session);
-  remove
-      ->add_option("reference", flags->references,
-                   "repo:tag, repo@digest, digest or repo")
-      ->required();
-  remove->callback([session, flags] {
-    session->chosen = [=] {
-      v1::CreatePlanRequest request;
-      if (const absl::Status status = flags->Fill(*session, &request);
-          !status.ok()) {
-        return session->Fail(status);
-      }
-      v1::Plan plan;
-      const int code = session->Ask(&Stub::CreatePlan, NewStub(session).get(),
-                                    request, &plan);
-      if (code != kDone) return code;
-      if (flags->dry_run) return PrintPlan(session, plan, *flags);
-      SayKept(session, plan);
-      const int applied = ApplyAndReport(session, plan, *flags);
-      return applied != kDone ? applied : flags->CodeOf(plan);
-    };
   });
 }
 

@@ -89,6 +89,14 @@ int ReportItems(Session* session, const v1::Plan& plan, const v1::Run& run) {
   return kDone;
 }
 
+// What damage keeps from being judged is content: that part was not done.
+int CodeOf(const v1::Plan& plan, const PruneFlags& flags, int code) {
+  const bool takes_content =
+      flags.is_system() || flags.verb == v1::PRUNE_VERB_IMAGES;
+  const bool is_partial = takes_content && !plan.kept_scopes().empty();
+  return code == kDone && is_partial ? kPartial : code;
+}
+
 }  // namespace
 
 bool IsLink(const v1::PlanItem& item) {
@@ -206,11 +214,16 @@ int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
 int ApplyAndReport(Session* session, const v1::Plan& plan,
                    const PruneFlags& flags) {
   if (!HasWork(plan)) {
-    session->out() << (session->json ? JsonLine("summary", v1::Run(),
+    v1::Run none;
+    none.set_kind(v1::RUN_KIND_APPLY);
+    none.set_phase(v1::RUN_PHASE_SUCCEEDED);
+    none.set_store(plan.store());
+    none.set_plan_id(plan.id());
+    session->out() << (session->json ? JsonLine("summary", none,
                                                 {{"skipped_now_live", 0}})
                                      : "Total reclaimed space: 0B")
                    << '\n';
-    return kDone;
+    return CodeOf(plan, flags, kDone);
   }
   const auto stub = v1::CollectionService::NewStub(session->channel());
   v1::ApplyPlanRequest request;
@@ -225,10 +238,11 @@ int ApplyAndReport(Session* session, const v1::Plan& plan,
     session->out() << JsonLine("summary", run,
                                {{"skipped_now_live", NowLive(run)}})
                    << '\n';
-    return code;
+    return CodeOf(plan, flags, code);
   }
   const int reported = ReportItems(session, plan, run);
   for (const v1::SkippedItem& item : run.skipped()) {
+    if (item.reason() == kToldAsProblem) continue;
     session->note() << "reclaim: kept " << Safe(item.subject()) << ": "
                     << item.reason() << " " << Safe(item.detail()) << '\n';
   }
@@ -241,7 +255,7 @@ int ApplyAndReport(Session* session, const v1::Plan& plan,
   }
   session->out() << "Total reclaimed space: "
                  << HumanSize(FreedBytes(run.bytes())) << '\n';
-  return code != kDone ? code : reported;
+  return CodeOf(plan, flags, code != kDone ? code : reported);
 }
 
 }  // namespace reclaim::cli

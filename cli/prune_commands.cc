@@ -1,4 +1,4 @@
-// Docker's prune verbs: plan, show, ask, apply.
+// Docker's prune verbs and `image rm`: plan, show, ask, apply.
 
 #include <memory>
 #include <utility>
@@ -130,6 +130,21 @@ CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
   return command;
 }
 
+void AddRemove(CLI::App* app, Session* session) {
+  CLI::App* remove = Group(app, "image", "Manage images")
+                         ->add_subcommand("rm", "Remove images by name");
+  auto flags = std::make_shared<PruneFlags>();
+  flags->verb = v1::PRUNE_VERB_IMAGES;
+  flags->Declare(remove, session);
+  remove
+      ->add_option("reference", flags->references,
+                   "repo:tag, repo@digest, digest or repo")
+      ->required();
+  remove->callback([session, flags] {
+    session->chosen = [session, flags] { return Prune(session, flags.get()); };
+  });
+}
+
 }  // namespace
 
 void AddPruneCommands(CLI::App* app, Session* session) {
@@ -150,6 +165,7 @@ void AddPruneCommands(CLI::App* app, Session* session) {
   AddVerb(app, session, "prune",
           "Remove tags by the retention rules, and unused data",
           v1::PRUNE_VERB_RETENTION);
+  AddRemove(app, session);
 }
 
 }  // namespace reclaim::cli

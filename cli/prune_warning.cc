@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/listing.h"
 
 namespace reclaim::cli {
 namespace {
@@ -68,6 +69,14 @@ const char* Removed(const v1::CreatePlanRequest& request) {
   }
 }
 
+std::string NamedWarning(const v1::CreatePlanRequest& request) {
+  std::string text = "WARNING! This will remove, with what only they keep:\n";
+  for (const std::string& name : request.references()) {
+    absl::StrAppend(&text, "  - ", Safe(name), "\n");
+  }
+  return absl::StrCat(text, kQuestion);
+}
+
 }  // namespace
 
 std::string PruneWarning(const v1::CreatePlanRequest& request) {
@@ -77,6 +86,7 @@ std::string PruneWarning(const v1::CreatePlanRequest& request) {
         "target needs.\n",
         kQuestion);
   }
+  if (!request.references().empty()) return NamedWarning(request);
   const char* removed = Removed(request);
   if (removed == nullptr) return SystemWarning(request);
   return absl::StrCat("WARNING! This will remove ", removed, kQuestion);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -84,11 +85,14 @@ int ShowRun(Session* session, const std::string& id) {
   if (run.skipped_count() > 0) {
     out << "  " << run.skipped_count() << " items were left:\n";
   }
+  std::set<std::string> told;
   for (const v1::SkippedItem& item : run.skipped()) {
+    told.insert(absl::StrCat(item.subject(), ": ", item.detail()));
     out << "    " << Safe(item.subject()) << ": " << item.reason() << ' '
         << Safe(item.detail()) << '\n';
   }
   for (const std::string& problem : run.problems()) {
+    if (told.count(problem) > 0) continue;
     out << "  problem: " << Safe(problem) << '\n';
   }
   return kDone;

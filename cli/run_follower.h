@@ -17,6 +17,9 @@ namespace reclaim::cli {
 // message_type "status".
 int FollowRun(Session* session, v1::Run* run);
 
+// Why an item was skipped, if that is one of the run's problems as well.
+inline constexpr char kToldAsProblem[] = "failed";
+
 // "scan", "apply", ...; "succeeded", "partial", ...
 std::string KindWord(v1::RunKind kind);
 std::string PhaseWord(v1::RunPhase phase);

@@ -9,12 +9,15 @@
 #include "absl/strings/strip.h"
 #include "cli/listing.h"
 #include "cli/typed_json.h"
+#include "google/rpc/error_details.pb.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 
 namespace reclaim::cli {
 namespace {
 
+constexpr int kLoadingWaits = 40;
+constexpr absl::Duration kLoadingWait = absl::Milliseconds(250);
 constexpr int kMessageBytesMax = 64 << 20;
 constexpr char kRed[] = "\x1b[31m";
 constexpr char kYellow[] = "\x1b[33m";
@@ -66,6 +69,23 @@ std::shared_ptr<grpc::Channel> Session::channel() {
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   channel_ = grpc::CreateCustomChannel(host, credentials, arguments);
   return channel_;
+}
+
+bool Session::IsLoading(const grpc::Status& status) {
+  if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return false;
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return false;
+  for (const auto& detail : details.details()) {
+    google::rpc::ErrorInfo error;
+    if (detail.UnpackTo(&error) && error.reason() == "LOADING") return true;
+  }
+  return false;
+}
+
+bool Session::WaitAgain(int attempt) {
+  if (attempt >= kLoadingWaits || !terminal_.wait) return false;
+  terminal_.wait(kLoadingWait);
+  return true;
 }
 
 int Session::Check(const grpc::Status& status) {

@@ -46,6 +46,7 @@ struct Terminal {
   bool shows_progress = false;  // `err` is a terminal that can redraw a line
   bool uses_color = false;      // `err` is one that can and may show colours
   std::function<absl::Time()> now;
+  std::function<void(absl::Duration)> wait;
 };
 
 class Session {
@@ -78,13 +79,19 @@ class Session {
 
   std::shared_ptr<grpc::Channel> channel();
 
-  // Makes one call; on an error says it and returns its exit code.
+  // Makes one call; on an error says it and returns its exit code.  A daemon
+  // that loads its graph is asked again for some seconds.
   template <typename Stub, typename Request, typename Response>
   int Ask(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                        Response*),
           Stub* stub, const Request& request, Response* response) {
-    grpc::ClientContext context;
-    return Check((stub->*method)(&context, request, response));
+    grpc::Status status;
+    int attempt = 0;
+    do {
+      grpc::ClientContext context;
+      status = (stub->*method)(&context, request, response);
+    } while (IsLoading(status) && WaitAgain(attempt++));
+    return Check(status);
   }
 
   int Check(const grpc::Status& status);
@@ -96,6 +103,10 @@ class Session {
   int Confirm(const std::string& question, bool is_forced);
 
  private:
+  // Whether the daemon has done nothing yet, for it loads its graph.
+  static bool IsLoading(const grpc::Status& status);
+  // Waits a moment; false if `attempt` was the last one.
+  bool WaitAgain(int attempt);
   int SayError(int code, const std::string& message);
   std::string Colored(const char* color, const std::string& text) const;
 

@@ -103,7 +103,7 @@ TEST_F(StoreScannerTest, ARegistryIsRead) {
   const auto reader = graph_->Read();
   EXPECT_NE(reader->view().FindNamed({NodeKind::kUpload, 0, "app", "u1"}),
             kNoNode);
-  EXPECT_EQ(reader->totals(0).image_count, 1u);
+  EXPECT_EQ(reader->totals(0).image_count, 2u) << "what a tag names is one";
 }
 
 TEST_F(StoreScannerTest, LabelsComeFromTheConfig) {

@@ -3,10 +3,16 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "index/mutation.h"
+#include "index/reference_graph.h"
 #include "rpc/convert.h"
 #include "rpc/node_details.h"
 #include "rpc/subject.h"
@@ -131,6 +137,52 @@ absl::Status AddQuarantine(const ServiceParts& parts, const std::string& store,
   }
 }
 
+// "container/NAME": a container's key is its id, and only its record knows what
+// people call it.
+absl::StatusOr<NodeId> FindContainer(const ServiceParts& parts,
+                                     index::StoreId store,
+                                     absl::string_view name) {
+  std::vector<NodeId> all;
+  {
+    const auto reader = parts.graph->Read();
+    reader->view().ForEachNamed(index::NodeKind::kContainer, store,
+                                [&](NodeId id) {
+                                  all.push_back(id);
+                                  return true;
+                                });
+  }
+  std::vector<NodeId> found;
+  for (const NodeId id : all) {
+    const absl::StatusOr<index::NamedRecord> record = parts.graph->GetNamed(id);
+    if (absl::IsNotFound(record.status())) continue;  // it went meanwhile
+    RECLAIM_RETURN_IF_ERROR(record.status());
+    const auto* container = std::get_if<index::PutContainer>(&*record);
+    if (container != nullptr && container->name == name) found.push_back(id);
+  }
+  if (found.size() == 1) return found[0];
+  if (found.empty()) {
+    return absl::NotFoundError(absl::StrCat("no container is called \"",
+                                            absl::CHexEscape(name),
+                                            "\"; `reclaim df -v` lists them"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(found.size(), " containers are called \"",
+                   absl::CHexEscape(name), "\"; say container/ID"));
+}
+
+absl::StatusOr<NodeId> FindExplained(const ServiceParts& parts,
+                                     index::StoreId store,
+                                     const v1::ExplainRequest& request) {
+  const absl::StatusOr<NodeId> found = FindSubject(
+      parts.graph->Read()->view(), store, request.place(), request.subject());
+  absl::string_view name = request.subject();
+  if (absl::IsNotFound(found.status()) &&
+      absl::ConsumePrefix(&name, "container/")) {
+    return FindContainer(parts, store, name);
+  }
+  return found;
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ExplainResponse> MakeExplanation(
@@ -138,13 +190,8 @@ absl::StatusOr<v1::ExplainResponse> MakeExplanation(
   RECLAIM_ASSIGN_OR_RETURN(const int path_count, PathCount(request));
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                            parts.stores->Find(request.store()));
-  NodeId id = index::kNoNode;
-  {
-    const auto reader = parts.graph->Read();
-    RECLAIM_ASSIGN_OR_RETURN(
-        id, FindSubject(reader->view(), store.id, request.place(),
-                        request.subject()));
-  }
+  RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
+                           FindExplained(parts, store.id, request));
   RECLAIM_ASSIGN_OR_RETURN(
       const gc::Explanation explanation,
       parts.collector->Explain(id, parts.policy, path_count));

@@ -14,6 +14,7 @@
 #include "index/put_codec.h"
 #include "oci/name.h"
 #include "rpc/convert.h"
+#include "rpc/node_details.h"
 #include "rpc/subject.h"
 
 namespace reclaim::rpc {
@@ -90,11 +91,6 @@ Listed FromArrays(const index::GraphReader& reader, const std::string& store,
   listed.recorded = fields.recorded;
   listed.used = fields.used;
   return listed;
-}
-
-std::string PlatformOf(const PutImageConfig& config) {
-  return absl::StrCat(config.os, "/", config.architecture,
-                      config.variant.empty() ? "" : "/", config.variant);
 }
 
 // Adds what the configs say, and judges the filter.

@@ -1,5 +1,6 @@
 #include "rpc/image_questions.h"
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,9 +11,11 @@
 #include "accounting/what_if.h"
 #include "base/status_macros.h"
 #include "gc/graph_details.h"
+#include "index/reference_graph.h"
 #include "oci/image_config.h"
 #include "oci/manifest.h"
 #include "rpc/convert.h"
+#include "rpc/node_details.h"
 #include "rpc/subject.h"
 
 namespace reclaim::rpc {
@@ -83,10 +86,80 @@ absl::StatusOr<Named> ChoosePlatform(const store::ContentStore& store,
   return name;
 }
 
+// What has to be read once the graph is let go.
+struct TreeSources {
+  std::vector<Named> indexes;
+  std::vector<std::pair<int, NodeId>> configs;  // of the manifest there
+};
+
+TreeSources AddNodes(const index::GraphReader& reader,
+                     const accounting::Tree& tree,
+                     v1::GetTreeResponse* response) {
+  const index::GraphView& view = reader.view();
+  TreeSources sources;
+  for (const accounting::TreeNode& node : tree.nodes) {
+    v1::TreeNode* out = response->add_nodes();
+    *out->mutable_node() = MakeNode(reader, node.node);
+    out->set_depth(node.depth);
+    out->set_role(accounting::ToString(node.role));
+    out->set_is_repeated(node.is_repeated);
+    if (view.kind(node.node) == NodeKind::kImageIndex) {
+      sources.indexes.push_back({view.PlaceName(view.fields(node.node).place),
+                                 view.digest(node.node), /*is_index=*/true});
+    }
+    if (node.role != accounting::TreeRole::kManifest) continue;
+    for (const NodeId child : view.Kept(node.node)) {
+      if (view.kind(child) != NodeKind::kConfig) continue;
+      sources.configs.emplace_back(response->nodes_size() - 1, child);
+    }
+  }
+  return sources;
+}
+
+// Manifests get the platform that their config tells, or else their index: of
+// one that is not here, or an attestation, only the index knows.  An index that
+// cannot be read leaves it open; `reclaim scan` reports that one.
+absl::Status AddPlatforms(const ServiceParts& parts, const std::string& store,
+                          const TreeSources& sources,
+                          v1::GetTreeResponse* response) {
+  for (const auto& [at, node] : sources.configs) {
+    RECLAIM_ASSIGN_OR_RETURN(const auto config,
+                             parts.graph->GetImageConfig(node));
+    if (!config || config->os.empty() || config->os == "unknown") continue;
+    response->mutable_nodes(at)->set_platform(PlatformOf(*config));
+  }
+  const auto content = parts.stores->Content(store);
+  if (!content.ok()) return absl::OkStatus();
+  std::map<std::string, std::string> listed;
+  for (const Named& name : sources.indexes) {
+    const auto index = ReadManifest(**content, name);
+    if (!index.ok()) continue;
+    for (const oci::Descriptor& child : index->children) {
+      if (oci::ClassifyMediaType(child.media_type) ==
+          oci::ManifestKind::kUnknown) {
+        continue;
+      }
+      listed.emplace(child.digest.ToString(), child.platform);
+    }
+  }
+  for (v1::TreeNode& node : *response->mutable_nodes()) {
+    const auto platform = listed.find(node.node().digest());
+    if (platform == listed.end() || node.depth() == 0) continue;
+    // What is not here is a blob for the graph until it has been seen.
+    if (node.role() == "blob") node.set_role("manifest");
+    if (node.role() == "manifest" && node.platform().empty()) {
+      node.set_platform(platform->second);
+    }
+  }
+  return absl::OkStatus();
+}
+
 // A reference as a removal takes it: a short digest or name becomes whole.
 absl::StatusOr<std::string> WholeReference(const index::GraphView& view,
                                            index::StoreId store,
-                                           const std::string& text) {
+                                           const std::string& named) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string text,
+                           WholeDigest(view, store, named));
   const auto id = FindSubject(view, store, "", text);
   // "repo@digest" names a link, which is no node.
   if (absl::IsNotFound(id.status())) return text;
@@ -167,24 +240,22 @@ absl::StatusOr<v1::GetTreeResponse> MakeTree(
   }
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                            parts.stores->Find(request.store()));
-  const auto reader = parts.graph->Read();
-  RECLAIM_ASSIGN_OR_RETURN(
-      const NodeId top,
-      FindSubject(reader->view(), store.id, "", request.reference()));
   const uint32_t depth = request.max_depth() == 0
                              ? kDepthDefault
                              : static_cast<uint32_t>(request.max_depth());
-  const accounting::Tree tree =
-      accounting::MakeTree(reader->view(), top, depth, kTreeNodeMax);
   v1::GetTreeResponse response;
-  response.set_is_truncated(tree.is_truncated);
-  for (const accounting::TreeNode& node : tree.nodes) {
-    v1::TreeNode* out = response.add_nodes();
-    *out->mutable_node() = MakeNode(*reader, node.node);
-    out->set_depth(node.depth);
-    out->set_role(accounting::ToString(node.role));
-    out->set_is_repeated(node.is_repeated);
+  TreeSources sources;
+  {
+    const auto reader = parts.graph->Read();
+    RECLAIM_ASSIGN_OR_RETURN(
+        const NodeId top,
+        FindSubject(reader->view(), store.id, "", request.reference()));
+    const accounting::Tree tree =
+        accounting::MakeTree(reader->view(), top, depth, kTreeNodeMax);
+    response.set_is_truncated(tree.is_truncated);
+    sources = AddNodes(*reader, tree, &response);
   }
+  RECLAIM_RETURN_IF_ERROR(AddPlatforms(parts, store.name, sources, &response));
   return response;
 }
 

@@ -3,6 +3,8 @@
 #include <string>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
+
 namespace reclaim::rpc {
 namespace {
 
@@ -37,6 +39,11 @@ struct LabelVisitor {
 
 const index::Labels& LabelsOf(const index::NamedRecord& record) {
   return std::visit(LabelVisitor(), record);
+}
+
+std::string PlatformOf(const index::PutImageConfig& config) {
+  return absl::StrCat(config.os, "/", config.architecture,
+                      config.variant.empty() ? "" : "/", config.variant);
 }
 
 void AddDetails(const index::ReferenceGraph& graph, index::NodeId id,

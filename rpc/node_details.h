@@ -5,6 +5,8 @@
 #ifndef RECLAIM_RPC_NODE_DETAILS_H_
 #define RECLAIM_RPC_NODE_DETAILS_H_
 
+#include <string>
+
 #include "index/mutation.h"
 #include "index/node.h"
 #include "index/reference_graph.h"
@@ -18,6 +20,9 @@ const index::Labels& LabelsOf(const index::NamedRecord& record);
 // Adds labels and media type.  What has gone meanwhile stays as it is.
 void AddDetails(const index::ReferenceGraph& graph, index::NodeId id,
                 v1::Node* node);
+
+// "linux/arm64/v8"
+std::string PlatformOf(const index::PutImageConfig& config);
 
 }  // namespace reclaim::rpc
 

@@ -1,12 +1,15 @@
 #include "rpc/prune_terms.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "gc/filter.h"
+#include "index/reference_graph.h"
 #include "rpc/convert.h"
+#include "rpc/subject.h"
 #include "rpc/target_convert.h"
 
 namespace reclaim::rpc {
@@ -27,6 +30,21 @@ absl::Status ReadPolicy(const v1::CreatePlanRequest& request,
     policy->pace_bytes_per_second = request.pace_bytes_per_second();
   }
   return policy->Validate();
+}
+
+absl::Status ReadReferences(const v1::CreatePlanRequest& request,
+                            const ServiceParts& parts, const std::string& store,
+                            gc::PruneRequest* prune) {
+  if (request.references().empty()) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record,
+                           parts.stores->Find(store));
+  const auto reader = parts.graph->Read();
+  for (const std::string& text : request.references()) {
+    RECLAIM_ASSIGN_OR_RETURN(std::string whole,
+                             WholeDigest(reader->view(), record.id, text));
+    prune->only_references.push_back(std::move(whole));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -55,8 +73,7 @@ absl::StatusOr<gc::PruneRequest> MakePruneRequest(
         absl::StrCat("references, filters: more than ", kReferenceCountMax,
                      " references or ", kFilterCountMax, " filters"));
   }
-  prune.only_references.assign(request.references().begin(),
-                               request.references().end());
+  RECLAIM_RETURN_IF_ERROR(ReadReferences(request, parts, store, &prune));
   const std::vector<std::string> typed(request.filters().begin(),
                                        request.filters().end());
   const std::vector<std::string> configured(

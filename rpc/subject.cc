@@ -1,7 +1,9 @@
 #include "rpc/subject.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -9,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "accounting/image_usage.h"
 #include "base/status_macros.h"
 #include "oci/digest.h"
 
@@ -172,7 +176,64 @@ absl::StatusOr<NodeId> FindInRepository(const GraphView& view, StoreId store,
   return id;
 }
 
+// The images that a config belongs to, as `image ls` lists them.
+void AddImagesOf(const GraphView& view, NodeId config,
+                 std::vector<NodeId>* images) {
+  std::vector<NodeId> stack = {config};
+  std::set<NodeId> seen;
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    view.ForEachKeeper(id, [&](NodeId keeper) {
+      const bool is_manifest = IsManifestLike(view.kind(keeper)) &&
+                               view.state(keeper) == index::NodeState::kPresent;
+      if (!is_manifest || !seen.insert(keeper).second) return true;
+      if (accounting::IsListedImage(view, keeper)) {
+        images->push_back(keeper);
+      } else {
+        stack.push_back(keeper);
+      }
+      return true;
+    });
+  }
+}
+
+std::vector<NodeId> FindByWholeOrShortDigest(const GraphView& view,
+                                             StoreId store,
+                                             absl::string_view text) {
+  if (const auto digest = oci::Digest::Parse(text); digest.ok()) {
+    return FindByDigest(view, store, "", *digest);
+  }
+  absl::ConsumePrefix(&text, "sha256:");
+  if (text.size() < kPrefixDigitsMin || !IsHex(text)) return {};
+  return FindContent(view, store, "", [&](const oci::Digest& digest) {
+    return absl::StartsWith(digest.hex(), text);
+  });
+}
+
 }  // namespace
+
+absl::StatusOr<std::string> WholeDigest(const GraphView& view, StoreId store,
+                                        const std::string& text) {
+  const bool is_name =
+      FindTag(view, store, text) != kNoNode ||
+      view.FindNamed({NodeKind::kRepository, store, "", text}) != kNoNode;
+  if (is_name) return text;
+  std::vector<NodeId> meant;
+  for (const NodeId id : FindByWholeOrShortDigest(view, store, text)) {
+    const size_t before = meant.size();
+    if (view.kind(id) == NodeKind::kConfig) AddImagesOf(view, id, &meant);
+    if (meant.size() == before) meant.push_back(id);
+  }
+  if (meant.empty()) return text;
+  // The same content may be in several places.
+  const oci::Digest digest = view.digest(meant[0]);
+  for (const NodeId id : meant) {
+    if (view.digest(id) == digest) continue;
+    return OnlyOne(view, text, std::move(meant)).status();
+  }
+  return digest.ToString();
+}
 
 absl::StatusOr<NodeId> FindSubject(const GraphView& view, StoreId store,
                                    const store::Place& place,

@@ -12,6 +12,8 @@
 #ifndef RECLAIM_RPC_SUBJECT_H_
 #define RECLAIM_RPC_SUBJECT_H_
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "index/graph_view.h"
@@ -32,6 +34,14 @@ absl::StatusOr<index::NodeId> FindSubject(const index::GraphView& view,
 absl::StatusOr<index::NodeId> FindImage(const index::GraphView& view,
                                         index::StoreId store,
                                         absl::string_view text);
+
+// What a removal takes for `text`: where that is a digest, or 12 or more of its
+// first digits, the whole digest, and for a config (Docker's image ID is the
+// config's digest) that of its image.  Everything else is returned as it is,
+// and so is what nothing answers to.  INVALID_ARGUMENT if several images do.
+absl::StatusOr<std::string> WholeDigest(const index::GraphView& view,
+                                        index::StoreId store,
+                                        const std::string& text);
 
 }  // namespace reclaim::rpc
 
