@@ -28,6 +28,7 @@ EvictionOffer::EvictionOffer(const index::GraphView& view, const LiveSet& kept,
     : view_(view), kept_(kept) {
   for (const NodeId id : offered) AddPiece(id);
   for (const NodeId id : offered) AddExtentOf(id);
+  if (!offered.empty()) FindFlatTargets(view_.fields(offered[0]).store);
   seen_.assign(nodes_.size(), 0);
   absl::flat_hash_set<NodeId> led_to;
   uint64_t step = 0;
@@ -52,6 +53,16 @@ EvictionOffer::EvictionOffer(const index::GraphView& view, const LiveSet& kept,
 void EvictionOffer::AddPiece(NodeId id) {
   pieces_[id] = problem_.AddPiece(view_.fields(id).bytes.allocated_bytes);
   nodes_.push_back(id);
+}
+
+// What a flat lease holds is kept, and holds nothing itself till something else
+// reaches it (gc/mark.h): so what leads to it leads on.
+void EvictionOffer::FindFlatTargets(index::StoreId store) {
+  view_.ForEachNamed(NodeKind::kLease, store, [this](NodeId lease) {
+    if ((view_.fields(lease).flags & index::kFlat) == 0) return true;
+    for (const NodeId target : view_.Kept(lease)) flat_targets_.insert(target);
+    return true;
+  });
 }
 
 // The file behind several names goes with the last of them.
@@ -96,10 +107,8 @@ std::vector<index::NodeId> EvictionOffer::Next(NodeId id) const {
     const NodeId from = stack.back();
     stack.pop_back();
     ForEachEdge(from, [&](NodeId to) {
-      if (to >= kept_.node_count() || kept_.Contains(to) ||
-          !passed.insert(to).second) {
-        return;
-      }
+      if (to >= kept_.node_count() || !passed.insert(to).second) return;
+      if (kept_.Contains(to) && !flat_targets_.contains(to)) return;
       (pieces_.contains(to) ? next : stack).push_back(to);
     });
   }

@@ -52,6 +52,7 @@ class EvictionOffer {
 
   void AddPiece(NodeId id);
   void AddExtentOf(NodeId id);
+  void FindFlatTargets(index::StoreId store);
   void AddCandidate(NodeId top, uint32_t tier);
   // The pieces that `id` leads to, over none or over what is no piece.
   std::vector<NodeId> Next(NodeId id) const;
@@ -61,7 +62,8 @@ class EvictionOffer {
   const LiveSet& kept_;
   EvictionProblem problem_;
   absl::flat_hash_map<NodeId, uint32_t> pieces_;
-  std::vector<NodeId> nodes_;   // by piece
+  std::vector<NodeId> nodes_;  // by piece
+  absl::flat_hash_set<NodeId> flat_targets_;
   std::vector<uint32_t> seen_;  // by piece: the last candidate there, and 1
 };
 
