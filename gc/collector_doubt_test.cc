@@ -18,6 +18,7 @@ namespace {
 
 using ::reclaim::base::IsOk;
 using ::reclaim::base::StatusIs;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -165,7 +166,10 @@ class ReplacedStoreTest : public DoubtfulRegistryTest {
     const auto is_refused =
         StatusIs(absl::StatusCode::kUnavailable, HasSubstr("was replaced"));
     EXPECT_THAT(store_->GetCapacity(), is_refused);
-    EXPECT_THAT(collector_->Scan("s", true, "test", {}), is_refused);
+    const auto run = collector_->Scan("s", true, "test", {});
+    ASSERT_THAT(run, IsOk());
+    EXPECT_EQ(run->phase, RunPhase::kFailed);
+    EXPECT_THAT(run->problems, Contains(HasSubstr("was replaced")));
     EXPECT_EQ(StateOf(kept_), NodeState::kPresent) << "nothing is gone";
     EXPECT_TRUE(HasTag("app", "v1"));
     ExpectExact();

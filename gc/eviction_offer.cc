@@ -108,8 +108,12 @@ std::vector<index::NodeId> EvictionOffer::Next(NodeId id) const {
     stack.pop_back();
     ForEachEdge(from, [&](NodeId to) {
       if (to >= kept_.node_count() || !passed.insert(to).second) return;
-      if (kept_.Contains(to) && !flat_targets_.contains(to)) return;
-      (pieces_.contains(to) ? next : stack).push_back(to);
+      // An extent may be a piece although a name that is not here reaches it.
+      if (pieces_.contains(to)) {
+        next.push_back(to);
+      } else if (!kept_.Contains(to) || flat_targets_.contains(to)) {
+        stack.push_back(to);
+      }
     });
   }
   return next;
