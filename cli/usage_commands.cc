@@ -115,10 +115,8 @@ int PrintGroups(Session* session, const DfFlags& flags) {
     session->out() << JsonLine("unattributed_usage", rest) << '\n';
   } else if (rest.logical_bytes() > 0 && flags.format.empty()) {
     session->out() << (flags.by == "tenant"
-                           ? "
-Of no tenant: "
-                           : "
-Kept without a tag (young, pinned, leased, or "
+                           ? "\nOf no tenant: "
+                           : "\nKept without a tag (young, pinned, leased, or "
                              "beside what cannot be read): ")
                    << HumanSize(rest.logical_bytes()) << '\n';
   }
