@@ -236,7 +236,8 @@ absl::Status StoreCollector::PurgeAtOnce(CollectedStore* site, Run* applied,
     return status;
   }
   RECLAIM_RETURN_IF_ERROR(status);
-  if (ended.skipped_count == 0) return absl::OkStatus();
+  // What is in use has gone back to its place, and is no work that is left.
+  if (ended.phase == RunPhase::kSucceeded) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(ended.skipped_count, " items stay in quarantine; run ",
                    ended.id, " says why"));

@@ -230,7 +230,11 @@ void Sweep::SettleOne(const RemovalOutcome& outcome, QuarantineRecord record,
     run_->Skip(subject, SkipReason::kGone, std::string(status.message()));
   } else {
     AddReturning(record, &changes);
-    run_->Skip(subject, SkipReason::kChanged, std::string(status.message()));
+    // An engine refuses what it has in use.
+    run_->Skip(subject,
+               site_->store->traits().knows_containers ? SkipReason::kInUse
+                                                       : SkipReason::kChanged,
+               std::string(status.message()));
   }
   batch->changes.insert(batch->changes.end(), changes.states.begin(),
                         changes.states.end());
