@@ -286,7 +286,8 @@ interval = "1h"
 
     def unique(self, name):
         """runc keeps its containers of all tests in one folder."""
-        return name + os.path.basename(self.folder)
+        # An underscore may not follow a hyphen in an id.
+        return name + os.path.basename(self.folder).replace("_", "0")
 
     def try_running(self, name, *arguments):
         """Skips the test where the machine can't."""
