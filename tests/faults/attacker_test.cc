@@ -30,6 +30,7 @@ namespace {
 
 using ::reclaim::base::IsOk;
 
+constexpr uint64_t kPatience = 100;
 constexpr int kRoundsMin = 200;
 
 uint64_t SwapCount() {
@@ -82,6 +83,13 @@ Removal Blob(const oci::Digest& digest) {
   return removal;
 }
 
+// So many swaps, and on while the attacker has let nothing through.
+bool GoesOn(int round, uint64_t swapped, uint64_t moved) {
+  const uint64_t wanted = SwapCount();
+  return swapped < wanted || round < kRoundsMin ||
+         (moved == 0 && swapped < wanted * kPatience);
+}
+
 void Tell(uint64_t swapped, uint64_t moved) {
   std::printf("attacker: %llu swaps, %llu items moved\n",
               static_cast<unsigned long long>(swapped),
@@ -94,11 +102,12 @@ void Tell(uint64_t swapped, uint64_t moved) {
 // repository, while blobs and links go into quarantine, come back and go.
 TEST(AttackerTest, NothingOutsideIsTouched) {
   TempFolder outside;
-  outside.Write("data", "canary");
-  outside.Write("link", "canary");
   const oci::Digest blob = oci::Digest::Sha256Of("victim");
-  outside.Write(blob.hex() + "/data", "canary");
-  outside.Write("sha256/" + blob.hex() + "/link", "canary");
+  for (const std::string& name :
+       {std::string("data"), std::string("link"), blob.hex() + "/data",
+        "sha256/" + blob.hex() + "/link"}) {
+    outside.Write(name, "canary");
+  }
   ASSERT_EQ(chmod((outside.path() + "/data").c_str(), 0640), 0);
   const std::string before = outside.Snapshot();
 
@@ -133,12 +142,11 @@ TEST(AttackerTest, NothingOutsideIsTouched) {
     }
   };
 
-  const uint64_t wanted = SwapCount();
   uint64_t swapped = 0;
   uint64_t moved = 0;
   {
     Attacker attacker({blob_folder, shard, layers}, outside.path());
-    for (int round = 0; swapped < wanted || round < kRoundsMin; ++round) {
+    for (int round = 0; GoesOn(round, swapped, moved); ++round) {
       const std::string run = absl::StrCat("run-", round);
       const auto taken = (*store)->Quarantine(*permit, run, removals);
       ASSERT_THAT(taken, IsOk());
