@@ -189,6 +189,12 @@ void MemoryStore::AddFacts(ScanBatch* batch) const {
         batch->uploads.push_back(
             {repository, upload, SizeOf(thing.bytes.size()), thing.modified});
         break;
+      case RemovalKind::kContainer:
+      case RemovalKind::kNetwork:
+      case RemovalKind::kVolume:
+      case RemovalKind::kSnapshot:
+      case RemovalKind::kBuildCache:
+        break;  // of engines alone
     }
   }
 }
