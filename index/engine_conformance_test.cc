@@ -178,7 +178,9 @@ TEST_P(EngineTest, StatsAreFigures) {
   EXPECT_FALSE(stats.is_write_stopped);
   EXPECT_EQ(stats.stalled, absl::ZeroDuration());
   EXPECT_EQ(stats.background_error_count, 0u);
-  if (GetParam()) EXPECT_GT(stats.buffer_bytes, 1000u);
+  if (GetParam()) {
+    EXPECT_GT(stats.buffer_bytes, 1000u);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, EngineTest, ::testing::Bool(),

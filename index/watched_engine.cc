@@ -23,7 +23,7 @@ absl::Status WatchedEngine::Sync() {
   const absl::Status status = below_->Sync();
   if (status.ok()) return status;
   // Also a full disk: what of the commits has reached it nobody knows.
-  Remember(absl::UnavailableError(status.message()));
+  Remember(absl::UnavailableError(status.message())).IgnoreError();
   return status;
 }
 
