@@ -122,7 +122,9 @@ TEST_F(PowerCutTest, WhatWasAcknowledgedIsThere) {
   for (int cut = 0; cut < Cuts(); ++cut) {
     SCOPED_TRACE(absl::StrCat("seed ", seed_, ", cut ", cut));
     ASSERT_NO_FATAL_FAILURE(Open(cut));
-    if (cut > 0) ASSERT_NO_FATAL_FAILURE(Check());
+    if (cut > 0) {
+      ASSERT_NO_FATAL_FAILURE(Check());
+    }
     ASSERT_NO_FATAL_FAILURE(Write());
     disk_->Cut(Path(cut), Path(cut + 1), &random_);
     lost_bytes += disk_->lost_bytes();

@@ -59,7 +59,9 @@ void Compare(const MachineTwin& twin, const MachineWorld& world) {
     RC_ASSERT((state == index::NodeState::kPresent) == is_present);
     RC_ASSERT((state == index::NodeState::kQuarantined) ==
               twin.Quarantines(id));
-    if (is_present) RC_ASSERT(world.IsLive(id) == (reached.count(id) != 0));
+    if (is_present) {
+      RC_ASSERT(world.IsLive(id) == (reached.count(id) != 0));
+    }
   }
   const index::StoreTotals totals = world.Totals();
   RC_ASSERT(totals == world.Recounted());
