@@ -202,7 +202,9 @@ TEST_P(ContentStoreSuite, PurgeFreesWhatWasMeasured) {
   EXPECT_EQ(measured->content, expected);
   Quarantine(all);
   RemovalBytes listed;
-  for (const QuarantinedItem& item : *store_->ListQuarantine()) {
+  const auto held = store_->ListQuarantine();
+  ASSERT_THAT(held, IsOk());
+  for (const QuarantinedItem& item : *held) {
     listed += item.bytes;
   }
   EXPECT_EQ(listed.content, expected);
