@@ -22,7 +22,8 @@ absl::Status WatchedEngine::Commit(const Batch& batch, Durability durability) {
 absl::Status WatchedEngine::Sync() {
   const absl::Status status = below_->Sync();
   if (status.ok()) return status;
-  // Also a full disk: what of the commits has reached it nobody knows.
+  // Also a full disk: what of the commits has reached it nobody knows.  The
+  // caller gets its own status below; being remembered only stops deletions.
   Remember(absl::UnavailableError(status.message())).IgnoreError();
   return status;
 }

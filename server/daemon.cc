@@ -318,6 +318,7 @@ absl::Status ReclaimDaemon::Serve() {
   ShowReadiness();
   readiness_ticker_ = std::make_unique<Ticker>(kReadinessInterval, [this] {
     // Too little space for it is no news: it was said when it was let go.
+    // Without it a collection may not begin, and all is kept.
     ballast_->Refill().IgnoreError();
     ShowReadiness();
   });
