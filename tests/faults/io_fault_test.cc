@@ -5,7 +5,6 @@
 // fault (TRUST D.3, "I/O faults").  The short form takes one errno for each n,
 // in turn; RECLAIM_FAULTS=all takes every one of them for every n.
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,11 +14,11 @@
 #include <set>
 #include <sstream>
 #include <string>
-#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
 #include "gtest/gtest.h"
+#include "tests/faults/fault_suite.h"
 #include "tests/faults/fault_world.h"
 
 namespace reclaim::gc {
@@ -27,10 +26,6 @@ namespace {
 
 using Step = FaultWorld::Step;
 
-constexpr int kErrors[] = {EIO,   ENOSPC, EDQUOT,      EACCES, EPERM,
-                           EROFS, ENOENT, ESTALE,      EINTR,  EMFILE,
-                           EBUSY, ELOOP,  ENAMETOOLONG};
-constexpr int kErrorCount = sizeof(kErrors) / sizeof(kErrors[0]);
 constexpr int kCallMax = 5000;
 
 struct Figures {
@@ -47,8 +42,7 @@ bool TakesAll() {
   return all != nullptr && std::strcmp(all, "all") == 0;
 }
 
-class IoFaultTest
-    : public ::testing::TestWithParam<std::tuple<store::StoreKind, Step>> {
+class IoFaultTest : public ::testing::TestWithParam<FaultCase> {
  protected:
   // False once the step ends before the fault.
   bool RunOnce(int error, int pass_count, bool is_lasting) {
@@ -76,11 +70,11 @@ class IoFaultTest
     for (int n = 0; n < kCallMax; ++n) {
       bool has_met = false;
       if (TakesAll()) {
-        for (const int error : kErrors) {
+        for (const int error : kFaultErrors) {
           has_met |= RunOnce(error, n, is_lasting);
         }
       } else {
-        has_met = RunOnce(kErrors[n % kErrorCount], n, is_lasting);
+        has_met = RunOnce(kFaultErrors[n % kFaultErrorCount], n, is_lasting);
       }
       if (HasFailure()) return;
       if (!has_met) return;
@@ -92,19 +86,8 @@ class IoFaultTest
 TEST_P(IoFaultTest, EachCallFailsOnce) { RunAll(false); }
 TEST_P(IoFaultTest, EachCallFailsForGood) { RunAll(true); }
 
-INSTANTIATE_TEST_SUITE_P(
-    Steps, IoFaultTest,
-    ::testing::Combine(::testing::Values(store::StoreKind::kRegistry,
-                                         store::StoreKind::kImageLayout),
-                       ::testing::Values(Step::kScan, Step::kApply,
-                                         Step::kRestore, Step::kPurge,
-                                         Step::kRecover)),
-    [](const auto& info) {
-      return absl::StrCat(std::get<0>(info.param) == store::StoreKind::kRegistry
-                              ? "Registry"
-                              : "ImageLayout",
-                          ToString(std::get<1>(info.param)));
-    });
+INSTANTIATE_TEST_SUITE_P(Steps, IoFaultTest, ::testing::ValuesIn(FaultCases()),
+                         FaultCaseName);
 
 // The sites that the sources have.
 std::set<std::string> Sites() {
@@ -139,7 +122,7 @@ class FiguresEnvironment final : public ::testing::Environment {
         "I/O faults: %llu runs, %zu of %zu call sites, %d errors, lost in: "
         "%d\n",
         static_cast<unsigned long long>(Total().run_count), covered,
-        sites.size(), kErrorCount,
+        sites.size(), kFaultErrorCount,
         ::testing::UnitTest::GetInstance()->failed_test_count());
     ::testing::Test::RecordProperty("figure_runs_with_a_failing_system_call",
                                     std::to_string(Total().run_count));
@@ -154,20 +137,13 @@ class FiguresEnvironment final : public ::testing::Environment {
 
 }  // namespace
 
-::testing::Environment* MakeFiguresEnvironment() {
+::testing::Environment* NewFiguresEnvironment() {
   return new FiguresEnvironment;
 }
 
 }  // namespace reclaim::gc
 
-// Trees in memory, where the kernel has it: thousands of them are made.
 int main(int argc, char** argv) {
-  std::ofstream probe("/dev/shm/reclaim-probe");
-  if (probe.good()) {
-    std::remove("/dev/shm/reclaim-probe");
-    setenv("TEST_TMPDIR", "/dev/shm", 1);
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  ::testing::AddGlobalTestEnvironment(reclaim::gc::MakeFiguresEnvironment());
-  return RUN_ALL_TESTS();
+  return reclaim::gc::RunFaultTests(argc, argv,
+                                    reclaim::gc::NewFiguresEnvironment());
 }

@@ -6,7 +6,6 @@
 // step, another in the recovery (RECLAIM_SEED repeats a draw, RECLAIM_PAIRS
 // sets how many).
 
-#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +17,6 @@
 #include <set>
 #include <sstream>
 #include <string>
-#include <tuple>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
@@ -27,6 +25,7 @@
 #include "base/status_macros.h"
 #include "gtest/gtest.h"
 #include "store/types.h"
+#include "tests/faults/fault_suite.h"
 #include "tests/faults/fault_world.h"
 
 namespace reclaim::gc {
@@ -47,10 +46,6 @@ constexpr Point kPoints[] = {
     {"rooted_dir.move", 0},      {"rooted_dir.move", 2},
     {"engine.commit", 0},        {"engine.commit", 1},
     {"engine.commit", 3},        {"engine.sync", 0}};
-
-constexpr int kErrors[] = {EIO,   ENOSPC, EDQUOT,      EACCES, EPERM,
-                           EROFS, ENOENT, ESTALE,      EINTR,  EMFILE,
-                           EBUSY, ELOOP,  ENAMETOOLONG};
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* given = std::getenv(name);
@@ -86,8 +81,7 @@ absl::Status GoOn(FaultWorld* world) {
   return absl::OkStatus();
 }
 
-class PairFaultTest
-    : public ::testing::TestWithParam<std::tuple<store::StoreKind, Step>> {
+class PairFaultTest : public ::testing::TestWithParam<FaultCase> {
  protected:
   // Takes the step with the point armed; whether it was met.
   static bool Fail(const Point& point, FaultWorld* world, Step step) {
@@ -167,9 +161,7 @@ TEST_P(PairFaultTest, CallsDrawnAtRandom) {
   const auto draw = [&random](int count) {
     return static_cast<int>(random() % static_cast<uint64_t>(count));
   };
-  const auto draw_error = [&] {
-    return kErrors[draw(static_cast<int>(sizeof(kErrors) / sizeof(int)))];
-  };
+  const auto draw_error = [&] { return kFaultErrors[draw(kFaultErrorCount)]; };
   const int first_count = CallCount(kind, step, false);
   const int second_count = CallCount(kind, step, true);
   const uint64_t pair_count = FromEnvironment("RECLAIM_PAIRS", 60);
@@ -198,19 +190,8 @@ TEST_P(PairFaultTest, CallsDrawnAtRandom) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Steps, PairFaultTest,
-    ::testing::Combine(::testing::Values(store::StoreKind::kRegistry,
-                                         store::StoreKind::kImageLayout),
-                       ::testing::Values(Step::kScan, Step::kApply,
-                                         Step::kRestore, Step::kPurge,
-                                         Step::kRecover)),
-    [](const auto& info) {
-      return absl::StrCat(std::get<0>(info.param) == store::StoreKind::kRegistry
-                              ? "Registry"
-                              : "ImageLayout",
-                          ToString(std::get<1>(info.param)));
-    });
+INSTANTIATE_TEST_SUITE_P(Steps, PairFaultTest,
+                         ::testing::ValuesIn(FaultCases()), FaultCaseName);
 
 // The points that the sources of a collection have.
 std::set<std::string> NamedPoints() {
@@ -262,20 +243,13 @@ class FiguresEnvironment final : public ::testing::Environment {
 
 }  // namespace
 
-::testing::Environment* MakeFiguresEnvironment() {
+::testing::Environment* NewFiguresEnvironment() {
   return new FiguresEnvironment;
 }
 
 }  // namespace reclaim::gc
 
-// Trees in memory, where the kernel has it: thousands of them are made.
 int main(int argc, char** argv) {
-  std::ofstream probe("/dev/shm/reclaim-probe-pairs");
-  if (probe.good()) {
-    std::remove("/dev/shm/reclaim-probe-pairs");
-    setenv("TEST_TMPDIR", "/dev/shm", 1);
-  }
-  ::testing::InitGoogleTest(&argc, argv);
-  ::testing::AddGlobalTestEnvironment(reclaim::gc::MakeFiguresEnvironment());
-  return RUN_ALL_TESTS();
+  return reclaim::gc::RunFaultTests(argc, argv,
+                                    reclaim::gc::NewFiguresEnvironment());
 }
