@@ -146,6 +146,32 @@ TEST_F(CommandsTest, AnImageIsRemovedByItsId) {
   EXPECT_THAT(out_, HasSubstr("untagged: app:v1\n"));
 }
 
+TEST_F(CommandsTest, DfTellsWhatItsRowsDoNotSay) {
+  ASSERT_EQ(Run({"store", "add", "registry:" + folder_.path(), "--name", "hub",
+                 "--descriptor-cache", "none", "--write-duration", "0s"}),
+            kDone);
+  ASSERT_EQ(Run({"df"}), kDone);
+  EXPECT_THAT(err_, HasSubstr("store hub: never scanned; run `reclaim "
+                              "scan hub` first\n"));
+  ASSERT_EQ(Run({"scan"}), kDone) << err_;
+  ASSERT_EQ(Run({"df"}), kDone);
+  EXPECT_EQ(err_, "");
+}
+
+TEST_F(CommandsTest, WhatStaysHidesNothingThatGoes) {
+  AddAndScan();
+  ASSERT_EQ(Run({"plan", "-a", "--containers-are-complete"}), kDone) << err_;
+  const std::string plan = WordAfter("reclaim apply ");
+  // Its bytes are written anew: they stay, and its name goes.
+  const std::string path = tree_.BlobPath(kept_);
+  folder_.Write(path, folder_.Read(path));
+  EXPECT_EQ(Run({"apply", plan, "--force", "--allow-large"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("untagged: app:v1\n"));
+  EXPECT_THAT(out_, Not(HasSubstr("deleted: " + kept_.ToString())));
+  EXPECT_THAT(out_, HasSubstr("deleted: " + old_.ToString()));
+  EXPECT_THAT(err_, HasSubstr("kept blob " + kept_.ToString()));
+}
+
 TEST_F(CommandsTest, ATagThatARestoreLeavesIsTold) {
   AddAndScan();
   ASSERT_EQ(Run({"image", "rm", "app:v1", "-f", "--allow-large"}), kDone);

@@ -66,16 +66,14 @@ int ReportItems(Session* session, const v1::Plan& plan, const v1::Run& run) {
     skipped.insert(item.subject());
   }
   std::map<std::string, std::vector<std::string>> sections;
+  // A run that ended early has not come to the rest.
+  uint64_t left = run.done_count();
   const int code =
       ForEachItem(session, plan.id(), [&](const v1::PlanItem& item) {
+        if (left == 0) return false;
+        --left;
         std::string line = LineOf(item);
-        bool was_skipped = false;
-        for (const std::string& subject : skipped) {
-          was_skipped |=
-              !item.node().digest().empty() &&
-              subject.find(item.node().digest()) != std::string::npos;
-        }
-        if (!line.empty() && !was_skipped) {
+        if (!line.empty() && skipped.count(item.subject()) == 0) {
           sections[HeadingOf(item)].push_back(std::move(line));
         }
         return true;
@@ -245,6 +243,12 @@ int ApplyAndReport(Session* session, const v1::Plan& plan,
     if (item.reason() == kToldAsProblem) continue;
     session->note() << "reclaim: kept " << Safe(item.subject()) << ": "
                     << item.reason() << " " << Safe(item.detail()) << '\n';
+  }
+  if (const uint64_t told = static_cast<uint64_t>(run.skipped_size());
+      told < run.skipped_count()) {
+    session->note() << "reclaim: kept " << run.skipped_count() - told
+                    << " more items, which the list above takes for gone; "
+                       "`reclaim quarantine ls` shows what is\n";
   }
   if (!flags.purge && plan.is_restorable() && run.item_count() > 0) {
     session->note() << "Until " << Moment(run.restorable_until_time())

@@ -11,6 +11,8 @@
 #include "base/status_matchers.h"
 #include "gc/collector.h"
 #include "gc/collector_fixture.h"
+#include "gc/plan.h"
+#include "gc/prune_request.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "store/testing/store_tree.h"
@@ -103,6 +105,61 @@ TEST_F(CollectorRaceTest, WhatATagNamesIsWhole) {
     ASSERT_THAT(graph_->CheckExists({"s", "", images_[i]}, "end"),
                 base::IsOkAndHolds(true));
   }
+}
+
+// A client pushes what it has pushed before, after the plan and before the
+// deed.
+class RepushTest : public CollectorFixture {
+ protected:
+  RepushTest() : tree_(&folder_) {
+    for (int i = 0; i < kImageCount; ++i) {
+      images_.push_back(
+          tree_.Image("app", absl::StrCat("v", i), {absl::StrCat("own", i)}));
+    }
+    Open(store::StoreKind::kRegistry);
+    Scan();
+  }
+
+  // Everything goes, a tag long before its image.
+  PruneRequest Everything() const {
+    PruneRequest request = Request(PruneVerb::kAllImages);
+    request.containers_are_complete = true;
+    request.policy.batch_item_count = 3;
+    return request;
+  }
+  void ExpectWhole(int image, const std::string& tag) {
+    EXPECT_TRUE(HasTag("app", tag));
+    EXPECT_TRUE(
+        folder_.Exists("docker/registry/v2/repositories/app/"
+                       "_manifests/tags/" +
+                       tag + "/current/link"));
+    for (const oci::Digest& digest :
+         {images_[image], oci::Digest::Sha256Of(absl::StrCat("own", image))}) {
+      EXPECT_EQ(StateOf(digest), index::NodeState::kPresent);
+      EXPECT_THAT(store_->Stat("", digest), IsOk());
+    }
+    ExpectExact();
+  }
+
+  store::RegistryTree tree_;
+  std::vector<oci::Digest> images_;
+};
+
+TEST_F(RepushTest, ATagThatNamesTheSameAgainStays) {
+  const Plan plan = MakePlan(Everything());
+  tree_.Tag("app", "v3", images_[3]);
+  ASSERT_THAT(Apply(plan), IsOk());
+  ExpectWhole(3, "v3");
+  EXPECT_FALSE(HasTag("app", "v4"));
+  EXPECT_EQ(StateOf(images_[4]), index::NodeState::kQuarantined);
+}
+
+TEST_F(RepushTest, ATagThatNamesAnotherDoomedImageKeepsThat) {
+  const Plan plan = MakePlan(Everything());
+  tree_.Tag("app", "v3", images_[5]);
+  ASSERT_THAT(Apply(plan), IsOk());
+  ExpectWhole(5, "v3");
+  EXPECT_EQ(StateOf(images_[3]), index::NodeState::kQuarantined);
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ const index::GraphReader& DeletionGuard::reader() const {
 void DeletionGuard::BeginTerms(const GuardTerms& terms) {
   RECLAIM_CHECK(order_ != nullptr, "what is judged is judged in order (I1)");
   terms_ = terms;
+  permit_.planned_ = terms.keeper.planned;
   is_store_kept_ = false;
   kept_repositories_.clear();
   kept_places_.clear();
@@ -220,13 +221,18 @@ Verdict DeletionGuard::JudgeItem(const PlanItem& item,
 }
 
 std::vector<Verdict> DeletionGuard::Judge(absl::Span<const PlanItem> items,
-                                          const GuardTerms& terms) {
+                                          const GuardTerms& terms,
+                                          absl::Span<const Verdict> vetoes) {
+  RECLAIM_CHECK(vetoes.empty() || vetoes.size() == items.size(),
+                "a veto belongs to one item");
   BeginTerms(terms);
   KeeperSearch search(&view(), terms.keeper);
   std::vector<Verdict> verdicts;
   verdicts.reserve(items.size());
-  for (const PlanItem& item : items) {
-    verdicts.push_back(JudgeItem(item, &search));
+  for (size_t i = 0; i < items.size(); ++i) {
+    const PlanItem& item = items[i];
+    const bool is_vetoed = !vetoes.empty() && !vetoes[i].may_go();
+    verdicts.push_back(is_vetoed ? vetoes[i] : JudgeItem(item, &search));
     if (verdicts.back().may_go() && item.node != kNoNode) {
       search.AddLeaving(item.node);
     }

@@ -59,9 +59,12 @@ class DeletionGuard {
 
   // Whether each item of a plan may still be quarantined; one verdict an item,
   // in order.  An item that may go counts as gone for those after it.
+  // `vetoes`, one an item or none at all, is what the store itself says against
+  // it: such an item stays, and goes on keeping what it keeps.
   // REQUIRES: before Record().
   std::vector<Verdict> Judge(absl::Span<const PlanItem> items,
-                             const GuardTerms& terms);
+                             const GuardTerms& terms,
+                             absl::Span<const Verdict> vetoes = {});
 
   // Whether quarantined items may be freed: nothing reaches them, their scope
   // can be judged.  The proof by a scan is the caller's (gc/purge.h).

@@ -41,11 +41,6 @@ bool IsLeft(SkipReason reason) {
 
 }  // namespace
 
-std::string SubjectOf(const PlanItem& item) {
-  if (!item.removal) return item.name;
-  return store::ToString(*item.removal);
-}
-
 bool OngoingRun::IsCancelled() const {
   return control_ != nullptr && control_->is_cancelled &&
          control_->is_cancelled();

@@ -48,9 +48,6 @@ class OngoingRun {
   bool has_left_ = false;
 };
 
-// What messages call an item: "repo:tag", a digest, a name.
-std::string SubjectOf(const PlanItem& item);
-
 }  // namespace reclaim::gc
 
 #endif  // RECLAIM_GC_ONGOING_RUN_H_

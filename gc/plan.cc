@@ -8,6 +8,11 @@
 
 namespace reclaim::gc {
 
+std::string SubjectOf(const PlanItem& item) {
+  if (!item.removal) return item.name;
+  return store::ToString(*item.removal);
+}
+
 bool Planner::DropsUnusedTags() const {
   return request_.verb == PruneVerb::kAllImages ||
          (IsSystem() && request_.all_images) ||

@@ -59,6 +59,10 @@ struct PlanItem {
   absl::Time unreferenced_since;  // InfiniteFuture() if a root is dropped
 };
 
+// What messages and SkippedItem call an item: "tag app:v1", "blob sha256:…", a
+// name.  One of a plan's items alone has it.
+std::string SubjectOf(const PlanItem& item);
+
 struct PlanTotals {
   uint64_t item_count = 0;
   uint64_t blob_count = 0;

@@ -260,7 +260,10 @@ std::vector<TagVerdict> RetentionRules::Decide(absl::string_view repository,
                                          ? FindNewest(rule, tags)
                                          : std::vector<bool>(tags.size());
     for (size_t i = 0; i < tags.size(); ++i) {
-      if (tags[i].is_referrer || !rule.tags.Match(tags[i].tag)) continue;
+      // Of a referrer rules say only that it stays; else it follows its
+      // subject.
+      if (tags[i].is_referrer && rule.rule.keep == KeepWord::kNone) continue;
+      if (!rule.tags.Match(tags[i].tag)) continue;
       is_named[i] = true;
       Opinion opinion = Judge(rule, tags[i], newest[i], now);
       if (opinion.kind <= best[i].kind) continue;
@@ -273,7 +276,7 @@ std::vector<TagVerdict> RetentionRules::Decide(absl::string_view repository,
     TagVerdict& verdict = verdicts[i];
     verdict.goes = best[i].kind == Kind::kExpires;
     verdict.why = std::move(best[i].why);
-    if (tags[i].is_referrer) {
+    if (tags[i].is_referrer && best[i].kind != Kind::kKeeps) {
       verdict = {false, "", "a referrer: it follows its subject"};
     } else if (!tags[i].hold.empty()) {
       verdict = {false, "", tags[i].hold};

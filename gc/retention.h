@@ -113,7 +113,7 @@ struct TagFacts {
   absl::Time pushed;  // of the tag, not of its content (case 144)
   std::optional<absl::Time> created;
   std::optional<absl::Time> used;
-  // A manifest with a subject, or named like a referrer.
+  // A manifest with a subject, or what a referrer's name names.
   bool is_referrer = false;
   // "" or why it stays whatever the rules say.
   std::string hold;

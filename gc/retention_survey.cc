@@ -73,6 +73,8 @@ class Survey {
                                 const std::vector<NodeId>& tags);
 
   absl::Status FollowSubjects();
+  bool IsNamedReferrer(NodeId tag) const;
+  bool WasEverHere(NodeId content) const;
   bool Follows(const TagDecision& decision) const;
   bool IsSubjectLive(const TagDecision& decision, const LiveSet& live) const;
   bool IsPromised(const TagDecision& decision,
@@ -140,7 +142,7 @@ absl::StatusOr<TagFacts> Survey::FactsOf(NodeId tag,
   facts.tag = view_.named_key(tag).name;
   facts.pushed = fields.recorded;
   facts.hold = HoldOf(tag);
-  facts.is_referrer = ParseReferrerName(facts.tag).has_value();
+  facts.is_referrer = IsNamedReferrer(tag);
   absl::Time used = fields.used;
   for (const NodeId image : view_.Kept(tag)) {
     facts.digest = view_.digest(image);
@@ -182,6 +184,7 @@ absl::Status Survey::DecideRepository(const std::string& repository,
     decision.digest = facts[i].digest;
     decision.pushed = facts[i].pushed;
     decision.used = facts[i].used.value_or(absl::InfinitePast());
+    decision.is_referrer = facts[i].is_referrer;
     decision.verdict = std::move(verdicts[i]);
     if (facts[i].is_referrer && !facts[i].hold.empty()) {
       decision.verdict.why = facts[i].hold;
@@ -191,12 +194,43 @@ absl::Status Survey::DecideRepository(const std::string& repository,
   return absl::OkStatus();
 }
 
+// Whether the tag is what its name says.  Anyone may name an image so, by
+// chance or after its own digest: what cosign attaches is another manifest than
+// its subject, and the fallback tag of the referrers API names an index of
+// nothing but referrers (OCI distribution specification 1.1, "Referrers Tag
+// Schema").
+bool Survey::IsNamedReferrer(NodeId tag) const {
+  const auto name = ParseReferrerName(view_.named_key(tag).name);
+  const auto targets = view_.Kept(tag);
+  if (!name || targets.empty() || view_.digest(targets[0]) == name->subject) {
+    return false;
+  }
+  if (!name->suffix.empty()) return true;
+  if (view_.kind(targets[0]) != NodeKind::kImageIndex) return false;
+  const auto listed = view_.Kept(targets[0]);
+  return std::all_of(listed.begin(), listed.end(), [this](NodeId id) {
+    return (view_.fields(id).flags & index::kReferrer) != 0;
+  });
+}
+
+// A subject of which this store has only ever heard may live elsewhere:
+// signatures are kept in repositories of their own.
+bool Survey::WasEverHere(NodeId content) const {
+  return content != kNoNode &&
+         (view_.state(content) != NodeState::kAbsent ||
+          view_.fields(content).recorded > absl::UnixEpoch());
+}
+
 // Whether the tag is a referrer's name that follows its subject.  The fallback
 // tag of the referrers API always does (case 93), cosign's names where a rule
-// says so (case 92).
+// says so (case 92); neither where a rule keeps them.
 bool Survey::Follows(const TagDecision& decision) const {
   const auto name = ParseReferrerName(decision.name);
-  if (!name || !view_.Exists(decision.tag) || !HoldOf(decision.tag).empty()) {
+  if (!name || !decision.is_referrer || !decision.verdict.rule.empty() ||
+      !view_.Exists(decision.tag) || !HoldOf(decision.tag).empty() ||
+      !IsNamedReferrer(decision.tag) ||
+      !WasEverHere(
+          view_.FindContent(view_.fields(decision.tag).place, name->subject))) {
     return false;
   }
   const RepositoryTerms terms = rules_.TermsOf(decision.repository);
@@ -277,7 +311,7 @@ absl::Status Survey::FollowSubjects() {
 std::vector<std::string> FindEmptied(absl::Span<const TagDecision> decisions) {
   std::map<std::string, bool> is_emptied;
   for (const TagDecision& decision : decisions) {
-    if (ParseReferrerName(decision.name)) continue;
+    if (decision.is_referrer) continue;
     const auto [it, is_new] = is_emptied.try_emplace(decision.repository, true);
     it->second = it->second && decision.verdict.goes;
   }

@@ -42,6 +42,7 @@ struct TagDecision {
   oci::Digest digest;
   absl::Time pushed;
   absl::Time used;  // InfinitePast() if never
+  bool is_referrer = false;
   TagVerdict verdict;
   // Of a tag that goes: kRetention, or kSubjectGone for a referrer's name.
   DoomReason reason = DoomReason::kRetention;

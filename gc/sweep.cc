@@ -11,8 +11,6 @@
 #include "gc/graph_changes.h"
 #include "gc/pacer.h"
 #include "gc/restore.h"
-#include "index/hints.h"
-#include "store/name_reader.h"
 
 namespace reclaim::gc {
 namespace {
@@ -47,17 +45,6 @@ store::Bytes Difference(const store::Bytes& a, const store::Bytes& b) {
   const auto minus = [](uint64_t x, uint64_t y) { return x > y ? x - y : 0; };
   return {minus(a.logical_bytes, b.logical_bytes),
           minus(a.allocated_bytes, b.allocated_bytes)};
-}
-
-std::optional<store::MembershipKind> LinkKindOf(const PlanItem& item) {
-  if (!item.removal) return std::nullopt;
-  if (item.removal->kind == RemovalKind::kRevisionLink) {
-    return store::MembershipKind::kRevision;
-  }
-  if (item.removal->kind == RemovalKind::kLayerLink) {
-    return store::MembershipKind::kLayer;
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -95,59 +82,6 @@ absl::Status Sweep::CheckKnown(const std::vector<PlanItem>& items) const {
   return absl::OkStatus();
 }
 
-std::vector<Verdict> Sweep::CheckFiles(
-    const std::vector<PlanItem>& items) const {
-  std::vector<Verdict> verdicts(items.size());
-  if (!site_->store->traits().has_foreign_writers) return verdicts;
-  std::vector<absl::Time> recorded(items.size(), absl::InfiniteFuture());
-  {
-    const auto reader = site_->graph->Read();
-    for (size_t i = 0; i < items.size(); ++i) {
-      const index::NodeId node = items[i].node;
-      if (node == index::kNoNode || !reader->view().Exists(node)) continue;
-      recorded[i] = reader->view().fields(node).recorded;
-    }
-  }
-  for (size_t i = 0; i < items.size(); ++i) {
-    if (!items[i].removal || items[i].removal->kind != RemovalKind::kBlob) {
-      continue;
-    }
-    const auto stat =
-        site_->store->Stat(items[i].removal->place, *items[i].digest);
-    if (stat.ok() &&
-        absl::ToUnixMicros(stat->modified) > absl::ToUnixMicros(recorded[i])) {
-      verdicts[i] = {SkipReason::kTouched,
-                     "the file was written anew since the last scan"};
-    }
-  }
-  return verdicts;
-}
-
-absl::Status Sweep::FollowLinks(const std::vector<PlanItem>& items) const {
-  const store::NameReader* names = site_->store->names();
-  if (names == nullptr) return absl::OkStatus();
-  std::vector<index::Hint> hints;
-  for (const PlanItem& item : items) {
-    const auto kind = LinkKindOf(item);
-    if (!kind) continue;
-    RECLAIM_ASSIGN_OR_RETURN(const std::optional<store::MembershipFact> link,
-                             names->FindLink(item.removal->repository,
-                                             *item.removal->digest, *kind));
-    if (!link || absl::ToUnixMicros(link->modified) <=
-                     absl::ToUnixMicros(plan_.created)) {
-      continue;
-    }
-    index::Hint hint;
-    hint.repository = item.removal->repository;
-    hint.digest = item.removal->digest;
-    hints.push_back(std::move(hint));
-  }
-  if (hints.empty()) return absl::OkStatus();
-  return index::FollowHints(site_->graph, site_->name, *site_->store, hints,
-                            site_->clock->Now(), run_->run().actor)
-      .status();
-}
-
 absl::StatusOr<QuarantineRecord> Sweep::RecordOf(const index::GraphView& view,
                                                  const PlanItem& item,
                                                  uint64_t number) const {
@@ -177,12 +111,12 @@ absl::StatusOr<QuarantineRecord> Sweep::RecordOf(const index::GraphView& view,
 }
 
 absl::Status Sweep::Intend(DeletionGuard* guard, Batch* batch,
-                           const std::vector<Verdict>& files) {
-  batch->verdicts = guard->Judge(batch->items, terms_);
+                           const std::vector<Verdict>& vetoes) {
+  batch->verdicts = guard->Judge(batch->items, terms_, vetoes);
   GraphChanges changes;
   QuarantineChanges intent;
   for (size_t i = 0; i < batch->items.size(); ++i) {
-    const Verdict& verdict = files[i].may_go() ? batch->verdicts[i] : files[i];
+    const Verdict& verdict = batch->verdicts[i];
     if (!verdict.may_go()) {
       run_->Skip(SubjectOf(batch->items[i]), verdict.reason, verdict.detail);
       continue;
@@ -308,15 +242,15 @@ absl::Status Sweep::Move(const DeletionGuard& guard, Batch* batch) {
 }
 
 absl::Status Sweep::RunBatch(Batch* batch, CanaryWatch* canaries) {
-  const std::vector<Verdict> files = CheckFiles(batch->items);
+  std::vector<Verdict> vetoes = CheckFiles(batch->items);
   canaries->Prime(batch->items);
   base::MutexLock names(&site_->names);
-  RECLAIM_RETURN_IF_ERROR(FollowLinks(batch->items));
+  RECLAIM_RETURN_IF_ERROR(FollowNames(batch->items, &vetoes));
   base::MutexLock deed(&site_->deed);
   {
     DeletionGuard guard(site_->graph);
     const absl::Duration begin = site_->clock->Monotonic();
-    RECLAIM_RETURN_IF_ERROR(Intend(&guard, batch, files));
+    RECLAIM_RETURN_IF_ERROR(Intend(&guard, batch, vetoes));
     site_->observer->OnBatchHeld(site_->name,
                                  site_->clock->Monotonic() - begin);
     if (!batch->accepted.empty()) {

@@ -11,6 +11,7 @@
 #ifndef RECLAIM_GC_SWEEP_H_
 #define RECLAIM_GC_SWEEP_H_
 
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,6 +21,7 @@
 #include "gc/deletion_guard.h"
 #include "gc/ongoing_run.h"
 #include "gc/plan.h"
+#include "index/hints.h"
 
 namespace reclaim::gc {
 
@@ -53,11 +55,17 @@ class Sweep {
   // Files that a foreign writer has written since the scan (registries write a
   // blob anew when it is pushed anew).
   std::vector<Verdict> CheckFiles(const std::vector<PlanItem>& items) const;
-  // Links that a foreign writer has made or written anew since the scan go into
-  // the graph, where they count.
-  absl::Status FollowLinks(const std::vector<PlanItem>& items) const;
+  // Links and tags that a foreign writer has made or written anew since the
+  // plan go into the graph, where they count; a tag that still names the same
+  // is vetoed.
+  absl::Status FollowNames(const std::vector<PlanItem>& items,
+                           std::vector<Verdict>* vetoes) const;
+  absl::StatusOr<std::optional<index::Hint>> LookAtLink(
+      const PlanItem& item) const;
+  absl::StatusOr<std::optional<index::Hint>> LookAtTag(const PlanItem& item,
+                                                       Verdict* veto) const;
   absl::Status Intend(DeletionGuard* guard, Batch* batch,
-                      const std::vector<Verdict>& files);
+                      const std::vector<Verdict>& vetoes);
   absl::StatusOr<QuarantineRecord> RecordOf(const index::GraphView& view,
                                             const PlanItem& item,
                                             uint64_t number) const;
@@ -68,6 +76,12 @@ class Sweep {
                  Batch* batch);
   absl::Status CommitOutcomes(Batch* batch);
   void Undo();
+  // Unset for what is no link.
+  static std::optional<store::MembershipKind> LinkKindOf(const PlanItem& item);
+  // Whether a file time is later than the plan.
+  bool IsSincePlan(absl::Time modified) const {
+    return absl::ToUnixMicros(modified) > absl::ToUnixMicros(plan_.created);
+  }
   GuardTerms Terms() const;
   index::StoreRecord Registered() const;
 

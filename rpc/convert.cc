@@ -212,6 +212,7 @@ v1::PlanItem ToProto(const gc::PlanItem& item, const std::string& store) {
     node->set_digest(item.removal->digest->ToString());
   }
   out.set_action(ActionOf(item));
+  out.set_subject(gc::SubjectOf(item));
   *out.mutable_bytes() = ToProto(item.bytes);
   out.set_reason(gc::ToString(item.reason));
   out.set_detail(item.detail);

@@ -39,6 +39,21 @@ absl::StatusOr<index::WriterTerms> WritersOf(
   return terms;
 }
 
+// What a reader of the store's figures has to know first.
+std::string StateOf(const index::StoreRecord& record,
+                    const store::StoreTraits& traits) {
+  if (record.last_scan_end == absl::InfinitePast() &&
+      traits.has_foreign_writers) {
+    return "never scanned";
+  }
+  for (const index::UnreadableScope& scope : record.unreadable_scopes) {
+    if (scope.scope.empty()) return absl::StrCat("kept: ", scope.why);
+  }
+  if (record.unreadable_scopes.empty()) return "ready";
+  const index::UnreadableScope& first = record.unreadable_scopes.front();
+  return absl::StrCat("partly kept: ", first.scope, ": ", first.why);
+}
+
 }  // namespace
 
 v1::Store StoreService::Describe(const index::StoreRecord& record) const {
@@ -64,10 +79,7 @@ v1::Store StoreService::Describe(const index::StoreRecord& record) const {
   const store::StoreTraits traits = (*content)->traits();
   out.set_has_quarantine(traits.has_quarantine && !traits.is_read_only);
   out.set_knows_containers(record.knows_containers || traits.knows_containers);
-  out.set_state(record.last_scan_end == absl::InfinitePast() &&
-                        traits.has_foreign_writers
-                    ? "never scanned"
-                    : "ready");
+  out.set_state(StateOf(record, traits));
   const auto capacity = (*content)->GetCapacity();
   // An engine answers this itself.
   if (absl::IsUnavailable(capacity.status())) {

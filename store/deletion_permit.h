@@ -5,9 +5,14 @@
 // write order and has just repeated every check (I1).  The compiler thereby
 // refuses any other caller: check-then-delete without a re-check has nowhere to
 // live.
+//
+// It also carries the moment of the plan: a name that a writer has written
+// since then is not the name that was judged, even if it names the same.
 
 #ifndef RECLAIM_STORE_DELETION_PERMIT_H_
 #define RECLAIM_STORE_DELETION_PERMIT_H_
+
+#include "absl/time/time.h"
 
 namespace reclaim::gc {
 class DeletionGuard;
@@ -23,10 +28,15 @@ class DeletionPermit {
   DeletionPermit(const DeletionPermit&) = delete;
   DeletionPermit& operator=(const DeletionPermit&) = delete;
 
+  // Names with a later file time stay (ABORTED).
+  absl::Time planned() const { return planned_; }
+
  private:
   friend class ::reclaim::gc::DeletionGuard;
   friend class DeletionPermitForTest;
   DeletionPermit() = default;
+
+  absl::Time planned_ = absl::InfiniteFuture();
 };
 
 }  // namespace reclaim::store

@@ -92,23 +92,29 @@ class RegistryStore final : public TreeStore {
   }
 
   // The registry opens a tag's link before it writes it.
-  absl::Status CheckMoved(const RunId& run_id,
-                          const Removal& removal) const override {
+  absl::Status CheckMoved(const RunId& run_id, const Removal& removal,
+                          absl::Time planned) const override {
     if (removal.kind != RemovalKind::kTag) return absl::OkStatus();
     const std::string folder = TagFolder(
         absl::StrCat(kRegistryTop, "/repositories/", removal.repository),
         removal.tag);
-    RECLAIM_ASSIGN_OR_RETURN(
-        const std::optional<std::string> text,
-        root().ReadIfThere(
-            QuarantineFolder::MovedPath(run_id, folder + "/current/link"),
-            kLinkBytesMax));
+    const std::string moved =
+        QuarantineFolder::MovedPath(run_id, folder + "/current/link");
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> text,
+                             root().ReadIfThere(moved, kLinkBytesMax));
     if (!text) return absl::OkStatus();
-    if (absl::StripAsciiWhitespace(*text) == removal.digest->ToString()) {
-      return absl::OkStatus();
+    if (absl::StripAsciiWhitespace(*text) != removal.digest->ToString()) {
+      return absl::AbortedError(
+          absl::StrCat(ToString(removal), " was moved by a writer meanwhile"));
     }
-    return absl::AbortedError(
-        absl::StrCat(ToString(removal), " was moved by a writer meanwhile"));
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                             root().StatIfThere(moved));
+    if (stat &&
+        absl::ToUnixMicros(stat->modified) > absl::ToUnixMicros(planned)) {
+      return absl::AbortedError(
+          absl::StrCat(ToString(removal), " was pushed anew since the plan"));
+    }
+    return absl::OkStatus();
   }
 
  private:

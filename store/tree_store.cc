@@ -87,7 +87,8 @@ absl::StatusOr<RemovalBytes> TreeStore::Measure(
 }
 
 RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
-                                        const Removal& removal) {
+                                        const Removal& removal,
+                                        absl::Time planned) {
   RemovalOutcome outcome;
   std::string note;
   RemovalPaths paths;
@@ -107,7 +108,7 @@ RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
   if (bytes.ok()) outcome.bytes = *bytes;
   if (bytes.ok() && IsEdit(removal)) outcome.status = EditAway(removal);
   if (!outcome.status.ok()) return outcome;
-  outcome.status = CheckMoved(run_id, removal);
+  outcome.status = CheckMoved(run_id, removal, planned);
   // What could not be read may be either: the caller undoes it, or tries again.
   if (!absl::IsAborted(outcome.status)) return outcome;
   const absl::Status returned = RestoreOne(run_id, removal).status;
@@ -119,13 +120,13 @@ RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
 }
 
 absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Quarantine(
-    const DeletionPermit&, const RunId& run_id,
+    const DeletionPermit& permit, const RunId& run_id,
     absl::Span<const Removal> removals) {
   RECLAIM_RETURN_IF_ERROR(CheckDeletion(is_read_only_, run_id));
   RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   std::vector<RemovalOutcome> outcomes;
   for (const Removal& removal : removals) {
-    outcomes.push_back(QuarantineOne(run_id, removal));
+    outcomes.push_back(QuarantineOne(run_id, removal, permit.planned()));
   }
   return outcomes;
 }
@@ -163,7 +164,8 @@ absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Restore(
 RemovalOutcome TreeStore::PurgeOne(const RunId& run_id,
                                    const Removal& removal) {
   RemovalOutcome outcome;
-  outcome.status = CheckMoved(run_id, removal);
+  // The purge's own moment says nothing of when the name was judged.
+  outcome.status = CheckMoved(run_id, removal, absl::InfiniteFuture());
   if (absl::IsAborted(outcome.status)) {
     const absl::Status returned = RestoreOne(run_id, removal).status;
     if (returned.ok()) return outcome;

@@ -57,8 +57,10 @@ class TreeStore : public ContentStore {
   virtual absl::StatusOr<RemovalPaths> PathsOf(
       const Removal& removal) const = 0;
   // Whether what lies in quarantine is still what the removal says: a writer
-  // may have opened a file before it was moved.  ABORTED: it goes back.
-  virtual absl::Status CheckMoved(const RunId&, const Removal&) const {
+  // may have opened a file before it was moved, or have written the name anew
+  // after it was `planned` to go.  ABORTED: it goes back.
+  virtual absl::Status CheckMoved(const RunId&, const Removal&,
+                                  absl::Time /*planned*/) const {
     return absl::OkStatus();
   }
   // Whether a removal is an edit inside of a file.
@@ -76,7 +78,8 @@ class TreeStore : public ContentStore {
   BlobStat ToBlobStat(const FileStat& stat) const;
 
  private:
-  RemovalOutcome QuarantineOne(const RunId& run_id, const Removal& removal);
+  RemovalOutcome QuarantineOne(const RunId& run_id, const Removal& removal,
+                               absl::Time planned);
   RemovalOutcome RestoreOne(const RunId& run_id, const Removal& removal);
   RemovalOutcome PurgeOne(const RunId& run_id, const Removal& removal);
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/fault_point.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
@@ -186,6 +187,16 @@ TEST_F(RegistryTest, ATagThatMovedStays) {
   tree_.Tag("team/app", "v1", other_);
   const auto outcomes = store_->Quarantine(
       *permit_, "run1", {Named(RemovalKind::kTag, "team/app", image_, "v1")});
+  ASSERT_THAT(outcomes, IsOk());
+  EXPECT_THAT((*outcomes)[0].status, StatusIs(absl::StatusCode::kAborted));
+  EXPECT_THAT(ScanAll(*store_).tags, testing::Contains("team/app:v1"));
+}
+
+TEST_F(RegistryTest, ATagPushedAnewSinceThePlanStays) {
+  // The plan is of long ago, the tag's file of today.
+  const DeletionPermitForTest permit(absl::FromUnixSeconds(1000000000));
+  const auto outcomes = store_->Quarantine(
+      *permit, "run1", {Named(RemovalKind::kTag, "team/app", image_, "v1")});
   ASSERT_THAT(outcomes, IsOk());
   EXPECT_THAT((*outcomes)[0].status, StatusIs(absl::StatusCode::kAborted));
   EXPECT_THAT(ScanAll(*store_).tags, testing::Contains("team/app:v1"));

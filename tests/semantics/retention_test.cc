@@ -114,6 +114,62 @@ TEST_F(RetentionTest, Case093_AFallbackTagFallsWithItsSubject) {
   EXPECT_THAT(Doomed(ByRules()), IsEmpty());
 }
 
+TEST_F(RetentionTest, Case093_AnImageWithAReferrersNameIsAnImage) {
+  const std::string own = SubjectName("M1", "");      // named after itself
+  const std::string other = SubjectName("gone", "");  // no index
+  const std::string mixed = SubjectName("M3", "");    // an index of images
+  g.Add("M1(c1); M2(c2); M3(c3); M4(c4); I1[M4]; " + own + "=M1; " + other +
+        "=M2; " + mixed + "=I1");
+  gc::ReferrerRule cosign;
+  cosign.name = "cosign";
+  cosign.includes_cosign_tags = true;
+  rules.referrers = {cosign};
+  EXPECT_THAT(Doomed(ByRules()), UnorderedElementsAre("M3", "c3"));
+  // Rules are about them as about any image.
+  PushedBefore(own, 30);
+  PushedBefore(other, 20);
+  PushedBefore(mixed, 10);
+  rules.rules = {Newest(1)};
+  EXPECT_THAT(Doomed(ByRules()), UnorderedElementsAre(own, "M1", "c1", other,
+                                                      "M2", "c2", "M3", "c3"));
+}
+
+TEST_F(RetentionTest, Case086_AReferrersNameStaysIfItsSubjectWasNeverHere) {
+  const std::string sig = SubjectName("elsewhere", ".sig");
+  const std::string fallback = SubjectName("elsewhere", "");
+  g.Add("M1(c1); S1(s1); S2(s2)^elsewhere; I1[S2]; app:v1=M1; " + sig +
+        "=S1; " + fallback + "=I1; !elsewhere");
+  // What was taken away has kept its time; this has never had one.
+  index::ContentRow& row = g.content("elsewhere");
+  const absl::Time was_here = row.recorded;
+  row.recorded = absl::UnixEpoch();
+  g.PutContent(row);
+  gc::ReferrerRule cosign;
+  cosign.name = "cosign";
+  cosign.includes_cosign_tags = true;
+  rules.referrers = {cosign};
+  EXPECT_THAT(Doomed(ByRules()), IsEmpty());
+  row.recorded = was_here;
+  g.PutContent(row);
+  EXPECT_THAT(Doomed(ByRules()), UnorderedElementsAre(sig, "S1", "s1", fallback,
+                                                      "I1", "S2", "s2"));
+}
+
+TEST_F(RetentionTest, Case138_AKeepWinsOverTheFateOfTheSubject) {
+  const std::string sig = SubjectName("M1", ".sig");
+  g.Add("M1(c1); S1(s1); " + sig + "=S1");
+  gc::ReferrerRule cosign;
+  cosign.name = "cosign";
+  cosign.includes_cosign_tags = true;
+  rules.referrers = {cosign};
+  EXPECT_THAT(Doomed(ByRules()),
+              UnorderedElementsAre("M1", "c1", sig, "S1", "s1"));
+  gc::RetentionRule keep = Rule("keep");
+  keep.keep = gc::KeepWord::kKeep;
+  rules.rules = {keep};
+  EXPECT_THAT(Doomed(ByRules()), UnorderedElementsAre("M1", "c1"));
+}
+
 TEST_F(RetentionTest, Case087_ReferrersAreKeptForATimeIfARuleSaysSo) {
   g.Add("M1(c1); S1(s1)^M1");
   gc::ReferrerRule keep;

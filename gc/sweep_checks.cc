@@ -1,0 +1,109 @@
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "gc/sweep.h"
+#include "index/hints.h"
+#include "store/name_reader.h"
+
+namespace reclaim::gc {
+
+using store::RemovalKind;
+
+std::optional<store::MembershipKind> Sweep::LinkKindOf(const PlanItem& item) {
+  if (!item.removal) return std::nullopt;
+  if (item.removal->kind == RemovalKind::kRevisionLink) {
+    return store::MembershipKind::kRevision;
+  }
+  if (item.removal->kind == RemovalKind::kLayerLink) {
+    return store::MembershipKind::kLayer;
+  }
+  return std::nullopt;
+}
+
+std::vector<Verdict> Sweep::CheckFiles(
+    const std::vector<PlanItem>& items) const {
+  std::vector<Verdict> verdicts(items.size());
+  if (!site_->store->traits().has_foreign_writers) return verdicts;
+  std::vector<absl::Time> recorded(items.size(), absl::InfiniteFuture());
+  {
+    const auto reader = site_->graph->Read();
+    for (size_t i = 0; i < items.size(); ++i) {
+      const index::NodeId node = items[i].node;
+      if (node == index::kNoNode || !reader->view().Exists(node)) continue;
+      recorded[i] = reader->view().fields(node).recorded;
+    }
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (!items[i].removal || items[i].removal->kind != RemovalKind::kBlob) {
+      continue;
+    }
+    const auto stat =
+        site_->store->Stat(items[i].removal->place, *items[i].digest);
+    if (stat.ok() &&
+        absl::ToUnixMicros(stat->modified) > absl::ToUnixMicros(recorded[i])) {
+      verdicts[i] = {SkipReason::kTouched,
+                     "the file was written anew since the last scan"};
+    }
+  }
+  return verdicts;
+}
+
+absl::StatusOr<std::optional<index::Hint>> Sweep::LookAtLink(
+    const PlanItem& item) const {
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::optional<store::MembershipFact> link,
+      site_->store->names()->FindLink(
+          item.removal->repository, *item.removal->digest, *LinkKindOf(item)));
+  if (!link || !IsSincePlan(link->modified)) return std::nullopt;
+  index::Hint hint;
+  hint.repository = item.removal->repository;
+  hint.digest = item.removal->digest;
+  return hint;
+}
+
+absl::StatusOr<std::optional<index::Hint>> Sweep::LookAtTag(
+    const PlanItem& item, Verdict* veto) const {
+  const store::Removal& removal = *item.removal;
+  const absl::StatusOr<std::optional<store::TagFact>> tag =
+      site_->store->names()->FindTag(removal.repository, removal.tag);
+  if (absl::IsUnavailable(tag.status())) {
+    *veto = {SkipReason::kTouched, "a writer is writing the tag"};
+    return std::nullopt;
+  }
+  RECLAIM_RETURN_IF_ERROR(tag.status());
+  if (!tag->has_value()) return std::nullopt;
+  const bool is_new = IsSincePlan((*tag)->modified);
+  if (!is_new && (*tag)->digest == *removal.digest) return std::nullopt;
+  if (is_new) {
+    *veto = {SkipReason::kTouched, "the tag was pushed anew since the plan"};
+  }
+  index::Hint hint;
+  hint.repository = removal.repository;
+  hint.tag = removal.tag;
+  hint.digest = (*tag)->digest;
+  return hint;
+}
+
+absl::Status Sweep::FollowNames(const std::vector<PlanItem>& items,
+                                std::vector<Verdict>* vetoes) const {
+  if (site_->store->names() == nullptr) return absl::OkStatus();
+  std::vector<index::Hint> hints;
+  for (size_t i = 0; i < items.size(); ++i) {
+    std::optional<index::Hint> hint;
+    if (LinkKindOf(items[i])) {
+      RECLAIM_ASSIGN_OR_RETURN(hint, LookAtLink(items[i]));
+    } else if (items[i].removal &&
+               items[i].removal->kind == RemovalKind::kTag) {
+      RECLAIM_ASSIGN_OR_RETURN(hint, LookAtTag(items[i], &(*vetoes)[i]));
+    }
+    if (hint) hints.push_back(*std::move(hint));
+  }
+  if (hints.empty()) return absl::OkStatus();
+  return index::FollowHints(site_->graph, site_->name, *site_->store, hints,
+                            site_->clock->Now(), run_->run().actor)
+      .status();
+}
+
+}  // namespace reclaim::gc
