@@ -55,6 +55,7 @@ void Declare(CLI::App* app, Session* session) {
   app->footer(kFooter);
   AddUsageCommands(app, session);
   AddImageCommands(app, session);
+  AddRecordCommands(app, session);
   AddPruneCommands(app, session);
   AddPlanCommands(app, session);
   AddRunCommands(app, session);
@@ -64,6 +65,8 @@ void Declare(CLI::App* app, Session* session) {
   AddAuditCommands(app, session);
   AddHealthCommand(app, session);
   AddPolicyCommands(app, session);
+  AddScheduleCommands(app, session);
+  AddTenantCommands(app, session);
   AddCompletion(app, session);
   AddManPages(app, session);
   CLI::App* version = app->add_subcommand("version", "Print the version");

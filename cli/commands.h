@@ -22,10 +22,13 @@ void AddPlanCommands(CLI::App* app, Session* session);
 void AddRunCommands(CLI::App* app, Session* session);
 void AddStoreCommands(CLI::App* app, Session* session);
 void AddGraphCommands(CLI::App* app, Session* session);
+void AddRecordCommands(CLI::App* app, Session* session);
 void AddAuditCommands(CLI::App* app, Session* session);
 void AddLeaseCommands(CLI::App* app, Session* session);
 void AddHealthCommand(CLI::App* app, Session* session);
 void AddPolicyCommands(CLI::App* app, Session* session);
+void AddScheduleCommands(CLI::App* app, Session* session);
+void AddTenantCommands(CLI::App* app, Session* session);
 void AddCompletion(CLI::App* app, Session* session);
 void AddManPages(CLI::App* app, Session* session);
 

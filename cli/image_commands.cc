@@ -73,6 +73,9 @@ int ListImages(Session* session, const ImageFlags& flags) {
   request.set_store(session->store);
   request.set_all(flags.all);
   for (const std::string& filter : flags.filters) request.add_filters(filter);
+  if (!flags.reference.empty()) {
+    request.add_filters(absl::StrCat("reference=", flags.reference));
+  }
   if (flags.tree) return PrintImageTree(session, request);
   RowPrinter rows(session, "image", flags.format, ImageColumns(flags));
   const int code = ForEachImage(session, request, [&](const v1::Image& image) {
@@ -166,7 +169,10 @@ void AddList(CLI::App* app, Session* session, const char* name) {
   list->add_flag("--no-trunc", flags->no_trunc, "Whole ids");
   list->add_flag("--tree", flags->tree, "The platforms of each image");
   list->add_option("-f,--filter", flags->filters,
-                   "dangling=, label=, reference=, until=, before=, since=");
+                   "dangling=, label=, reference=, until=, before=, since=")
+      ->allow_extra_args(false);
+  list->add_option("reference", flags->reference,
+                   "Only these names: repo, repo:tag or a pattern");
   list->add_option("--format", flags->format, kFormatHelp);
   list->add_option("--store", session->store, "Store; empty for all");
   list->callback(

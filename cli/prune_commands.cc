@@ -108,7 +108,8 @@ int Prune(Session* session, PruneFlags* flags) {
   if (flags->dry_run) return DryRun(session, plan, *flags);
   SayKept(session, plan);
   if (!session->json) SayTarget(plan, &session->err());
-  code = Ask(session, plan, PruneWarning(request), flags->force);
+  code = Ask(session, plan, PruneWarning(request),
+             flags->force || flags->force_use);
   if (code != kDone) return code;
   code = ApplyAndReport(session, plan, *flags);
   return code != kDone ? code : flags->CodeOf(plan);
@@ -124,6 +125,7 @@ CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
   if (verb == v1::PRUNE_VERB_IMAGES || flags->is_system()) {
     flags->DeclareTarget(command);
   }
+  if (verb == v1::PRUNE_VERB_BUILD_CACHE) flags->DeclareCacheLimits(command);
   command->callback([session, flags] {
     session->chosen = [session, flags] { return Prune(session, flags.get()); };
   });
@@ -135,6 +137,7 @@ void AddRemove(CLI::App* app, Session* session) {
                          ->add_subcommand("rm", "Remove images by name");
   auto flags = std::make_shared<PruneFlags>();
   flags->verb = v1::PRUNE_VERB_IMAGES;
+  flags->names_images = true;
   flags->Declare(remove, session);
   remove
       ->add_option("reference", flags->references,

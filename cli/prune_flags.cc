@@ -4,7 +4,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "base/byte_size.h"
 #include "base/status_macros.h"
 #include "cli/listing.h"
 #include "cli/units.h"
@@ -20,13 +19,11 @@ absl::Status SetSpan(const std::string& text,
 }
 
 // A size where one was given.
-absl::StatusOr<std::optional<uint64_t>> ReadSize(const char* flag,
-                                                 const std::string& text) {
+absl::StatusOr<std::optional<uint64_t>> ReadIfGiven(const char* flag,
+                                                    const std::string& text) {
   if (text.empty()) return std::optional<uint64_t>();
-  const auto bytes = base::ParseBytes(text);
-  if (bytes.ok()) return std::optional<uint64_t>(*bytes);
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, ": ", bytes.status().message()));
+  RECLAIM_ASSIGN_OR_RETURN(const uint64_t bytes, ReadSize(flag, text));
+  return std::optional<uint64_t>(bytes);
 }
 
 }  // namespace
@@ -55,15 +52,26 @@ void PruneFlags::DeclareTarget(CLI::App* command) {
   by_quotas->excludes(high);
 }
 
+void PruneFlags::DeclareCacheLimits(CLI::App* command) {
+  command->add_option(
+      "--max-used-space", keep_under,
+      "Take no more than it needs to leave so much build cache, "
+      "e.g. 10GB");
+  command->add_option("--reserved-space,--keep-storage", reserved,
+                      "Leave so much build cache in any case");
+}
+
 void PruneFlags::DeclareScope(CLI::App* command, Session* session) {
   command->add_option("--store", session->store,
                       "Store; not needed if there is only one");
   command->add_flag("--all-items", all_items, "List every item of a plan");
   command->add_option("--format", format,
                       std::string("Items of a plan: ") + kFormatHelp);
-  command->add_option("--filter", filters,
-                      "Only what matches, e.g. until=24h, label=k=v, "
-                      "label!=k, reference=app*, dangling=true");
+  command
+      ->add_option("--filter", filters,
+                   "Only what matches, e.g. until=24h, label=k=v, "
+                   "label!=k, reference=app*, dangling=true")
+      ->allow_extra_args(false);
   command->add_option("--grace", grace,
                       "Keep what is younger, e.g. 24h; 0s judges references "
                       "alone");
@@ -86,7 +94,14 @@ void PruneFlags::DeclareScope(CLI::App* command, Session* session) {
 
 void PruneFlags::Declare(CLI::App* command, Session* session) {
   DeclareScope(command, session);
-  command->add_flag("-f,--force", force, "Do not ask");
+  if (names_images) {
+    command->add_flag("-y,--yes", force, "Do not ask");
+    command->add_flag("-f,--force", force_use,
+                      "Do not ask, and take the last name of an image even "
+                      "though a stopped container uses it");
+  } else {
+    command->add_flag("-f,--force", force, "Do not ask");
+  }
   command->add_flag("--dry-run", dry_run,
                     "Show what would go, and remove nothing");
   command->add_flag("--fail-if-empty", fail_if_empty,
@@ -120,6 +135,7 @@ absl::Status PruneFlags::Fill(const Session& session,
   request->set_pace_bytes_per_second(pace);
   for (const std::string& filter : filters) request->add_filters(filter);
   for (const std::string& text : references) request->add_references(text);
+  request->set_force(force_use);
   if (!grace.empty()) {
     RECLAIM_RETURN_IF_ERROR(SetSpan(grace, request->mutable_grace_period()));
   }
@@ -131,10 +147,11 @@ absl::Status PruneFlags::Fill(const Session& session,
 }
 
 absl::Status PruneFlags::FillTarget(v1::CreatePlanRequest* request) const {
-  RECLAIM_ASSIGN_OR_RETURN(const auto to_free, ReadSize("--free", free));
+  RECLAIM_ASSIGN_OR_RETURN(const auto to_free, ReadIfGiven("--free", free));
   RECLAIM_ASSIGN_OR_RETURN(const auto under,
-                           ReadSize("--keep-under", keep_under));
-  RECLAIM_ASSIGN_OR_RETURN(const auto least, ReadSize("--reserved", reserved));
+                           ReadIfGiven("--keep-under", keep_under));
+  RECLAIM_ASSIGN_OR_RETURN(const auto least,
+                           ReadIfGiven("--reserved", reserved));
   if (high > 0) {
     v1::DiskMarks* marks = request->mutable_target()->mutable_marks();
     marks->set_high_percent(high);
@@ -142,6 +159,10 @@ absl::Status PruneFlags::FillTarget(v1::CreatePlanRequest* request) const {
   }
   if (to_free) request->mutable_target()->set_free_bytes(*to_free);
   if (under) request->mutable_target()->set_keep_under_bytes(*under);
+  // Of the build cache what is reserved alone is the goal, as BuildKit has it.
+  if (least && !under && verb == v1::PRUNE_VERB_BUILD_CACHE) {
+    request->mutable_target()->set_keep_under_bytes(*least);
+  }
   if (quotas) request->mutable_target()->set_quotas(true);
   if (least) request->mutable_target()->set_reserved_bytes(*least);
   return absl::OkStatus();

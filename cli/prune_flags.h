@@ -27,7 +27,9 @@ struct PruneFlags {
   std::string quarantine;
   uint64_t pace = 0;
   bool containers_are_complete = false;
-  bool force = false;
+  bool force = false;         // do not ask
+  bool names_images = false;  // of `image rm`
+  bool force_use = false;     // its --force: do not ask, and more
   bool dry_run = false;
   bool all_items = false;
   bool purge = false;
@@ -55,6 +57,8 @@ struct PruneFlags {
   void DeclareFiles(CLI::App* command);
   // How far it goes; of verbs about images.
   void DeclareTarget(CLI::App* command);
+  // How much of the build cache stays.
+  void DeclareCacheLimits(CLI::App* command);
   // Those that say what to look at.
   void DeclareScope(CLI::App* command, Session* session);
   // kShort if the plan's target is not reached, kNothing if there was nothing

@@ -62,6 +62,9 @@ const char* Removed(const v1::CreatePlanRequest& request) {
       return "all custom networks not used by at least one container.\n";
     case v1::PRUNE_VERB_BUILD_CACHE:
       // One line, as Docker has it.
+      if (request.has_target()) {
+        return "unused build cache, no more than the target needs. ";
+      }
       return request.all_cache() ? "all build cache. "
                                  : "all dangling build cache. ";
     default:
@@ -80,7 +83,8 @@ std::string NamedWarning(const v1::CreatePlanRequest& request) {
 }  // namespace
 
 std::string PruneWarning(const v1::CreatePlanRequest& request) {
-  if (request.has_target()) {
+  const bool is_for_cache = request.verb() == v1::PRUNE_VERB_BUILD_CACHE;
+  if (request.has_target() && !is_for_cache) {
     return absl::StrCat(
         "WARNING! This will remove images and other content, no more than the "
         "target needs.\n",

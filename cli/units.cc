@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/byte_size.h"
 
 namespace reclaim::cli {
 namespace {
@@ -80,6 +81,13 @@ absl::StatusOr<absl::Duration> ParseSpan(const std::string& text) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("\"", text, "\" is no duration; write 24h, 7d or 1h30m"));
+}
+
+absl::StatusOr<uint64_t> ReadSize(const char* flag, const std::string& text) {
+  const auto bytes = base::ParseBytes(text);
+  if (bytes.ok()) return *bytes;
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, ": ", bytes.status().message()));
 }
 
 }  // namespace reclaim::cli

@@ -1,4 +1,4 @@
-// cli/units.h — sizes and ages as Docker writes them.
+// cli/units.h — sizes and ages as Docker writes and reads them.
 //
 // Source of the shapes: docker/go-units.  Pure.
 
@@ -27,6 +27,9 @@ std::string ShortId(absl::string_view digest);
 
 // "24h", "7d", "1h30m"; never negative.  INVALID_ARGUMENT names the text.
 absl::StatusOr<absl::Duration> ParseSpan(const std::string& text);
+
+// "10GB", "512MiB" of a flag; INVALID_ARGUMENT names the flag.
+absl::StatusOr<uint64_t> ReadSize(const char* flag, const std::string& text);
 
 }  // namespace reclaim::cli
 

@@ -78,15 +78,6 @@ struct Details {
 
 const char* YesNo(bool is) { return is ? "true" : "false"; }
 
-std::string LabelsOf(const google::protobuf::Map<std::string, std::string>& m) {
-  std::vector<std::string> labels;
-  for (const auto& [key, value] : m) {
-    labels.push_back(absl::StrCat(key, "=", value));
-  }
-  std::sort(labels.begin(), labels.end());
-  return absl::StrJoin(labels, ",");
-}
-
 void AddImage(const Session& session, const v1::Image& image,
               Listing* listing) {
   std::vector<std::string> names(image.references().begin(),
@@ -107,33 +98,6 @@ void AddImage(const Session& session, const v1::Image& image,
          {"UniqueSize", HumanSize(image.unique().logical_bytes())},
          {"Containers", absl::StrCat(image.container_count())}});
   }
-}
-
-Row ContainerRow(const Session& session, const v1::Container& container) {
-  return {
-      {"ID", ShortId(container.id())},
-      {"Image", container.image_reference()},
-      {"Command",
-       absl::StrCat("\"", Ellipsis(container.command(), kCommandMax), "\"")},
-      {"LocalVolumes", absl::StrCat(container.volume_count())},
-      {"Size", container.has_writable_bytes()
-                   ? HumanSize(container.writable_bytes())
-                   : "N/A"},
-      {"CreatedAt", Moment(container.create_time())},
-      {"RunningFor", Ago(TimeOf(container.create_time()), session.Now())},
-      {"State", container.state()},
-      {"Status", container.state()},
-      {"Labels", LabelsOf(container.labels())},
-      {"Names", container.name()}};
-}
-
-Row VolumeRow(const v1::Volume& volume) {
-  return {{"Name", volume.name()},
-          {"Driver", volume.driver()},
-          {"Labels", LabelsOf(volume.labels())},
-          {"Links", absl::StrCat(volume.link_count())},
-          {"Size",
-           volume.has_size_bytes() ? HumanSize(volume.size_bytes()) : "N/A"}};
 }
 
 Row CacheRow(const Session& session, const v1::BuildCache& record) {
@@ -163,28 +127,16 @@ void Take(Session* session, const char* type, const Record& record, Fill fill) {
 }
 
 int FillContainers(Session* session, Listing* listing) {
-  v1::ListContainersRequest request;
-  request.set_store(session->store);
-  return ForEachPage(
-      session, &Stub::ListContainers, request,
-      OnPage<v1::ListContainersResponse>([&](const auto& page) {
-        for (const v1::Container& container : page.containers()) {
-          Take(session, "container", container,
-               [&] { listing->Add(ContainerRow(*session, container)); });
-        }
-      }));
+  return ForEachContainer(session, [&](const v1::Container& container) {
+    Take(session, "container", container,
+         [&] { listing->Add(ContainerRow(*session, container)); });
+  });
 }
 
 int FillVolumes(Session* session, Listing* listing) {
-  v1::ListVolumesRequest request;
-  request.set_store(session->store);
-  return ForEachPage(session, &Stub::ListVolumes, request,
-                     OnPage<v1::ListVolumesResponse>([&](const auto& page) {
-                       for (const v1::Volume& volume : page.volumes()) {
-                         Take(session, "volume", volume,
-                              [&] { listing->Add(VolumeRow(volume)); });
-                       }
-                     }));
+  return ForEachVolume(session, [&](const v1::Volume& volume) {
+    Take(session, "volume", volume, [&] { listing->Add(VolumeRow(volume)); });
+  });
 }
 
 int FillCache(Session* session, Listing* listing, uint64_t* total) {
@@ -282,6 +234,80 @@ int ForEachImage(Session* session, v1::ListImagesRequest request,
                      OnPage<v1::ListImagesResponse>([&](const auto& page) {
                        for (const v1::Image& image : page.images()) {
                          visit(image);
+                       }
+                     }));
+}
+
+std::string LabelsOf(const LabelMap& m) {
+  std::vector<std::string> labels;
+  for (const auto& [key, value] : m) {
+    labels.push_back(absl::StrCat(key, "=", value));
+  }
+  std::sort(labels.begin(), labels.end());
+  return absl::StrJoin(labels, ",");
+}
+
+Row ContainerRow(const Session& session, const v1::Container& container,
+                 bool whole) {
+  const std::string command =
+      whole ? container.command() : Ellipsis(container.command(), kCommandMax);
+  return {{"ID", whole ? container.id() : ShortId(container.id())},
+          {"Image", container.image_reference()},
+          {"Command", absl::StrCat("\"", command, "\"")},
+          {"LocalVolumes", absl::StrCat(container.volume_count())},
+          {"Size", container.has_writable_bytes()
+                       ? HumanSize(container.writable_bytes())
+                       : "N/A"},
+          {"CreatedAt", Moment(container.create_time())},
+          {"RunningFor", Ago(TimeOf(container.create_time()), session.Now())},
+          {"State", container.state()},
+          {"Status", container.state()},
+          {"Labels", LabelsOf(container.labels())},
+          {"Names", container.name()}};
+}
+
+Row VolumeRow(const v1::Volume& volume) {
+  return {{"Name", volume.name()},
+          {"Driver", volume.driver()},
+          {"Labels", LabelsOf(volume.labels())},
+          {"Links", absl::StrCat(volume.link_count())},
+          {"Size",
+           volume.has_size_bytes() ? HumanSize(volume.size_bytes()) : "N/A"}};
+}
+
+int ForEachContainer(Session* session,
+                     const std::function<void(const v1::Container&)>& visit) {
+  v1::ListContainersRequest request;
+  request.set_store(session->store);
+  return ForEachPage(
+      session, &Stub::ListContainers, request,
+      OnPage<v1::ListContainersResponse>([&](const auto& page) {
+        for (const v1::Container& container : page.containers()) {
+          visit(container);
+        }
+      }));
+}
+
+int ForEachVolume(Session* session,
+                  const std::function<void(const v1::Volume&)>& visit) {
+  v1::ListVolumesRequest request;
+  request.set_store(session->store);
+  return ForEachPage(session, &Stub::ListVolumes, request,
+                     OnPage<v1::ListVolumesResponse>([&](const auto& page) {
+                       for (const v1::Volume& volume : page.volumes()) {
+                         visit(volume);
+                       }
+                     }));
+}
+
+int ForEachNetwork(Session* session,
+                   const std::function<void(const v1::Network&)>& visit) {
+  v1::ListNetworksRequest request;
+  request.set_store(session->store);
+  return ForEachPage(session, &Stub::ListNetworks, request,
+                     OnPage<v1::ListNetworksResponse>([&](const auto& page) {
+                       for (const v1::Network& network : page.networks()) {
+                         visit(network);
                        }
                      }));
 }

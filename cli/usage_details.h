@@ -1,12 +1,16 @@
-// cli/usage_details.h — `df -v`: every image, container, volume and record.
+// cli/usage_details.h — `df -v`: every image, container, volume and record;
+// and what lists of them have in common.
 
 #ifndef RECLAIM_CLI_USAGE_DETAILS_H_
 #define RECLAIM_CLI_USAGE_DETAILS_H_
 
 #include <functional>
 #include <string>
+#include <utility>
 
+#include "cli/listing.h"
 #include "cli/session.h"
+#include "google/protobuf/map.h"
 #include "reclaim/v1/usage.pb.h"
 
 namespace reclaim::cli {
@@ -20,6 +24,23 @@ int PrintDetails(Session* session, const std::string& format);
 // Calls `visit` for every image that the request lists.
 int ForEachImage(Session* session, v1::ListImagesRequest request,
                  const std::function<void(const v1::Image&)>& visit);
+
+// Calls `visit` for every record of the session's store, or of all stores.
+int ForEachContainer(Session* session,
+                     const std::function<void(const v1::Container&)>& visit);
+int ForEachVolume(Session* session,
+                  const std::function<void(const v1::Volume&)>& visit);
+int ForEachNetwork(Session* session,
+                   const std::function<void(const v1::Network&)>& visit);
+
+// The fields of Docker's templates; `whole` for uncut ids and commands.
+Row ContainerRow(const Session& session, const v1::Container& container,
+                 bool whole = false);
+Row VolumeRow(const v1::Volume& volume);
+
+// "a=1,b=2", sorted.
+using LabelMap = google::protobuf::Map<std::string, std::string>;
+std::string LabelsOf(const LabelMap& labels);
 
 // "app" and "v1" of "app:v1"; "<none>" for what is missing.
 std::pair<std::string, std::string> SplitReference(const std::string& text);

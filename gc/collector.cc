@@ -14,6 +14,7 @@
 #include "gc/records.h"
 #include "gc/roots.h"
 #include "gc/store_collector.h"
+#include "gc/tenants.h"
 
 namespace reclaim::gc {
 namespace {
@@ -235,7 +236,10 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
           rules_ != nullptr ? rules_->RuleSets() : std::vector<RuleSet>(),
           site->name));
   inputs.rules = &rules;
-  inputs.tenants = rules_ != nullptr ? rules_->Tenants() : nullptr;
+  // Held as long as the plan is made: another book may take its place.
+  const std::shared_ptr<const TenantBook> tenants =
+      rules_ != nullptr ? rules_->Tenants() : nullptr;
+  inputs.tenants = tenants.get();
   if (request.target.is_set()) {
     RECLAIM_ASSIGN_OR_RETURN(inputs.space, SpaceOf(*site, request.target));
   }

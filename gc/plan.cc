@@ -134,7 +134,9 @@ absl::Status Planner::Begin() {
   plan_.store_id = in_.store;
   plan_.request = request_;
   plan_.created = in_.now;
-  RECLAIM_ASSIGN_OR_RETURN(target_, ResolveTarget(request_.target, in_.space));
+  RECLAIM_ASSIGN_OR_RETURN(
+      target_, ResolveTarget(request_.target,
+                             IsForCache() ? SpaceOfCache() : in_.space));
   plan_.target_outcome = target_.outcome;
   roots_ = CollectRoots(
       view_, in_.store,
@@ -153,7 +155,7 @@ absl::StatusOr<Plan> Planner::Run() {
   }
   if (ConcernsImages() && !is_whole_store_kept_) {
     RECLAIM_RETURN_IF_ERROR(PlanImages());
-  } else if (HasTarget()) {
+  } else if (HasTarget() && !IsForCache()) {
     plan_.target_outcome.short_by_bytes += target_.free_bytes;
   }
   // A container that goes lets go of the snapshots below it.

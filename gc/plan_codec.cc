@@ -166,6 +166,7 @@ void ToProto(const PruneRequest& request, pb::PruneRequestRecord* out) {
   for (const std::string& reference : request.only_references) {
     out->add_only_references(reference);
   }
+  out->set_force(request.force);
   for (const LabelTest& test : request.filter.labels) {
     pb::LabelTestRecord* label = out->add_labels();
     label->set_key(test.key);
@@ -203,6 +204,7 @@ PruneRequest FromProto(const pb::PruneRequestRecord& record) {
   request.containers_are_complete = record.containers_are_complete();
   request.only_references.assign(record.only_references().begin(),
                                  record.only_references().end());
+  request.force = record.force();
   for (const pb::LabelTestRecord& label : record.labels()) {
     LabelTest test;
     test.key = label.key();

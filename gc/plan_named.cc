@@ -191,11 +191,63 @@ absl::Status Planner::DropReference(const std::string& text) {
   return DropNamedTag(tag);
 }
 
+// FAILED_PRECONDITION if an image that was asked for is used by one of these
+// containers and has no name left.
+absl::Status Planner::CheckUseBy(const std::vector<Root>& containers,
+                                 const LiveSet& named, const char* advice) {
+  RECLAIM_ASSIGN_OR_RETURN(const LiveSet used, MarkNow(containers));
+  for (const NodeId image : asked_) {
+    if (!IsManifestLike(view_.kind(image)) || named.Contains(image) ||
+        !Uses(used, image)) {
+      continue;
+    }
+    std::string user = "a container";
+    for (const Root& root : containers) {
+      RECLAIM_ASSIGN_OR_RETURN(const LiveSet by_one, MarkNow({root}));
+      if (!Uses(by_one, image) || !view_.Exists(root.node)) continue;
+      user = absl::StrCat("the container ", view_.named_key(root.node).name);
+      break;
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        user, " uses ", view_.digest(image).ToString(),
+        ", which would lose its last name: nothing was removed; ", advice));
+  }
+  return absl::OkStatus();
+}
+
+// The last name of an image with which a container runs never goes, that of
+// another container's image only by force (cases 9, 10 and 16).
+absl::Status Planner::CheckUse() {
+  std::vector<Root> names;
+  std::vector<Root> running;
+  std::vector<Root> stopped;
+  for (const Root& root : RemainingRoots()) {
+    if (root.reason == RootReason::kTag ||
+        root.reason == RootReason::kOnlyName) {
+      names.push_back(root);
+    }
+    if (root.reason != RootReason::kContainer || !view_.Exists(root.node)) {
+      continue;
+    }
+    const bool runs = (view_.fields(root.node).flags & index::kRunning) != 0;
+    (runs ? running : stopped).push_back(root);
+  }
+  if (running.empty() && stopped.empty()) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const LiveSet named, MarkNow(names));
+  RECLAIM_RETURN_IF_ERROR(
+      CheckUseBy(running, named, "it runs: stop it and remove it first"));
+  if (request_.force) return absl::OkStatus();
+  return CheckUseBy(
+      stopped, named,
+      "remove it first, or add --force to take the name and leave the content "
+      "to the container");
+}
+
 absl::Status Planner::DropNamedReferences() {
   for (const std::string& text : request_.only_references) {
     RECLAIM_RETURN_IF_ERROR(DropReference(text));
   }
-  return absl::OkStatus();
+  return CheckUse();
 }
 
 // Takes what the names reach and nothing else that is dead.

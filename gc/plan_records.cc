@@ -210,7 +210,50 @@ bool Planner::DoomsCacheRecord(NodeId id) const {
   return Matches(request_.filter, subject);
 }
 
+// What the build cache takes by itself.  Docker counts its logical bytes.
+SpaceState Planner::SpaceOfCache() const {
+  SpaceState space;
+  for (const NodeId id : Named(NodeKind::kBuildCache)) {
+    space.stored_bytes += view_.fields(id).bytes.logical_bytes;
+  }
+  return space;
+}
+
+// Of the records that no other stands on, the one that was used longest ago
+// goes first, until enough has gone; its parent may be the next.
+void Planner::DoomCacheForTarget() {
+  const auto rank = [&](NodeId id) {
+    const index::NodeFields fields = view_.fields(id);
+    const bool is_used = fields.used != absl::InfinitePast();
+    return std::make_pair(is_used ? fields.used : fields.recorded, id);
+  };
+  std::set<std::pair<absl::Time, NodeId>> leaves;
+  for (const NodeId id : Named(NodeKind::kBuildCache)) {
+    if (DoomsLeaf(id)) leaves.insert(rank(id));
+  }
+  uint64_t freed = 0;
+  while (freed < target_.free_bytes && !leaves.empty()) {
+    const NodeId id = leaves.begin()->second;
+    leaves.erase(leaves.begin());
+    const uint64_t bytes = view_.fields(id).bytes.logical_bytes;
+    DoomRecord(id, DoomReason::kCacheUnused, "used longest ago");
+    freed += bytes;
+    for (const NodeId parent : view_.Kept(id)) {
+      if (view_.Exists(parent) && view_.kind(parent) == NodeKind::kBuildCache &&
+          DoomsLeaf(parent)) {
+        leaves.insert(rank(parent));
+      }
+    }
+  }
+  plan_.target_outcome.short_by_bytes +=
+      target_.free_bytes - std::min(target_.free_bytes, freed);
+}
+
 absl::Status Planner::PlanBuildCache() {
+  if (HasTarget()) {
+    DoomCacheForTarget();
+    return absl::OkStatus();
+  }
   DoomLeavesFirst(
       NodeKind::kBuildCache, [&](NodeId id) { return DoomsCacheRecord(id); },
       DoomReason::kCacheUnused, "not in use, not shared");

@@ -52,11 +52,48 @@ void Planner::KeepTags(absl::FunctionRef<bool(NodeId)> is_kept) {
 }
 
 // A signature's name goes with its subject, and whether that goes is not known
-// before the choice is made: the next prune by rules takes it.
+// before the choice is made: till then it stays.
 void Planner::KeepReferrerNames() {
-  KeepTags([&](NodeId tag) {
+  const auto is_referrers = [&](NodeId tag) {
     return ParseReferrerName(view_.named_key(tag).name).has_value();
-  });
+  };
+  for (const PlanItem& item : plan_.items) {
+    if (view_.Exists(item.node) && is_referrers(item.node)) {
+      referrer_names_.push_back(item);
+    }
+  }
+  KeepTags(is_referrers);
+}
+
+// The choice is made: names of what goes fall, and a signature of a signature
+// as soon as that does.  Their bytes come on top of what the target asks for.
+absl::Status Planner::DropNamesOfGoneSubjects() {
+  bool has_dropped = !referrer_names_.empty();
+  while (has_dropped) {
+    has_dropped = false;
+    for (const PlanItem& item : referrer_names_) {
+      const NodeId tag = item.node;
+      if (!view_.Exists(tag) || doomed_.contains(tag)) continue;
+      const NodeId subject = view_.FindContent(
+          view_.fields(tag).place,
+          ParseReferrerName(view_.named_key(tag).name)->subject);
+      if (subject == index::kNoNode || subject >= kept_.node_count() ||
+          kept_.Contains(subject) ||
+          view_.state(subject) != index::NodeState::kPresent ||
+          kept_places_.count(view_.fields(subject).place) > 0) {
+        continue;
+      }
+      doomed_.insert(tag);
+      for (const NodeId target : view_.Kept(tag)) {
+        tops_.emplace(target, item.reason);
+      }
+      plan_.items.push_back(item);
+      has_dropped = true;
+    }
+    if (!has_dropped) break;
+    RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Planner::KeepOffered(absl::Span<const NodeId> kept) {
@@ -73,8 +110,10 @@ absl::Status Planner::KeepOffered(absl::Span<const NodeId> kept) {
 
 absl::Status Planner::ChooseForTarget() {
   const std::vector<NodeId> offered = TryAll();
-  return request_.target.kind == TargetKind::kQuotas ? ChooseForQuotas(offered)
-                                                     : ChooseForSpace(offered);
+  RECLAIM_RETURN_IF_ERROR(request_.target.kind == TargetKind::kQuotas
+                              ? ChooseForQuotas(offered)
+                              : ChooseForSpace(offered));
+  return DropNamesOfGoneSubjects();
 }
 
 // By regret: what nothing names, tags that a rule lets go, tags that nothing

@@ -59,6 +59,8 @@ class Planner {
     return request_.verb == verb || (IsSystem() && !HasTarget());
   }
   bool HasTarget() const { return request_.target.is_set(); }
+  // A target of the build cache: chosen among records, not among images.
+  bool IsForCache() const { return request_.verb == PruneVerb::kBuildCache; }
   bool ConcernsImages() const {
     return request_.verb == PruneVerb::kImages ||
            request_.verb == PruneVerb::kAllImages || IsSystem();
@@ -92,7 +94,13 @@ class Planner {
   absl::Status PlanNetworks();
   absl::Status PlanBuildCache();
   void PlanSnapshots();
+  SpaceState SpaceOfCache() const;
   bool DoomsCacheRecord(NodeId id) const;
+  void DoomCacheForTarget();
+  bool DoomsLeaf(NodeId id) const {
+    return !doomed_.contains(id) && !HasKeeperThatStays(id) &&
+           DoomsCacheRecord(id);
+  }
   bool DoomsSnapshot(NodeId id) const;
   void DoomLeavesFirst(NodeKind kind, absl::FunctionRef<bool(NodeId)> is_doomed,
                        DoomReason reason, const char* detail);
@@ -128,6 +136,9 @@ class Planner {
   absl::Status DropFromRepository(NodeId repository, const oci::Digest& digest);
   absl::Status DropTagsOf(NodeId content);
   absl::Status CheckRepository(const std::string& name) const;
+  absl::Status CheckUse();
+  absl::Status CheckUseBy(const std::vector<Root>& containers,
+                          const LiveSet& named, const char* advice);
   std::vector<NodeId> TagsOn(NodeId content) const;
   void Ask(NodeId repository, NodeId content);
   absl::Status SpareByName(const LiveSet& live);
@@ -158,6 +169,7 @@ class Planner {
   absl::Status KeepOffered(absl::Span<const NodeId> kept);
   void KeepTags(absl::FunctionRef<bool(NodeId)> is_kept);
   void KeepReferrerNames();
+  absl::Status DropNamesOfGoneSubjects();
 
   // plan_quotas.cc
   absl::Status ChooseForQuotas(const std::vector<NodeId>& offered);
@@ -208,6 +220,8 @@ class Planner {
 
   ResolvedTarget target_;
   NodeSet kept_uploads_;  // that the target does not need
+  // Referrers' names that may go if their subjects do.
+  std::vector<PlanItem> referrer_names_;
 
   // Tags that stay, by repository name.
   absl::flat_hash_map<std::string, std::vector<NodeId>> tags_of_;

@@ -1,12 +1,12 @@
 #include "gc/policy_book.h"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "gc/policy_book_entries.h"
 #include "gc/policy_codec.h"
 
 namespace reclaim::gc {
@@ -20,45 +20,6 @@ constexpr char kRules[] = "rules/";
 constexpr char kSchedule[] = "schedule/";
 constexpr char kState[] = "state/";
 
-absl::Status NoSuch(const char* what, absl::string_view name) {
-  return absl::NotFoundError(
-      absl::StrCat("there is no ", what, " \"", name, "\""));
-}
-
-// Whether the entry may be changed by somebody who saw `etag`.
-template <typename Map>
-absl::Status CheckChange(const Map& map, const char* what,
-                         absl::string_view name, absl::string_view etag) {
-  const auto it = map.find(name);
-  if (it != map.end() && it->second.is_from_file) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the ", what, " \"", name,
-                     "\" is the daemon's configuration; change that file"));
-  }
-  const std::string now = it == map.end() ? "" : it->second.etag;
-  if (etag.empty() || etag == now) return absl::OkStatus();
-  return absl::AbortedError(
-      absl::StrCat("the ", what, " \"", name,
-                   "\" was changed by somebody else meanwhile; read it again"));
-}
-
-// Reads the records below `prefix` into a map by name.
-template <typename Value>
-absl::Status LoadAll(const index::Engine& engine, const char* prefix,
-                     absl::StatusOr<Value> (*decode)(absl::string_view),
-                     const std::function<void(Value)>& take) {
-  absl::Status status;
-  RECLAIM_RETURN_IF_ERROR(
-      engine.Scan(Family::kPolicy, prefix, "",
-                  [&](absl::string_view, absl::string_view bytes) {
-                    auto value = decode(bytes);
-                    status = value.status();
-                    if (value.ok()) take(*std::move(value));
-                    return status.ok();
-                  }));
-  return status;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PolicyBook>> PolicyBook::Open(
@@ -67,7 +28,7 @@ absl::StatusOr<std::unique_ptr<PolicyBook>> PolicyBook::Open(
   base::MutexLock lock(&book->mutex_);
   RECLAIM_RETURN_IF_ERROR(book->Load());
   RECLAIM_RETURN_IF_ERROR(book->Take(file));
-  RECLAIM_ASSIGN_OR_RETURN(book->tenants_, TenantBook::Create(file.tenants));
+  RECLAIM_RETURN_IF_ERROR(book->OpenTenants(file.tenants));
   return book;
 }
 
@@ -128,9 +89,7 @@ std::vector<RuleSet> PolicyBook::RuleSets() const {
 
 absl::StatusOr<RuleSet> PolicyBook::GetRuleSet(absl::string_view name) const {
   base::MutexLock lock(&mutex_);
-  const auto it = rule_sets_.find(name);
-  if (it == rule_sets_.end()) return NoSuch("rule set", name);
-  return it->second;
+  return FindEntry(rule_sets_, "rule set", name);
 }
 
 absl::StatusOr<RuleSet> PolicyBook::PutRuleSet(RuleSet set,
@@ -165,9 +124,7 @@ std::vector<Schedule> PolicyBook::Schedules() const {
 
 absl::StatusOr<Schedule> PolicyBook::GetSchedule(absl::string_view name) const {
   base::MutexLock lock(&mutex_);
-  const auto it = schedules_.find(name);
-  if (it == schedules_.end()) return NoSuch("schedule", name);
-  return it->second;
+  return FindEntry(schedules_, "schedule", name);
 }
 
 absl::StatusOr<Schedule> PolicyBook::PutSchedule(Schedule schedule,

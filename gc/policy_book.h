@@ -1,4 +1,5 @@
-// gc/policy_book.h — rule sets, schedules and the states of schedules, kept.
+// gc/policy_book.h — rule sets, schedules and their states, tenants and quotas,
+// kept.
 //
 // What came over the API is durable in the graph's engine; what the daemon's
 // file says is given anew at each start and can't be changed here.  Both are
@@ -46,7 +47,7 @@ class PolicyBook final : public RuleSource {
       const FilePolicies& file);
 
   std::vector<RuleSet> RuleSets() const override;
-  const TenantBook* Tenants() const override { return &tenants_; }
+  std::shared_ptr<const TenantBook> Tenants() const override;
   absl::StatusOr<RuleSet> GetRuleSet(absl::string_view name) const;
   // Checks and stores; the answer has its etag.  `etag` "" is whatever stands.
   // INVALID_ARGUMENT; ABORTED: another etag; FAILED_PRECONDITION: the file's.
@@ -59,27 +60,52 @@ class PolicyBook final : public RuleSource {
                                        absl::string_view etag);
   absl::Status DeleteSchedule(absl::string_view name, absl::string_view etag);
 
+  // By name.  INVALID_ARGUMENT is what TenantBook::Create() refuses.
+  std::vector<Tenant> ListTenants() const;
+  absl::StatusOr<Tenant> GetTenant(absl::string_view name) const;
+  absl::StatusOr<Tenant> PutTenant(Tenant tenant, absl::string_view etag);
+  absl::Status DeleteTenant(absl::string_view name, absl::string_view etag);
+
+  std::vector<RepositoryQuota> ListQuotas() const;
+  absl::StatusOr<RepositoryQuota> GetQuota(absl::string_view name) const;
+  absl::StatusOr<RepositoryQuota> PutQuota(RepositoryQuota quota,
+                                           absl::string_view etag);
+  absl::Status DeleteQuota(absl::string_view name, absl::string_view etag);
+
   // By name; of schedules that are gone as well, until they are removed.
   absl::StatusOr<std::map<std::string, ScheduleState>> LoadStates() const;
   absl::Status PutState(const ScheduleState& state);
   absl::Status DeleteState(absl::string_view name);
 
  private:
+  template <typename Value>
+  using EntryMap = std::map<std::string, Value, std::less<>>;
+
   PolicyBook(index::Engine* engine, const base::Clock* clock)
       : engine_(engine), clock_(clock) {}
   absl::Status Load() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Take(const FilePolicies& file)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Write(const std::string& key, std::optional<std::string> value);
+  absl::Status OpenTenants(const TenantSettings& file)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::shared_ptr<const TenantBook>> Compile(
+      const EntryMap<Tenant>& tenants,
+      const EntryMap<RepositoryQuota>& quotas) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   index::Engine* engine_;
   const base::Clock* clock_;
-  TenantBook tenants_;  // set once, by Open()
   mutable base::Mutex mutex_;
-  std::map<std::string, RuleSet, std::less<>> rule_sets_
-      ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, Schedule, std::less<>> schedules_
-      ABSL_GUARDED_BY(mutex_);
+  EntryMap<RuleSet> rule_sets_ ABSL_GUARDED_BY(mutex_);
+  EntryMap<Schedule> schedules_ ABSL_GUARDED_BY(mutex_);
+  EntryMap<Tenant> tenants_ ABSL_GUARDED_BY(mutex_);
+  EntryMap<RepositoryQuota> quotas_ ABSL_GUARDED_BY(mutex_);
+  // The names that the file gives, in its order.
+  std::vector<std::string> file_tenants_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> file_quotas_ ABSL_GUARDED_BY(mutex_);
+  // Compiled from both; never null once open.
+  std::shared_ptr<const TenantBook> book_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::gc

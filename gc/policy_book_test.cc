@@ -1,7 +1,9 @@
 #include "gc/policy_book.h"
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
@@ -201,6 +203,90 @@ TEST_F(PolicyBookTest, DamagedRecordsAreDataLoss) {
   ASSERT_THAT(engine_.Commit(batch, index::Durability::kDurable), IsOk());
   EXPECT_THAT(PolicyBook::Open(&engine_, &clock_, {}),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("rule set")));
+}
+
+Tenant Red() {
+  Tenant tenant;
+  tenant.name = "red";
+  tenant.repositories = {"red/**"};
+  tenant.labels = {"team=red"};
+  tenant.quota_bytes = 5;
+  tenant.actor = "uid:7";
+  return tenant;
+}
+
+RepositoryQuota Limit(const std::string& name, const std::string& repositories,
+                      uint64_t bytes) {
+  RepositoryQuota quota;
+  quota.name = name;
+  quota.repositories = {repositories};
+  quota.quota_bytes = bytes;
+  return quota;
+}
+
+TEST_F(PolicyBookTest, TenantsAndQuotasOutliveARestart) {
+  Open();
+  const auto put = book_->PutTenant(Red(), "");
+  ASSERT_THAT(put, IsOk());
+  EXPECT_FALSE(put->etag.empty());
+  ASSERT_THAT(book_->PutQuota(Limit("all", "**", 9), ""), IsOk());
+  Open();
+  const auto tenant = book_->GetTenant("red");
+  ASSERT_THAT(tenant, IsOk());
+  EXPECT_EQ(tenant->repositories, Red().repositories);
+  EXPECT_EQ(tenant->labels, Red().labels);
+  EXPECT_EQ(tenant->quota_bytes, 5u);
+  EXPECT_EQ(tenant->actor, "uid:7");
+  EXPECT_EQ(tenant->changed, put->changed);
+  EXPECT_EQ(tenant->etag, put->etag);
+  EXPECT_EQ(book_->ListQuotas().size(), 1u);
+  EXPECT_EQ(book_->Tenants()->QuotaOf("any/thing"), 9u);
+  ASSERT_THAT(book_->DeleteTenant("red", put->etag), IsOk());
+  ASSERT_THAT(book_->DeleteQuota("all", ""), IsOk());
+  Open();
+  EXPECT_THAT(book_->GetTenant("red"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(book_->GetQuota("all"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(book_->Tenants()->QuotaOf("any/thing"), std::nullopt);
+}
+
+TEST_F(PolicyBookTest, TheFilesQuotasComeFirstAndStay) {
+  FilePolicies file;
+  file.tenants.tenants = {Red()};
+  file.tenants.quotas = {Limit("z", "a/**", 1), Limit("y", "a/b", 2)};
+  Open(file);
+  ASSERT_THAT(book_->PutQuota(Limit("a", "**", 3), ""), IsOk());
+  EXPECT_EQ(book_->Tenants()->QuotaOf("a/b"), 1u) << "the file's order";
+  EXPECT_EQ(book_->Tenants()->QuotaOf("c"), 3u);
+  EXPECT_THAT(book_->PutTenant(Red(), ""),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(book_->DeleteTenant("red", ""),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(book_->DeleteQuota("z", ""),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_TRUE(book_->ListTenants()[0].is_from_file);
+  const std::vector<RepositoryQuota> quotas = book_->ListQuotas();
+  ASSERT_EQ(quotas.size(), 3u);
+  EXPECT_EQ(quotas[0].name, "a");
+  EXPECT_FALSE(quotas[0].is_from_file);
+}
+
+TEST_F(PolicyBookTest, AWrongTenantIsNotStored) {
+  Open();
+  const auto held = book_->Tenants();
+  Tenant wrong = Red();
+  wrong.repositories = {"["};
+  EXPECT_THAT(
+      book_->PutTenant(wrong, ""),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tenant red")));
+  EXPECT_THAT(book_->PutQuota(Limit("none", "**", 0), ""),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  ASSERT_THAT(book_->PutTenant(Red(), ""), IsOk());
+  EXPECT_THAT(book_->PutTenant(Red(), "another"),
+              StatusIs(absl::StatusCode::kAborted));
+  EXPECT_NE(book_->Tenants(), held);
+  Open();
+  EXPECT_EQ(book_->ListTenants().size(), 1u);
+  EXPECT_TRUE(book_->ListQuotas().empty());
 }
 
 }  // namespace

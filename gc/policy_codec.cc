@@ -219,4 +219,58 @@ absl::StatusOr<ScheduleState> DecodeState(absl::string_view bytes) {
   return state;
 }
 
+std::string EncodeTenant(const Tenant& tenant) {
+  pb::TenantRecord out;
+  out.set_format_version(kRecordVersion);
+  out.set_name(tenant.name);
+  for (const std::string& text : tenant.repositories) {
+    out.add_repositories(text);
+  }
+  for (const std::string& label : tenant.labels) out.add_labels(label);
+  if (tenant.quota_bytes) out.set_quota_bytes(*tenant.quota_bytes);
+  out.set_actor(tenant.actor);
+  out.set_changed(ToMicros(tenant.changed));
+  return out.SerializeAsString();
+}
+
+absl::StatusOr<Tenant> DecodeTenant(absl::string_view bytes) {
+  pb::TenantRecord in;
+  RECLAIM_RETURN_IF_ERROR(codec::Parse(bytes, "tenant", &in));
+  RECLAIM_RETURN_IF_ERROR(codec::CheckVersion(in.format_version(), "tenant"));
+  Tenant tenant;
+  tenant.name = in.name();
+  tenant.repositories = Texts(in.repositories());
+  tenant.labels = Texts(in.labels());
+  if (in.has_quota_bytes()) tenant.quota_bytes = in.quota_bytes();
+  tenant.actor = in.actor();
+  tenant.changed = FromMicros(in.changed());
+  tenant.etag = EtagOf(bytes);
+  return tenant;
+}
+
+std::string EncodeQuota(const RepositoryQuota& quota) {
+  pb::RepositoryQuotaRecord out;
+  out.set_format_version(kRecordVersion);
+  out.set_name(quota.name);
+  for (const std::string& text : quota.repositories) out.add_repositories(text);
+  out.set_quota_bytes(quota.quota_bytes.value_or(0));
+  out.set_actor(quota.actor);
+  out.set_changed(ToMicros(quota.changed));
+  return out.SerializeAsString();
+}
+
+absl::StatusOr<RepositoryQuota> DecodeQuota(absl::string_view bytes) {
+  pb::RepositoryQuotaRecord in;
+  RECLAIM_RETURN_IF_ERROR(codec::Parse(bytes, "quota", &in));
+  RECLAIM_RETURN_IF_ERROR(codec::CheckVersion(in.format_version(), "quota"));
+  RepositoryQuota quota;
+  quota.name = in.name();
+  quota.repositories = Texts(in.repositories());
+  quota.quota_bytes = in.quota_bytes();
+  quota.actor = in.actor();
+  quota.changed = FromMicros(in.changed());
+  quota.etag = EtagOf(bytes);
+  return quota;
+}
+
 }  // namespace reclaim::gc

@@ -1,4 +1,5 @@
-// gc/policy_codec.h — rule sets, schedules and their states in durable form.
+// gc/policy_codec.h — rule sets, schedules and their states, tenants and quotas
+// in durable form.
 //
 // docs/FORMAT.md is the page for people.  Pure.  Decoding errors are DATA_LOSS
 // and name the record.
@@ -12,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "gc/retention.h"
 #include "gc/schedule.h"
+#include "gc/tenants.h"
 
 namespace reclaim::gc {
 
@@ -24,6 +26,12 @@ absl::StatusOr<Schedule> DecodeSchedule(absl::string_view bytes);
 
 std::string EncodeState(const ScheduleState& state);
 absl::StatusOr<ScheduleState> DecodeState(absl::string_view bytes);
+
+std::string EncodeTenant(const Tenant& tenant);
+absl::StatusOr<Tenant> DecodeTenant(absl::string_view bytes);
+
+std::string EncodeQuota(const RepositoryQuota& quota);
+absl::StatusOr<RepositoryQuota> DecodeQuota(absl::string_view bytes);
 
 }  // namespace reclaim::gc
 

@@ -30,12 +30,18 @@ const char* ToString(PruneVerb verb) {
 absl::Status PruneRequest::CheckTarget() const {
   RECLAIM_RETURN_IF_ERROR(target.Validate());
   if (!target.is_set()) return absl::OkStatus();
+  if (verb == PruneVerb::kBuildCache) {
+    if (target.kind == TargetKind::kKeepUnder) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "target: of the build cache it is under how many bytes to keep it "
+        "(keep_under_bytes), and no other");
+  }
   const FilterTarget what = TargetOf(verb);
   if ((what != FilterTarget::kImages && what != FilterTarget::kSystem) ||
       with_volumes) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "target: it is about images and other content; ", ToString(verb),
-        with_volumes ? " --volumes" : "", " takes none"));
+        "target: it is about images and other content, or build cache; ",
+        ToString(verb), with_volumes ? " --volumes" : "", " takes none"));
   }
   if (!only_references.empty()) {
     return absl::InvalidArgumentError(

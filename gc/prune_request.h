@@ -45,8 +45,12 @@ struct PruneRequest {
   // Judge these names and no others: "repo", "repo:tag", "repo@digest" or a
   // digest.  Explicit removal (`image rm`): their tags are dropped.
   std::vector<std::string> only_references;
+  // With references: the last name of an image that a container uses goes as
+  // well, if none of these containers runs (SEMANTICS.md, cases 9, 10, 16).
+  bool force = false;
   Filter filter;
-  // No more goes than it needs; images and other content only.
+  // No more goes than it needs; of images and other content, or (kKeepUnder) of
+  // build cache alone.
   SpaceTarget target;
   GcPolicy policy;
   std::string actor;

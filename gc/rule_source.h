@@ -1,9 +1,9 @@
-// gc/rule_source.h — where plans find the retention rules and the
-// quotas.
+// gc/rule_source.h — where plans find the retention rules and the quotas.
 
 #ifndef RECLAIM_GC_RULE_SOURCE_H_
 #define RECLAIM_GC_RULE_SOURCE_H_
 
+#include <memory>
 #include <vector>
 
 #include "gc/retention.h"
@@ -17,8 +17,8 @@ class RuleSource {
   virtual ~RuleSource() = default;
   // All sets: those of the file first, then by name.
   virtual std::vector<RuleSet> RuleSets() const = 0;
-  // Tenants and quotas; null for none.  Stays as long as the source.
-  virtual const TenantBook* Tenants() const { return nullptr; }
+  // Tenants and quotas as they are now; null for none.
+  virtual std::shared_ptr<const TenantBook> Tenants() const { return nullptr; }
 };
 
 }  // namespace reclaim::gc

@@ -27,7 +27,8 @@ enum class TargetKind : uint8_t {
   kNone = 0,       // all that may go
   kMarks = 1,      // at or above the high mark: free to the low mark
   kFree = 2,       // free so many bytes
-  kKeepUnder = 3,  // leave no more than so many bytes in the store
+  kKeepUnder = 3,  // leave no more than so many bytes in the store, or in its
+                   // build cache
   kQuotas = 4,     // each repository and tenant under its quota (gc/tenants.h)
 };
 

@@ -109,7 +109,7 @@ absl::StatusOr<TenantBook> TenantBook::Create(const TenantSettings& settings) {
     if (!names.insert(quota.name).second) {
       return Wrong("quota", quota.name, "the name is given twice");
     }
-    if (!quota.quota_bytes) {
+    if (quota.quota_bytes.value_or(0) == 0) {
       return Wrong("quota", quota.name, "say how many bytes: limit = \"10GB\"");
     }
     auto patterns =

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "gc/name_pattern.h"
 #include "gc/plan.h"
 #include "index/graph_view.h"
@@ -30,6 +31,11 @@ struct Tenant {
   std::vector<std::string> repositories;
   std::vector<std::string> labels;
   std::optional<uint64_t> quota_bytes;
+  // Filled in by whoever keeps it (gc/policy_book.h).
+  std::string etag;
+  std::string actor;
+  absl::Time changed = absl::InfinitePast();
+  bool is_from_file = false;
 };
 
 // Of each repository that matches; the first that does decides.
@@ -37,6 +43,11 @@ struct RepositoryQuota {
   std::string name;
   std::vector<std::string> repositories;  // empty: all
   std::optional<uint64_t> quota_bytes;    // has to be set
+  // Filled in by whoever keeps it.
+  std::string etag;
+  std::string actor;
+  absl::Time changed = absl::InfinitePast();
+  bool is_from_file = false;
 };
 
 struct TenantSettings {

@@ -93,6 +93,21 @@ Listed FromArrays(const index::GraphReader& reader, const std::string& store,
   return listed;
 }
 
+// Leaves the names that a reference term asks for, as Docker does.
+void KeepNamesAskedFor(const gc::Filter& filter, v1::Image* image) {
+  if (filter.references.empty()) return;
+  gc::Filter by_name;
+  by_name.references = filter.references;
+  auto* names = image->mutable_references();
+  names->erase(std::remove_if(names->begin(), names->end(),
+                              [&](const std::string& name) {
+                                gc::FilterSubject subject;
+                                subject.references = {name};
+                                return !gc::Matches(by_name, subject);
+                              }),
+               names->end());
+}
+
 // Adds what the configs say, and judges the filter.
 absl::StatusOr<bool> Complete(const ServiceParts& parts,
                               const gc::Filter& filter, Listed* listed) {
@@ -124,7 +139,9 @@ absl::StatusOr<bool> Complete(const ServiceParts& parts,
     subject.references.push_back(absl::StrCat(repository, "@", image.digest()));
   }
   if (filter.dangling && *filter.dangling != image.is_dangling()) return false;
-  return gc::Matches(filter, subject);
+  if (!gc::Matches(filter, subject)) return false;
+  KeepNamesAskedFor(filter, &image);
+  return true;
 }
 
 // Docker's order: when it was made, or else when it came here.

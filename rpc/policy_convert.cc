@@ -242,4 +242,46 @@ absl::StatusOr<gc::Schedule> FromProto(const v1::Schedule& in) {
   return schedule;
 }
 
+v1::Tenant ToProto(const gc::Tenant& tenant) {
+  v1::Tenant out;
+  out.set_name(tenant.name);
+  Fill(tenant.repositories, out.mutable_repositories());
+  Fill(tenant.labels, out.mutable_labels());
+  if (tenant.quota_bytes) out.set_quota_bytes(*tenant.quota_bytes);
+  out.set_etag(tenant.etag);
+  out.set_actor(tenant.actor);
+  SetTime(tenant.changed, [&] { return out.mutable_change_time(); });
+  out.set_is_from_file(tenant.is_from_file);
+  return out;
+}
+
+gc::Tenant FromProto(const v1::Tenant& in) {
+  gc::Tenant tenant;
+  tenant.name = in.name();
+  tenant.repositories = Texts(in.repositories());
+  tenant.labels = Texts(in.labels());
+  if (in.has_quota_bytes()) tenant.quota_bytes = in.quota_bytes();
+  return tenant;
+}
+
+v1::RepositoryQuota ToProto(const gc::RepositoryQuota& quota) {
+  v1::RepositoryQuota out;
+  out.set_name(quota.name);
+  Fill(quota.repositories, out.mutable_repositories());
+  out.set_quota_bytes(quota.quota_bytes.value_or(0));
+  out.set_etag(quota.etag);
+  out.set_actor(quota.actor);
+  SetTime(quota.changed, [&] { return out.mutable_change_time(); });
+  out.set_is_from_file(quota.is_from_file);
+  return out;
+}
+
+gc::RepositoryQuota FromProto(const v1::RepositoryQuota& in) {
+  gc::RepositoryQuota quota;
+  quota.name = in.name();
+  quota.repositories = Texts(in.repositories());
+  quota.quota_bytes = in.quota_bytes();
+  return quota;
+}
+
 }  // namespace reclaim::rpc

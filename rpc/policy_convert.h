@@ -1,4 +1,5 @@
-// rpc/policy_convert.h — rule sets and schedules as messages, both ways.
+// rpc/policy_convert.h — rule sets, schedules, tenants and quotas as messages,
+// both ways.
 //
 // What comes in is read strictly: a fate or verb that is not known is
 // INVALID_ARGUMENT.  Whether it makes sense is gc's to say.  Pure.
@@ -11,6 +12,7 @@
 #include "gc/retention.h"
 #include "gc/retention_survey.h"
 #include "gc/schedule.h"
+#include "gc/tenants.h"
 #include "reclaim/v1/policy.pb.h"
 
 namespace reclaim::rpc {
@@ -24,6 +26,12 @@ v1::TagDecision ToProto(const gc::TagDecision& decision);
 v1::Schedule ToProto(const gc::Schedule& schedule,
                      const gc::ScheduleState& state, absl::Time next);
 absl::StatusOr<gc::Schedule> FromProto(const v1::Schedule& schedule);
+
+v1::Tenant ToProto(const gc::Tenant& tenant);
+gc::Tenant FromProto(const v1::Tenant& tenant);
+
+v1::RepositoryQuota ToProto(const gc::RepositoryQuota& quota);
+gc::RepositoryQuota FromProto(const v1::RepositoryQuota& quota);
 
 }  // namespace reclaim::rpc
 

@@ -10,6 +10,7 @@
 #include "rpc/call.h"
 #include "rpc/convert.h"
 #include "rpc/policy_convert.h"
+#include "rpc/policy_page.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -25,31 +26,6 @@ gc::PruneRequest TestRequest(const ServiceParts& parts,
   request.verb = gc::PruneVerb::kRetention;
   request.policy = parts.policy;
   return request;
-}
-
-// One page of values that come by name.
-template <typename Response, typename Request, typename Values, typename Add>
-absl::StatusOr<Response> PageOf(const ServiceParts& parts,
-                                const Request& request, const Values& values,
-                                Add add) {
-  RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
-  const std::string arguments = TokenArguments(request);
-  RECLAIM_ASSIGN_OR_RETURN(const std::string after,
-                           parts.tokens->Read(arguments, request.page_token()));
-  Response response;
-  std::string last;
-  int count = 0;
-  for (const auto& value : values) {
-    if (value.name <= after && !after.empty()) continue;
-    if (count == size) {
-      response.set_next_page_token(parts.tokens->Make(arguments, last));
-      break;
-    }
-    RECLAIM_RETURN_IF_ERROR(add(value, &response));
-    last = value.name;
-    ++count;
-  }
-  return response;
 }
 
 }  // namespace

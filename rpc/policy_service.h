@@ -60,6 +60,32 @@ class PolicyService final : public v1::PolicyService::Service {
   grpc::Status ApprovePlan(grpc::ServerContext* context,
                            const v1::ApprovePlanRequest* request,
                            v1::Plan* response) override;
+  grpc::Status SetTenant(grpc::ServerContext* context,
+                         const v1::SetTenantRequest* request,
+                         v1::Tenant* response) override;
+  grpc::Status GetTenant(grpc::ServerContext* context,
+                         const v1::GetTenantRequest* request,
+                         v1::Tenant* response) override;
+  grpc::Status ListTenants(grpc::ServerContext* context,
+                           const v1::ListTenantsRequest* request,
+                           v1::ListTenantsResponse* response) override;
+  grpc::Status DeleteTenant(grpc::ServerContext* context,
+                            const v1::DeleteTenantRequest* request,
+                            v1::DeleteTenantResponse* response) override;
+  grpc::Status SetRepositoryQuota(grpc::ServerContext* context,
+                                  const v1::SetRepositoryQuotaRequest* request,
+                                  v1::RepositoryQuota* response) override;
+  grpc::Status GetRepositoryQuota(grpc::ServerContext* context,
+                                  const v1::GetRepositoryQuotaRequest* request,
+                                  v1::RepositoryQuota* response) override;
+  grpc::Status ListRepositoryQuotas(
+      grpc::ServerContext* context,
+      const v1::ListRepositoryQuotasRequest* request,
+      v1::ListRepositoryQuotasResponse* response) override;
+  grpc::Status DeleteRepositoryQuota(
+      grpc::ServerContext* context,
+      const v1::DeleteRepositoryQuotaRequest* request,
+      v1::DeleteRepositoryQuotaResponse* response) override;
 
  private:
   absl::StatusOr<v1::RuleSet> PutRuleSet(const v1::SetRuleSetRequest& request,
@@ -72,6 +98,10 @@ class PolicyService final : public v1::PolicyService::Service {
   absl::StatusOr<v1::Schedule> PutSchedule(
       const v1::SetScheduleRequest& request, const Caller& caller);
   absl::StatusOr<v1::Schedule> ScheduleByName(const std::string& name) const;
+  absl::StatusOr<v1::Tenant> PutTenant(const v1::SetTenantRequest& request,
+                                       const Caller& caller);
+  absl::StatusOr<v1::RepositoryQuota> PutQuota(
+      const v1::SetRepositoryQuotaRequest& request, const Caller& caller);
 
   const ServiceParts& parts_;
   RequestMemory memory_;

@@ -410,5 +410,66 @@ TEST_F(PolicyTest, APullBeforeARestartKeepsItsTag) {
   EXPECT_THAT(stays(), HasSubstr("app:v1 goes"));
 }
 
+TEST_F(PolicyTest, TenantsAndQuotasOverTheApi) {
+  v1::SetTenantRequest set;
+  set.mutable_tenant()->set_name("red");
+  set.mutable_tenant()->add_repositories("app");
+  set.mutable_tenant()->set_quota_bytes(1);
+  set.set_request_id("once");
+  v1::Tenant tenant;
+  ASSERT_TRUE(Ask(policy_stub_, &Policies::SetTenant, set, &tenant).ok());
+  EXPECT_EQ(tenant.actor(), absl::StrCat("uid:", getuid()));
+  EXPECT_FALSE(tenant.is_from_file());
+  const std::string etag = tenant.etag();
+  clock_.Advance(absl::Seconds(1));
+  ASSERT_TRUE(Ask(policy_stub_, &Policies::SetTenant, set, &tenant).ok());
+  EXPECT_EQ(tenant.etag(), etag) << "the same request changes nothing twice";
+
+  v1::SetRepositoryQuotaRequest limit;
+  limit.mutable_quota()->set_name("web");
+  limit.mutable_quota()->add_repositories("web");
+  limit.mutable_quota()->set_quota_bytes(1);
+  v1::RepositoryQuota quota;
+  ASSERT_TRUE(
+      Ask(policy_stub_, &Policies::SetRepositoryQuota, limit, &quota).ok());
+
+  v1::ListTenantsResponse tenants;
+  v1::ListTenantsRequest list;
+  list.set_page_size(1);
+  ASSERT_TRUE(Ask(policy_stub_, &Policies::ListTenants, list, &tenants).ok());
+  ASSERT_EQ(tenants.tenants_size(), 1);
+  EXPECT_EQ(tenants.next_page_token(), "");
+  v1::ListRepositoryQuotasResponse quotas;
+  ASSERT_TRUE(
+      Ask(policy_stub_, &Policies::ListRepositoryQuotas, {}, &quotas).ok());
+  ASSERT_EQ(quotas.quotas_size(), 1);
+  EXPECT_EQ(quotas.quotas(0).quota_bytes(), 1u);
+
+  v1::CreatePlanRequest request;
+  request.set_verb(v1::PRUNE_VERB_RETENTION);
+  request.mutable_target()->set_quotas(true);
+  v1::Plan plan;
+  ASSERT_TRUE(
+      Ask(collection_stub_, &Collection::CreatePlan, request, &plan).ok());
+  EXPECT_GT(plan.target_outcome().needed_bytes(), 0u);
+
+  v1::DeleteTenantRequest remove;
+  remove.set_name("red");
+  remove.set_etag("another");
+  v1::DeleteTenantResponse none;
+  EXPECT_EQ(
+      Ask(policy_stub_, &Policies::DeleteTenant, remove, &none).error_code(),
+      grpc::StatusCode::ABORTED);
+  remove.set_etag(etag);
+  EXPECT_TRUE(Ask(policy_stub_, &Policies::DeleteTenant, remove, &none).ok());
+  EXPECT_EQ(
+      Ask(policy_stub_, &Policies::DeleteTenant, remove, &none).error_code(),
+      grpc::StatusCode::NOT_FOUND);
+  limit.mutable_quota()->set_quota_bytes(0);
+  EXPECT_EQ(Ask(policy_stub_, &Policies::SetRepositoryQuota, limit, &quota)
+                .error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 }  // namespace
 }  // namespace reclaim::rpc

@@ -74,6 +74,7 @@ absl::StatusOr<gc::PruneRequest> MakePruneRequest(
                      " references or ", kFilterCountMax, " filters"));
   }
   RECLAIM_RETURN_IF_ERROR(ReadReferences(request, parts, store, &prune));
+  prune.force = request.force();
   const std::vector<std::string> typed(request.filters().begin(),
                                        request.filters().end());
   const std::vector<std::string> configured(

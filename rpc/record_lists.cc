@@ -132,6 +132,27 @@ absl::StatusOr<v1::ListVolumesResponse> ListVolumes(
   return response;
 }
 
+absl::StatusOr<v1::ListNetworksResponse> ListNetworks(
+    const ServiceParts& parts, const v1::ListNetworksRequest& request) {
+  RECLAIM_ASSIGN_OR_RETURN(const RecordPage page,
+                           ReadRecords(parts, request, NodeKind::kNetwork));
+  v1::ListNetworksResponse response;
+  for (size_t i = 0; i < page.records.size(); ++i) {
+    const auto& put = std::get<index::PutNetwork>(page.records[i]);
+    v1::Network* out = response.add_networks();
+    out->set_store(put.store);
+    out->set_name(put.name);
+    out->set_driver(put.driver);
+    out->set_container_count(page.keeper_counts[i]);
+    out->set_is_predefined(put.is_predefined);
+    out->mutable_labels()->insert(put.labels.begin(), put.labels.end());
+    SetTime(Or(put.created, page.recorded[i]),
+            [&] { return out->mutable_create_time(); });
+  }
+  response.set_next_page_token(page.next_token);
+  return response;
+}
+
 absl::StatusOr<v1::ListBuildCacheResponse> ListBuildCache(
     const ServiceParts& parts, const v1::ListBuildCacheRequest& request) {
   RECLAIM_ASSIGN_OR_RETURN(const RecordPage page,

@@ -1,4 +1,4 @@
-// rpc/record_lists.h — containers, volumes and build cache as lists.
+// rpc/record_lists.h — containers, volumes, networks and build cache as lists.
 //
 // By store and name.  Thread-safe.
 
@@ -15,6 +15,8 @@ absl::StatusOr<v1::ListContainersResponse> ListContainers(
     const ServiceParts& parts, const v1::ListContainersRequest& request);
 absl::StatusOr<v1::ListVolumesResponse> ListVolumes(
     const ServiceParts& parts, const v1::ListVolumesRequest& request);
+absl::StatusOr<v1::ListNetworksResponse> ListNetworks(
+    const ServiceParts& parts, const v1::ListNetworksRequest& request);
 absl::StatusOr<v1::ListBuildCacheResponse> ListBuildCache(
     const ServiceParts& parts, const v1::ListBuildCacheRequest& request);
 

@@ -52,11 +52,11 @@ absl::Status AddTenants(const ServiceParts& parts,
                         std::vector<v1::GroupUsage>* groups,
                         store::Bytes* unattributed) {
   const gc::GraphDetails details(parts.graph);
+  const auto book = parts.policies->Tenants();
   const auto reader = parts.graph->Read();
   const index::GraphView& view = reader->view();
-  RECLAIM_ASSIGN_OR_RETURN(
-      const std::vector<gc::TagGroup> tenants,
-      parts.policies->Tenants()->Tenants(view, details, store.id));
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<gc::TagGroup> tenants,
+                           book->Tenants(view, details, store.id));
   RECLAIM_ASSIGN_OR_RETURN(const gc::LiveSet kept,
                            KeptWithoutTags(parts, view, store.id));
   std::vector<std::vector<index::NodeId>> tags;
@@ -83,6 +83,7 @@ absl::Status AddRepositories(const ServiceParts& parts,
                              const index::StoreRecord& store,
                              std::vector<v1::GroupUsage>* groups,
                              store::Bytes* unattributed) {
+  const auto book = parts.policies->Tenants();
   const auto reader = parts.graph->Read();
   const index::GraphView& view = reader->view();
   RECLAIM_ASSIGN_OR_RETURN(const gc::LiveSet kept,
@@ -97,7 +98,7 @@ absl::Status AddRepositories(const ServiceParts& parts,
     *group.mutable_reachable() = ToProto(usage.reachable);
     *group.mutable_exclusive() = ToProto(usage.exclusive);
     *group.mutable_apportioned() = ToProto(usage.apportioned);
-    const auto quota = parts.policies->Tenants()->QuotaOf(group.name());
+    const auto quota = book->QuotaOf(group.name());
     if (quota) group.set_quota_bytes(*quota);
     groups->push_back(std::move(group));
   }

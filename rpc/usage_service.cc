@@ -75,6 +75,14 @@ grpc::Status UsageService::ListVolumes(grpc::ServerContext* context,
       [&](const Caller&) { return rpc::ListVolumes(parts_, *request); });
 }
 
+grpc::Status UsageService::ListNetworks(grpc::ServerContext* context,
+                                        const v1::ListNetworksRequest* request,
+                                        v1::ListNetworksResponse* response) {
+  return CallFor(
+      parts_, context, "UsageService/ListNetworks", response,
+      [&](const Caller&) { return rpc::ListNetworks(parts_, *request); });
+}
+
 grpc::Status UsageService::ListBuildCache(
     grpc::ServerContext* context, const v1::ListBuildCacheRequest* request,
     v1::ListBuildCacheResponse* response) {

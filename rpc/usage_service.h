@@ -28,6 +28,9 @@ class UsageService final : public v1::UsageService::Service {
   grpc::Status ListVolumes(grpc::ServerContext* context,
                            const v1::ListVolumesRequest* request,
                            v1::ListVolumesResponse* response) override;
+  grpc::Status ListNetworks(grpc::ServerContext* context,
+                            const v1::ListNetworksRequest* request,
+                            v1::ListNetworksResponse* response) override;
   grpc::Status ListBuildCache(grpc::ServerContext* context,
                               const v1::ListBuildCacheRequest* request,
                               v1::ListBuildCacheResponse* response) override;

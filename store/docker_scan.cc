@@ -1,5 +1,6 @@
 #include "store/docker_scan.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -9,6 +10,12 @@
 
 namespace reclaim::store {
 namespace {
+
+constexpr char kPodLabel[] = "io.kubernetes.pod.uid";
+
+bool IsOfPod(const DockerContainerDetails& container) {
+  return container.fact.labels.count(kPodLabel) > 0;
+}
 
 Removal RecordRemoval(RemovalKind kind, const std::string& name) {
   Removal removal;
@@ -106,6 +113,10 @@ void AddContainers(const DockerListing& listing, const IsLeaving& is_leaving,
       continue;
     }
     ContainerFact fact = container.fact;
+    // A kubelet keeps an ended container for its own use.
+    if (IsOfPod(container) && !IsRunning(fact.state)) {
+      fact.state = ContainerState::kUnknown;
+    }
     const std::string& text = container.image_id;
     const auto id = oci::Digest::Parse(text.rfind(':') == std::string::npos
                                            ? absl::StrCat("sha256:", text)
@@ -180,7 +191,20 @@ ScanBatch StraysOf(const DockerListing& listing) {
 }  // namespace
 
 absl::Status ReportDocker(const DockerListing& listing,
-                          const IsLeaving& is_leaving, ScanSink* sink) {
+                          const IsLeaving& is_leaving, bool collects_kubelet,
+                          ScanSink* sink) {
+  const bool is_kubelets = std::any_of(listing.containers.begin(),
+                                       listing.containers.end(), IsOfPod);
+  if (is_kubelets && !collects_kubelet) {
+    ScanBatch batch;
+    ProblemFact fact;
+    fact.path = "containers";
+    fact.status = absl::FailedPreconditionError(
+        "a kubelet collects the images of this engine: they are counted only, "
+        "unless the store's URI says kubelet=collect");
+    batch.problems.push_back(std::move(fact));
+    RECLAIM_RETURN_IF_ERROR(sink->Accept(std::move(batch)));
+  }
   RECLAIM_RETURN_IF_ERROR(sink->Accept(ContentOf(listing, is_leaving)));
   RECLAIM_RETURN_IF_ERROR(sink->Accept(NamesOfAll(listing, is_leaving)));
   RECLAIM_RETURN_IF_ERROR(sink->Accept(RecordsOf(listing, is_leaving)));

@@ -14,8 +14,11 @@ namespace reclaim::store {
 // Whether something is on its way out, and so is not reported.
 using IsLeaving = std::function<bool(const Removal&)>;
 
+// An engine that a kubelet uses (through cri-dockerd) is counted only, for the
+// kubelet collects there, unless `collects_kubelet`.
 absl::Status ReportDocker(const DockerListing& listing,
-                          const IsLeaving& is_leaving, ScanSink* sink);
+                          const IsLeaving& is_leaving, bool collects_kubelet,
+                          ScanSink* sink);
 
 }  // namespace reclaim::store
 

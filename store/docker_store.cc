@@ -78,8 +78,10 @@ class DockerEvents final : public EventReader {
 
 class DockerStore final : public ContentStore {
  public:
-  DockerStore(StoreKind kind, const std::string& socket, bool is_read_only)
+  DockerStore(StoreKind kind, const std::string& socket, bool collects_kubelet,
+              bool is_read_only)
       : kind_(kind),
+        collects_kubelet_(collects_kubelet),
         is_read_only_(is_read_only),
         api_(socket),
         lister_(&api_),
@@ -123,6 +125,7 @@ class DockerStore final : public ContentStore {
   bool IsLeavingNow(const Removal& removal) const;
 
   const StoreKind kind_;
+  const bool collects_kubelet_;
   const bool is_read_only_;
   const DockerApi api_;
   mutable DockerLister lister_;
@@ -223,7 +226,7 @@ absl::StatusOr<ScanResult> DockerStore::Scan(const ScanRequest&,
   Remember(listing);
   RECLAIM_RETURN_IF_ERROR(ReportDocker(
       listing, [this](const Removal& removal) { return IsLeavingNow(removal); },
-      sink));
+      collects_kubelet_, sink));
   return ScanResult();
 }
 
@@ -291,12 +294,17 @@ absl::StatusOr<std::vector<QuarantinedItem>> DockerStore::ListQuarantine()
 absl::StatusOr<std::unique_ptr<ContentStore>> OpenDockerStore(
     StoreKind kind, const std::string& socket,
     const std::map<std::string, std::string>& options, bool is_read_only) {
-  if (!options.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        ToString(kind), ": ", options.begin()->first, " is no option"));
+  bool collects_kubelet = false;
+  for (const auto& [key, value] : options) {
+    if (key != "kubelet" || value != "collect") {
+      return absl::InvalidArgumentError(
+          absl::StrCat(ToString(kind), ": ", key, "=", value,
+                       " is no option; there is kubelet=collect"));
+    }
+    collects_kubelet = true;
   }
-  return std::unique_ptr<ContentStore>(
-      std::make_unique<DockerStore>(kind, socket, is_read_only));
+  return std::unique_ptr<ContentStore>(std::make_unique<DockerStore>(
+      kind, socket, collects_kubelet, is_read_only));
 }
 
 }  // namespace reclaim::store

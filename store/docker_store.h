@@ -22,8 +22,8 @@
 
 namespace reclaim::store {
 
-// `kind`: kDocker or kPodman.  There are no options.  The engine need not be
-// up.
+// `kind`: kDocker or kPodman.  Option: "kubelet" ("collect": images of an
+// engine that a kubelet uses may be taken away).  The engine need not be up.
 absl::StatusOr<std::unique_ptr<ContentStore>> OpenDockerStore(
     StoreKind kind, const std::string& socket,
     const std::map<std::string, std::string>& options, bool is_read_only);

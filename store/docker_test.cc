@@ -1,5 +1,9 @@
 // What the Docker driver makes of the API's JSON, without an engine.
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
@@ -7,6 +11,8 @@
 #include "store/docker_api.h"
 #include "store/docker_images.h"
 #include "store/docker_json.h"
+#include "store/docker_scan.h"
+#include "store/scan.h"
 
 namespace reclaim::store {
 namespace {
@@ -195,6 +201,50 @@ TEST(DockerImagesTest, ADigestIsANameWhereNoTagIs) {
   ASSERT_EQ(names.size(), 2u);
   EXPECT_EQ(names[1].repository, "b");
   EXPECT_EQ(names[1].tag, "@sha256:12");
+}
+
+// Keeps what a scan reports.
+class Kept final : public ScanSink {
+ public:
+  absl::Status Accept(ScanBatch batch) override {
+    for (ContainerFact& fact : batch.containers) {
+      containers.push_back(std::move(fact));
+    }
+    for (ProblemFact& fact : batch.problems) {
+      problems.push_back(std::move(fact));
+    }
+    return absl::OkStatus();
+  }
+  bool IsCancelled() const override { return false; }
+
+  std::vector<ContainerFact> containers;
+  std::vector<ProblemFact> problems;
+};
+
+TEST(DockerScanTest, WhatAKubeletUsesIsCountedOnly) {
+  DockerListing listing;
+  DockerContainerDetails container;
+  container.fact.id = "c";
+  container.fact.state = ContainerState::kExited;
+  listing.containers = {container};
+  const auto none = [](const Removal&) { return false; };
+  Kept plain;
+  ASSERT_THAT(ReportDocker(listing, none, false, &plain), base::IsOk());
+  EXPECT_TRUE(plain.problems.empty());
+  EXPECT_EQ(plain.containers.at(0).state, ContainerState::kExited);
+
+  listing.containers[0].fact.labels["io.kubernetes.pod.uid"] = "1";
+  Kept kubelets;
+  ASSERT_THAT(ReportDocker(listing, none, false, &kubelets), base::IsOk());
+  ASSERT_EQ(kubelets.problems.size(), 1u);
+  EXPECT_FALSE(kubelets.problems[0].place) << "the whole store";
+  EXPECT_EQ(kubelets.containers.at(0).state, ContainerState::kUnknown)
+      << "a pod's container is never pruned";
+
+  Kept opted_in;
+  ASSERT_THAT(ReportDocker(listing, none, true, &opted_in), base::IsOk());
+  EXPECT_TRUE(opted_in.problems.empty());
+  EXPECT_EQ(opted_in.containers.at(0).state, ContainerState::kUnknown);
 }
 
 }  // namespace

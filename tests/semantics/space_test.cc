@@ -142,6 +142,91 @@ TEST_F(SpaceTest, TheLeastRegrettedGoesFirst) {
   EXPECT_EQ(OutcomeOf(With(TargetKind::kFree, 1)).evicted_count, 0u);
 }
 
+// A signature falls with its subject, under a target as without one; one whose
+// subject is not chosen stays.
+TEST_F(SpaceTest, ASignaturesNameFollowsWhatIsChosen) {
+  const auto sig = [](const std::string& image) {
+    return "a:sha256-" + TextGraph::DigestOf(image).hex() + ".sig";
+  };
+  g.Add("S1(s1); T1(t1); S2(s2); " + sig("M1") + "=S1; " + sig("S1") + "=T1; " +
+        sig("M2") + "=S2");
+  g.content("M2").used = Now() - absl::Hours(1);
+  g.PutContent(g.content("M2"));
+  EXPECT_THAT(Doomed(With(TargetKind::kFree, 1)),
+              UnorderedElementsAre("a:v1", "M1", "c1", "l1", sig("M1"), "S1",
+                                   "s1", sig("S1"), "T1", "t1"));
+  EXPECT_EQ(OutcomeOf(With(TargetKind::kFree, 1)).evicted_count, 1u)
+      << "signatures are no choice of their own";
+  // A rule that keeps the name keeps what it names.
+  gc::ReferrerRule referrers;
+  referrers.name = "signatures";
+  referrers.fate = gc::ReferrerFate::kKeep;
+  referrers.includes_cosign_tags = true;
+  gc::RetentionRule rest;
+  rest.name = "rest";
+  rest.keep_pushed_within = absl::Minutes(1);
+  rules.rules = {rest};
+  rules.referrers = {referrers};
+  rules.allow_remove_all = true;
+  gc::PruneRequest by_rules = With(TargetKind::kFree, 1);
+  by_rules.verb = gc::PruneVerb::kRetention;
+  EXPECT_THAT(Doomed(by_rules), UnorderedElementsAre("a:v1", "M1", "c1", "l1"));
+}
+
+// The build cache by itself: children before parents, the longest unused first.
+class CacheTargetTest : public RecordedCase {
+ protected:
+  void Put(const std::string& id, uint64_t bytes, int used_hours_ago,
+           const std::string& parent = "", bool in_use = false) {
+    index::PutBuildCache put;
+    put.store = "s";
+    put.id = id;
+    put.bytes = store::Bytes{bytes, bytes};
+    put.created = clock.Now() - absl::Hours(1000);
+    put.used = clock.Now() - absl::Hours(used_hours_ago);
+    put.parent = parent;
+    put.is_in_use = in_use;
+    ASSERT_THAT(Apply({put}), IsOk());
+  }
+  gc::PruneRequest KeepUnder(uint64_t bytes, uint64_t reserved = 0) {
+    gc::PruneRequest request = Verb(gc::PruneVerb::kBuildCache);
+    request.target.kind = TargetKind::kKeepUnder;
+    request.target.bytes = bytes;
+    request.target.reserved_bytes = reserved;
+    return request;
+  }
+};
+
+TEST_F(CacheTargetTest, WhatWasUsedLongestAgoGoesFirst) {
+  Put("base", 100, 500);
+  Put("step", 100, 400, "base");
+  Put("old", 100, 450);
+  Put("new", 100, 1);
+  Put("busy", 100, 900, "", true);
+  EXPECT_THAT(Doomed(KeepUnder(500)), IsEmpty()) << "at equality it stops";
+  EXPECT_THAT(Doomed(KeepUnder(499)), ElementsAre("old"))
+      << "the base is older, but something stands on it";
+  EXPECT_THAT(Doomed(KeepUnder(300)), ElementsAre("old", "step"));
+  EXPECT_THAT(Doomed(KeepUnder(200)), ElementsAre("old", "step", "base"));
+  const auto plan = Make(KeepUnder(0));
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_EQ(plan->items.size(), 4u) << "what is in use stays";
+  EXPECT_EQ(plan->target_outcome.needed_bytes, 500u);
+  EXPECT_EQ(plan->target_outcome.short_by_bytes, 100u);
+}
+
+TEST_F(CacheTargetTest, Case132_WhatIsReservedOfTheCacheWins) {
+  Put("a", 100, 3);
+  Put("b", 100, 2);
+  Put("c", 100, 1);
+  EXPECT_THAT(Doomed(KeepUnder(0, 250)), ElementsAre("a"));
+  gc::PruneRequest request = KeepUnder(0);
+  request.target.kind = TargetKind::kFree;
+  request.target.bytes = 1;
+  EXPECT_THAT(Make(request), StatusIs(absl::StatusCode::kInvalidArgument,
+                                      HasSubstr("keep_under_bytes")));
+}
+
 class QuotaTest : public PlanCase {
  protected:
   // Both projects use the base of 1000 bytes.  Manifests are 5 bytes.

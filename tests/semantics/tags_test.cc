@@ -86,14 +86,41 @@ TEST_F(TagsTest, Case008_AContainerFollowsContentNotItsName) {
 TEST_F(TagsTest, Case009_ARunningContainersImageIsNeverPruned) {
   g.Add("M1(c1 l1); app:v1=M1; running/w=M1");
   EXPECT_THAT(Doomed(AllImages()), IsEmpty());
-  EXPECT_THAT(Doomed(Remove({TextGraph::DigestOf("M1").ToString()})),
-              ElementsAre("app:v1"));
   EXPECT_THAT(Doomed(System(true)), IsEmpty());
+  // Not by name either, and force changes nothing.
+  for (const std::string& name :
+       {std::string("app:v1"), TextGraph::DigestOf("M1").ToString()}) {
+    gc::PruneRequest request = Remove({name});
+    EXPECT_THAT(Make(request),
+                StatusIs(absl::StatusCode::kFailedPrecondition,
+                         AllOf(HasSubstr("the container w uses"),
+                               HasSubstr("stop it and remove it first"))));
+    request.force = true;
+    EXPECT_THAT(Make(request), StatusIs(absl::StatusCode::kFailedPrecondition));
+  }
+  // While another name is left, one may go.
+  g.Add("app:v2=M1");
+  EXPECT_THAT(Doomed(Remove({"app:v1"})), ElementsAre("app:v1"));
+  EXPECT_THAT(Make(Remove({"app:v1", "app:v2"})),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(TagsTest, Case009_ARunningContainersPlatformHoldsItsIndex) {
+  g.Add("M1(c1); M2(c2); I1[M1 M2]; app:v1=I1; app:v2=M2; running/w=M1");
+  EXPECT_THAT(Make(Remove({"app:v1"})),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(Doomed(Remove({"app:v2"})), ElementsAre("app:v2"));
 }
 
 TEST_F(TagsTest, Case010_AnExitedContainerCountsAsUse) {
   g.Add("M1(c1 l1); app:v1=M1; container/w=M1");
   EXPECT_THAT(Doomed(AllImages()), IsEmpty());
+  // To take its last name needs the word for it.
+  gc::PruneRequest request = Remove({"app:v1"});
+  EXPECT_THAT(Make(request), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                      HasSubstr("--force")));
+  request.force = true;
+  EXPECT_THAT(Doomed(request), ElementsAre("app:v1"));
 }
 
 TEST_F(RecordedTagsTest, Case011_AContainerThatNeverStartedCountsAsUse) {
@@ -148,7 +175,9 @@ TEST_F(RecordedTagsTest, Case015_AnImageMountedAsAVolumeIsInUse) {
 
 TEST_F(TagsTest, Case016_AForcedDeleteLeavesTheContentToItsContainer) {
   g.Add("M1(c1 l1); app:v1=M1; container/w=M1");
-  EXPECT_THAT(Doomed(Remove({"app:v1"})), ElementsAre("app:v1"));
+  gc::PruneRequest forced = Remove({"app:v1"});
+  forced.force = true;
+  EXPECT_THAT(Doomed(forced), ElementsAre("app:v1"));
   g.graph().RemoveNamed(g.Id("app:v1"));
   EXPECT_EQ(g.graph().totals(0).dangling_image_count, 1u);
   EXPECT_THAT(Doomed(Images()), IsEmpty());

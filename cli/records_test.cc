@@ -1,0 +1,194 @@
+// Docker's lists, and removal of what containers use, from the command line.
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "cli/command_fixture.h"
+
+namespace reclaim::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class RecordsTest : public CommandFixture {
+ protected:
+  void SetUp() override {
+    CommandFixture::SetUp();
+    AddAndScan();
+  }
+  // Containers with these states, on app:v1; two volumes; two networks.
+  void Record() {
+    std::string lines =
+        "{\"putVolume\":{\"name\":\"db\",\"driver\":\"local\",\"labels\":"
+        "{\"team\":\"red\"}}}\n"
+        "{\"putVolume\":{\"name\":\"left\",\"driver\":\"local\"}}\n"
+        "{\"putNetwork\":{\"name\":\"front\",\"driver\":\"bridge\"}}\n"
+        "{\"putNetwork\":{\"name\":\"host\",\"driver\":\"host\","
+        "\"isPredefined\":true}}\n";
+    absl::StrAppend(&lines, Container("web", "RUNNING", kept_.ToString()),
+                    Container("job", "EXITED", old_.ToString()));
+    ASSERT_EQ(Run({"record", "-"}, lines), kDone) << err_;
+  }
+  static std::string Container(const std::string& name,
+                               const std::string& state,
+                               const std::string& digest) {
+    return absl::StrCat(
+        "{\"putContainer\":{\"id\":\"0123456789abcdef-", name, "\",\"name\":\"",
+        name, "\",\"state\":\"CONTAINER_STATE_", state,
+        "\",\"imageReference\":\"app:v1\",\"imageDigest\":\"", digest,
+        "\",\"command\":\"a command that is longer than twenty letters\","
+        "\"writableBytes\":\"5\",\"volumes\":[\"db\"],\"networks\":[\"front\"],"
+        "\"labels\":{\"of\":\"",
+        name, "\"}}}\n");
+  }
+  // The output of a list with the names alone.
+  std::string Names(std::vector<std::string> list) {
+    list.insert(list.end(), {"--format", "{{.Names}}"});
+    EXPECT_EQ(Run(list), kDone) << err_;
+    return out_;
+  }
+};
+
+TEST_F(RecordsTest, ContainersAreListedAsDockerDoes) {
+  Record();
+  ASSERT_EQ(Run({"container", "ls"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("CONTAINER ID   IMAGE"));
+  EXPECT_THAT(out_, AllOf(HasSubstr("0123456789ab   app:v1"),
+                          HasSubstr("\"a command that is l…\""),
+                          HasSubstr("running   web"), Not(HasSubstr("job"))));
+  EXPECT_EQ(Names({"container", "ls", "-a"}), "job\nweb\n");
+  EXPECT_EQ(Names({"ps", "--all"}), "job\nweb\n");
+  EXPECT_EQ(Names({"ps", "-f", "status=exited"}), "job\n");
+  EXPECT_EQ(Names({"ps", "-a", "-f", "name=we", "-f", "name=jo"}),
+            "job\nweb\n");
+  EXPECT_EQ(Names({"ps", "-a", "-f", "label=of=job"}), "job\n");
+  EXPECT_EQ(Names({"ps", "-a", "-f", "label=of=job", "-f", "label=of=web"}),
+            "");
+  EXPECT_EQ(Names({"ps", "-f", "ancestor=app", "-f", "id=0123"}), "web\n");
+  EXPECT_EQ(Names({"ps", "-f", "ancestor=" + kept_.ToString()}), "web\n");
+  EXPECT_EQ(Names({"ps", "-f", "ancestor=other"}), "");
+  ASSERT_EQ(Run({"ps", "-q"}), kDone);
+  EXPECT_EQ(out_, "0123456789ab\n");
+  ASSERT_EQ(Run({"ps", "-q", "--no-trunc"}), kDone);
+  EXPECT_EQ(out_, "0123456789abcdef-web\n");
+  ASSERT_EQ(Run({"ps", "-s"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("5B"));
+  ASSERT_EQ(Run({"ps", "-a", "--json"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("\"message_type\":\"container\""));
+  EXPECT_EQ(Run({"ps", "-f", "colour=red"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("there are ancestor=, id="));
+}
+
+TEST_F(RecordsTest, VolumesAndNetworksAreListedAsDockerDoes) {
+  Record();
+  ASSERT_EQ(Run({"volume", "ls"}), kDone) << err_;
+  EXPECT_EQ(out_, "DRIVER    VOLUME NAME\nlocal     db\nlocal     left\n");
+  ASSERT_EQ(Run({"volume", "ls", "-q", "-f", "dangling=true"}), kDone);
+  EXPECT_EQ(out_, "left\n");
+  ASSERT_EQ(Run({"volume", "ls", "-q", "-f", "label=team"}), kDone);
+  EXPECT_EQ(out_, "db\n");
+  EXPECT_EQ(Run({"volume", "ls", "-f", "dangling=perhaps"}), kUsage);
+  ASSERT_EQ(Run({"network", "ls"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("front     bridge    2"));
+  EXPECT_THAT(out_, HasSubstr("host      host      0"));
+  ASSERT_EQ(Run({"network", "ls", "-q", "-f", "driver=host"}), kDone);
+  EXPECT_EQ(out_, "host\n");
+  ASSERT_EQ(Run({"network", "ls", "-q", "-f", "dangling=true"}), kDone);
+  EXPECT_EQ(out_, "") << "the engine's own are not left over";
+}
+
+TEST_F(RecordsTest, ImagesAreListedByName) {
+  ASSERT_EQ(Run({"images", "app", "--format", "{{.Repository}}:{{.Tag}}"}),
+            kDone)
+      << err_;
+  EXPECT_THAT(out_, HasSubstr("app:v1\n"));
+  ASSERT_EQ(Run({"images", "app:v1", "-q"}), kDone);
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 1);
+  ASSERT_EQ(Run({"images", "-q", "-f", "dangling=false", "app"}), kDone)
+      << err_;
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 1)
+      << "a filter takes one word";
+  ASSERT_EQ(Run({"image", "ls", "app:v2", "-q"}), kDone);
+  EXPECT_EQ(out_, "");
+  ASSERT_EQ(Run({"image", "ls", "a*:v*", "-q"}), kDone);
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 1);
+}
+
+// Of an image with several names only those that were asked for.
+TEST_F(RecordsTest, OnlyTheNamesThatWereAskedFor) {
+  const std::string tag = absl::StrCat(
+      "{\"putTag\":{\"repository\":\"app\",\"tag\":\"v9\",\"digest\":\"",
+      kept_.ToString(), "\"}}\n");
+  ASSERT_EQ(Run({"record", "-"}, tag), kDone) << err_;
+  ASSERT_EQ(Run({"images", "app:v9", "--format", "{{.Tag}}"}), kDone);
+  EXPECT_EQ(out_, "v9\n");
+  ASSERT_EQ(
+      Run({"images", "--filter", "reference=app:v*", "--format", "{{.Tag}}"}),
+      kDone);
+  EXPECT_EQ(out_, "v1\nv9\n");
+}
+
+TEST_F(RecordsTest, TheImageOfARunningContainerIsNeverRemoved) {
+  ASSERT_EQ(Run({"record", "-"}, Container("web", "RUNNING", kept_.ToString())),
+            kDone);
+  const std::string before = folder_.Snapshot();
+  for (const char* flag : {"-y", "-f", "--force"}) {
+    EXPECT_EQ(Run({"image", "rm", "app:v1", flag, "--allow-large"}), kFailed);
+    EXPECT_THAT(err_, HasSubstr("uses " + kept_.ToString()));
+    EXPECT_THAT(err_, HasSubstr("stop it and remove it first"));
+  }
+  EXPECT_EQ(folder_.Snapshot(), before);
+}
+
+TEST_F(RecordsTest, ThatOfAStoppedContainerNeedsForce) {
+  ASSERT_EQ(Run({"record", "-"}, Container("job", "EXITED", kept_.ToString())),
+            kDone);
+  const std::string before = folder_.Snapshot();
+  EXPECT_EQ(Run({"image", "rm", "app:v1", "-y", "--allow-large"}), kFailed);
+  EXPECT_THAT(err_, HasSubstr("--force"));
+  EXPECT_EQ(folder_.Snapshot(), before);
+  ASSERT_EQ(Run({"image", "rm", "app:v1", "-f", "--allow-large"}), kDone)
+      << err_;
+  EXPECT_THAT(out_, HasSubstr("untagged: app:v1"));
+  EXPECT_THAT(out_, HasSubstr("Total reclaimed space: 0B"))
+      << "the content is the container's";
+}
+
+TEST_F(RecordsTest, TheBuildCacheIsPrunedToASize) {
+  std::string lines;
+  for (int i = 1; i <= 3; ++i) {
+    absl::StrAppend(&lines, "{\"putBuildCache\":{\"id\":\"c", i,
+                    "\",\"sizeBytes\":\"100\",\"lastUsedTime\":\"2025-0", i,
+                    "-01T00:00:00Z\"}}\n");
+  }
+  ASSERT_EQ(Run({"record", "-"}, lines), kDone) << err_;
+  ASSERT_EQ(Run({"builder", "prune", "--max-used-space", "250", "--dry-run",
+                 "--format", "{{.Name}}"}),
+            kDone)
+      << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("c1"), Not(HasSubstr("c2"))));
+  for (const char* flag : {"--keep-storage", "--reserved-space"}) {
+    ASSERT_EQ(Run({"builder", "prune", flag, "150", "--dry-run", "--format",
+                   "{{.Name}}"}),
+              kDone)
+        << err_;
+    EXPECT_THAT(out_,
+                AllOf(HasSubstr("c1"), HasSubstr("c2"), Not(HasSubstr("c3"))));
+  }
+  EXPECT_EQ(Run({"builder", "prune", "--max-used-space", "0",
+                 "--reserved-space", "250"},
+                "n\n", true),
+            kDeclined);
+  EXPECT_THAT(err_, HasSubstr("unused build cache, no more than the target"));
+  EXPECT_THAT(err_, HasSubstr("Its target asks for 50B"));
+  EXPECT_EQ(Run({"builder", "prune", "--max-used-space", "much"}), kUsage);
+  EXPECT_EQ(Run({"builder", "prune", "--keep-storage", "1TB", "-f"}), kDone);
+  EXPECT_EQ(out_, "Total reclaimed space: 0B\n");
+}
+
+}  // namespace
+}  // namespace reclaim::cli
