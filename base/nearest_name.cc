@@ -25,6 +25,12 @@ size_t Distance(absl::string_view text, absl::string_view name) {
   return least;
 }
 
+bool IsNear(absl::string_view text, absl::string_view name) {
+  const absl::string_view meant = LastPart(text);
+  return Distance(text, name) <= std::max<size_t>(1, (meant.size() + 1) / 3) ||
+         (!meant.empty() && absl::StartsWith(LastPart(name), meant));
+}
+
 }  // namespace
 
 size_t EditDistance(absl::string_view a, absl::string_view b) {
@@ -49,7 +55,8 @@ std::string NearestName(absl::string_view text,
                        [text](const std::string& a, const std::string& b) {
                          return Distance(text, a) < Distance(text, b);
                        });
-  return nearest == names.end() ? "" : *nearest;
+  if (nearest == names.end() || !IsNear(text, *nearest)) return "";
+  return *nearest;
 }
 
 }  // namespace reclaim::base

@@ -15,9 +15,10 @@ namespace reclaim::base {
 // (Levenshtein).  Time |a|·|b|, space |b|.
 size_t EditDistance(absl::string_view a, absl::string_view b);
 
-// The name out of `names` that is nearest to `text`; the first of equals, ""
-// of none.  Names are dotted: the last part alone counts too, and so does a
-// last part that was cut short ("grace" is near "gc.grace_period").
+// The name out of `names` that is nearest to `text`; the first of equals, "" if
+// none is near: what was typed by mistake differs in about a third of its bytes
+// at most, or in one.  Names are dotted: the last part alone counts too, and so
+// does a last part that was cut short ("grace" is near "gc.grace_period").
 std::string NearestName(absl::string_view text,
                         const std::vector<std::string>& names);
 

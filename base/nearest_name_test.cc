@@ -24,5 +24,16 @@ TEST(NearestNameTest, FindsWhatWasMeant) {
   EXPECT_EQ(NearestName("x", {}), "");
 }
 
+TEST(NearestNameTest, WhatIsFarIsNotMeant) {
+  const std::vector<std::string> names = {"image", "scan", "df", "store"};
+  EXPECT_EQ(NearestName("frobnicate", names), "");
+  EXPECT_EQ(NearestName("xy", names), "");
+  EXPECT_EQ(NearestName("", names), "");
+  EXPECT_EQ(NearestName("imgae", names), "image");
+  EXPECT_EQ(NearestName("scann", names), "scan");
+  EXPECT_EQ(NearestName("dff", names), "df");
+  EXPECT_EQ(NearestName("sto", names), "store");
+}
+
 }  // namespace
 }  // namespace reclaim::base

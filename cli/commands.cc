@@ -95,9 +95,10 @@ absl::Status CheckVerbs(const CLI::App& app) {
   if (names.empty() || rest.empty() || absl::StartsWith(rest[0], "-")) {
     return absl::OkStatus();
   }
+  const std::string nearest = base::NearestName(rest[0], names);
   return absl::InvalidArgumentError(absl::StrCat(
       "\"", absl::CHexEscape(rest[0]), "\" is no command of reclaim", path,
-      "; the nearest one is ", base::NearestName(rest[0], names), " (`reclaim",
+      nearest.empty() ? "" : "; the nearest one is ", nearest, " (`reclaim",
       path, " --help` lists them)"));
 }
 

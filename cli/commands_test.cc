@@ -2,14 +2,17 @@
 
 #include "cli/commands.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "cli/command_fixture.h"
+#include "index/memory_engine.h"
 #include "rpc/server.h"
 #include "rpc/service_parts.h"
+#include "store/testing/store_tree.h"
 
 namespace reclaim::cli {
 namespace {
@@ -308,11 +311,52 @@ TEST_F(CommandsTest, PoliciesAndSchedules) {
   EXPECT_EQ(Run({"plans", "approve", "0000000000000000", "-f"}), kNotFound);
 }
 
+TEST_F(CommandsTest, ALayoutNamesItsEntriesAsItLikes) {
+  store::TempFolder elsewhere;
+  store::LayoutTree layout(&elsewhere, "app");
+  layout.Entry(layout.Image({"one"}), "localhost:5000/team/app:v1");
+  ASSERT_EQ(Run({"store", "add", "image-layout:" + elsewhere.path(), "--name",
+                 "layouts"}),
+            kDone)
+      << err_;
+  ASSERT_EQ(Run({"scan", "layouts"}), kDone) << err_;
+  ASSERT_EQ(Run({"images", "--store", "layouts", "--format",
+                 "{{.Repository}} {{.Tag}}"}),
+            kDone)
+      << err_;
+  EXPECT_EQ(out_, "app localhost:5000/team/app:v1\n");
+  ASSERT_EQ(Run({"df", "-v"}), kDone) << err_;
+  EXPECT_THAT(out_,
+              ::testing::ContainsRegex("app +localhost:5000/team/app:v1"));
+}
+
+TEST_F(CommandsTest, StoreConfirm) {
+  ASSERT_EQ(Run({"store", "confirm"}), kDone) << err_;
+  EXPECT_EQ(out_, "Nothing to confirm: the database was not lost.\n");
+  StopServer();
+  engine_ = std::make_unique<index::MemoryEngine>();
+  options_.earlier_database = "its audit is there";
+  StartServer();
+  AddAndScan();
+  ASSERT_EQ(Run({"store", "ls"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("unconfirmed: nothing is deleted"));
+  EXPECT_EQ(Run({"system", "prune", "--force", "--allow-large"}), kFailed);
+  EXPECT_THAT(err_, HasSubstr("run `reclaim store confirm`"));
+  EXPECT_EQ(Run({"purge", "--now", "-f"}), kFailed);
+  ASSERT_EQ(Run({"store", "confirm"}), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("Confirmed: the database was lost (its audit"));
+  EXPECT_EQ(Run({"system", "prune", "--force", "--allow-large"}), kDone)
+      << err_;
+}
+
 TEST_F(CommandsTest, WrongUse) {
   EXPECT_EQ(Run({}), kUsage);
   EXPECT_EQ(Run({"scann", "hub"}), kUsage);
   EXPECT_THAT(err_, HasSubstr("\"scann\" is no command of reclaim; the "
                               "nearest one is scan"));
+  EXPECT_EQ(Run({"frobnicate"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("\"frobnicate\" is no command of reclaim "
+                              "(`reclaim --help` lists them)"));
   EXPECT_EQ(Run({"image", "remove", "app:v1"}), kUsage);
   EXPECT_THAT(err_, HasSubstr("\"remove\" is no command of reclaim image"));
   EXPECT_EQ(Run({"image", "prune", "--no-such-flag"}), kUsage);

@@ -49,7 +49,7 @@ std::vector<Column> ImageColumns(const ImageFlags& flags) {
 
 Row ImageRow(const Session& session, const v1::Image& image,
              const std::string& name, const ImageFlags& flags) {
-  auto [repository, tag] = SplitReference(name);
+  auto [repository, tag] = SplitReference(image, name);
   if (name.empty() && image.repositories_size() > 0) {
     repository = image.repositories(0);
   }

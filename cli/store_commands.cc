@@ -120,6 +120,25 @@ int Scan(Session* session, const StoreFlags& flags) {
   return code;
 }
 
+int ConfirmLoss(Session* session) {
+  v1::ConfirmLossResponse confirmed;
+  const int code = session->Ask(&Stub::ConfirmLoss, NewStub(session).get(),
+                                v1::ConfirmLossRequest(), &confirmed);
+  if (code != kDone) return code;
+  if (session->json) {
+    session->out() << JsonLine("confirmed", confirmed) << '\n';
+  } else if (confirmed.has_found_time()) {
+    session->out() << "Confirmed: the database was lost ("
+                   << Safe(confirmed.why())
+                   << "), and what was recorded there is recorded again or "
+                      "not needed.\nPlans are applied and the quarantine is "
+                      "purged from now on.\n";
+  } else {
+    session->out() << "Nothing to confirm: the database was not lost.\n";
+  }
+  return kDone;
+}
+
 void SayFinding(Session* session, const v1::Finding& finding) {
   if (session->json) {
     session->out() << JsonLine("finding", finding) << '\n';
@@ -209,6 +228,12 @@ void AddStoreCommands(CLI::App* app, Session* session) {
                           &none);
     };
   });
+  CLI::App* confirm = store->add_subcommand(
+      "confirm",
+      "After the database was lost: pins, leases and rules are recorded again, "
+      "deletion may go on");
+  confirm->callback(
+      [=] { session->chosen = [=] { return ConfirmLoss(session); }; });
   CLI::App* scan = app->add_subcommand("scan", "Read a store into the graph");
   scan->add_option("store", session->store, "Store");
   scan->add_flag("--from-nothing", flags->from_nothing,

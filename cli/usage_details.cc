@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "cli/listing.h"
 #include "cli/typed_json.h"
 #include "cli/units.h"
@@ -84,7 +86,7 @@ void AddImage(const Session& session, const v1::Image& image,
                                  image.references().end());
   if (names.empty()) names.emplace_back();
   for (const std::string& name : names) {
-    const auto [repository, tag] = SplitReference(name);
+    const auto [repository, tag] = SplitReference(image, name);
     listing->Add(
         {{"Repository", repository},
          {"Tag", tag},
@@ -204,8 +206,16 @@ absl::Status PrintObject(const Details& details, const std::string& format,
 
 }  // namespace
 
-std::pair<std::string, std::string> SplitReference(const std::string& text) {
+std::pair<std::string, std::string> SplitReference(const v1::Image& image,
+                                                   const std::string& text) {
   if (text.empty()) return {"<none>", "<none>"};
+  for (const std::string& repository : image.repositories()) {
+    absl::string_view tag = text;
+    if (absl::ConsumePrefix(&tag, repository) &&
+        absl::ConsumePrefix(&tag, ":")) {
+      return {repository, std::string(tag)};
+    }
+  }
   // The tag begins at the last colon behind the last slash.
   const size_t slash = text.rfind('/');
   const size_t colon = text.rfind(':');

@@ -42,8 +42,11 @@ Row VolumeRow(const v1::Volume& volume);
 using LabelMap = google::protobuf::Map<std::string, std::string>;
 std::string LabelsOf(const LabelMap& labels);
 
-// "app" and "v1" of "app:v1"; "<none>" for what is missing.
-std::pair<std::string, std::string> SplitReference(const std::string& text);
+// "app" and "v1" of the reference "app:v1" to `image`; "<none>" for what is
+// missing.  An image layout names its entries as it likes, also with colons:
+// the repositories of the image say where the tag begins.
+std::pair<std::string, std::string> SplitReference(const v1::Image& image,
+                                                   const std::string& text);
 
 // Docker's image id: the config's digest, or the digest of an image that has
 // none; its first 12 digits unless `whole`.

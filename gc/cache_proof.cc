@@ -11,9 +11,10 @@ namespace {
 constexpr size_t kCanaryMax = 3;
 
 absl::Status Record(CollectedStore* site, const CacheEvidence& evidence) {
+  RECLAIM_ASSIGN_OR_RETURN(const index::RecordWrite write,
+                           RunStore::EvidenceWrite(site->id, evidence));
   const auto order = site->graph->HoldWriteOrder();
-  return order->Commit({}, {}, {RunStore::EvidenceWrite(site->id, evidence)},
-                       "collector");
+  return order->Commit({}, {}, {write}, "collector");
 }
 
 std::unique_ptr<RegistryConversation> Open(const CollectedStore& site,

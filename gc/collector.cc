@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <utility>
 
@@ -169,6 +170,19 @@ absl::StatusOr<PlanInputs> StoreCollector::InputsAtRest(
   }
   // If there was a run it has ended since.
   return InputsFor(site);
+}
+
+absl::Status StoreCollector::CheckConfirmed() const {
+  const std::optional<index::DatabaseLoss> loss = graph_->UnconfirmedLoss();
+  if (!loss) return absl::OkStatus();
+  absl::Status status = absl::FailedPreconditionError(absl::StrCat(
+      "nothing is deleted, for the database was lost (", loss->why, ", found ",
+      absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", loss->found, absl::UTCTimeZone()),
+      "), and with it what it alone knew: pins, leases, containers, times of "
+      "use, rules and schedules of the API; record again what you need, look "
+      "at `reclaim plan`, then run `reclaim store confirm`"));
+  status.SetPayload(kUnconfirmedPayload, absl::Cord(loss->why));
+  return status;
 }
 
 absl::StatusOr<SpaceState> StoreCollector::SpaceOf(

@@ -67,6 +67,8 @@ struct RecordRetention {
 // Payload of the FAILED_PRECONDITION of a plan that takes too much: the
 // percent.
 inline constexpr char kTooLargePayload[] = "reclaim/large_plan_percent";
+// Payload of the FAILED_PRECONDITION after the database was lost: why.
+inline constexpr char kUnconfirmedPayload[] = "reclaim/unconfirmed_loss";
 
 struct RunControl {
   std::function<bool()> is_cancelled;           // may be empty
@@ -192,6 +194,11 @@ class Collector {
   virtual absl::StatusOr<std::vector<TagDecision>> TestRules(
       const PruneRequest& request, absl::Span<const RuleSet> sets,
       const RunControl& control) const = 0;
+
+  // What Apply() and Purge() ask first: FAILED_PRECONDITION with
+  // kUnconfirmedPayload while nobody has confirmed the loss of the database
+  // (ReferenceGraph::UnconfirmedLoss()), for what kept content may be lost.
+  virtual absl::Status CheckConfirmed() const = 0;
 
   // FAILED_PRECONDITION: expired, applied already, not approved, or too large
   // (then with the payload kTooLargePayload); NOT_FOUND.

@@ -21,6 +21,7 @@ namespace reclaim::gc {
 namespace {
 
 using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
 
 constexpr int kCommitMax = 60;
 
@@ -86,10 +87,13 @@ class CrashWorld : public CollectorFixture {
   absl::StatusOr<gc::Run> PurgeAll() { return PurgeNow(); }
   size_t Quarantined() const { return QuarantineCount(); }
   void LoseDatabase() {
+    options_.earlier_database = "the world had one";
     collector_.reset();
     graph_.reset();
     engine_ = std::make_unique<index::MemoryEngine>();
   }
+
+  absl::Status ConfirmLoss() { return graph_->ConfirmLoss(); }
 
   void RestartAndRecover() {
     Restart();
@@ -256,6 +260,9 @@ TEST_P(CollectorCrashTest, ALostDatabaseAdoptsTheQuarantine) {
   ASSERT_THAT(run, IsOk());
   world.LoseDatabase();
   world.RestartAndRecover();
+  ASSERT_THAT(world.PurgeAll(),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_THAT(world.ConfirmLoss(), IsOk());
   EXPECT_GT(world.Quarantined(), 0u);
   world.ExpectRestorableFor(absl::Hours(24 * 7));
   ASSERT_THAT(world.RestoreOf(run->id), IsOk());

@@ -2,7 +2,9 @@
 // links, names that nobody accepts, and stores whose folder was replaced.
 
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
@@ -10,6 +12,8 @@
 #include "gc/collector_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/memory_engine.h"
+#include "index/mutation.h"
 #include "oci/digest.h"
 #include "store/testing/store_tree.h"
 
@@ -100,6 +104,98 @@ TEST_F(DoubtfulRegistryTest, WhatATagWithoutAnAcceptedNameHoldsStays) {
   tree_.Tag("app", ".dot", tree_.Image("app", "", {"dot"}));
   Open(store::StoreKind::kRegistry);
   ExpectNothingTaken();
+}
+
+// Such a name in a record would make the database unreadable.
+TEST_F(DoubtfulRegistryTest, ANameThatIsNoTextStopsCollectionAndNothingElse) {
+  Open(store::StoreKind::kRegistry);
+  index::PutPin pin;
+  pin.store = "s";
+  pin.id = "mine";
+  pin.target.content =
+      index::ContentName{"s", "", oci::Digest::Sha256Of("nothing names me")};
+  Scan();
+  ASSERT_THAT(Record({pin}), IsOk());
+  const std::pair<std::string, std::string> names[] = {
+      {"caf\xe9", "/_manifests/x"},
+      {"app/_uploads/\xff\xfe", "/data"},
+      {"app/_manifests/tags/\xff", "/current/link"}};
+  for (const auto& [name, file] : names) {
+    SCOPED_TRACE(file);
+    folder_.Write(absl::StrCat(kTop, name, file), "x");
+    Age();
+    ExpectNothingTaken();
+    Restart();
+    ASSERT_THAT(collector_->Recover(), IsOk());
+    EXPECT_NE(graph_->Read()->view().FindNamed(
+                  {index::NodeKind::kPin, id_, "", "mine"}),
+              index::kNoNode);
+    folder_.Remove(absl::StrCat(kTop, name));
+  }
+  Scan();
+  EXPECT_EQ(MakePlan(Request()).totals.blob_count, 3u)
+      << "the pinned one stays";
+}
+
+// What kept content may be gone with the database (pins, leases, rules).
+class LostDatabaseTest : public DoubtfulRegistryTest {
+ protected:
+  void LoseDatabase() {
+    options_.earlier_database = "its audit is there";
+    collector_.reset();
+    graph_.reset();
+    engine_ = std::make_unique<index::MemoryEngine>();
+    Restart();
+    ASSERT_THAT(collector_->Recover(), IsOk());
+    Scan();
+  }
+  void ExpectUnconfirmed(const absl::Status& status) {
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 HasSubstr("run `reclaim store confirm`")));
+    EXPECT_TRUE(status.GetPayload(kUnconfirmedPayload));
+  }
+};
+
+TEST_F(LostDatabaseTest, NothingIsDeletedUntilSomebodyConfirms) {
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  const std::string run = Prune().id;
+  LoseDatabase();
+  const std::string before = folder_.Snapshot();
+  const Plan plan = MakePlan(Request());
+  EXPECT_FALSE(collector_->CheckConfirmed().ok());
+  ExpectUnconfirmed(Apply(plan).status());
+  ExpectUnconfirmed(PurgeNow().status());
+  EXPECT_EQ(folder_.Snapshot(), before);
+  Restart();
+  ExpectUnconfirmed(Apply(plan).status());
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  // What was taken before can be given back meanwhile.
+  EXPECT_THAT(RestoreRun(run), IsOk());
+  Scan();
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  EXPECT_THAT(collector_->CheckConfirmed(), IsOk());
+  EXPECT_THAT(Apply(MakePlan(Request())), IsOk());
+  EXPECT_EQ(StateOf(kept_), NodeState::kPresent);
+  EXPECT_THAT(PurgeNow(), IsOk());
+}
+
+// A pin that is recorded again before the confirmation holds, also against a
+// plan that was made before it.
+TEST_F(LostDatabaseTest, WhatIsRecordedAgainBeforeIsKept) {
+  Open(store::StoreKind::kRegistry);
+  LoseDatabase();
+  const Plan plan = MakePlan(Request());
+  EXPECT_EQ(plan.totals.blob_count, 4u);
+  index::PutPin pin;
+  pin.store = "s";
+  pin.id = "mine";
+  const oci::Digest blob = oci::Digest::Sha256Of("nothing names me");
+  pin.target.content = index::ContentName{"s", "", blob};
+  ASSERT_THAT(Record({pin}), IsOk());
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  ASSERT_THAT(Apply(plan), IsOk());
+  EXPECT_EQ(StateOf(blob), NodeState::kPresent);
 }
 
 using DoubtfulLayoutTest = CollectorFixture;

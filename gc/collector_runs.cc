@@ -257,6 +257,7 @@ absl::StatusOr<Run> StoreCollector::Apply(const ApplyRequest& request,
   RECLAIM_ASSIGN_OR_RETURN(const StoredPlan stored,
                            runs_->GetPlan(request.plan_id));
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.plan.store));
+  RECLAIM_RETURN_IF_ERROR(CheckConfirmed());
   // First: a sync may hang on an engine that does not answer.
   RECLAIM_RETURN_IF_ERROR(CheckAnswers(*site));
   StoredRun run = NewRun(RunKind::kApply, *site, request.actor);
@@ -312,6 +313,7 @@ absl::StatusOr<Run> StoreCollector::Restore(const RestoreRequest& request,
 absl::StatusOr<Run> StoreCollector::Purge(const PurgeRequest& request,
                                           const RunControl& control) {
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(request.store));
+  RECLAIM_RETURN_IF_ERROR(CheckConfirmed());
   StoredRun stored = NewRun(RunKind::kPurge, *site, request.actor);
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, stored.run.id));
   RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));

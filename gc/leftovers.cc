@@ -52,9 +52,10 @@ absl::Status KeepBatch(CollectedStore* site,
     AddStaying(order->reader().view(), site->id, record, &changes);
     settled.removed.push_back({record.run_id, record.number});
   }
-  RECLAIM_RETURN_IF_ERROR(order->Commit(changes.states, changes.operations,
-                                        RunStore::QuarantineWrites(settled),
-                                        actor));
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::RecordWrite> writes,
+                           RunStore::QuarantineWrites(settled));
+  RECLAIM_RETURN_IF_ERROR(
+      order->Commit(changes.states, changes.operations, writes, actor));
   site->runs->Note(settled);
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 
 namespace reclaim::gc {
 namespace {
@@ -51,12 +52,13 @@ void OngoingRun::Skip(std::string subject, SkipReason reason,
   ++run().skipped_count;
   has_left_ |= IsLeft(reason);
   if (run().skipped.size() >= kSkippedMax) return;
-  run().skipped.push_back({std::move(subject), reason, std::move(detail)});
+  run().skipped.push_back({base::EscapeUnlessUtf8(subject), reason,
+                           base::EscapeUnlessUtf8(detail)});
 }
 
 void OngoingRun::AddProblem(std::string problem) {
   if (run().problems.size() >= kProblemMax) return;
-  run().problems.push_back(std::move(problem));
+  run().problems.push_back(base::EscapeUnlessUtf8(problem));
 }
 
 void OngoingRun::Fail(std::string subject, const absl::Status& status) {

@@ -4,6 +4,7 @@
 
 #include "base/status_macros.h"
 #include "gc/records.h"
+#include "index/record_encoding.h"
 
 namespace reclaim::gc {
 namespace codec {
@@ -231,7 +232,7 @@ PruneRequest FromProto(const pb::PruneRequestRecord& record) {
 
 }  // namespace codec
 
-std::string EncodePlan(const StoredPlan& stored) {
+absl::StatusOr<std::string> EncodePlan(const StoredPlan& stored) {
   const Plan& plan = stored.plan;
   pb::PlanRecord out;
   out.set_format_version(kRecordVersion);
@@ -259,7 +260,7 @@ std::string EncodePlan(const StoredPlan& stored) {
     out.set_approver(stored.approver);
     out.set_approved(ToMicros(stored.approved));
   }
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes) {
@@ -291,10 +292,10 @@ absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes) {
   return stored;
 }
 
-std::string EncodeItems(absl::Span<const PlanItem> items) {
+absl::StatusOr<std::string> EncodeItems(absl::Span<const PlanItem> items) {
   pb::PlanChunkRecord out;
   for (const PlanItem& item : items) codec::ToProto(item, out.add_items());
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<std::vector<PlanItem>> DecodeItems(absl::string_view bytes) {

@@ -98,7 +98,7 @@ absl::StatusOr<RuleSet> PolicyBook::PutRuleSet(RuleSet set,
   base::MutexLock lock(&mutex_);
   RECLAIM_RETURN_IF_ERROR(CheckChange(rule_sets_, "rule set", set.name, etag));
   set.changed = clock_->Now();
-  const std::string bytes = EncodeRuleSet(set);
+  RECLAIM_ASSIGN_OR_RETURN(const std::string bytes, EncodeRuleSet(set));
   RECLAIM_RETURN_IF_ERROR(Write(kRules + set.name, bytes));
   RECLAIM_ASSIGN_OR_RETURN(rule_sets_[set.name], DecodeRuleSet(bytes));
   return rule_sets_[set.name];
@@ -134,7 +134,7 @@ absl::StatusOr<Schedule> PolicyBook::PutSchedule(Schedule schedule,
   RECLAIM_RETURN_IF_ERROR(
       CheckChange(schedules_, "schedule", schedule.name, etag));
   schedule.changed = clock_->Now();
-  const std::string bytes = EncodeSchedule(schedule);
+  RECLAIM_ASSIGN_OR_RETURN(const std::string bytes, EncodeSchedule(schedule));
   RECLAIM_RETURN_IF_ERROR(Write(kSchedule + schedule.name, bytes));
   RECLAIM_ASSIGN_OR_RETURN(schedules_[schedule.name], DecodeSchedule(bytes));
   return schedules_[schedule.name];
@@ -162,7 +162,8 @@ absl::StatusOr<std::map<std::string, ScheduleState>> PolicyBook::LoadStates()
 }
 
 absl::Status PolicyBook::PutState(const ScheduleState& state) {
-  return Write(kState + state.name, EncodeState(state));
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeState(state));
+  return Write(kState + state.name, std::move(bytes));
 }
 
 absl::Status PolicyBook::DeleteState(absl::string_view name) {

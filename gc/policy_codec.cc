@@ -4,6 +4,7 @@
 
 #include "base/status_macros.h"
 #include "gc/records.h"
+#include "index/record_encoding.h"
 #include "oci/digest.h"
 #include "reclaim/storage/v1/policy.pb.h"
 
@@ -99,7 +100,7 @@ ReferrerRule FromRecord(const pb::ReferrerRuleRecord& record) {
 
 }  // namespace
 
-std::string EncodeRuleSet(const RuleSet& set) {
+absl::StatusOr<std::string> EncodeRuleSet(const RuleSet& set) {
   pb::RuleSetRecord out;
   out.set_format_version(kRecordVersion);
   out.set_name(set.name);
@@ -110,7 +111,7 @@ std::string EncodeRuleSet(const RuleSet& set) {
   out.set_allow_remove_all(set.allow_remove_all);
   out.set_actor(set.actor);
   out.set_changed(ToMicros(set.changed));
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<RuleSet> DecodeRuleSet(absl::string_view bytes) {
@@ -130,7 +131,7 @@ absl::StatusOr<RuleSet> DecodeRuleSet(absl::string_view bytes) {
   return set;
 }
 
-std::string EncodeSchedule(const Schedule& schedule) {
+absl::StatusOr<std::string> EncodeSchedule(const Schedule& schedule) {
   pb::ScheduleRecord out;
   out.set_format_version(kRecordVersion);
   out.set_name(schedule.name);
@@ -145,7 +146,7 @@ std::string EncodeSchedule(const Schedule& schedule) {
   for (const std::string& filter : schedule.filters) out.add_filters(filter);
   out.set_actor(schedule.actor);
   out.set_changed(ToMicros(schedule.changed));
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<Schedule> DecodeSchedule(absl::string_view bytes) {
@@ -169,7 +170,7 @@ absl::StatusOr<Schedule> DecodeSchedule(absl::string_view bytes) {
   return schedule;
 }
 
-std::string EncodeState(const ScheduleState& state) {
+absl::StatusOr<std::string> EncodeState(const ScheduleState& state) {
   pb::ScheduleStateRecord out;
   out.set_format_version(kRecordVersion);
   out.set_name(state.name);
@@ -189,7 +190,7 @@ std::string EncodeState(const ScheduleState& state) {
   out.set_run_count(state.run_count);
   out.set_missed_count(state.missed_count);
   out.set_timing(state.timing);
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<ScheduleState> DecodeState(absl::string_view bytes) {

@@ -17,14 +17,15 @@
 
 namespace reclaim::gc {
 
-// Etags are of these bytes: equal sets have equal ones.
-std::string EncodeRuleSet(const RuleSet& set);
+// Etags are of these bytes: equal sets have equal ones.  Encoding is
+// INVALID_ARGUMENT for a text that is not UTF-8.
+absl::StatusOr<std::string> EncodeRuleSet(const RuleSet& set);
 absl::StatusOr<RuleSet> DecodeRuleSet(absl::string_view bytes);
 
-std::string EncodeSchedule(const Schedule& schedule);
+absl::StatusOr<std::string> EncodeSchedule(const Schedule& schedule);
 absl::StatusOr<Schedule> DecodeSchedule(absl::string_view bytes);
 
-std::string EncodeState(const ScheduleState& state);
+absl::StatusOr<std::string> EncodeState(const ScheduleState& state);
 absl::StatusOr<ScheduleState> DecodeState(absl::string_view bytes);
 
 std::string EncodeTenant(const Tenant& tenant);

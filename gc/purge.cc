@@ -192,9 +192,10 @@ absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
       if (item.removal) removals.push_back(*item.removal);
     }
     if (intent.put.empty()) return absl::OkStatus();
-    RECLAIM_RETURN_IF_ERROR(guard.Record(changes.states, {},
-                                         RunStore::QuarantineWrites(intent),
-                                         run_->run().actor));
+    RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::RecordWrite> writes,
+                             RunStore::QuarantineWrites(intent));
+    RECLAIM_RETURN_IF_ERROR(
+        guard.Record(changes.states, {}, writes, run_->run().actor));
     site_->runs->Note(intent);
     RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_intent"));
     RECLAIM_RETURN_IF_ERROR(
@@ -220,8 +221,10 @@ absl::Status Purge::CommitOutcomes(absl::Span<const QuarantineRecord> records,
     Settle(record, outcome, &settled, &staying);
   }
   run_->run().progress.done_count += records.size();
-  std::vector<index::RecordWrite> writes = RunStore::QuarantineWrites(settled);
-  writes.push_back(RunStore::RunWrite(run_->stored()));
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<index::RecordWrite> writes,
+                           RunStore::QuarantineWrites(settled));
+  RECLAIM_ASSIGN_OR_RETURN(writes.emplace_back(),
+                           RunStore::RunWrite(run_->stored()));
   const auto order = site_->graph->HoldWriteOrder();
   GraphChanges returned;
   for (const QuarantineRecord& record : staying) {

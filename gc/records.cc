@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "index/put_codec.h"
+#include "index/record_encoding.h"
 
 namespace reclaim::gc {
 namespace codec {
@@ -140,7 +141,7 @@ index::Operation ToOperation(const index::NamedRecord& record) {
                     record);
 }
 
-std::string EncodeRun(const StoredRun& stored) {
+absl::StatusOr<std::string> EncodeRun(const StoredRun& stored) {
   const Run& run = stored.run;
   codec::pb::RunRecord out;
   out.set_format_version(kRecordVersion);
@@ -173,7 +174,7 @@ std::string EncodeRun(const StoredRun& stored) {
   for (const std::string& problem : run.problems) out.add_problems(problem);
   out.set_next_item(stored.next_item);
   out.set_purges_immediately(stored.purges_immediately);
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<StoredRun> DecodeRun(absl::string_view bytes) {
@@ -213,7 +214,7 @@ absl::StatusOr<StoredRun> DecodeRun(absl::string_view bytes) {
   return stored;
 }
 
-std::string EncodeQuarantine(const QuarantineRecord& record) {
+absl::StatusOr<std::string> EncodeQuarantine(const QuarantineRecord& record) {
   codec::pb::QuarantineRecord out;
   out.set_format_version(kRecordVersion);
   out.set_run_id(record.run_id);
@@ -228,7 +229,7 @@ std::string EncodeQuarantine(const QuarantineRecord& record) {
   ToProto(record.bytes, out.mutable_bytes());
   if (record.named) ToProto(*record.named, out.mutable_named());
   if (record.linked) out.set_linked(ToMicros(*record.linked));
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<QuarantineRecord> DecodeQuarantine(absl::string_view bytes) {
@@ -254,7 +255,7 @@ absl::StatusOr<QuarantineRecord> DecodeQuarantine(absl::string_view bytes) {
   return record;
 }
 
-std::string EncodeEvidence(const CacheEvidence& evidence) {
+absl::StatusOr<std::string> EncodeEvidence(const CacheEvidence& evidence) {
   codec::pb::CacheEvidenceRecord out;
   out.set_format_version(kRecordVersion);
   if (evidence.forgotten_until != absl::InfinitePast()) {
@@ -268,7 +269,7 @@ std::string EncodeEvidence(const CacheEvidence& evidence) {
     record->set_repository(canary.repository);
     record->set_digest(canary.digest.ToString());
   }
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<CacheEvidence> DecodeEvidence(absl::string_view bytes) {

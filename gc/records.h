@@ -84,19 +84,21 @@ struct CacheEvidence {
   absl::Time remembered = absl::InfinitePast();
 };
 
-std::string EncodePlan(const StoredPlan& plan);
+// Encoding is INVALID_ARGUMENT for a text that is not UTF-8 and names its field
+// (index/record_encoding.h).
+absl::StatusOr<std::string> EncodePlan(const StoredPlan& plan);
 absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes);
 
-std::string EncodeItems(absl::Span<const PlanItem> items);
+absl::StatusOr<std::string> EncodeItems(absl::Span<const PlanItem> items);
 absl::StatusOr<std::vector<PlanItem>> DecodeItems(absl::string_view bytes);
 
-std::string EncodeRun(const StoredRun& run);
+absl::StatusOr<std::string> EncodeRun(const StoredRun& run);
 absl::StatusOr<StoredRun> DecodeRun(absl::string_view bytes);
 
-std::string EncodeEvidence(const CacheEvidence& evidence);
+absl::StatusOr<std::string> EncodeEvidence(const CacheEvidence& evidence);
 absl::StatusOr<CacheEvidence> DecodeEvidence(absl::string_view bytes);
 
-std::string EncodeQuarantine(const QuarantineRecord& record);
+absl::StatusOr<std::string> EncodeQuarantine(const QuarantineRecord& record);
 absl::StatusOr<QuarantineRecord> DecodeQuarantine(absl::string_view bytes);
 
 // What puts a named record into the graph again.

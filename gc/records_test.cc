@@ -83,7 +83,7 @@ TEST(RecordsTest, AnItemSurvives) {
   record.removal.reset();
   record.digest.reset();
   const std::vector<PlanItem> items = {Item(0), link, record};
-  const auto decoded = DecodeItems(EncodeItems(items));
+  const auto decoded = DecodeItems(*EncodeItems(items));
   ASSERT_THAT(decoded, IsOk());
   ASSERT_EQ(decoded->size(), items.size());
   for (size_t i = 0; i < items.size(); ++i)
@@ -91,7 +91,7 @@ TEST(RecordsTest, AnItemSurvives) {
 }
 
 TEST(RecordsTest, APlanSurvives) {
-  const auto decoded = DecodePlan(EncodePlan({SomePlan(0), "run"}));
+  const auto decoded = DecodePlan(*EncodePlan({SomePlan(0), "run"}));
   ASSERT_THAT(decoded, IsOk());
   EXPECT_EQ(decoded->run_id, "run");
   const Plan& plan = decoded->plan;
@@ -120,7 +120,7 @@ TEST(RecordsTest, ARunSurvives) {
   stored.run.problems = {"p"};
   stored.run.bytes.metadata = {1, 2};
   stored.next_item = 77;
-  const auto decoded = DecodeRun(EncodeRun(stored));
+  const auto decoded = DecodeRun(*EncodeRun(stored));
   ASSERT_THAT(decoded, IsOk());
   EXPECT_EQ(decoded->next_item, 77u);
   EXPECT_EQ(decoded->run.kind, RunKind::kPurge);
@@ -141,7 +141,7 @@ TEST(RecordsTest, NamesThatAreQuarantinedComeBackAsTheyWere) {
   container.labels = {{"a", "b"}};
   container.writable = store::Bytes{2, 2};
   record.named = index::NamedRecord(container);
-  const auto decoded = DecodeQuarantine(EncodeQuarantine(record));
+  const auto decoded = DecodeQuarantine(*EncodeQuarantine(record));
   ASSERT_THAT(decoded, IsOk());
   ASSERT_TRUE(decoded->named.has_value());
   const auto operation = ToOperation(*decoded->named);
@@ -156,6 +156,33 @@ TEST(RecordsTest, DamageIsSaid) {
   EXPECT_THAT(DecodeRun(""),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("version 0")));
   EXPECT_THAT(DecodeQuarantine("\xff"), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+// What protobuf would write and refuse to read is not written.
+TEST(RecordsTest, WhatIsNoTextIsRefused) {
+  const auto is_refused =
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               testing::HasSubstr("\"caf\\xe9\" is not UTF-8"));
+  const std::string bad = "caf\xe9";
+  PlanItem item = Item(1);
+  item.removal->repository = bad;
+  EXPECT_THAT(EncodeItems({item}), is_refused);
+  StoredPlan plan{SomePlan(0), "run"};
+  plan.plan.kept_scopes[0].why = bad;
+  EXPECT_THAT(EncodePlan(plan), is_refused);
+  StoredRun run;
+  run.run.problems = {bad};
+  EXPECT_THAT(EncodeRun(run), is_refused);
+  EXPECT_THAT(RunStore::RunWrite(run), is_refused);
+  QuarantineRecord record;
+  record.item = Item(2);
+  record.actor = bad;
+  EXPECT_THAT(EncodeQuarantine(record), is_refused);
+  EXPECT_THAT(RunStore::QuarantineWrites({{record}, {}}), is_refused);
+  CacheEvidence evidence;
+  evidence.canaries = {{bad, oci::Digest::Sha256Of("x")}};
+  EXPECT_THAT(EncodeEvidence(evidence), is_refused);
+  EXPECT_THAT(RunStore::EvidenceWrite(0, evidence), is_refused);
 }
 
 class RunStoreTest : public ::testing::Test {
@@ -212,7 +239,9 @@ TEST_F(RunStoreTest, TheQuarantineIsFoundByDigestAlsoAfterAStart) {
   record.restorable_until = kNow;
   const QuarantineChanges changes{{record}, {}};
   index::Batch batch;
-  for (const index::RecordWrite& write : RunStore::QuarantineWrites(changes)) {
+  const auto writes = RunStore::QuarantineWrites(changes);
+  ASSERT_THAT(writes, IsOk());
+  for (const index::RecordWrite& write : *writes) {
     batch.Put(write.family, write.key, *write.value);
   }
   ASSERT_THAT(engine_.Commit(batch, index::Durability::kDurable), IsOk());

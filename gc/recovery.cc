@@ -82,9 +82,10 @@ absl::Status Adopt(CollectedStore* site, const Found& strangers) {
     record.bytes = found.bytes;
     adopted.put.push_back(std::move(record));
   }
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::RecordWrite> writes,
+                           RunStore::QuarantineWrites(adopted));
   const auto order = site->graph->HoldWriteOrder();
-  RECLAIM_RETURN_IF_ERROR(
-      order->Commit({}, {}, RunStore::QuarantineWrites(adopted), kActor));
+  RECLAIM_RETURN_IF_ERROR(order->Commit({}, {}, writes, kActor));
   site->runs->Note(adopted);
   return absl::OkStatus();
 }

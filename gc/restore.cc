@@ -123,8 +123,12 @@ absl::Status RestoreBatch::Settle(const QuarantineRecord& record,
 }
 
 absl::Status RestoreBatch::Commit() {
-  std::vector<index::RecordWrite> writes = RunStore::QuarantineWrites(settled_);
-  if (run_ != nullptr) writes.push_back(RunStore::RunWrite(run_->stored()));
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<index::RecordWrite> writes,
+                           RunStore::QuarantineWrites(settled_));
+  if (run_ != nullptr) {
+    RECLAIM_ASSIGN_OR_RETURN(writes.emplace_back(),
+                             RunStore::RunWrite(run_->stored()));
+  }
   if (writes.empty()) return absl::OkStatus();
   const auto order = site_->graph->HoldWriteOrder();
   RECLAIM_RETURN_IF_ERROR(

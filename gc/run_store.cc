@@ -75,8 +75,9 @@ absl::Status RunStore::PutPlan(const Plan& plan) {
   Batch batch;
   uint64_t chunk = 0;
   for (size_t begin = 0; begin < items.size(); begin += kItemsPerChunk) {
-    batch.Put(Family::kPlan, ChunkKey(plan.id, chunk++),
-              EncodeItems(items.subspan(begin, kItemsPerChunk)));
+    RECLAIM_ASSIGN_OR_RETURN(std::string bytes,
+                             EncodeItems(items.subspan(begin, kItemsPerChunk)));
+    batch.Put(Family::kPlan, ChunkKey(plan.id, chunk++), std::move(bytes));
     if (batch.entries().size() < kChunksPerCommit) continue;
     RECLAIM_RETURN_IF_ERROR(engine_->Commit(batch, Durability::kBuffered));
     batch = Batch();
@@ -85,13 +86,15 @@ absl::Status RunStore::PutPlan(const Plan& plan) {
   StoredPlan stored;
   stored.plan = plan;
   stored.plan.items.clear();
-  batch.Put(Family::kPlan, PlanKey(plan.id), EncodePlan(stored));
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodePlan(stored));
+  batch.Put(Family::kPlan, PlanKey(plan.id), std::move(bytes));
   return engine_->Commit(batch, Durability::kDurable);
 }
 
 absl::Status RunStore::UpdatePlan(const StoredPlan& plan) {
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodePlan(plan));
   Batch batch;
-  batch.Put(Family::kPlan, PlanKey(plan.plan.id), EncodePlan(plan));
+  batch.Put(Family::kPlan, PlanKey(plan.plan.id), std::move(bytes));
   return engine_->Commit(batch, Durability::kDurable);
 }
 
@@ -215,31 +218,35 @@ absl::Status RunStore::DropOldRuns(absl::Time cutoff, uint64_t count_max) {
   return engine_->Commit(batch, Durability::kDurable);
 }
 
-index::RecordWrite RunStore::RunWrite(const StoredRun& run) {
-  return {Family::kRun, run.run.id, EncodeRun(run)};
+absl::StatusOr<index::RecordWrite> RunStore::RunWrite(const StoredRun& run) {
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeRun(run));
+  return index::RecordWrite{Family::kRun, run.run.id, std::move(bytes)};
 }
 
 absl::Status RunStore::PutRun(const StoredRun& run) {
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeRun(run));
   Batch batch;
-  batch.Put(Family::kRun, run.run.id, EncodeRun(run));
+  batch.Put(Family::kRun, run.run.id, std::move(bytes));
   return engine_->Commit(batch, Durability::kDurable);
 }
 
 absl::Status RunStore::BeginApply(const StoredPlan& plan,
                                   const StoredRun& run) {
+  RECLAIM_ASSIGN_OR_RETURN(std::string plan_bytes, EncodePlan(plan));
+  RECLAIM_ASSIGN_OR_RETURN(std::string run_bytes, EncodeRun(run));
   Batch batch;
-  batch.Put(Family::kPlan, PlanKey(plan.plan.id), EncodePlan(plan));
-  batch.Put(Family::kRun, run.run.id, EncodeRun(run));
+  batch.Put(Family::kPlan, PlanKey(plan.plan.id), std::move(plan_bytes));
+  batch.Put(Family::kRun, run.run.id, std::move(run_bytes));
   return engine_->Commit(batch, Durability::kDurable);
 }
 
-std::vector<index::RecordWrite> RunStore::QuarantineWrites(
+absl::StatusOr<std::vector<index::RecordWrite>> RunStore::QuarantineWrites(
     const QuarantineChanges& changes) {
   std::vector<index::RecordWrite> writes;
   for (const QuarantineRecord& record : changes.put) {
+    RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeQuarantine(record));
     writes.push_back({Family::kQuarantine,
-                      KeyOf({record.run_id, record.number}),
-                      EncodeQuarantine(record)});
+                      KeyOf({record.run_id, record.number}), std::move(bytes)});
   }
   for (const QuarantineKey& key : changes.removed) {
     writes.push_back({Family::kQuarantine, KeyOf(key), std::nullopt});
@@ -326,9 +333,11 @@ absl::StatusOr<CacheEvidence> RunStore::GetEvidence(
   return DecodeEvidence(*value);
 }
 
-index::RecordWrite RunStore::EvidenceWrite(index::StoreId store,
-                                           const CacheEvidence& evidence) {
-  return {Family::kMeta, EvidenceKey(store), EncodeEvidence(evidence)};
+absl::StatusOr<index::RecordWrite> RunStore::EvidenceWrite(
+    index::StoreId store, const CacheEvidence& evidence) {
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeEvidence(evidence));
+  return index::RecordWrite{Family::kMeta, EvidenceKey(store),
+                            std::move(bytes)};
 }
 
 }  // namespace reclaim::gc

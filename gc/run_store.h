@@ -68,10 +68,11 @@ class RunStore {
   absl::Status DropOldRuns(absl::Time cutoff, uint64_t count_max);
   // A run begins to apply a plan: both records in one commit.
   absl::Status BeginApply(const StoredPlan& plan, const StoredRun& run);
-  static index::RecordWrite RunWrite(const StoredRun& run);
+  // This and the other ...Write(): INVALID_ARGUMENT as in gc/records.h.
+  static absl::StatusOr<index::RecordWrite> RunWrite(const StoredRun& run);
 
   // Quarantine.
-  static std::vector<index::RecordWrite> QuarantineWrites(
+  static absl::StatusOr<std::vector<index::RecordWrite>> QuarantineWrites(
       const QuarantineChanges& changes);
   // After the commit that held the writes.
   void Note(const QuarantineChanges& changes);
@@ -88,8 +89,8 @@ class RunStore {
 
   // Of a registry's cache of descriptors; nothing is known if nothing was put.
   absl::StatusOr<CacheEvidence> GetEvidence(index::StoreId store) const;
-  static index::RecordWrite EvidenceWrite(index::StoreId store,
-                                          const CacheEvidence& evidence);
+  static absl::StatusOr<index::RecordWrite> EvidenceWrite(
+      index::StoreId store, const CacheEvidence& evidence);
 
  private:
   using Content = std::tuple<std::string, store::Place, std::string>;

@@ -96,6 +96,8 @@ const char* ToString(ScheduleOutcome outcome) {
       return "nothing-to-do";
     case ScheduleOutcome::kInterrupted:
       return "interrupted";
+    case ScheduleOutcome::kWaitsForConfirmation:
+      return "waits-for-confirmation";
   }
   return "unknown";
 }

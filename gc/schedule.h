@@ -88,6 +88,8 @@ enum class ScheduleOutcome : uint8_t {
   kWaitsForApproval = 5,
   kNothingToDo = 6,
   kInterrupted = 7,  // the daemon stopped while it ran
+  kWaitsForConfirmation =
+      8,  // the database was lost: due again until confirmed
 };
 const char* ToString(ScheduleOutcome outcome);
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "gc/collector.h"
 
 namespace reclaim::gc {
@@ -269,7 +270,19 @@ void Scheduler::Result::Add(ScheduleOutcome what, absl::string_view why) {
   };
   if (rank(what) >= rank(outcome)) outcome = what;
   if (why.empty() || message.size() > kMessageMax) return;
-  absl::StrAppend(&message, message.empty() ? "" : "; ", why);
+  absl::StrAppend(&message, message.empty() ? "" : "; ",
+                  base::EscapeUnlessUtf8(why));
+}
+
+void Scheduler::Result::AddError(const absl::Status& status) {
+  const bool is_unconfirmed =
+      status.GetPayload(kUnconfirmedPayload).has_value();
+  was_busy |= absl::IsAborted(status) || is_unconfirmed;
+  was_cut_off |= absl::IsCancelled(status);
+  Add(is_unconfirmed ? ScheduleOutcome::kWaitsForConfirmation
+      : status.GetPayload(kTooLargePayload) ? ScheduleOutcome::kTooLarge
+                                            : ScheduleOutcome::kFailed,
+      status.message());
 }
 
 void Scheduler::CarryOne(const Job& job, const std::string& plan_id,
@@ -282,12 +295,7 @@ void Scheduler::CarryOne(const Job& job, const std::string& plan_id,
   }
   const auto deed = work_->Act(job.schedule, plan_id, job.until);
   if (!deed.ok()) {
-    result->was_busy |= absl::IsAborted(deed.status());
-    result->was_cut_off |= absl::IsCancelled(deed.status());
-    result->Add(deed.status().GetPayload(kTooLargePayload)
-                    ? ScheduleOutcome::kTooLarge
-                    : ScheduleOutcome::kFailed,
-                deed.status().message());
+    result->AddError(deed.status());
     return;
   }
   result->run_ids.insert(result->run_ids.end(), deed->run_ids.begin(),
@@ -301,9 +309,7 @@ Scheduler::Result Scheduler::CarryPlans(const Job& job) {
   Result result;
   auto plans = work_->MakePlans(job.schedule);
   if (!plans.ok()) {
-    result.was_busy = absl::IsAborted(plans.status());
-    result.was_cut_off = absl::IsCancelled(plans.status());
-    result.Add(ScheduleOutcome::kFailed, plans.status().message());
+    result.AddError(plans.status());
     return result;
   }
   if (!plans->problem.empty()) {

@@ -46,7 +46,8 @@ namespace reclaim::gc {
 
 // Called from the thread that the starter gives.  Errors: ABORTED means busy,
 // try again soon; FAILED_PRECONDITION with kTooLargePayload (gc/collector.h)
-// means that a person has to look at the plan.
+// means that a person has to look at the plan, with kUnconfirmedPayload that
+// nothing may be deleted before somebody confirms: try again soon.
 class ScheduledWork {
  public:
   virtual ~ScheduledWork() = default;
@@ -127,6 +128,7 @@ class Scheduler {
     bool was_busy = false;
     bool was_cut_off = false;
     void Add(ScheduleOutcome outcome, absl::string_view message);
+    void AddError(const absl::Status& status);
   };
 
   Scheduler(PolicyBook* book, ScheduledWork* work, const base::Clock* clock,

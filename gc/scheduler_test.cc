@@ -369,6 +369,26 @@ TEST_F(SchedulerTest, APlanThatNeedsApprovalIsNotApplied) {
   EXPECT_THAT(work_.proposers, ElementsAre("uid:7"));
 }
 
+// After a loss of the database nothing is deleted until somebody confirms: the
+// schedule is due until then, and says so.
+TEST_F(SchedulerTest, WhatMayNotBeDeletedYetWaits) {
+  Start({Cron("daily", "0 3 * * *")});
+  work_.plan_status = absl::FailedPreconditionError("run `store confirm`");
+  work_.plan_status.SetPayload(kUnconfirmedPayload, absl::Cord("lost"));
+  RunUntil(At("2026-01-01T03:05:30Z"));
+  EXPECT_EQ(State("daily").last_outcome,
+            ScheduleOutcome::kWaitsForConfirmation);
+  EXPECT_THAT(State("daily").last_message, HasSubstr("store confirm"));
+  EXPECT_THAT(work_.acted, IsEmpty());
+  EXPECT_EQ(work_.runs["daily"].size(), 6u) << "once a minute";
+  EXPECT_EQ(State("daily").missed_count, 0u);
+  work_.plan_status = absl::OkStatus();
+  RunUntil(At("2026-01-01T04:00:00Z"));
+  EXPECT_EQ(State("daily").last_outcome, ScheduleOutcome::kSucceeded);
+  EXPECT_THAT(work_.acted, ElementsAre("p"));
+  EXPECT_EQ(work_.runs["daily"].size(), 7u);
+}
+
 TEST_F(SchedulerTest, WhatCannotBeDoneIsSaid) {
   Start({Cron("hourly", "0 * * * *")});
   work_.plan_status = absl::UnavailableError("the disk is away");

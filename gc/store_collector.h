@@ -89,6 +89,7 @@ class StoreCollector final : public Collector {
   absl::StatusOr<std::vector<TagDecision>> TestRules(
       const PruneRequest& request, absl::Span<const RuleSet> sets,
       const RunControl& control) const override;
+  absl::Status CheckConfirmed() const override;
   absl::StatusOr<Run> Apply(const ApplyRequest& request,
                             const RunControl& control) override;
   absl::StatusOr<Run> Restore(const RestoreRequest& request,

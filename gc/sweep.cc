@@ -131,7 +131,8 @@ absl::Status Sweep::Intend(DeletionGuard* guard, Batch* batch,
   }
   if (batch->accepted.empty()) return absl::OkStatus();
   RECLAIM_RETURN_IF_ERROR(base::FaultPoint("sweep.before_intent"));
-  std::vector<index::RecordWrite> writes = RunStore::QuarantineWrites(intent);
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::RecordWrite> writes,
+                           RunStore::QuarantineWrites(intent));
   RECLAIM_RETURN_IF_ERROR(guard->Record(changes.states, changes.operations,
                                         writes, run_->run().actor));
   site_->runs->Note(intent);
@@ -210,9 +211,10 @@ absl::Status Sweep::CommitOutcomes(Batch* batch) {
     record.epoch = order->reader().epoch();
     record.quarantined = site_->clock->Now();
   }
-  std::vector<index::RecordWrite> writes =
-      RunStore::QuarantineWrites(batch->settled);
-  writes.push_back(RunStore::RunWrite(run_->stored()));
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<index::RecordWrite> writes,
+                           RunStore::QuarantineWrites(batch->settled));
+  RECLAIM_ASSIGN_OR_RETURN(writes.emplace_back(),
+                           RunStore::RunWrite(run_->stored()));
   RECLAIM_RETURN_IF_ERROR(order->Commit(batch->changes, batch->operations,
                                         writes, run_->run().actor));
   site_->runs->Note(batch->settled);

@@ -112,8 +112,9 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::Commit(WriteSet* set) {
   // Also who changes nothing relies on what he found: on all up to here.
   if (!set->HasChanges()) return sync_.last();
   set->TrimEvents(options_.event_count_max);
+  RECLAIM_ASSIGN_OR_RETURN(Batch batch, set->ToBatch());
   RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit,
-                           CommitWithTimes(set->ToBatch()));
+                           CommitWithTimes(std::move(batch)));
   state_ = set->state();
   state_.set_latest_time(ToMicros(set->now()));
   base::MutexLock lock(&graph_mutex_);
@@ -167,7 +168,7 @@ absl::StatusOr<DurableGraph::Applied> DurableGraph::ApplyInOrder(
   applied.problems = applier.problems();
   applied.sequence = set.state().next_sequence() - 1;
   if (!mutation.request_id.empty()) {
-    AddAnswer(mutation.request_id, applied, &set);
+    RECLAIM_RETURN_IF_ERROR(AddAnswer(mutation.request_id, applied, &set));
     TrimRequests(now, &set);
   }
   RECLAIM_ASSIGN_OR_RETURN(out.commit, Commit(&set));

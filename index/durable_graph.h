@@ -60,6 +60,8 @@ class DurableGraph final : public ReferenceGraph {
       absl::string_view request_id) override;
   absl::Status RememberAnswer(absl::string_view request_id,
                               absl::string_view answer) override;
+  std::optional<DatabaseLoss> UnconfirmedLoss() const override;
+  absl::Status ConfirmLoss() override;
   Engine& engine() override { return *engine_; }
   const GraphOptions& options() const override { return options_; }
 
@@ -95,8 +97,8 @@ class DurableGraph final : public ReferenceGraph {
       RequestKind kind, absl::string_view request_id, absl::Time now) const;
   absl::StatusOr<std::optional<AppliedMutation>> Replay(
       const std::string& request_id, absl::Time now) const;
-  static void AddAnswer(const std::string& request_id,
-                        const AppliedMutation& applied, WriteSet* set);
+  static absl::Status AddAnswer(const std::string& request_id,
+                                const AppliedMutation& applied, WriteSet* set);
   // What is too old goes with the first request of each period.
   void TrimRequests(absl::Time now, WriteSet* set)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
@@ -118,6 +120,10 @@ class DurableGraph final : public ReferenceGraph {
                            WriteSet* set) const;
   absl::Status LoadMeta() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status LoadNodes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // database_loss.cc
+  absl::Status BeginState() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  void LoadLoss() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::StatusOr<CommitNumber> ConfirmInOrder();
   // durable_times.cc
   absl::Status LoadTimes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   std::vector<NodeId> AddTimes(Batch* batch)
@@ -145,6 +151,9 @@ class DurableGraph final : public ReferenceGraph {
   mutable GroupSync sync_;
   // Manifests that a record says have no root (durable_times.cc).
   absl::flat_hash_set<NodeId> timed_ ABSL_GUARDED_BY(write_mutex_);
+
+  mutable base::Mutex loss_mutex_;
+  std::optional<DatabaseLoss> loss_ ABSL_GUARDED_BY(loss_mutex_);
 
   mutable base::Mutex graph_mutex_;
   mutable ResidentGraph graph_;

@@ -8,6 +8,7 @@
 #include "index/durable_graph.h"
 #include "index/put_codec.h"
 #include "index/record_check.h"
+#include "index/record_encoding.h"
 
 namespace reclaim::index {
 
@@ -15,6 +16,7 @@ absl::Status DurableGraph::Load() {
   base::MutexLock order(&write_mutex_);
   base::MutexLock lock(&graph_mutex_);
   RECLAIM_RETURN_IF_ERROR(LoadMeta());
+  LoadLoss();
   // Everything is old by the time it is loaded; AdvanceTo() first, so that each
   // node is settled once.
   graph_.AdvanceTo(Now());
@@ -29,14 +31,7 @@ absl::Status DurableGraph::Load() {
 absl::Status DurableGraph::LoadMeta() {
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> state,
                            engine_->Get(Family::kMeta, kStateKey));
-  if (!state) {
-    state_.set_format_version(kFormatVersion);
-    state_.set_next_sequence(1);
-    state_.set_epoch(1);
-    Batch batch;
-    batch.Put(Family::kMeta, kStateKey, state_.SerializeAsString());
-    return engine_->Commit(batch, Durability::kDurable);
-  }
+  if (!state) return BeginState();
   RECLAIM_ASSIGN_OR_RETURN(
       state_, ParseRecord<storage::v1::GraphState>(Family::kMeta, *state));
   if (state_.format_version() != kFormatVersion) {
@@ -163,10 +158,10 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::PutStoreInOrder(
     record.id = static_cast<StoreId>(next.next_store_id());
     next.set_next_store_id(next.next_store_id() + 1);
   }
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeRecord(ToProto(record)));
   Batch batch;
   batch.Put(Family::kMeta, kStateKey, next.SerializeAsString());
-  batch.Put(Family::kMeta, StoreKey(record.id),
-            ToProto(record).SerializeAsString());
+  batch.Put(Family::kMeta, StoreKey(record.id), std::move(bytes));
   RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, CommitBatch(batch));
   state_ = next;
   base::MutexLock lock(&graph_mutex_);
@@ -202,9 +197,9 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::RecordScanInOrder(
   record.last_scan_end = seen.last_scan_end;
   record.last_scan_epoch = seen.last_scan_epoch;
   record.unreadable_scopes = seen.unreadable_scopes;
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeRecord(ToProto(record)));
   Batch batch;
-  batch.Put(Family::kMeta, StoreKey(store),
-            ToProto(record).SerializeAsString());
+  batch.Put(Family::kMeta, StoreKey(store), std::move(bytes));
   RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, CommitBatch(batch));
   base::MutexLock lock(&graph_mutex_);
   it->second = record;

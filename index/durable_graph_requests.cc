@@ -5,6 +5,7 @@
 
 #include "base/status_macros.h"
 #include "index/durable_graph.h"
+#include "index/record_encoding.h"
 
 namespace reclaim::index {
 
@@ -45,8 +46,9 @@ absl::StatusOr<std::optional<AppliedMutation>> DurableGraph::Replay(
   return std::optional<AppliedMutation>(std::move(applied));
 }
 
-void DurableGraph::AddAnswer(const std::string& request_id,
-                             const AppliedMutation& applied, WriteSet* set) {
+absl::Status DurableGraph::AddAnswer(const std::string& request_id,
+                                     const AppliedMutation& applied,
+                                     WriteSet* set) {
   RequestRecord record;
   record.set_time(ToMicros(set->now()));
   record.set_sequence(applied.sequence);
@@ -54,10 +56,12 @@ void DurableGraph::AddAnswer(const std::string& request_id,
   for (const std::string& problem : applied.problems) {
     record.add_problems(problem);
   }
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeRecord(record));
   set->AddRecord(
       Family::kRequest,
       RequestKey(RequestPeriod(set->now()), RequestKind::kMutation, request_id),
-      record.SerializeAsString());
+      std::move(bytes));
+  return absl::OkStatus();
 }
 
 void DurableGraph::TrimRequests(absl::Time now, WriteSet* set) {
@@ -93,10 +97,11 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::RememberInOrder(
   RequestRecord record;
   record.set_time(ToMicros(now));
   record.set_begun_id(std::string(answer));
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeRecord(record));
   set.AddRecord(
       Family::kRequest,
       RequestKey(RequestPeriod(now), RequestKind::kAnswer, request_id),
-      record.SerializeAsString());
+      std::move(bytes));
   TrimRequests(now, &set);
   return Commit(&set);
 }

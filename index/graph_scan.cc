@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 
 namespace reclaim::index {
 namespace {
@@ -27,6 +28,11 @@ std::string ScopeOf(const store::ProblemFact& fact) {
   return fact.place.value_or("");
 }
 
+// A name that can't be recorded: what it stands for is the whole store's.
+std::string RecordableScope(const std::string& scope) {
+  return base::IsUtf8(scope) ? scope : "";
+}
+
 }  // namespace
 
 bool GraphScan::IsCancelled() const {
@@ -39,16 +45,17 @@ void GraphScan::MarkSeen(NodeId id) {
   seen_[id] = true;
 }
 
-void GraphScan::AddProblem(std::string scope, std::string path,
-                           std::string why) {
+void GraphScan::AddProblem(const std::string& scope, const std::string& path,
+                           const std::string& why) {
   ++report_.problem_count;
   if (report_.problems.size() >= kProblemMax) return;
-  report_.problems.push_back(
-      {std::move(scope), std::move(path), std::move(why)});
+  report_.problems.push_back({RecordableScope(scope),
+                              base::EscapeUnlessUtf8(path),
+                              base::EscapeUnlessUtf8(why)});
 }
 
 void GraphScan::KeepScope(const std::string& scope, const std::string& why) {
-  kept_scopes_.try_emplace(scope, why);
+  kept_scopes_.try_emplace(RecordableScope(scope), base::EscapeUnlessUtf8(why));
 }
 
 std::vector<UnreadableScope> GraphScan::UnreadableScopes() const {
@@ -278,9 +285,10 @@ void GraphScan::AcceptProblems(const store::ScanBatch& batch) {
   for (const store::ProblemFact& fact : batch.problems) {
     const std::string scope = ScopeOf(fact);
     const std::string why =
-        absl::StrCat(fact.path, ": ", std::string(fact.status.message()));
-    AddProblem(scope, fact.path, std::string(fact.status.message()));
-    KeepScope(scope, why);
+        base::EscapeUnlessUtf8(std::string(fact.status.message()));
+    AddProblem(scope, fact.path, why);
+    KeepScope(scope,
+              absl::StrCat(base::EscapeUnlessUtf8(fact.path), ": ", why));
   }
 }
 

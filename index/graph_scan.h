@@ -82,7 +82,8 @@ class GraphScan final : public store::ScanSink {
   bool WasSeen(NodeId id) const { return id < seen_.size() && seen_[id]; }
   store::Place PlaceOf(const GraphView& view,
                        const std::string& repository) const;
-  void AddProblem(std::string scope, std::string path, std::string why);
+  void AddProblem(const std::string& scope, const std::string& path,
+                  const std::string& why);
   void KeepScope(const std::string& scope, const std::string& why);
   void Add(Operation operation) { pending_.push_back(std::move(operation)); }
   absl::Status Flush();

@@ -5,6 +5,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 
 namespace reclaim::index {
 
@@ -229,8 +230,9 @@ absl::Status OperationApplier::operator()(const PutManifest& op) {
       oci::ParseManifest(op.bytes, put.media_type);
   if (!manifest.ok()) {
     record->set_flags(record->flags() | kOpaque);
-    problems_.push_back(absl::StrCat(put.name.digest.ToString(), ": ",
-                                     manifest.status().message()));
+    problems_.push_back(
+        absl::StrCat(put.name.digest.ToString(), ": ",
+                     base::EscapeUnlessUtf8(manifest.status().message())));
   } else if (record->children_size() == 0) {
     record->set_flags(record->flags() & ~uint32_t{kOpaque});
     record->set_media_type(manifest->media_type);
@@ -247,10 +249,11 @@ absl::Status OperationApplier::operator()(const MarkUnreadable& op) {
   RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record, ContentOf(op.name));
   const std::string before = record->SerializeAsString();
   record->set_flags(record->flags() | kOpaque);
-  problems_.push_back(absl::StrCat(op.name.digest.ToString(), ": ", op.why));
+  const std::string why = base::EscapeUnlessUtf8(op.why);
+  problems_.push_back(absl::StrCat(op.name.digest.ToString(), ": ", why));
   if (record->SerializeAsString() == before) return absl::OkStatus();
   ++changed_count_;
-  AddContentEvent(EventKind::kProblem, *record, op.why);
+  AddContentEvent(EventKind::kProblem, *record, why);
   return absl::OkStatus();
 }
 

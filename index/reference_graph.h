@@ -57,6 +57,18 @@ struct GraphOptions {
   absl::Duration upload_lifetime = absl::Hours(168);
   // Event rows kept; older ones are trimmed along with later commits.
   uint64_t event_count_max = 10'000'000;
+  // How it is known that there was a database before, "" if there was none: a
+  // new one then stands for one that was lost (DatabaseLoss).  Of no meaning
+  // for a database that is there.
+  std::string earlier_database;
+};
+
+// The database was lost and made anew.  The stores tell again what they hold,
+// but what was recorded here alone (pins, leases, containers, times of use,
+// rules of the API) is gone, and may have kept what now looks like garbage.
+struct DatabaseLoss {
+  absl::Time found;
+  std::string why;
 };
 
 // A repository or place, or "" for the whole store.
@@ -223,6 +235,13 @@ class ReferenceGraph {
       absl::string_view request_id) = 0;
   virtual absl::Status RememberAnswer(absl::string_view request_id,
                                       absl::string_view answer) = 0;
+
+  // Set from the moment in which a lost database is made anew until somebody
+  // confirms; gc deletes nothing meanwhile.  Durable.
+  virtual std::optional<DatabaseLoss> UnconfirmedLoss() const = 0;
+  // What had been recorded is recorded again, or not needed.  OK if there is
+  // nothing to confirm.
+  virtual absl::Status ConfirmLoss() = 0;
 
   virtual Engine& engine() = 0;
   virtual const GraphOptions& options() const = 0;

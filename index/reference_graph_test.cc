@@ -129,6 +129,35 @@ class ReferenceGraphTest : public ::testing::Test {
   std::unique_ptr<ReferenceGraph> graph_;
 };
 
+TEST_F(ReferenceGraphTest, ALostDatabaseIsOnRecordUntilItIsConfirmed) {
+  EXPECT_FALSE(graph_->UnconfirmedLoss()) << "the first there ever was";
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk()) << "nothing to confirm";
+  options_.earlier_database = "its audit is there";
+  Open();
+  EXPECT_FALSE(graph_->UnconfirmedLoss()) << "it is there";
+  MemoryEngine fresh;
+  const auto reopen = [&](const std::string& earlier) {
+    graph_.reset();
+    options_.earlier_database = earlier;
+    auto opened = ReferenceGraph::Open(&fresh, &clock_, options_);
+    EXPECT_THAT(opened, IsOk());
+    graph_ = *std::move(opened);
+    return graph_->UnconfirmedLoss();
+  };
+  const absl::Time found = clock_.Now();
+  for (const char* earlier : {"its audit is there", "", "another"}) {
+    const auto loss = reopen(earlier);
+    ASSERT_TRUE(loss) << earlier;
+    EXPECT_EQ(loss->why, "its audit is there");
+    EXPECT_EQ(loss->found, found);
+    clock_.Advance(absl::Hours(1));
+    ASSERT_THAT(graph_->BeginEpoch(), IsOk()) << "other writes keep it";
+  }
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  EXPECT_FALSE(graph_->UnconfirmedLoss());
+  EXPECT_FALSE(reopen("its audit is there"));
+}
+
 TEST_F(ReferenceGraphTest, DerivesEdgesFromAManifestsBytes) {
   const std::string text = ImageText({"c", "l1", "l2"});
   ASSERT_THAT(Apply({Blob("l1", 100), Image(text),

@@ -106,6 +106,69 @@ TEST_F(StoreScannerTest, ARegistryIsRead) {
   EXPECT_EQ(reader->totals(0).image_count, 2u) << "what a tag names is one";
 }
 
+// One such name would make the database unreadable (record_encoding.h).
+TEST_F(StoreScannerTest, NamesThatAreNoTextKeepTheirScopeAndAreShown) {
+  registry_.Image("app", "v1", {"base"});
+  constexpr char kTop[] = "docker/registry/v2/repositories/";
+  folder_.Write(absl::StrCat(kTop, "caf\xe9/_manifests/x"), "");
+  folder_.Write(absl::StrCat(kTop, "app/_uploads/\xff\xfe/data"), "x");
+  folder_.Write(absl::StrCat(kTop, "app/_manifests/tags/\xff/current/link"),
+                "");
+  folder_.Write("docker/registry/v2/blobs/sha256/ab/\xff/data", "x");
+  registry_.Manifest("app", "{\"caf\xe9\": 1}");
+  registry_.Manifest("app", "\xff\xfe");
+  Open(store::StoreKind::kRegistry);
+  const ScanReport report = Scan();
+  std::string told;
+  for (const ScanProblem& problem : report.problems) {
+    absl::StrAppend(&told, problem.path, ": ", problem.why, "\n");
+  }
+  for (const char* shown : {"caf\\xe9: a name", "_uploads/\\xff\\xfe: a name",
+                            "tags/\\xff: a name", "ab/\\xff: a name"}) {
+    EXPECT_THAT(told, HasSubstr(shown));
+  }
+  EXPECT_TRUE(HasTag("app", "v1"));
+  std::string kept;
+  for (const UnreadableScope& scope : Registered().unreadable_scopes) {
+    absl::StrAppend(&kept, "[", scope.scope, "]");
+  }
+  EXPECT_THAT(kept, HasSubstr("[]")) << "the whole store";
+  EXPECT_THAT(kept, HasSubstr("[app]"));
+  // The database opens, and has what was found beside them.
+  graph_.reset();
+  auto opened = ReferenceGraph::Open(&engine_, &clock_, GraphOptions());
+  ASSERT_THAT(opened, IsOk());
+  graph_ = *std::move(opened);
+  EXPECT_TRUE(HasTag("app", "v1"));
+}
+
+TEST_F(StoreScannerTest, AFolderOfALayoutThatIsNoTextKeepsTheStore) {
+  store::LayoutTree layout(&folder_, "a");
+  layout.Entry(layout.Image({"one"}), "v1");
+  store::LayoutTree hostile(&folder_, "\xff\xfe");
+  hostile.Entry(hostile.Image({"two"}), "v1");
+  Open(store::StoreKind::kImageLayout);
+  const ScanReport report = Scan();
+  ASSERT_EQ(report.problems.size(), 1u + 1u);
+  EXPECT_EQ(report.problems[0].path, "\\xff\\xfe");
+  ASSERT_EQ(Registered().unreadable_scopes.size(), 1u);
+  EXPECT_EQ(Registered().unreadable_scopes[0].scope, "");
+  EXPECT_TRUE(HasTag("a", "v1"));
+  EXPECT_FALSE(HasTag("\xff\xfe", "v1"));
+}
+
+// An index.json that is no text is quoted where it is told.
+TEST_F(StoreScannerTest, AnIndexThatIsNoTextIsShown) {
+  store::LayoutTree layout(&folder_, "a");
+  layout.Entry(layout.Image({"one"}), "v1");
+  folder_.Write("a/index.json", "{\"caf\xe9\": 1}");
+  Open(store::StoreKind::kImageLayout);
+  Scan();
+  ASSERT_EQ(Registered().unreadable_scopes.size(), 1u);
+  EXPECT_EQ(Registered().unreadable_scopes[0].scope, "a");
+  EXPECT_THAT(Registered().unreadable_scopes[0].why, HasSubstr("\\xe9"));
+}
+
 TEST_F(StoreScannerTest, LabelsComeFromTheConfig) {
   const oci::Digest config =
       registry_.Layer("app", R"({"created":"2025-01-01T00:00:00Z","os":"linux",

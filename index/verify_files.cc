@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "index/verifier.h"
 #include "oci/manifest.h"
 #include "store/scan.h"
@@ -214,7 +215,8 @@ absl::Status Verifier::CheckUnknown() {
   request.now = clock_->Now();
   RECLAIM_RETURN_IF_ERROR(content_->Scan(request, &sink).status());
   for (const auto& [path, why] : sink.unreadable) {
-    Report({"unreadable", FindingSeverity::kWarning, path, why,
+    Report({"unreadable", FindingSeverity::kWarning,
+            base::EscapeUnlessUtf8(path), base::EscapeUnlessUtf8(why),
             "nothing beside it is collected until it can be read"});
   }
   for (const store::BlobFact& blob : sink.unknown) {

@@ -5,6 +5,8 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "google/protobuf/message.h"
+#include "index/record_encoding.h"
 
 namespace reclaim::index {
 
@@ -239,39 +241,46 @@ void WriteSet::TrimEvents(uint64_t count_max) {
   state_.set_oldest_sequence(trim_end_);
 }
 
-Batch WriteSet::ToBatch() const {
+absl::StatusOr<Batch> WriteSet::ToBatch() const {
   Batch batch;
+  const auto put = [&batch](Family family, std::string key,
+                            const google::protobuf::Message& record) {
+    absl::StatusOr<std::string> bytes = EncodeRecord(record);
+    if (!bytes.ok()) return bytes.status();
+    batch.Put(family, std::move(key), *std::move(bytes));
+    return absl::OkStatus();
+  };
   for (const auto& [key, place] : new_places_) {
     storage::v1::PlaceRecord record;
     record.set_id(place);
     record.set_store(key.first);
     record.set_name(key.second);
-    batch.Put(Family::kMeta, PlaceKey(place), record.SerializeAsString());
+    RECLAIM_RETURN_IF_ERROR(put(Family::kMeta, PlaceKey(place), record));
   }
   for (const auto& [id, entry] : content_) {
     if (entry.IsChanged()) {
-      batch.Put(Family::kContent, IdKey(id), entry.record.SerializeAsString());
+      RECLAIM_RETURN_IF_ERROR(put(Family::kContent, IdKey(id), entry.record));
     }
   }
   for (const auto& [id, entry] : named_) {
     if (entry.is_removed) {
       batch.Delete(Family::kNamed, IdKey(id));
     } else if (entry.IsChanged()) {
-      batch.Put(Family::kNamed, IdKey(id), entry.record.SerializeAsString());
+      RECLAIM_RETURN_IF_ERROR(put(Family::kNamed, IdKey(id), entry.record));
     }
   }
   for (const auto& [key, record] : memberships_) {
     std::string bytes_key = std::apply(MembershipKey, key);
     if (record) {
-      batch.Put(Family::kMembership, std::move(bytes_key),
-                record->SerializeAsString());
+      RECLAIM_RETURN_IF_ERROR(
+          put(Family::kMembership, std::move(bytes_key), *record));
     } else {
       batch.Delete(Family::kMembership, std::move(bytes_key));
     }
   }
   for (const Event& event : events_) {
-    batch.Put(Family::kEvent, SequenceKey(event.sequence),
-              ToProto(event).SerializeAsString());
+    RECLAIM_RETURN_IF_ERROR(
+        put(Family::kEvent, SequenceKey(event.sequence), ToProto(event)));
   }
   for (uint64_t sequence = trim_begin_; sequence < trim_end_; ++sequence) {
     batch.Delete(Family::kEvent, SequenceKey(sequence));
@@ -281,7 +290,7 @@ Batch WriteSet::ToBatch() const {
   }
   storage::v1::GraphState state = state_;
   state.set_latest_time(ToMicros(now_));
-  batch.Put(Family::kMeta, kStateKey, state.SerializeAsString());
+  RECLAIM_RETURN_IF_ERROR(put(Family::kMeta, kStateKey, state));
   return batch;
 }
 

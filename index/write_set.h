@@ -79,7 +79,8 @@ class WriteSet {
   // Rows of events beyond `count_max`, oldest first: as many as this set adds,
   // and some more while there are too many.
   void TrimEvents(uint64_t count_max);
-  Batch ToBatch() const;
+  // INVALID_ARGUMENT if a name or text is not UTF-8 (index/record_encoding.h).
+  absl::StatusOr<Batch> ToBatch() const;
   void ApplyTo(ResidentGraph* graph) const;
 
  private:

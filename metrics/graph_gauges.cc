@@ -156,6 +156,12 @@ void AddGraph(const index::ReferenceGraph& graph,
   AddStates(stores, families);
   AddLeases(stores, clock.Now(), families);
   AddDisks(stores, capacity, families);
+  GaugeFamily lost("reclaim_database_loss_unconfirmed",
+                   "1 while nothing is deleted because the database was lost "
+                   "and nobody has confirmed that what it knew is recorded "
+                   "again.");
+  lost.Set({}, graph.UnconfirmedLoss() ? 1 : 0);
+  lost.MoveTo(families);
 }
 
 void AddProcess(const base::Clock& clock, const std::string& version,

@@ -134,6 +134,7 @@ TEST_F(MetricsTest, TheWholeSetIsThereAtZero) {
         "reclaim_last_success_timestamp_seconds{phase=\"apply\",store="
         "\"s\"} 0",
         "reclaim_queue_depth 0",
+        "reclaim_database_loss_unconfirmed 0",
         "reclaim_ready 0",
         "reclaim_tls_certificate_expiry_timestamp_seconds 0",
         "reclaim_rocksdb_stall_seconds_total 0",

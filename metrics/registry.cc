@@ -46,9 +46,13 @@ constexpr gc::DoomReason kReasons[] = {
     gc::DoomReason::kAbandonedUpload, gc::DoomReason::kSubjectGone,
     gc::DoomReason::kNamed,           gc::DoomReason::kRetention};
 constexpr gc::ScheduleOutcome kOutcomes[] = {
-    gc::ScheduleOutcome::kSucceeded,   gc::ScheduleOutcome::kPartial,
-    gc::ScheduleOutcome::kFailed,      gc::ScheduleOutcome::kTooLarge,
-    gc::ScheduleOutcome::kNothingToDo, gc::ScheduleOutcome::kWaitsForApproval};
+    gc::ScheduleOutcome::kSucceeded,
+    gc::ScheduleOutcome::kPartial,
+    gc::ScheduleOutcome::kFailed,
+    gc::ScheduleOutcome::kTooLarge,
+    gc::ScheduleOutcome::kNothingToDo,
+    gc::ScheduleOutcome::kWaitsForApproval,
+    gc::ScheduleOutcome::kWaitsForConfirmation};
 constexpr gc::RunKind kKinds[] = {gc::RunKind::kScan, gc::RunKind::kApply,
                                   gc::RunKind::kRestore, gc::RunKind::kPurge,
                                   gc::RunKind::kVerify};
@@ -301,8 +305,9 @@ class RegistryMetrics final : public Metrics {
                "action.");
   Family<Counter>& schedule_runs_ =
       Counters(&registry_, "reclaim_schedule_runs_total",
-               "Runs of schedules that ended, by outcome; too-large and "
-               "waits-for-approval wait for a person.");
+               "Runs of schedules that ended, by outcome; too-large, "
+               "waits-for-approval and waits-for-confirmation wait for a "
+               "person.");
   Family<prometheus::Gauge>& last_success_ =
       Gauges(&registry_, "reclaim_last_success_timestamp_seconds",
              "When a run of this phase last succeeded; 0: never yet.");

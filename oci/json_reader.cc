@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 
 namespace reclaim::oci {
 namespace {
@@ -39,8 +40,10 @@ class Builder final : public nlohmann::json_sax<Json> {
 
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
+    // It quotes what it has read, and that may be any bytes.
     status_ = absl::InvalidArgumentError(
-        absl::StrCat("not JSON at byte ", position, ": ", error.what()));
+        absl::StrCat("not JSON at byte ", position, ": ",
+                     base::EscapeUnlessUtf8(error.what())));
     return false;
   }
 

@@ -1,5 +1,7 @@
 #include "oci/name.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -11,6 +13,9 @@
 namespace reclaim::oci {
 namespace {
 
+constexpr size_t kRepositoryBytesMax = 255;
+
+bool IsDigit(char c) { return absl::ascii_isdigit(c); }
 bool IsLowerAlnum(char c) {
   return absl::ascii_islower(c) || absl::ascii_isdigit(c);
 }
@@ -38,6 +43,24 @@ bool IsPathComponent(absl::string_view text) {
   return true;
 }
 
+// Path components alone.
+bool IsPath(absl::string_view text) {
+  if (text.size() > kRepositoryBytesMax) return false;
+  for (const absl::string_view component : absl::StrSplit(text, '/')) {
+    if (!IsPathComponent(component)) return false;
+  }
+  return true;
+}
+
+// [a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]
+bool IsHostComponent(absl::string_view text) {
+  if (text.empty() || text.front() == '-' || text.back() == '-') return false;
+  for (const char c : text) {
+    if (!absl::ascii_isalnum(c) && c != '-') return false;
+  }
+  return true;
+}
+
 // A first component that names a registry: "localhost", or with '.' or ':'.
 bool IsHost(absl::string_view text) {
   if (text == "localhost") return true;
@@ -60,19 +83,36 @@ absl::Status Bad(absl::string_view text, absl::string_view why) {
 bool IsRepositoryWithHost(absl::string_view name) {
   const size_t slash = name.find('/');
   if (slash != absl::string_view::npos && IsHost(name.substr(0, slash))) {
-    return IsRepositoryName(name.substr(slash + 1));
+    return IsPath(name.substr(slash + 1));
   }
-  return IsRepositoryName(name);
+  return IsPath(name);
 }
 
 }  // namespace
 
-bool IsRepositoryName(absl::string_view name) {
-  if (name.empty() || name.size() > 255) return false;
-  for (const absl::string_view component : absl::StrSplit(name, '/')) {
-    if (!IsPathComponent(component)) return false;
+bool IsRegistryHost(absl::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon != absl::string_view::npos) {
+    const absl::string_view port = text.substr(colon + 1);
+    if (port.empty() || !std::all_of(port.begin(), port.end(), IsDigit)) {
+      return false;
+    }
+    text = text.substr(0, colon);
+  }
+  for (const absl::string_view component : absl::StrSplit(text, '.')) {
+    if (!IsHostComponent(component)) return false;
   }
   return true;
+}
+
+bool IsRepositoryName(absl::string_view name) {
+  if (name.size() > kRepositoryBytesMax) return false;
+  const size_t slash = name.find('/');
+  if (slash != absl::string_view::npos &&
+      IsRegistryHost(name.substr(0, slash))) {
+    return IsPath(name.substr(slash + 1));
+  }
+  return IsPath(name);
 }
 
 bool IsTagName(absl::string_view tag) {

@@ -16,8 +16,13 @@
 
 namespace reclaim::oci {
 
-// Lower-case components separated by '/', at most 255 characters.
+// What a registry takes for the name of a repository: lower-case components
+// separated by '/', the first of several may be a host instead; at most 255
+// characters.
 bool IsRepositoryName(absl::string_view name);
+// distribution/reference's domain: "EXAMPLE.com", "Host", "host:5000".  No
+// repository by itself.
+bool IsRegistryHost(absl::string_view text);
 // [A-Za-z0-9_][A-Za-z0-9._-]{0,127}
 bool IsTagName(absl::string_view tag);
 

@@ -23,6 +23,22 @@ TEST(NameTest, KnowsRepositoryNames) {
   EXPECT_FALSE(IsRepositoryName(std::string(256, 'a')));
 }
 
+// distribution/reference, DomainRegexp.
+TEST(NameTest, KnowsHostsBeforeTheName) {
+  for (const char* host : {"EXAMPLE.com", "Host", "host:5000", "a-b.C", "0"}) {
+    EXPECT_TRUE(IsRegistryHost(host)) << host;
+    EXPECT_TRUE(IsRepositoryName(std::string(host) + "/a/b")) << host;
+    EXPECT_FALSE(IsRepositoryName("a/" + std::string(host) + "X/b")) << host;
+  }
+  EXPECT_FALSE(IsRepositoryName("EXAMPLE.com"));
+  EXPECT_FALSE(IsRepositoryName("EXAMPLE.com/App"));
+  for (const char* text : {"", "a..b", ".a", "a.", "-a", "a-", "a_b",
+                           "a:", "a:b", "a:1:2", "a b", "..", "caf\xc3\xa9"}) {
+    EXPECT_FALSE(IsRegistryHost(text)) << text;
+  }
+  EXPECT_FALSE(IsRepositoryName("A.b/" + std::string(252, 'a')));
+}
+
 TEST(NameTest, KnowsTags) {
   EXPECT_TRUE(IsTagName("latest"));
   EXPECT_TRUE(IsTagName("_1.2-rc"));

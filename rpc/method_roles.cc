@@ -65,6 +65,7 @@ constexpr MethodRole kMethodRoles[] = {
     {"StoreService/ListStores", Role::kRead},
     {"StoreService/GetStore", Role::kRead},
     {"StoreService/ScanStore", Role::kRecord},
+    {"StoreService/ConfirmLoss", Role::kAdmin},
     {"StoreService/VerifyStore", Role::kRead},
     {"UsageService/GetDiskUsage", Role::kRead},
     {"UsageService/ListImages", Role::kRead},

@@ -1,8 +1,13 @@
 // What clients were told holds after a restart of the daemon.
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+#include "gc/collector.h"
+#include "gc/schedule.h"
+#include "index/memory_engine.h"
 #include "rpc/server_fixture.h"
 
 namespace reclaim::rpc {
@@ -151,6 +156,53 @@ TEST_F(RestartTest, AFollowerHearsThatTheRowsBeganAnew) {
   const grpc::Status status = Watch(1'000'000, &events);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::OUT_OF_RANGE);
   EXPECT_THAT(status.error_message(), ::testing::HasSubstr("rebuilt"));
+}
+
+TEST_F(RestartTest, AfterALostDatabaseAnAdminConfirms) {
+  v1::ConfirmLossResponse confirmed;
+  ASSERT_TRUE(Ask(store_stub_, &Stores::ConfirmLoss, {}, &confirmed).ok());
+  EXPECT_FALSE(confirmed.has_found_time()) << "nothing was lost";
+  StopServer();
+  engine_ = std::make_unique<index::MemoryEngine>();
+  options_.earlier_database = "its audit is there";
+  StartServer();
+  AddStore("registry");
+  const auto state = [this] {
+    v1::GetStoreRequest get;
+    get.set_name("s");
+    v1::Store store;
+    EXPECT_TRUE(Ask(store_stub_, &Stores::GetStore, get, &store).ok());
+    return store.state();
+  };
+  EXPECT_THAT(state(), ::testing::StartsWith("unconfirmed: "));
+  EXPECT_THAT(state(), ::testing::HasSubstr("its audit is there"));
+  v1::ApplyPlanRequest apply;
+  apply.set_plan_id(MakePlan("plan").id());
+  apply.set_allow_large(true);
+  v1::Run run;
+  grpc::Status status =
+      Ask(collection_stub_, &Collection::ApplyPlan, apply, &run);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ErrorOf(status).metadata().at("unconfirmed_loss"),
+            "its audit is there");
+  status = Ask(collection_stub_, &Collection::Purge, {}, &run);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  gc::Schedule schedule;
+  schedule.name = "nightly";
+  EXPECT_TRUE(
+      work_->MakePlans(schedule).status().GetPayload(gc::kUnconfirmedPayload));
+  schedule.action = gc::ScheduleAction::kPurge;
+  EXPECT_TRUE(work_->Act(schedule, "", absl::InfiniteFuture())
+                  .status()
+                  .GetPayload(gc::kUnconfirmedPayload));
+  schedule.action = gc::ScheduleAction::kScan;
+  EXPECT_TRUE(work_->Act(schedule, "", absl::InfiniteFuture()).ok());
+  RestartServer();
+  EXPECT_THAT(state(), ::testing::StartsWith("unconfirmed: "));
+  ASSERT_TRUE(Ask(store_stub_, &Stores::ConfirmLoss, {}, &confirmed).ok());
+  EXPECT_EQ(confirmed.why(), "its audit is there");
+  EXPECT_EQ(state(), "ready");
+  Apply(MakePlan("another plan").id(), "apply");
 }
 
 }  // namespace

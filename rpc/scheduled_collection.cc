@@ -105,6 +105,10 @@ absl::StatusOr<gc::ScheduledWork::Plans> ScheduledCollection::MakePlans(
     const gc::Schedule& schedule) {
   Plans plans;
   if (is_stopped_) return absl::CancelledError("the daemon stops");
+  // Plans that wait for a person are made all the same.
+  if (!schedule.needs_approval) {
+    RECLAIM_RETURN_IF_ERROR(parts_.collector->CheckConfirmed());
+  }
   absl::Status status;
   for (const std::string& store : StoresOf(schedule)) {
     const absl::StatusOr<gc::Plan> plan = PlanOne(schedule, store);
@@ -199,6 +203,9 @@ absl::StatusOr<gc::ScheduledWork::Deed> ScheduledCollection::Act(
     const gc::Schedule& schedule, const std::string& plan_id,
     absl::Time until) {
   if (is_stopped_) return absl::CancelledError("the daemon stops");
+  if (schedule.action != gc::ScheduleAction::kScan) {
+    RECLAIM_RETURN_IF_ERROR(parts_.collector->CheckConfirmed());
+  }
   if (!plan_id.empty()) return ApplyOne(schedule, plan_id, until);
   Deed all;
   absl::Status status;

@@ -56,6 +56,20 @@ std::string StateOf(const index::StoreRecord& record,
 
 }  // namespace
 
+std::string StoreService::StateOf(const index::StoreRecord& record,
+                                  const store::StoreTraits& traits) const {
+  if (const auto loss = parts_.graph->UnconfirmedLoss(); loss) {
+    return absl::StrCat(
+        "unconfirmed: nothing is deleted since the database "
+        "was lost (",
+        loss->why, ")");
+  }
+  return record.last_scan_end == absl::InfinitePast() &&
+                 traits.has_foreign_writers
+             ? "never scanned"
+             : "ready";
+}
+
 v1::Store StoreService::Describe(const index::StoreRecord& record) const {
   v1::Store out;
   out.set_name(record.name);
@@ -163,6 +177,24 @@ grpc::Status StoreService::GetStore(grpc::ServerContext* context,
                        parts_.stores->Find(request->name()));
                    return Describe(record);
                  });
+}
+
+grpc::Status StoreService::ConfirmLoss(grpc::ServerContext* context,
+                                       const v1::ConfirmLossRequest* request,
+                                       v1::ConfirmLossResponse* response) {
+  return CallFor(
+      parts_, context, {"StoreService/ConfirmLoss", *request}, response,
+      [&](const Caller&) -> absl::StatusOr<v1::ConfirmLossResponse> {
+        // Confirming is idempotent.
+        RECLAIM_RETURN_IF_ERROR(CheckRequestId(request->request_id()));
+        v1::ConfirmLossResponse confirmed;
+        const auto loss = parts_.graph->UnconfirmedLoss();
+        if (!loss) return confirmed;
+        RECLAIM_RETURN_IF_ERROR(parts_.graph->ConfirmLoss());
+        SetTime(loss->found, [&] { return confirmed.mutable_found_time(); });
+        confirmed.set_why(loss->why);
+        return confirmed;
+      });
 }
 
 grpc::Status StoreService::ScanStore(grpc::ServerContext* context,

@@ -5,10 +5,14 @@
 #ifndef RECLAIM_RPC_STORE_SERVICE_H_
 #define RECLAIM_RPC_STORE_SERVICE_H_
 
+#include <string>
+
 #include "absl/status/statusor.h"
+#include "index/reference_graph.h"
 #include "reclaim/v1/store.grpc.pb.h"
 #include "rpc/request_memory.h"
 #include "rpc/service_parts.h"
+#include "store/types.h"
 
 namespace reclaim::rpc {
 
@@ -33,12 +37,17 @@ class StoreService final : public v1::StoreService::Service {
   grpc::Status ScanStore(grpc::ServerContext* context,
                          const v1::ScanStoreRequest* request,
                          v1::Run* response) override;
+  grpc::Status ConfirmLoss(grpc::ServerContext* context,
+                           const v1::ConfirmLossRequest* request,
+                           v1::ConfirmLossResponse* response) override;
   grpc::Status VerifyStore(
       grpc::ServerContext* context, const v1::VerifyStoreRequest* request,
       grpc::ServerWriter<v1::VerifyStoreResponse>* responses) override;
 
  private:
   v1::Store Describe(const index::StoreRecord& record) const;
+  std::string StateOf(const index::StoreRecord& record,
+                      const store::StoreTraits& traits) const;
   absl::StatusOr<v1::ListStoresResponse> Stores(
       const v1::ListStoresRequest& request) const;
   absl::Status Verify(

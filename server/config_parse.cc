@@ -100,10 +100,11 @@ absl::Status TableReader::Unknown(const toml::node& node,
                                   const std::string& name) const {
   std::vector<std::string> names;
   for (const Key& key : Keys()) names.emplace_back(key.name);
+  const std::string nearest = base::NearestName(name, names);
   return At(node, name,
-            absl::StrCat("is not a key; the nearest one is ",
-                         base::NearestName(name, names),
-                         " (`reclaimd --print-config-reference` lists them)"));
+            absl::StrCat(
+                "is not a key", nearest.empty() ? "" : "; the nearest one is ",
+                nearest, " (`reclaimd --print-config-reference` lists them)"));
 }
 
 }  // namespace

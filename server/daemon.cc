@@ -124,8 +124,10 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   RECLAIM_ASSIGN_OR_RETURN(database_, index::OpenRocksDb(options));
   engine_ = std::make_unique<index::WatchedEngine>(
       index::MakeBallastedEngine(database_.get(), ballast_.get()));
+  index::GraphOptions graph_options = config_.graph;
+  graph_options.earlier_database = TraceOfDatabase(config_.data_directory);
   auto graph =
-      index::ReferenceGraph::Open(engine_.get(), clock_, config_.graph);
+      index::ReferenceGraph::Open(engine_.get(), clock_, graph_options);
   if (!graph.ok()) {
     engine_.reset();
     database_.reset();

@@ -6,6 +6,11 @@ namespace reclaim::server {
 
 absl::Status OpenStores(const StoreOpening& opening,
                         absl::FunctionRef<void(absl::string_view)> say) {
+  if (const auto loss = opening.graph->UnconfirmedLoss(); loss) {
+    say(absl::StrCat("the database was lost (", loss->why,
+                     "); nothing is deleted until what it alone knew is "
+                     "recorded again and `reclaim store confirm` says so"));
+  }
   opening.stores->OpenAll();
   for (const rpc::StoreSettings& store : opening.config->stores) {
     const auto registered = opening.stores->Register(store);

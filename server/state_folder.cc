@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
@@ -35,6 +36,26 @@ absl::Status MakeStateFolders(const std::string& data_directory) {
   std::filesystem::create_directory(graph, error);
   RECLAIM_RETURN_IF_ERROR(ToStatus(error, "make", graph));
   return MakePrivate(graph);
+}
+
+std::string TraceOfDatabase(const std::string& data_directory) {
+  std::error_code error;
+  std::string audit_or_list;
+  for (std::filesystem::directory_iterator entry(data_directory, error), end;
+       !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (absl::StartsWith(name, "graph.damaged-")) {
+      return absl::StrCat("a damaged one is kept as ", name);
+    }
+    if (name == "audit") audit_or_list = "its audit is there";
+    if (name == "stores" && audit_or_list.empty()) {
+      audit_or_list = "its list of stores is there";
+    }
+  }
+  if (!error || error == std::errc::no_such_file_or_directory) {
+    return audit_or_list;
+  }
+  return absl::StrCat("the data directory cannot be listed: ", error.message());
 }
 
 }  // namespace reclaim::server

@@ -15,6 +15,11 @@ namespace reclaim::server {
 // keeps its mode, for it may not be ours alone.  Errors name the folder.
 absl::Status MakeStateFolders(const std::string& data_directory);
 
+// How the data directory shows that a daemon had a database here before: the
+// audit and the list of stores are made after the first one, and a damaged one
+// is kept aside.  "" if nothing does.  What can't be listed counts as one.
+std::string TraceOfDatabase(const std::string& data_directory);
+
 }  // namespace reclaim::server
 
 #endif  // RECLAIM_SERVER_STATE_FOLDER_H_

@@ -49,5 +49,23 @@ TEST(StateFolderTest, WhatCannotBeMadeIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(path));
 }
 
+TEST(StateFolderTest, TellsWhetherThereWasADatabase) {
+  const store::TempFolder folder;
+  EXPECT_EQ(TraceOfDatabase(folder.path() + "/none"), "");
+  EXPECT_EQ(TraceOfDatabase(folder.path()), "");
+  ASSERT_THAT(MakeStateFolders(folder.path()), IsOk());
+  folder.Write("ballast", "x");
+  EXPECT_EQ(TraceOfDatabase(folder.path()), "") << "a first start makes these";
+  folder.Write("stores", "x");
+  EXPECT_EQ(TraceOfDatabase(folder.path()), "its list of stores is there");
+  folder.Write("audit/0", "x");
+  EXPECT_EQ(TraceOfDatabase(folder.path()), "its audit is there");
+  folder.Write("graph.damaged-1/CURRENT", "x");
+  EXPECT_EQ(TraceOfDatabase(folder.path()),
+            "a damaged one is kept as graph.damaged-1");
+  EXPECT_THAT(TraceOfDatabase(folder.path() + "/ballast"),
+              HasSubstr("cannot be listed"));
+}
+
 }  // namespace
 }  // namespace reclaim::server

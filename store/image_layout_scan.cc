@@ -42,6 +42,12 @@ void Find(const RootedDir& root, const std::string& folder, int depth,
     if (entry.type != FileType::kFolder || entry.name == kReclaimFolder) {
       continue;
     }
+    const absl::Status named = CheckIsText(entry.name);
+    if (!named.ok()) {
+      problems->push_back(
+          {JoinPath(folder, entry.name), named, "", std::nullopt});
+      continue;
+    }
     Find(root, JoinPath(folder, entry.name), depth - 1, layouts, problems);
   }
 }
@@ -88,6 +94,15 @@ void AddNames(const std::string& repository,
 // knows nothing of the names of this one: the whole store is kept.
 void TellOfShared(const std::string& path, ScanBatch* batch) {
   batch->problems.push_back({path, NotLookedInto(), "", std::nullopt});
+}
+
+// OK for a name that can be recorded; else that it can't be is told, in the
+// scope of `place`, and returned.
+absl::Status CheckName(const std::string& path, const std::string& name,
+                       const Place& place, ScanBatch* batch) {
+  const absl::Status status = CheckIsText(name);
+  if (!status.ok()) batch->problems.push_back({path, status, "", place});
+  return status;
 }
 
 // The scan of one store: what its layouts hold.
@@ -142,8 +157,10 @@ absl::Status LayoutScan::ListBlobs(const Place& place, SectionMark* mark,
     if (!is_there) return absl::OkStatus();
   }
   RECLAIM_RETURN_IF_ERROR(algorithms.status());
+  absl::Status status;
   for (const DirEntry& algorithm : *algorithms) {
     const std::string path = JoinPath(top, algorithm.name);
+    status.Update(CheckName(path, algorithm.name, place, batch));
     if (MayLeadOn(algorithm.type)) {
       TellOfShared(path, batch);
       continue;
@@ -152,9 +169,9 @@ absl::Status LayoutScan::ListBlobs(const Place& place, SectionMark* mark,
       scan_.AddStray(path, "not a folder of blobs", batch);
       continue;
     }
-    RECLAIM_RETURN_IF_ERROR(ListFolder(place, algorithm.name, mark, batch));
+    status.Update(ListFolder(place, algorithm.name, mark, batch));
   }
-  return absl::OkStatus();
+  return status;
 }
 
 absl::Status LayoutScan::ListFolder(const Place& place,
@@ -164,7 +181,10 @@ absl::Status LayoutScan::ListFolder(const Place& place,
   RECLAIM_ASSIGN_OR_RETURN(const std::unique_ptr<RootedDir> folder,
                            root_.OpenBelow(path));
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> files, folder->List(""));
+  absl::Status status;
   for (const DirEntry& file : files) {
+    status.Update(
+        CheckName(JoinPath(path, file.name), file.name, place, batch));
     const absl::StatusOr<oci::Digest> digest =
         oci::Digest::Parse(absl::StrCat(algorithm, ":", file.name));
     if (!digest.ok() || file.type != FileType::kFile) {
@@ -180,7 +200,7 @@ absl::Status LayoutScan::ListFolder(const Place& place,
     }
     scan_.AddBlob(place, *digest, *stat, mark, batch);
   }
-  return absl::OkStatus();
+  return status;
 }
 
 absl::Status LayoutScan::LookAtNames(const Place& place,
@@ -242,8 +262,10 @@ absl::Status LayoutScan::ScanStrays(const FoundLayout& layout) {
         entry.name == "oci-layout" || entry.name == kReclaimFolder) {
       continue;
     }
-    scan_.AddStray(JoinPath(layout.place, entry.name),
-                   "no part of an image layout", &batch);
+    const std::string path = JoinPath(layout.place, entry.name);
+    // Told, and the scope is kept: the rest is read all the same.
+    CheckName(path, entry.name, layout.place, &batch).IgnoreError();
+    scan_.AddStray(path, "no part of an image layout", &batch);
   }
   return batch.strays.empty() && batch.problems.empty()
              ? absl::OkStatus()

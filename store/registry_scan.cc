@@ -29,16 +29,24 @@ bool IsPartOfRepository(const std::string& name) {
   return name == "_manifests" || name == "_layers" || name == "_uploads";
 }
 
+absl::Status NoRepository() {
+  return absl::FailedPreconditionError(
+      "a repository whose name no registry serves (lower case behind a host, "
+      "at most 255 characters): rename it or remove it");
+}
+
+// "EXAMPLE.com" is no repository, and may hold some.
+bool MayHoldRepositories(const std::string& name) {
+  return oci::IsRepositoryName(name) || oci::IsRegistryHost(name);
+}
+
 // OK if no folder of manifests is below one that has no name of a repository.
 absl::Status HoldsNone(const RootedDir& root, const std::string& folder) {
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries,
                            ListOrEmpty(root, folder));
   for (const DirEntry& entry : entries) {
-    if (entry.name == "_manifests") {
-      return absl::FailedPreconditionError(
-          "a repository whose name is none (lower case, at most 255 "
-          "characters): rename it or remove it");
-    }
+    RECLAIM_RETURN_IF_ERROR(CheckIsText(entry.name));
+    if (entry.name == "_manifests") return NoRepository();
     if (MayLeadOn(entry.type)) return NotLookedInto();
   }
   for (const DirEntry& entry : entries) {
@@ -54,6 +62,12 @@ absl::Status Tell(const std::string& path, const absl::Status& status,
                   const std::string& repository, ScanBatch* batch) {
   batch->problems.push_back({path, status, repository, Place()});
   return status;
+}
+
+absl::Status CheckName(const std::string& path, const std::string& name,
+                       const std::string& repository, ScanBatch* batch) {
+  const absl::Status status = CheckIsText(name);
+  return status.ok() ? status : Tell(path, status, repository, batch);
 }
 
 std::string RegistryPath(absl::string_view path) {
@@ -79,9 +93,11 @@ absl::StatusOr<std::vector<DirEntry>> ListOrEmpty(const RootedDir& root,
 
 bool RegistryScan::CheckNoRepository(const std::string& path, FileType type,
                                      ScanBatch* batch) {
-  absl::Status status;
-  if (MayLeadOn(type)) status = NotLookedInto();
-  if (type == FileType::kFolder) status = HoldsNone(*root_, path);
+  absl::Status status = CheckIsText(path);
+  if (status.ok() && MayLeadOn(type)) status = NotLookedInto();
+  if (status.ok() && type == FileType::kFolder) {
+    status = HoldsNone(*root_, path);
+  }
   if (status.ok()) {
     scan_.AddStray(path, "not a repository", batch);
     return true;
@@ -109,12 +125,15 @@ bool RegistryScan::FindRepositoriesBelow(const std::string& folder,
       is_repository = true;
       if (entry.type == FileType::kFolder) continue;
       Tell(path, NotLookedInto(), name, batch).IgnoreError();
-    } else if (entry.type == FileType::kFolder &&
-               oci::IsRepositoryName(below)) {
+    } else if (entry.type == FileType::kFolder && MayHoldRepositories(below)) {
       is_readable &= FindRepositoriesBelow(path, below, batch);
     } else {
       is_readable &= CheckNoRepository(path, entry.type, batch);
     }
+  }
+  if (is_repository && !oci::IsRepositoryName(name)) {
+    batch->problems.push_back({folder, NoRepository(), "", std::nullopt});
+    return false;
   }
   if (is_repository) {
     batch->repositories.push_back({name, ""});
@@ -138,8 +157,10 @@ void RegistryScan::FindRepositories(ScanBatch* batch) {
 absl::Status RegistryScan::FindShards(ScanBatch* batch) {
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> algorithms,
                            ListOrEmpty(*root_, RegistryPath("blobs")));
+  absl::Status status;
   for (const DirEntry& algorithm : algorithms) {
     const std::string folder = RegistryPath("blobs/" + algorithm.name);
+    status.Update(CheckName(folder, algorithm.name, "", batch));
     if (algorithm.type != FileType::kFolder ||
         (algorithm.name != "sha256" && algorithm.name != "sha512")) {
       scan_.AddStray(folder, "unknown digest algorithm", batch);
@@ -149,15 +170,16 @@ absl::Status RegistryScan::FindShards(ScanBatch* batch) {
     RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries,
                              ListOrEmpty(*root_, folder));
     for (const DirEntry& entry : entries) {
+      const std::string path = JoinPath(folder, entry.name);
+      status.Update(CheckName(path, entry.name, "", batch));
       if (entry.type == FileType::kFolder && IsShard(entry.name)) {
         shards.insert(entry.name);
       } else {
-        scan_.AddStray(JoinPath(folder, entry.name), "not a folder of blobs",
-                       batch);
+        scan_.AddStray(path, "not a folder of blobs", batch);
       }
     }
   }
-  return absl::OkStatus();
+  return status;
 }
 
 void RegistryScan::FindBlobFolders(ScanBatch* batch) {
@@ -215,6 +237,7 @@ absl::Status RegistryScan::ListBlobs(const std::string& algorithm,
   absl::Status status;
   for (const DirEntry& entry : entries) {
     const std::string blob = JoinPath(path, entry.name);
+    status.Update(CheckName(blob, entry.name, "", batch));
     const absl::StatusOr<oci::Digest> digest =
         LinkedDigest(algorithm, entry.name);
     if (entry.type != FileType::kFolder || !digest.ok() ||

@@ -71,6 +71,8 @@ class RegistryScan {
                            ScanBatch* batch) const;
   absl::Status AddLink(const std::string& path, const FileStat& stat,
                        MembershipFact fact, ScanBatch* batch) const;
+  absl::Status AddUploadFiles(const std::string& folder, int depth,
+                              UploadFact* fact, SectionMark* mark) const;
   absl::Status AddUpload(const std::string& path, UploadFact fact,
                          SectionMark* mark, ScanBatch* batch) const;
   absl::Status FinishNames(SectionKind kind, const std::string& repository,
@@ -87,6 +89,11 @@ class RegistryScan {
 // Returns `status` after telling of it in the scope of `repository`.
 absl::Status Tell(const std::string& path, const absl::Status& status,
                   const std::string& repository, ScanBatch* batch);
+
+// OK for a name that can be recorded; else that it can't be is told and
+// returned.
+absl::Status CheckName(const std::string& path, const std::string& name,
+                       const std::string& repository, ScanBatch* batch);
 
 // Paths below the store's root.
 std::string RegistryPath(absl::string_view path);

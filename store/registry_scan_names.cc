@@ -15,6 +15,7 @@ namespace reclaim::store {
 namespace {
 
 constexpr uint64_t kLinkBytesMax = 1024;
+constexpr int kUploadDepthMax = 8;
 
 std::string TagsPath(const std::string& repository) {
   return RepositoryPath(repository) + "/_manifests/tags";
@@ -60,6 +61,7 @@ absl::Status RegistryScan::LookAtTag(const std::string& repository,
                                      const DirEntry& entry, SectionMark* mark,
                                      ScanBatch* batch) const {
   const std::string path = JoinPath(TagsPath(repository), entry.name);
+  RECLAIM_RETURN_IF_ERROR(CheckName(path, entry.name, repository, batch));
   if (MayLeadOn(entry.type)) {
     return Tell(path, NotLookedInto(), repository, batch);
   }
@@ -156,6 +158,7 @@ absl::Status RegistryScan::CheckNoLink(const RootedDir& links,
                                        const std::string& path,
                                        const std::string& repository,
                                        ScanBatch* batch) const {
+  RECLAIM_RETURN_IF_ERROR(CheckName(path, entry.name, repository, batch));
   if (MayLeadOn(entry.type)) {
     return Tell(path, NotLookedInto(), repository, batch);
   }
@@ -177,6 +180,7 @@ absl::Status RegistryScan::ScanLinks(const std::string& folder,
   absl::Status status;
   for (const DirEntry& algorithm : algorithms) {
     const std::string below = JoinPath(folder, algorithm.name);
+    status.Update(CheckName(below, algorithm.name, repository, batch));
     if (MayLeadOn(algorithm.type)) {
       status.Update(Tell(below, NotLookedInto(), repository, batch));
       continue;
@@ -237,24 +241,38 @@ absl::Status RegistryScan::ScanLayers(const std::string& repository) {
                      std::move(batch));
 }
 
+// Its files lie beside each other, but for "hashstates/ALGORITHM/OFFSET": what
+// a registry needs to go on with the digest after a restart.
+absl::Status RegistryScan::AddUploadFiles(const std::string& folder, int depth,
+                                          UploadFact* fact,
+                                          SectionMark* mark) const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> files,
+                           ListOrEmpty(*root_, folder));
+  for (const DirEntry& file : files) {
+    const std::string path = JoinPath(folder, file.name);
+    if (file.type == FileType::kFolder && depth > 0) {
+      RECLAIM_RETURN_IF_ERROR(AddUploadFiles(path, depth - 1, fact, mark));
+      continue;
+    }
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                             root_->StatIfThere(path));
+    if (!stat || stat->type != FileType::kFile) continue;
+    mark->Add(file.name, *stat);
+    fact->bytes += stat->bytes;
+    fact->started = std::max(fact->started, stat->modified);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RegistryScan::AddUpload(const std::string& path, UploadFact fact,
                                      SectionMark* mark,
                                      ScanBatch* batch) const {
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> self,
                            root_->StatIfThere(path));
   if (!self) return absl::OkStatus();  // finished meanwhile
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> files,
-                           ListOrEmpty(*root_, path));
   mark->Add(fact.upload_id, *self);
   fact.started = self->modified;
-  for (const DirEntry& file : files) {
-    RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
-                             root_->StatIfThere(JoinPath(path, file.name)));
-    if (!stat || stat->type != FileType::kFile) continue;
-    mark->Add(file.name, *stat);
-    fact.bytes += stat->bytes;
-    fact.started = std::max(fact.started, stat->modified);
-  }
+  RECLAIM_RETURN_IF_ERROR(AddUploadFiles(path, kUploadDepthMax, &fact, mark));
   batch->uploads.push_back(std::move(fact));
   return absl::OkStatus();
 }
@@ -269,7 +287,9 @@ absl::Status RegistryScan::ScanUploads(const std::string& repository) {
   for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
     const DirEntry& entry = (*entries)[i];
     const std::string path = JoinPath(folder, entry.name);
-    if (entry.type != FileType::kFolder) {
+    const absl::Status named = CheckName(path, entry.name, repository, &batch);
+    status.Update(named);
+    if (!named.ok() || entry.type != FileType::kFolder) {
       scan_.AddStray(path, "not an upload", &batch);
       continue;
     }

@@ -40,6 +40,9 @@ class Doubts final : public ScanSink {
   absl::Status Accept(ScanBatch batch) override {
     for (const auto& f : batch.repositories) repositories.insert(f.repository);
     for (const auto& f : batch.tags) tags.insert(f.tag);
+    for (const auto& f : batch.uploads) {
+      uploads[f.upload_id] = f.bytes.logical_bytes;
+    }
     for (const auto& f : batch.strays) strays.insert(f.path);
     for (const auto& f : batch.problems) problems[f.path] = f.repository;
     for (const auto& f : batch.sections) {
@@ -53,6 +56,7 @@ class Doubts final : public ScanSink {
 
   std::set<std::string> repositories, tags, strays;
   std::map<std::string, std::string> problems;  // by path: whose
+  std::map<std::string, uint64_t> uploads;      // bytes by id
   std::set<std::pair<SectionKind, std::string>> unreadable;
 };
 
@@ -155,7 +159,7 @@ TEST_F(RegistryScanTest, AFileAmongRepositoriesIsAStray) {
   const Doubts doubts = Scan();
   EXPECT_THAT(doubts.problems, IsEmpty());
   EXPECT_THAT(doubts.unreadable, IsEmpty());
-  EXPECT_THAT(doubts.strays, ElementsAre(absl::StrCat(kTop, "Notes"),
+  EXPECT_THAT(doubts.strays, ElementsAre(absl::StrCat(kTop, "Notes/README"),
                                          absl::StrCat(kTop, "README")));
 }
 
@@ -177,8 +181,79 @@ TEST_F(RegistryScanTest, ARepositoryWithoutAnAcceptedNameKeepsTheStore) {
 }
 
 TEST_F(RegistryScanTest, ALinkBelowNoRepositoryKeepsTheStore) {
-  Symlink("../app", absl::StrCat(kTop, "Upper/lower"));
-  ExpectStoreKept(absl::StrCat(kTop, "Upper"));
+  Symlink("../app", absl::StrCat(kTop, ".hid/lower"));
+  ExpectStoreKept(absl::StrCat(kTop, ".hid"));
+}
+
+// What distribution takes for a host stands before the path, in any case.
+TEST_F(RegistryScanTest, AHostBeforeTheNameIsAPartOfIt) {
+  for (const char* name : {"EXAMPLE.com/app", "Upper/case", "host:5000/a/b"}) {
+    SCOPED_TRACE(name);
+    registry_.Image(name, "v1", {"one"});
+    const Doubts doubts = Scan();
+    EXPECT_THAT(doubts.problems, IsEmpty());
+    EXPECT_THAT(doubts.unreadable, IsEmpty());
+    EXPECT_THAT(doubts.repositories, Contains(name));
+  }
+  Symlink("../app", absl::StrCat(kTop, "EXAMPLE.com/also"));
+  ExpectStoreKept(absl::StrCat(kTop, "EXAMPLE.com/also"));
+}
+
+TEST_F(RegistryScanTest, ANameThatIsNoTextKeepsTheStore) {
+  for (const char* path :
+       {"caf\xe9/_manifests/tags", "\xff\xfe", "a/b\xc3/_layers", ".hid/\x80/x",
+        "EXAMPLE.com/caf\xe9"}) {
+    SCOPED_TRACE(path);
+    folder_.Write(absl::StrCat(kTop, path, "/file"), "x");
+    const Doubts doubts = Scan();
+    ASSERT_EQ(doubts.problems.size(), 1u);
+    ExpectStoreKept(doubts.problems.begin()->first);
+    folder_.Remove(absl::StrCat(
+        kTop, std::string(path).substr(0, std::string(path).find('/'))));
+  }
+}
+
+TEST_F(RegistryScanTest, ANameThatIsNoTextKeepsItsRepository) {
+  for (const char* path :
+       {"_uploads/\xff\xfe", "_manifests/tags/caf\xe9",
+        "_manifests/revisions/\xff", "_layers/sha256/\xff"}) {
+    SCOPED_TRACE(path);
+    const std::string full = absl::StrCat(kTop, "app/", path);
+    folder_.Write(full + "/link", "x");
+    ExpectRepositoryKept(full);
+    folder_.Write(full, "a file");
+    ExpectRepositoryKept(full);
+  }
+}
+
+TEST_F(RegistryScanTest, ANameThatIsNoTextAmongBlobsKeepsThem) {
+  constexpr char kBlobs[] = "docker/registry/v2/blobs/";
+  for (const char* path : {"\xff", "sha256/\xff", "sha256/ab/\xff"}) {
+    SCOPED_TRACE(path);
+    const std::string full = absl::StrCat(kBlobs, path);
+    folder_.Write(full + "/data", "x");
+    for (int i = 0; i < 3; ++i) {
+      const Doubts doubts = Scan();
+      EXPECT_THAT(doubts.problems, ElementsAre(Pair(full, "")));
+      EXPECT_THAT(doubts.unreadable,
+                  ElementsAre(Pair(SectionKind::kBlobs, "")));
+    }
+    ExpectPlainWithout(full);
+  }
+}
+
+TEST_F(RegistryScanTest, AnUploadIsAllThatLiesInIt) {
+  registry_.Upload("app", "u1", "half");
+  folder_.Write(absl::StrCat(kTop, "app/_uploads/u1/hashstates/sha256/4"),
+                "a state");
+  const Doubts doubts = Scan();
+  ASSERT_EQ(doubts.uploads.size(), 1u);
+  uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(
+           Full(absl::StrCat(kTop, "app/_uploads/u1")))) {
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  }
+  EXPECT_EQ(doubts.uploads.at("u1"), bytes);
 }
 
 TEST_F(RegistryScanTest, ALinkedPartKeepsItsRepository) {

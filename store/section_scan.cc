@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/status_macros.h"
+#include "base/utf8.h"
 
 namespace reclaim::store {
 namespace {
@@ -28,6 +29,13 @@ absl::Status NotLookedInto() {
   return absl::FailedPreconditionError(
       "a link or special file where a folder belongs; where it leads to is "
       "not looked at: put the folder itself there, or remove it");
+}
+
+absl::Status CheckIsText(const std::string& name) {
+  if (base::IsUtf8(name)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "a name that is not UTF-8, which can't be recorded; rename it or remove "
+      "it");
 }
 
 absl::Status SectionScan::Open(StoreKind kind) {

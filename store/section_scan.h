@@ -98,6 +98,10 @@ bool MayLeadOn(FileType type);
 // What to tell of it.
 absl::Status NotLookedInto();
 
+// FAILED_PRECONDITION for a name that is not UTF-8: it can't be recorded
+// (base/utf8.h), so nobody would know what it keeps.
+absl::Status CheckIsText(const std::string& name);
+
 }  // namespace reclaim::store
 
 #endif  // RECLAIM_STORE_SECTION_SCAN_H_

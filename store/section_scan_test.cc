@@ -337,5 +337,26 @@ TEST_F(SectionScanTest, ANameOutsideTheStoreIsNoReasonToListEverythingForEver) {
   EXPECT_THAT(Scan().listed, testing::ElementsAre("1 ", "2 a"));
 }
 
+// Names on a disk are any bytes; those that can't be recorded are told.
+TEST_F(SectionScanTest, ANameThatIsNoTextInALayoutIsTold) {
+  LayoutTree tree(&folder_, "a");
+  tree.Entry(tree.Image({"a"}), "v1");
+  LayoutTree hostile(&folder_, "b/\xff\xfe");
+  hostile.Entry(hostile.Image({"b"}), "v1");
+  Open(StoreKind::kImageLayout);
+  for (const char* path :
+       {"", "a/\xff", "a/blobs/\xff", "a/blobs/sha256/caf\xe9"}) {
+    SCOPED_TRACE(path);
+    if (*path != '\0') folder_.Write(path, "x");
+    for (int i = 0; i < 2; ++i) {
+      const Facts facts = Scan();
+      EXPECT_THAT(facts.problems, Contains("b/\xff\xfe"));
+      EXPECT_EQ(facts.problems.size(), *path == '\0' ? 1u : 2u);
+      if (*path != '\0') EXPECT_THAT(facts.problems, Contains(path));
+    }
+    if (*path != '\0') folder_.Remove(path);
+  }
+}
+
 }  // namespace
 }  // namespace reclaim::store

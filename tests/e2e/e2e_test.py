@@ -361,6 +361,41 @@ class RegistryTest(World):
         aside = [name for name in os.listdir(self.path("data"))
                  if name.startswith("graph.damaged-")]
         self.assertEqual(len(aside), 1)
+        self.expect_unconfirmed(aside[0])
+
+    def expect_unconfirmed(self, why):
+        """Pins may be lost: nothing goes until somebody confirms."""
+        root = self.path("registry")
+        before = snapshot(root)
+        for _ in range(2):
+            listed = self.reclaim("store", "ls")
+            self.assertIn("unconfirmed: ", listed)
+            self.assertIn(why, listed)
+            self.assertIn("reclaim_database_loss_unconfirmed 1",
+                          await_url(self.metrics))
+            self.reclaim("system", "prune", "--force", code=1)
+            self.reclaim("purge", "--now", "-f", code=1)
+            self.assertEqual(snapshot(root), before)
+            self.stop_all()
+            self.start_daemon()
+        self.reclaim("store", "confirm")
+        self.assertIn("reclaim_database_loss_unconfirmed 0",
+                      await_url(self.metrics))
+        self.reclaim("system", "prune", "--force")
+        self.assertNotEqual(snapshot(root), before)
+
+    def stop_all(self):
+        for process in self.daemons:
+            process.terminate()
+            process.wait(timeout=30)
+
+    def test_after_a_lost_database_an_admin_confirms(self):
+        self.stop_all()
+        shutil.rmtree(os.path.join(self.path("data"), "graph"))
+        self.start_daemon()
+        self.add_registry()
+        self.reclaim("scan", "hub")
+        self.expect_unconfirmed("its audit is there")
 
     def test_quarantine_outlives_the_database(self):
         root = self.path("registry")

@@ -22,8 +22,10 @@ const MachineContent& ContentOf(int content) {
   return AllMachineContent()[content];
 }
 
-index::GraphOptions Options() {
+// `earlier` as in index::GraphOptions.
+index::GraphOptions OptionsAfter(const std::string& earlier) {
   index::GraphOptions options;
+  options.earlier_database = earlier;
   options.grace_period = absl::ZeroDuration();
   return options;
 }
@@ -53,7 +55,8 @@ absl::Status MachineWorld::Open() {
   collector_.reset();
   graph_.reset();
   RECLAIM_ASSIGN_OR_RETURN(
-      graph_, index::ReferenceGraph::Open(engine_.get(), &clock_, Options()));
+      graph_, index::ReferenceGraph::Open(engine_.get(), &clock_,
+                                          OptionsAfter(earlier_database_)));
   store_ = store::OpenMemoryStore(content_, false);
   index::StoreRecord record;
   record.name = kStore;
@@ -74,8 +77,20 @@ absl::Status MachineWorld::LoseDatabase() {
   collector_.reset();
   graph_.reset();
   engine_ = std::make_unique<index::MemoryEngine>();
+  earlier_database_ = "the machine had one";
   RECLAIM_RETURN_IF_ERROR(Open());
-  return Scan();
+  RECLAIM_RETURN_IF_ERROR(Scan());
+  // Nothing is deleted before somebody confirms, also not after a restart.
+  RECLAIM_RETURN_IF_ERROR(Open());
+  const absl::StatusOr<Pruned> pruned = Prune();
+  const absl::StatusOr<gc::Run> purged = Purge(true);
+  if (pruned.ok() || !pruned.status().GetPayload(gc::kUnconfirmedPayload) ||
+      purged.ok() || !purged.status().GetPayload(gc::kUnconfirmedPayload)) {
+    return absl::InternalError(absl::StrCat(
+        "a prune and a purge before the loss was confirmed: ",
+        pruned.status().ToString(), ", ", purged.status().ToString()));
+  }
+  return graph_->ConfirmLoss();
 }
 
 absl::Status MachineWorld::Scan() {

@@ -68,6 +68,7 @@ class MachineWorld {
   std::unique_ptr<gc::Collector> collector_;
   index::StoreId id_ = index::kNoStore;
   std::vector<std::string> prunes_;
+  std::string earlier_database_;  // index::GraphOptions
 };
 
 }  // namespace reclaim::tests

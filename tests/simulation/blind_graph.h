@@ -214,6 +214,10 @@ class BlindGraph final : public index::ReferenceGraph {
                               absl::string_view answer) override {
     return graph_.RememberAnswer(request_id, answer);
   }
+  std::optional<index::DatabaseLoss> UnconfirmedLoss() const override {
+    return graph_.UnconfirmedLoss();
+  }
+  absl::Status ConfirmLoss() override { return graph_.ConfirmLoss(); }
   index::Engine& engine() override { return graph_.engine(); }
   const index::GraphOptions& options() const override {
     return graph_.options();
