@@ -98,7 +98,7 @@ bool IsOf(const v1::Container& container, const std::string& key,
   // ancestor
   const std::string& reference = container.image_reference();
   return reference == value || container.image_digest() == value ||
-         SplitReference(reference).first == value;
+         absl::StartsWith(reference, value + ":");
 }
 
 bool IsOf(const v1::Volume& volume, const std::string& key,

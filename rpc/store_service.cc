@@ -39,9 +39,17 @@ absl::StatusOr<index::WriterTerms> WritersOf(
   return terms;
 }
 
+}  // namespace
+
 // What a reader of the store's figures has to know first.
-std::string StateOf(const index::StoreRecord& record,
-                    const store::StoreTraits& traits) {
+std::string StoreService::StateOf(const index::StoreRecord& record,
+                                  const store::StoreTraits& traits) const {
+  if (const auto loss = parts_.graph->UnconfirmedLoss(); loss) {
+    return absl::StrCat(
+        "unconfirmed: nothing is deleted since the database "
+        "was lost (",
+        loss->why, ")");
+  }
   if (record.last_scan_end == absl::InfinitePast() &&
       traits.has_foreign_writers) {
     return "never scanned";
@@ -52,22 +60,6 @@ std::string StateOf(const index::StoreRecord& record,
   if (record.unreadable_scopes.empty()) return "ready";
   const index::UnreadableScope& first = record.unreadable_scopes.front();
   return absl::StrCat("partly kept: ", first.scope, ": ", first.why);
-}
-
-}  // namespace
-
-std::string StoreService::StateOf(const index::StoreRecord& record,
-                                  const store::StoreTraits& traits) const {
-  if (const auto loss = parts_.graph->UnconfirmedLoss(); loss) {
-    return absl::StrCat(
-        "unconfirmed: nothing is deleted since the database "
-        "was lost (",
-        loss->why, ")");
-  }
-  return record.last_scan_end == absl::InfinitePast() &&
-                 traits.has_foreign_writers
-             ? "never scanned"
-             : "ready";
 }
 
 v1::Store StoreService::Describe(const index::StoreRecord& record) const {
