@@ -97,8 +97,12 @@ bool IsOf(const v1::Container& container, const std::string& key,
   if (key == "status") return container.state() == value;
   // ancestor
   const std::string& reference = container.image_reference();
-  return reference == value || container.image_digest() == value ||
-         absl::StartsWith(reference, value + ":");
+  if (reference == value || container.image_digest() == value) return true;
+  // A colon before a slash is a port's.
+  const size_t colon = reference.rfind(':');
+  return colon != std::string::npos &&
+         reference.find('/', colon) == std::string::npos &&
+         reference.substr(0, colon) == value;
 }
 
 bool IsOf(const v1::Volume& volume, const std::string& key,
