@@ -119,6 +119,11 @@ void TreeWriter::Link(const std::string& path, const std::string& hex) {
 void TreeWriter::OnRepository(const std::string& name) {
   repository_ = name;
   linked_.clear();
+  // Stays when the last tag goes; the registry's collector asks for it.
+  if (IsRegistry()) {
+    MakeFolders(absl::StrCat(folder_, "/", kRepositories, repository_,
+                             "/_manifests/tags/"));
+  }
 }
 
 void TreeWriter::OnBlob(BlobNumber blob, uint64_t size_bytes, bool is_config) {
