@@ -7,7 +7,7 @@ from bench_containerd import CannotRun, Containerd
 from bench_rpc import Caller
 from bench_world import binary, measure, peak_bytes, process_cpu
 
-SIZES = {"S": 4_000, "M": 100_000, "L": 400_000}
+SIZES = {"S": 2_000, "M": 100_000, "L": 400_000}
 # A durable message from one client waits for the disk: some milliseconds.
 DURABLE_MAX = {"S": 250, "M": 1_000, "L": 1_000}
 BATCH = 100
