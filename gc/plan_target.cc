@@ -52,17 +52,20 @@ void Planner::KeepTags(absl::FunctionRef<bool(NodeId)> is_kept) {
 }
 
 // A signature's name goes with its subject, and whether that goes is not known
-// before the choice is made: till then it stays.
+// before the choice is made: till then it stays.  What only looks like one is
+// an image like any other: the rules say so, or it names its own digest.
 void Planner::KeepReferrerNames() {
-  const auto is_referrers = [&](NodeId tag) {
-    return ParseReferrerName(view_.named_key(tag).name).has_value();
-  };
+  NodeSet names;
   for (const PlanItem& item : plan_.items) {
-    if (view_.Exists(item.node) && is_referrers(item.node)) {
-      referrer_names_.push_back(item);
+    if (!view_.Exists(item.node) || item.reason == DoomReason::kRetention) {
+      continue;
     }
+    const auto name = ParseReferrerName(view_.named_key(item.node).name);
+    if (!name || item.digest == name->subject) continue;
+    referrer_names_.push_back(item);
+    names.insert(item.node);
   }
-  KeepTags(is_referrers);
+  KeepTags([&](NodeId tag) { return names.contains(tag); });
 }
 
 // The choice is made: names of what goes fall, and a signature of a signature

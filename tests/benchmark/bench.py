@@ -1,76 +1,39 @@
 #!/usr/bin/env python3
 """Runs benchmarks and prints ours beside the physical limit and the peer.
 
-    tools/bench [NAME ...] [--size S|M|L] [--json FILE] [--list]
+    tools/bench [NAME ...] [--size S|M|L] [--json FILE] [--oracles] [--list]
 
 A row counts only with its oracle green: the same run has compared the result
 with the truth.  Ratios are results, absolute times information: the machine is
 small and not ours alone.  docs/BENCHMARKS.md says how to read and repeat them.
+
+Each runs at a sixteenth and a quarter of its size as well, for the exponent of
+its growth.  --oracles asks for nothing but right or wrong: one size, no peers,
+no times; writes the XML of a test program if XML_OUTPUT_FILE is set.
 """
 import argparse
 import json
 import os
 import platform
 import sys
+import time
+import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
 import bench_daemon  # noqa: E402
+import bench_engines  # noqa: E402
 import bench_graph  # noqa: E402
+import bench_ingest  # noqa: E402
 import bench_trees  # noqa: E402
-from bench_world import Bench  # noqa: E402
+import xml_cases  # noqa: E402
+from bench_table import fit, print_table  # noqa: E402
+from bench_world import Bench, Scale  # noqa: E402
 
 BENCHES = {**bench_graph.BENCHES, **bench_trees.BENCHES,
-           **bench_daemon.BENCHES}
-COLUMNS = ("bench", "size", "what", "ours", "limit", "of limit", "peer",
-           "times peer", "cpu", "peak", "oracle", "note")
-
-
-def seconds(value):
-    if value is None:
-        return "-"
-    if value < 0.001:
-        return "%.1f us" % (value * 1e6)
-    if value < 1:
-        return "%.1f ms" % (value * 1e3)
-    return "%.2f s" % value
-
-
-def shown(value, unit):
-    if value is None:
-        return "-"
-    if unit == "s":
-        return seconds(value)
-    return "%.4g %s" % (value, unit)
-
-
-def cells(row):
-    limit, peer, ours = row["limit"], row["peer"], row["ours"]
-    # Of a duration less is better, of a rate more.
-    is_rate = row["unit"].endswith("/s")
-    of_limit = None if not limit else (
-        ours / limit if is_rate else limit / ours)
-    times = None if not peer else (ours / peer if is_rate else peer / ours)
-    return (row["bench"], row["size"], row["what"],
-            shown(ours, row["unit"]), shown(limit, row["unit"]),
-            "-" if of_limit is None else "%.0f %%" % (of_limit * 100),
-            "-" if peer is None else "%s %s" % (shown(peer, row["unit"]),
-                                                row["peer_name"]),
-            "-" if times is None else "%.3g" % times,
-            seconds(row.get("cpu")),
-            "-" if not row.get("peak_bytes") else
-            "%d MiB" % (row["peak_bytes"] >> 20),
-            "green" if row["oracle"] else "RED", row.get("note", ""))
-
-
-def print_table(rows):
-    lines = [COLUMNS] + [cells(row) for row in rows]
-    widths = [max(len(line[i]) for line in lines)
-              for i in range(len(COLUMNS))]
-    for number, line in enumerate(lines):
-        print("| " + " | ".join(cell.ljust(width) for cell, width
-                                in zip(line, widths)) + " |")
-        if number == 0:
-            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+           **bench_ingest.BENCHES, **bench_daemon.BENCHES,
+           **bench_engines.BENCHES}
+PARTS = (16, 4, 1)
 
 
 def machine():
@@ -83,11 +46,51 @@ def machine():
                                           platform.release())
 
 
+def failed_row(name, size, error):
+    """A benchmark that ended early is one that found a fault."""
+    lines = [line for line in str(error).splitlines()
+             if line.strip(" >")] or [type(error).__name__]
+    return {"bench": name, "what": "ended early", "size": size, "unit": "s",
+            "objects": 0, "ours": None, "wall": None, "cpu": None,
+            "peak_bytes": 0, "limit": None, "peer": None, "peer_name": "",
+            "oracle": False, "note": lines[-1][:200]}
+
+
+def rows_of(function, scale):
+    bench = Bench(getattr(function, "on_disk", False))
+    try:
+        return list(function(bench, scale))
+    finally:
+        bench.close()
+
+
+def run(name, size, oracles):
+    function = BENCHES[name]
+    if oracles:
+        scales = [Scale(size, with_peers=False, rounds=1)]
+    elif getattr(function, "one_size", False):
+        scales = [Scale(size)]
+    else:
+        scales = [Scale(size, part) for part in PARTS]
+    try:
+        sizes = [rows_of(function, scale) for scale in scales]
+        if len({len(rows) for rows in sizes}) != 1:
+            raise RuntimeError("its sizes have different rows")
+        rows = [fit(same) for same in zip(*sizes)]
+    except Exception as error:  # The other benchmarks go on; this one is red.
+        traceback.print_exc()
+        rows = [failed_row(name, size, error)]
+    for row in rows:
+        row["name"] = name
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
     parser.add_argument("--size", default="S", choices=("S", "M", "L"))
     parser.add_argument("--json")
+    parser.add_argument("--oracles", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     if options.list:
@@ -98,19 +101,30 @@ def main():
         print("no such benchmark: %s; there are %s"
               % (", ".join(unknown), ", ".join(BENCHES)), file=sys.stderr)
         return 2
+    names = options.names or [
+        name for name, function in BENCHES.items()
+        if not (options.oracles and getattr(function, "has_own_tests",
+                                            False))]
     rows = []
-    for name in options.names or BENCHES:
-        print("== " + name, file=sys.stderr, flush=True)
-        bench = Bench()
-        try:
-            rows.extend(BENCHES[name](bench, options.size))
-        finally:
-            bench.close()
-    print(machine())
-    print_table(rows)
+    for name in names:
+        begin = time.monotonic()
+        rows.extend(run(name, options.size, options.oracles))
+        print("== %s, %.0f s" % (name, time.monotonic() - begin),
+              file=sys.stderr, flush=True)
+    if options.oracles:
+        for row in rows:
+            print("%-5s %s %s: %s" % ("green" if row["oracle"] else "RED",
+                                      row["bench"], row["what"], row["note"]))
+    else:
+        print(machine())
+        print_table(rows)
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"machine": machine(), "rows": rows}, file, indent=1)
+            json.dump({"machine": machine(), "size": options.size,
+                       "rows": rows}, file, indent=1)
+    xml_cases.write("benchmark", {
+        name: all(row["oracle"] for row in rows if row["name"] == name)
+        for name in names})
     return 0 if all(row["oracle"] for row in rows) else 1
 
 

@@ -1,22 +1,32 @@
 """What the benchmarks stand on: trees, a daemon, peers, and the operating
 system's own account of each command."""
-import json
 import os
-import resource
 import shutil
-import socket
 import statistics
 import subprocess
 import tempfile
 import time
-import urllib.request
 
 ROOT = os.getcwd()
-BINARIES = os.path.join(ROOT, "bazel-release")
+# What tools/bench has built; or else a folder with the same programs.
+BINARIES = os.path.abspath(os.environ.get("RECLAIM_BENCH_BINARIES",
+                                          "bazel-release"))
 
 
 def binary(path):
     return os.path.join(BINARIES, path)
+
+
+class Scale:
+    """How large, and what beside our own work: `letter` is S, M or L; the
+    smaller sizes from which the growth is fitted are parts of it."""
+
+    def __init__(self, letter, part=1, with_peers=True, rounds=3):
+        self.letter, self.part, self.rounds = letter, part, rounds
+        self.with_peers = with_peers
+
+    def of(self, sizes):
+        return max(1, sizes[self.letter] // self.part)
 
 
 class Cost:
@@ -34,30 +44,27 @@ class Cost:
 
 def measure(command, stdin=None):
     """(cost, output) of a command that must succeed."""
-    begin = time.monotonic()
-    process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
-    output, error = process.communicate()
-    wall = time.monotonic() - begin
-    if process.returncode != 0:
-        raise RuntimeError("%s: %s" % (" ".join(command), error.decode()))
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cost = Cost(wall, used.ru_utime + used.ru_stime - measure.cpu,
-                used.ru_maxrss * 1024)
-    measure.cpu = used.ru_utime + used.ru_stime
-    return cost, output.decode()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        begin = time.monotonic()
+        process = subprocess.Popen(command, stdin=stdin, stdout=out,
+                                   stderr=err)
+        # Its own account, not that of all children so far.
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.monotonic() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        for file in (out, err):
+            file.seek(0)
+        if process.returncode != 0:
+            raise RuntimeError("%s: %s" % (
+                " ".join(command), err.read().decode(errors="replace")[-2000:]))
+        return Cost(wall, used.ru_utime + used.ru_stime,
+                    used.ru_maxrss * 1024), out.read().decode()
 
 
-measure.cpu = 0.0
-
-
-def process_usage(pid):
-    """(CPU seconds, resident bytes) of a living process."""
-    with open("/proc/%d/stat" % pid) as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    tick = os.sysconf("SC_CLK_TCK")
-    cpu = (int(fields[11]) + int(fields[12])) / tick
-    return cpu, int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+def process_cpu(pid):
+    """CPU seconds of a living process, to the nanosecond: its clock
+    (clock_getcpuclockid)."""
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def peak_bytes(pid):
@@ -71,10 +78,12 @@ def peak_bytes(pid):
 class Bench:
     """A folder, and at most one daemon in it."""
 
-    def __init__(self):
+    def __init__(self, on_disk=False):
         top = os.environ.get("RECLAIM_BENCH_FOLDER")
-        if top is None and os.path.isdir("/dev/shm"):
-            top = "/dev/shm"
+        if top is None:
+            # Memory, so that no other work on the disk is in the figures; and
+            # a disk for what is about waiting for one.
+            top = "/var/tmp" if on_disk else "/dev/shm"
         self.folder = tempfile.mkdtemp(prefix="reclaim-bench-", dir=top)
         self.daemon = None
 
@@ -107,9 +116,9 @@ class Bench:
         """Seconds of the bare loop: the best of three, for it has no peer."""
         best = None
         for _ in range(1 if mode == "unlink" else 3):
-            source = open(self.path(stdin)) if stdin else None
-            _, output = measure([binary("tests/benchmark/tree_limits"), mode,
-                                 self.path(name)], source)
+            with open(self.path(stdin) if stdin else os.devnull) as source:
+                _, output = measure([binary("tests/benchmark/tree_limits"),
+                                     mode, self.path(name)], source)
             count, seconds = output.split()
             best = min(best or 1e9, float(seconds))
         return int(count), best
@@ -120,9 +129,10 @@ class Bench:
                        '[http]\naddress = ""\n[gc]\ngrace_period = "%s"\n'
                        'large_plan_percent = 100\nbatch_item_count = 1024\n'
                        % (self.path("data"), self.path("r.sock"), grace))
-        self.daemon = subprocess.Popen(
-            [binary("server/reclaimd"), "--config", self.path("reclaim.toml")],
-            stderr=open(self.path("daemon.log"), "a"))
+        with open(self.path("daemon.log"), "a") as log:
+            self.daemon = subprocess.Popen(
+                [binary("server/reclaimd"), "--config",
+                 self.path("reclaim.toml")], stdout=log, stderr=log)
         self.wait_until_it_answers()
 
     def wait_until_it_answers(self):
@@ -133,6 +143,24 @@ class Bench:
                 with open(self.path("daemon.log")) as log:
                     raise RuntimeError(log.read()[-2000:])
             time.sleep(0.01)
+
+    def imported(self, uri):
+        """The cost from nothing to a graph that a first df has read."""
+        self.start()
+        # Nobody serves these trees: no registry remembers what is in them, and
+        # no writer is on his way.
+        terms = ["--write-duration", "0s"]
+        if uri.startswith("registry:"):
+            terms += ["--descriptor-cache", "none"]
+        self.reclaim("store", "add", uri, "--name", "s", *terms)
+        scan, _ = self.reclaim("scan", "s")
+        self.reclaim("df")
+        return scan
+
+    def forget(self):
+        """No daemon, and nothing of what it knew."""
+        self.stop()
+        shutil.rmtree(self.path("data"), True)
 
     def stop(self, kill=False):
         if self.daemon is None:
@@ -145,17 +173,17 @@ class Bench:
         return [binary("cli/reclaim"), "--host", "unix:" + self.path("r.sock"),
                 *arguments]
 
-    def reclaim(self, *arguments):
+    def reclaim(self, *arguments, codes=(0,)):
         """(cost of the daemon in it, output)."""
-        cpu, _ = process_usage(self.daemon.pid)
+        cpu = process_cpu(self.daemon.pid)
         begin = time.monotonic()
         done = subprocess.run(self.command(*arguments), capture_output=True,
                               text=True)
         wall = time.monotonic() - begin
-        if done.returncode != 0:
+        if done.returncode not in codes:
             raise RuntimeError("reclaim %s: %s" % (" ".join(arguments),
-                                                   done.stderr))
-        after, _ = process_usage(self.daemon.pid)
+                                                   done.stderr[-2000:]))
+        after = process_cpu(self.daemon.pid)
         return Cost(wall, after - cpu, peak_bytes(self.daemon.pid)), done.stdout
 
     def stored(self, name):
@@ -171,6 +199,12 @@ class Bench:
         for blob in os.listdir(os.path.join(top, "blobs/sha256")):
             found.add("sha256:" + blob)
         return found
+
+    def logical_bytes(self, name):
+        """Of all blobs of a registry's tree."""
+        top = self.path(os.path.join(name, "docker/registry/v2/blobs/sha256"))
+        return sum(os.path.getsize(os.path.join(folder, file))
+                   for folder, _, files in os.walk(top) for file in files)
 
     def registry_config(self, name):
         path = self.path("registry.yml")

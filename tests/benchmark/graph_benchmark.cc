@@ -1,7 +1,7 @@
 // The graph in memory and in its database, beside bare loops and oracles:
 //
-//   graph_benchmark mark|mark-cold|exclusive|memory|sweep-db|whole OBJECTS
-//   FOLDER [SEED]
+//   graph_benchmark mark|mark-cold|exclusive|memory|sweep-db|evict|whole|tables
+//   OBJECTS FOLDER [SEED]
 //
 // Prints a JSON object for each row of the table of tools/bench.  FOLDER must
 // be there and empty; it is left full.  The exit code is 1 if an oracle
@@ -24,7 +24,8 @@ struct Named {
 constexpr Named kMeasures[] = {
     {"mark", MeasureMark},           {"mark-cold", MeasureColdMark},
     {"exclusive", MeasureExclusive}, {"memory", MeasureMemory},
-    {"sweep-db", MeasureSweep},      {"whole", MeasureWhole}};
+    {"sweep-db", MeasureSweep},      {"evict", MeasureEvict},
+    {"whole", MeasureWhole},         {"tables", WriteTables}};
 
 int Main(const std::vector<std::string>& arguments) {
   GraphMeasure measure;
@@ -37,8 +38,8 @@ int Main(const std::vector<std::string>& arguments) {
       (arguments.size() > 3 &&
        !absl::SimpleAtoi(arguments[3], &measure.seed))) {
     std::fputs(
-        "graph_benchmark mark|mark-cold|exclusive|memory|sweep-db|whole "
-        "OBJECTS FOLDER [SEED]\n",
+        "graph_benchmark mark|mark-cold|exclusive|memory|sweep-db|evict|whole|"
+        "tables OBJECTS FOLDER [SEED]\n",
         stderr);
     return 2;
   }

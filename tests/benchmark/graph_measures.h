@@ -20,8 +20,12 @@ bool MeasureColdMark(const GraphMeasure& measure);   // B2
 bool MeasureExclusive(const GraphMeasure& measure);  // B8
 bool MeasureMemory(const GraphMeasure& measure);     // B11
 bool MeasureSweep(const GraphMeasure& measure);      // B13
+bool MeasureEvict(const GraphMeasure& measure);      // B12; objects: images
 // All of a run in one process, for its peak.
 bool MeasureWhole(const GraphMeasure& measure);
+// No measurement: the population as text for other programs, nodes.tsv and
+// edges.tsv in the folder, and a line with what they must find.
+bool WriteTables(const GraphMeasure& measure);
 
 }  // namespace reclaim::benchmark
 

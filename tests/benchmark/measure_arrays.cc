@@ -141,6 +141,7 @@ bool MeasureUnique(const World& world, const GraphMeasure& measure,
                            world.naive.images().size(), " images");
   line.ours = ours.cpu;
   line.cpu = ours.cpu;
+  line.wall = ours.wall;
   line.limit = limit.cpu;
   line.peak_bytes = PeakBytes();
   line.is_good = IsUniqueRight(world, measure.seed, usage, bare);
@@ -165,6 +166,7 @@ bool MeasureRetained(const World& world, const GraphMeasure& measure,
                            " nodes");
   line.ours = ours.cpu;
   line.cpu = ours.cpu;
+  line.wall = ours.wall;
   line.limit = limit.cpu;
   line.peak_bytes = PeakBytes();
   line.is_good = IsRetainedRight(world, measure.seed, sizes) &&
@@ -199,6 +201,7 @@ bool MeasureEvents(const World& world, const GraphMeasure& measure) {
   line.what = "counters: one tag put or removed";
   line.ours = ours.cpu / kEventCount / 2;
   line.cpu = ours.cpu;
+  line.wall = ours.wall;
   line.is_good =
       AreCountersRight(world, world.naive.ReachBySweeps(index::kNoNode));
   line.note = "goal 2 us";
@@ -232,6 +235,7 @@ bool MeasureMark(const GraphMeasure& measure) {
   line.ours = count / ours.cpu;
   line.limit = count / limit.cpu;
   line.cpu = ours.cpu;
+  line.wall = ours.wall;
   line.peak_bytes = PeakBytes();
   line.is_good = is_good;
   Print(line);
@@ -240,6 +244,7 @@ bool MeasureMark(const GraphMeasure& measure) {
   line.ours = finding.cpu;
   line.limit = 0;
   line.cpu = finding.cpu;
+  line.wall = finding.wall;
   Print(line);
   return is_good;
 }
@@ -263,6 +268,7 @@ bool MeasureMemory(const GraphMeasure& measure) {
   line.ours = static_cast<double>(world.resident_bytes) / count;
   line.limit = 64;
   line.cpu = world.load.cpu;
+  line.wall = world.load.wall;
   line.peak_bytes = world.load_peak_bytes;
   line.is_good =
       AreCountersRight(world, world.naive.ReachBySweeps(index::kNoNode));

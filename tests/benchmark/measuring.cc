@@ -68,11 +68,12 @@ void ResetPeak() {
 void Print(const Line& line) {
   std::printf(
       "{\"bench\": \"%s\", \"what\": \"%s\", \"unit\": \"%s\", "
-      "\"ours\": %.9g, \"limit\": %.9g, \"cpu\": %.9g, \"peak_bytes\": "
-      "%" PRIu64 ", \"oracle\": %s, \"note\": \"%s\"}\n",
+      "\"ours\": %.9g, \"limit\": %.9g, \"peer\": %.9g, \"peer_name\": "
+      "\"%s\", \"cpu\": %.9g, \"wall\": %.9g, \"peak_bytes\": %" PRIu64
+      ", \"oracle\": %s, \"note\": \"%s\"}\n",
       line.bench.c_str(), line.what.c_str(), line.unit.c_str(), line.ours,
-      line.limit, line.cpu, line.peak_bytes, line.is_good ? "true" : "false",
-      line.note.c_str());
+      line.limit, line.peer, line.peer_name.c_str(), line.cpu, line.wall,
+      line.peak_bytes, line.is_good ? "true" : "false", line.note.c_str());
   std::fflush(stdout);
 }
 

@@ -34,7 +34,10 @@ struct Line {
   std::string unit = "s";
   double ours = 0;
   double limit = 0;  // 0: none was measured
+  double peer = 0;   // likewise
+  std::string peer_name;
   double cpu = 0;
+  double wall = 0;
   uint64_t peak_bytes = 0;
   bool is_good = false;  // the oracle agrees
   std::string note;

@@ -116,7 +116,15 @@ void TreeWriter::Link(const std::string& path, const std::string& hex) {
             "sha256:" + hex);
 }
 
-void TreeWriter::OnRepository(const std::string& name) { repository_ = name; }
+void TreeWriter::OnRepository(const std::string& name) {
+  repository_ = name;
+  linked_.clear();
+  // Stays when the last tag goes; the registry's collector asks for it.
+  if (IsRegistry()) {
+    MakeFolders(absl::StrCat(folder_, "/", kRepositories, repository_,
+                             "/_manifests/tags/"));
+  }
+}
 
 void TreeWriter::OnBlob(BlobNumber blob, uint64_t size_bytes, bool is_config) {
   std::string bytes =
@@ -187,9 +195,10 @@ void TreeWriter::OnReferrer(BlobNumber manifest, BlobNumber subject,
   PutManifest(manifest,
               Json(children, ",\"subject\":" + Descriptor(subject, type)),
               children);
-  // The subject keeps it.
-  known_[subject].kept.push_back(manifest);
+  // A layout's readers find a referrer in index.json or not at all, and these
+  // are not listed there: garbage, for umoci as well.
   if (!IsRegistry()) return;
+  known_[subject].kept.push_back(manifest);
   for (const BlobNumber child : children) {
     Link("_layers/sha256/" + known_[child].hex, known_[child].hex);
   }

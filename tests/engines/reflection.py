@@ -8,11 +8,11 @@ PROTOS = ["reclaim/v1/%s.proto" % name for name in (
     "common", "graph", "lease", "usage", "collection", "store")]
 
 
-def load_pool():
+def load_pool(protos=PROTOS):
     with tempfile.NamedTemporaryFile() as file:
         subprocess.run(
             ["protoc", "-I", "proto", "--include_imports",
-             "--descriptor_set_out=" + file.name] + PROTOS, check=True)
+             "--descriptor_set_out=" + file.name] + protos, check=True)
         files = descriptor_pb2.FileDescriptorSet.FromString(file.read())
     pool = descriptor_pool.DescriptorPool()
     for descriptor in files.file:
