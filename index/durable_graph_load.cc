@@ -10,6 +10,14 @@
 #include "index/record_check.h"
 
 namespace reclaim::index {
+namespace {
+
+DoubtUnit UnitOf(store::StoreKind kind) {
+  return kind == store::StoreKind::kRegistry ? DoubtUnit::kRepository
+                                             : DoubtUnit::kPlace;
+}
+
+}  // namespace
 
 absl::Status DurableGraph::Load() {
   base::MutexLock order(&write_mutex_);
@@ -57,7 +65,7 @@ absl::Status DurableGraph::LoadMeta() {
         }
         const StoreRecord store = FromProto(*record);
         stores_[store.id] = store;
-        graph_.PutStore(store.id, store.name);
+        graph_.PutStore(store.id, store.name, UnitOf(store.kind));
         return true;
       }));
   RECLAIM_RETURN_IF_ERROR(status);
@@ -171,7 +179,7 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::PutStoreInOrder(
   state_ = next;
   base::MutexLock lock(&graph_mutex_);
   stores_[record.id] = record;
-  graph_.PutStore(record.id, record.name);
+  graph_.PutStore(record.id, record.name, UnitOf(record.kind));
   return commit;
 }
 
