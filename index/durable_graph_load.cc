@@ -224,6 +224,12 @@ absl::Status DurableGraph::ForgetStore(absl::string_view name) {
   return sync_.Wait(commit);
 }
 
+void DurableGraph::SetAdopted(absl::string_view store, const Tally& adopted) {
+  base::MutexLock lock(&graph_mutex_);
+  const StoreId id = graph_.FindStore(store);
+  if (id != kNoStore) graph_.SetAdopted(id, adopted);
+}
+
 absl::StatusOr<Batch> DurableGraph::ForgetBatch(StoreId store) const {
   base::ReaderMutexLock lock(&graph_mutex_);
   Batch batch;

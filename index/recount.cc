@@ -27,6 +27,8 @@ class Recounter {
     used_ = Reach(kContainersOnly);
     FindImaged();
     totals_.orphan = inputs_.orphans;
+    totals_.adopted = inputs_.adopted;
+    totals_.quarantined = inputs_.adopted;
     for (NodeId id = 0; id < view_.node_count(); ++id) {
       if (!IsOurs(id)) continue;
       const bool is_bytes =

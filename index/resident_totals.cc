@@ -137,6 +137,17 @@ void ResidentGraph::SetOrphans(StoreId store, const Tally& orphans) {
   totals_[store].orphan = orphans;
 }
 
+void ResidentGraph::SetAdopted(StoreId store, const Tally& adopted) {
+  StoreTotals& totals = totals_[store];
+  const Tally& old = totals.adopted;
+  totals.quarantined.count += adopted.count - old.count;
+  totals.quarantined.bytes.logical_bytes +=
+      adopted.bytes.logical_bytes - old.bytes.logical_bytes;
+  totals.quarantined.bytes.allocated_bytes +=
+      adopted.bytes.allocated_bytes - old.bytes.allocated_bytes;
+  totals.adopted = adopted;
+}
+
 uint8_t ResidentGraph::RootBits(NodeId id) const {
   const Node& node = nodes_[id];
   if (!node.exists()) return 0;

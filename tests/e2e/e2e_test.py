@@ -347,6 +347,10 @@ class RegistryTest(World):
             process.terminate()
             process.wait(timeout=30)
 
+    def quarantine_row(self):
+        return [line.split() for line in self.reclaim("df").splitlines()
+                if line.startswith("Quarantine")]
+
     def store_settings(self):
         """What `store add` was told, without times and free space."""
         return [[value for key, value in sorted(json.loads(line).items())
@@ -412,13 +416,14 @@ class RegistryTest(World):
         root = self.path("registry")
         before = snapshot(root)
         self.reclaim("system", "prune", "--force")
-        for process in self.daemons:
-            process.terminate()
-            process.wait(timeout=30)
+        held = self.quarantine_row()
+        self.stop_daemons()
         shutil.rmtree(self.path("data"))
         self.start_daemon()
         self.add_registry()
         self.reclaim("scan", "hub")
+        self.assertEqual(self.quarantine_row(), held)
+        self.assertIn("0 findings", self.reclaim("verify"))
         run = self.reclaim("quarantine", "ls", "--format",
                            "{{.Run}}").split()[0]
         self.reclaim("restore", run)

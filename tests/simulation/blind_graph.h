@@ -173,6 +173,10 @@ class BlindGraph final : public index::ReferenceGraph {
   std::vector<index::StoreRecord> Stores() const override {
     return graph_.Stores();
   }
+  void SetAdopted(absl::string_view store,
+                  const index::Tally& adopted) override {
+    graph_.SetAdopted(store, adopted);
+  }
   absl::Status RecordScan(index::StoreId store,
                           const index::StoreRecord& seen) override {
     return graph_.RecordScan(store, seen);
