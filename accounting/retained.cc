@@ -65,6 +65,10 @@ class Dominators {
 
   void AddRoot(const gc::Root& root) {
     if (root.node >= count_) return;
+    if (root.reason == RootReason::kUnlinked) {
+      unlinked_.push_back(root.node);
+      return;
+    }
     if (root.reason == RootReason::kTag) {
       index::NamedKey key = view_.named_key(root.node);
       const NodeId repository = view_.FindNamed(
@@ -137,6 +141,7 @@ class Dominators {
   const size_t size_;
   absl::flat_hash_map<NodeId, std::vector<NodeId>> above_;
   absl::flat_hash_map<NodeId, bool> owned_;
+  std::vector<NodeId> unlinked_;
   std::vector<NodeId> order_;     // reverse postorder
   std::vector<uint32_t> number_;  // by node: its place in `order_`
   std::vector<NodeId> dominator_;
@@ -220,6 +225,12 @@ std::vector<NodeId> Dominators::Holders() const {
         NodeId& holder = holders[held];
         holder = holder == kNoNode ? id : Intersect(holder, id);
       }
+    }
+  }
+  // What no repository links is held from above, and passes nothing on.
+  for (const NodeId id : unlinked_) {
+    for (const NodeId held : {id, view_.ExtentOf(id)}) {
+      if (held < count_) holders[held] = top_;
     }
   }
   return holders;

@@ -26,6 +26,7 @@ std::vector<uint32_t> FirstRoots(const GraphView& view,
   std::vector<uint32_t> owner(view.node_count(), none);
   std::vector<NodeId> stack;
   for (uint32_t i = 0; i < roots.size(); ++i) {
+    if (roots[i].reason == index::RootReason::kUnlinked) continue;
     auto push = [&](NodeId id) {
       if (id >= owner.size() || owner[id] != none) return;
       owner[id] = i;
@@ -40,6 +41,11 @@ std::vector<uint32_t> FirstRoots(const GraphView& view,
       if (view.ExtentOf(id) != kNoNode) push(view.ExtentOf(id));
     }
     view.Yield();
+  }
+  // It keeps itself and passes nothing on.
+  for (uint32_t i = 0; i < roots.size(); ++i) {
+    const NodeId id = roots[i].node;
+    if (id < owner.size() && owner[id] == none) owner[id] = i;
   }
   return owner;
 }

@@ -101,6 +101,7 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
     }
   }
   restorer_.AddStore(attached);
+  graph_->SetAdopted(name, runs_->Adopted(std::string(name)));
   return absl::OkStatus();
 }
 

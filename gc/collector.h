@@ -116,6 +116,8 @@ struct QuarantineEntry {
   absl::Time quarantined;
   absl::Time restorable_until;
   std::string actor;
+  // A second copy of what the store has again: it goes with the next purge.
+  bool is_superseded = false;
 };
 
 class Collector {

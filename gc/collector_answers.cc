@@ -76,7 +76,8 @@ absl::StatusOr<std::vector<QuarantineEntry>> StoreCollector::ListQuarantine(
     QuarantineRecord& record = records[i];
     entries.push_back({record.run_id, std::move(record.item),
                        record.quarantined, record.restorable_until,
-                       record.actor});
+                       record.actor,
+                       record.state == QuarantineState::kSuperseded});
   }
   return entries;
 }

@@ -15,6 +15,7 @@
 #include "gc/collector_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/totals.h"
 #include "store/testing/store_tree.h"
 
 namespace reclaim::gc {
@@ -86,6 +87,9 @@ class CrashWorld : public CollectorFixture {
   }
   absl::StatusOr<gc::Run> PurgeAll() { return PurgeNow(); }
   size_t Quarantined() const { return QuarantineCount(); }
+  index::Tally QuarantinedTally() const {
+    return graph_->Read()->totals(id_).quarantined;
+  }
   void LoseDatabase() {
     options_.earlier_database = "the world had one";
     collector_.reset();
@@ -258,15 +262,35 @@ TEST_P(CollectorCrashTest, ALostDatabaseAdoptsTheQuarantine) {
   world.Begin(GetParam());
   const auto run = world.ApplyPlan(world.SmallBatches());
   ASSERT_THAT(run, IsOk());
+  const index::Tally held = world.QuarantinedTally();
+  EXPECT_GT(held.bytes.allocated_bytes, 0u);
   world.LoseDatabase();
   world.RestartAndRecover();
   ASSERT_THAT(world.PurgeAll(),
               StatusIs(absl::StatusCode::kFailedPrecondition));
   ASSERT_THAT(world.ConfirmLoss(), IsOk());
   EXPECT_GT(world.Quarantined(), 0u);
+  // Nobody knows more of it than that it is there, and that is counted.
+  EXPECT_EQ(world.QuarantinedTally(), held);
+  world.RestartAndRecover();
+  EXPECT_EQ(world.QuarantinedTally(), held);
   world.ExpectRestorableFor(absl::Hours(24 * 7));
   ASSERT_THAT(world.RestoreOf(run->id), IsOk());
+  EXPECT_EQ(world.QuarantinedTally(), index::Tally());
   world.ExpectAllRestorable();
+}
+
+TEST_P(CollectorCrashTest, WhatWasAdoptedIsCountedUntilItIsPurged) {
+  CrashWorld world;
+  world.Begin(GetParam());
+  ASSERT_THAT(world.ApplyPlan(world.SmallBatches()), IsOk());
+  const index::Tally held = world.QuarantinedTally();
+  world.LoseDatabase();
+  world.RestartAndRecover();
+  ASSERT_EQ(world.QuarantinedTally(), held);
+  ASSERT_THAT(world.PurgeAll(), IsOk());
+  EXPECT_EQ(world.QuarantinedTally(), index::Tally());
+  world.ExpectConvergence();
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, CollectorCrashTest,

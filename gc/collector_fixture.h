@@ -161,6 +161,7 @@ class CollectorFixture : public ::testing::Test {
     inputs.now = clock_.Now();
     inputs.grace_period = options_.grace_period;
     inputs.orphans = reader->totals(id_).orphan;
+    inputs.adopted = reader->totals(id_).adopted;
     const index::StoreTotals recounted = index::Recount(reader->view(), inputs);
     ASSERT_EQ(reader->totals(id_), recounted)
         << ToString(reader->totals(id_)) << "\n"

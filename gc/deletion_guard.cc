@@ -77,11 +77,47 @@ Verdict DeletionGuard::JudgeScope(const store::Removal& removal) const {
                                 removal.kind == RemovalKind::kRevisionLink ||
                                 removal.kind == RemovalKind::kLayerLink ||
                                 removal.kind == RemovalKind::kSnapshot;
-  if (is_about_content && place != index::kNoPlace && view().HasOpaque(place)) {
+  if (is_about_content && place != index::kNoPlace &&
+      (view().IsWholeInDoubt(place) || IsInDoubt(removal.repository))) {
     return {SkipReason::kScopeKept,
             "a manifest that is not understood may reference it"};
   }
   return {};
+}
+
+bool DeletionGuard::IsInDoubt(const std::string& repository) const {
+  if (repository.empty()) return false;
+  const NodeId id =
+      view().FindNamed({NodeKind::kRepository, terms_.store, "", repository});
+  return id != kNoNode && view().IsRepositoryInDoubt(id);
+}
+
+// The links to a blob go before it does: those of the plan tell whether it is
+// one of a repository in doubt, and without any it may be (decisions/0009).
+Verdict DeletionGuard::JudgeLinks(const PlanItem& item, NodeId node) const {
+  const index::PlaceId place =
+      view().FindPlace(terms_.store, item.removal->place);
+  if (place == index::kNoPlace || !view().HasDoubt(place)) return {};
+  const auto may_be_of = [this](const std::string& name) {
+    return IsInDoubt(name);
+  };
+  bool is_known = !item.linked_by.empty();
+  if (node != kNoNode) {
+    // Who links it now is asked by whoever looks for its keepers.
+    view().ForEachRepositoryOf(node, [&](NodeId) {
+      is_known = true;
+      return false;
+    });
+  }
+  if (is_known &&
+      std::none_of(item.linked_by.begin(), item.linked_by.end(), may_be_of)) {
+    return {};
+  }
+  return {SkipReason::kScopeKept,
+          is_known ? "a repository that linked it holds a manifest that is not "
+                     "understood"
+                   : "no repository links it, and a manifest that is not "
+                     "understood may reference it"};
 }
 
 Verdict DeletionGuard::JudgeBlob(const PlanItem& item,
@@ -95,7 +131,8 @@ Verdict DeletionGuard::JudgeBlob(const PlanItem& item,
     return {SkipReason::kChanged, absl::StrCat("it is known to be a ",
                                                ToString(fields.kind), " now")};
   }
-  return From(search->FindRoot(item.node));
+  Verdict verdict = JudgeLinks(item, item.node);
+  return verdict.may_go() ? From(search->FindRoot(item.node)) : verdict;
 }
 
 Verdict DeletionGuard::JudgeTag(const PlanItem& item,
@@ -260,7 +297,10 @@ std::vector<Verdict> DeletionGuard::JudgePurge(
                               : view().FindContent(place, *item.digest);
       const bool is_here =
           node != kNoNode && view().state(node) == NodeState::kPresent;
-      if (node != kNoNode && !is_here) verdict = From(search.FindRoot(node));
+      if (!is_here) verdict = JudgeLinks(item, node);
+      if (verdict.may_go() && node != kNoNode && !is_here) {
+        verdict = From(search.FindRoot(node));
+      }
     }
     verdicts.push_back(std::move(verdict));
   }

@@ -92,6 +92,8 @@ class DeletionGuard {
   Verdict JudgeUpload(const PlanItem& item) const;
   Verdict JudgeNamed(const PlanItem& item, KeeperSearch* search) const;
   Verdict JudgeScope(const store::Removal& removal) const;
+  Verdict JudgeLinks(const PlanItem& item, index::NodeId node) const;
+  bool IsInDoubt(const std::string& repository) const;
   bool WasTouched(index::NodeId node) const;
   const index::GraphView& view() const { return order_->reader().view(); }
 

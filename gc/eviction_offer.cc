@@ -65,6 +65,12 @@ void EvictionOffer::FindFlatTargets(index::StoreId store) {
   });
 }
 
+bool EvictionOffer::IsKeptAlone(NodeId id) const {
+  return flat_targets_.contains(id) ||
+         (view_.Exists(id) && IsContent(view_.kind(id)) &&
+          view_.DoubtAbout(id) == index::Doubt::kUnlinked);
+}
+
 // The file behind several names goes with the last of them.
 void EvictionOffer::AddExtentOf(NodeId id) {
   const NodeId extent = view_.ExtentOf(id);
@@ -111,7 +117,7 @@ std::vector<index::NodeId> EvictionOffer::Next(NodeId id) const {
       // An extent may be a piece although a name that is not here reaches it.
       if (pieces_.contains(to)) {
         next.push_back(to);
-      } else if (!kept_.Contains(to) || flat_targets_.contains(to)) {
+      } else if (!kept_.Contains(to) || IsKeptAlone(to)) {
         stack.push_back(to);
       }
     });

@@ -53,6 +53,7 @@ class EvictionOffer {
   void AddPiece(NodeId id);
   void AddExtentOf(NodeId id);
   void FindFlatTargets(index::StoreId store);
+  bool IsKeptAlone(NodeId id) const;
   void AddCandidate(NodeId top, uint32_t tier);
   // The pieces that `id` leads to, over none or over what is no piece.
   std::vector<NodeId> Next(NodeId id) const;

@@ -24,6 +24,11 @@ bool PassesOn(const GraphView& view, NodeId keeper, NodeId to, NodeId asked) {
   return !is_flat || to == asked || view.kind(to) == index::NodeKind::kSnapshot;
 }
 
+// What no repository links is kept itself and passes nothing on.
+bool StartsAt(index::RootReason reason, bool is_asked) {
+  return is_asked || reason != index::RootReason::kUnlinked;
+}
+
 }  // namespace
 
 absl::StatusOr<Explanation> Explain(const GraphView& view,
@@ -45,7 +50,8 @@ absl::StatusOr<Explanation> Explain(const GraphView& view,
     const NodeId id = queue.front();
     queue.pop_front();
     const auto reason = reasons.find(id);
-    if (reason != reasons.end() && explanation.root_count < kRootCountMax) {
+    if (reason != reasons.end() && StartsAt(reason->second, id == node) &&
+        explanation.root_count < kRootCountMax) {
       ++explanation.root_count;
       if (explanation.paths.size() < static_cast<size_t>(path_count_max)) {
         KeepPath path;

@@ -32,6 +32,10 @@ Keeper KeeperSearch::JudgeContent(NodeId node, Question question,
   if ((f.flags & index::kOpaque) != 0) {
     return {SkipReason::kScopeKept, "a manifest that is not understood"};
   }
+  if (view_.DoubtAbout(node) == index::Doubt::kReach) {
+    return {SkipReason::kScopeKept,
+            "a manifest beside it is not understood and may reference it"};
+  }
   if ((f.flags & index::kOnlyName) != 0 && !unnamed_.contains(node)) {
     return {SkipReason::kBecameLive, "the only name in its layout"};
   }

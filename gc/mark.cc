@@ -17,7 +17,13 @@ class Marker {
       : view_(view), options_(options), live_(view.node_count()) {}
 
   absl::StatusOr<LiveSet> Run(absl::Span<const Root> roots) {
-    for (const Root& root : roots) Push(root.node);
+    for (const Root& root : roots) {
+      if (root.reason != index::RootReason::kUnlinked) {
+        Push(root.node);
+      } else if (root.node < live_.node_count()) {
+        flat_.push_back(root.node);
+      }
+    }
     uint64_t step = 0;
     while (!stack_.empty()) {
       if (++step % kStepsPerSlice == 0) {
@@ -30,7 +36,7 @@ class Marker {
       stack_.pop_back();
       Visit(id);
     }
-    // What a flat lease keeps passes nothing on.
+    // What a flat lease keeps, or what no repository links, passes nothing on.
     for (const NodeId id : flat_) {
       live_.Insert(id);
       const NodeId extent = view_.ExtentOf(id);

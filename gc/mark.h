@@ -51,10 +51,10 @@ struct MarkOptions {
 };
 
 // Every node reachable from `roots` (the roots included) over Kept(),
-// Referrers() and ExtentOf().  A node that a flat lease keeps is in the set,
-// but does not pass reachability on unless something else reaches it, or it is
-// a snapshot.  Nodes that appear after the call began are not in the set: the
-// epoch stamp protects them.
+// Referrers() and ExtentOf().  A node that a flat lease keeps, or that is a
+// root as kUnlinked, is in the set, but does not pass reachability on unless
+// something else reaches it, or it is a snapshot.  Nodes that appear after the
+// call began are not in the set: the epoch stamp protects them.
 //
 // On any error no set is returned: acting on a partial one deletes live data.
 // Time O(live + edges), memory one bit a node and a stack.  Yields.

@@ -34,6 +34,22 @@ std::set<std::string> Reached(const TextGraph& g,
   return names;
 }
 
+TEST(MarkTest, WhatNoRepositoryLinksPassesNothingOn) {
+  TextGraph g("M1(c1); l1; M2(c2)");
+  const auto live = Mark(g.view(),
+                         {{g.Id("M1"), index::RootReason::kUnlinked},
+                          {g.Id("l1"), index::RootReason::kUnlinked},
+                          {index::kNoNode, index::RootReason::kUnlinked},
+                          {g.Id("M2"), index::RootReason::kUnlinked},
+                          {g.Id("M2"), index::RootReason::kGrace}},
+                         {});
+  ASSERT_TRUE(live.ok());
+  for (const char* kept : {"M1", "l1", "M2", "c2"}) {
+    EXPECT_TRUE(live->Contains(g.Id(kept))) << kept;
+  }
+  EXPECT_FALSE(live->Contains(g.Id("c1")));
+}
+
 TEST(MarkTest, FollowsWhatIsKeptAndTheReferrers) {
   const TextGraph g("M1(c1 l1); I1[M1]; S1(s1)^M1; a:v=I1; M2(c2 l1)");
   EXPECT_THAT(Reached(g, {"a:v"}),

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "gc/planner.h"
+#include "index/doubts.h"
 
 namespace reclaim::gc {
 
@@ -112,19 +113,49 @@ void Planner::KeepScope(const KeptScope& scope) {
                     " could not be read, and may name anything beside it")});
 }
 
-void Planner::FindKeptScopes() {
-  for (const KeptScope& scope : in_.unreadable_scopes) KeepScope(scope);
-  std::set<index::PlaceId> opaque;
+// What opaque manifests may reference are roots (gc/roots.h); here is said
+// which scopes that are, and their names and links are kept with them.
+void Planner::KeepDoubts() {
   for (const Root& root : roots_) {
     if (root.reason != index::RootReason::kOpaque) continue;
     const index::PlaceId place = view_.fields(root.node).place;
-    if (!opaque.insert(place).second) continue;
-    kept_places_.insert(place);
-    plan_.kept_scopes.push_back(
-        {view_.PlaceName(place),
-         absl::StrCat("the manifest ", view_.digest(root.node).ToString(),
-                      " is not understood: what it references is unknown")});
+    const std::string why =
+        absl::StrCat("the manifest ", view_.digest(root.node).ToString(),
+                     " is not understood: what it references is unknown");
+    const index::DoubtScope scope = index::ScopeOfDoubt(view_, root.node);
+    if (scope.is_whole && kept_places_.insert(place).second) {
+      const bool has_repositories =
+          view_.UnitOfDoubt(in_.store) == index::DoubtUnit::kRepository;
+      plan_.kept_scopes.push_back(
+          {view_.PlaceName(place),
+           absl::StrCat(why, has_repositories
+                                 ? ", and so is the repository that it is of"
+                                 : "")});
+    }
+    for (const NodeId repository : scope.repositories) {
+      if (!doubted_repositories_.insert(repository).second) continue;
+      plan_.kept_scopes.push_back(
+          {view_.named_key(repository).name,
+           absl::StrCat(why,
+                        ", so all that this repository links is kept, and what "
+                        "no repository links; the others are collected")});
+    }
   }
+}
+
+// Whether the names and links there stay whatever else is judged.
+bool Planner::IsScopeKept(NodeId tag) const {
+  const std::string name = view_.named_key(tag).scope;
+  return is_whole_store_kept_ ||
+         kept_places_.count(view_.fields(tag).place) > 0 ||
+         kept_repositories_.count(name) > 0 ||
+         doubted_repositories_.count(
+             view_.FindNamed({NodeKind::kRepository, in_.store, "", name})) > 0;
+}
+
+void Planner::FindKeptScopes() {
+  for (const KeptScope& scope : in_.unreadable_scopes) KeepScope(scope);
+  KeepDoubts();
 }
 
 // The roots, and what cannot be judged.

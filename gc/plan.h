@@ -41,6 +41,8 @@ enum class DoomReason : uint8_t {
 };
 const char* ToString(DoomReason reason);
 
+inline constexpr size_t kLinkedByMax = 16;
+
 struct PlanItem {
   // The node that goes; kNoNode for link items that have no node of their own.
   index::NodeId node = index::kNoNode;
@@ -55,6 +57,10 @@ struct PlanItem {
   store::Bytes bytes;
   DoomReason reason = DoomReason::kUnreferenced;
   std::string detail;  // for a person: rule, last keeper, "listed by sha256:…"
+  // Of a blob in a registry: the repositories that linked it when the plan was
+  // made; empty for none, and for more than kLinkedByMax.  Its links go before
+  // it does, and only they tell which doubts concern it (decisions/0009).
+  std::vector<std::string> linked_by;
   absl::Time last_used;           // InfinitePast() if never
   absl::Time unreferenced_since;  // InfiniteFuture() if a root is dropped
 };

@@ -47,6 +47,7 @@ void ToProto(const PlanItem& item, pb::PlanItemRecord* out) {
   ToProto(item.bytes, out->mutable_bytes());
   out->set_reason(static_cast<uint32_t>(item.reason));
   out->set_detail(item.detail);
+  out->mutable_linked_by()->Add(item.linked_by.begin(), item.linked_by.end());
   if (item.last_used != absl::InfinitePast()) {
     out->set_last_used(ToMicros(item.last_used));
   }
@@ -70,6 +71,7 @@ absl::StatusOr<PlanItem> FromProto(const pb::PlanItemRecord& record) {
   item.bytes = FromProto(record.bytes());
   item.reason = static_cast<DoomReason>(record.reason());
   item.detail = record.detail();
+  item.linked_by.assign(record.linked_by().begin(), record.linked_by().end());
   item.last_used = record.has_last_used() ? FromMicros(record.last_used())
                                           : absl::InfinitePast();
   item.unreferenced_since = record.has_unreferenced_since()

@@ -66,6 +66,20 @@ std::string Planner::DetailOf(NodeId id) const {
   return absl::StrCat(text, ", which nothing keeps");
 }
 
+std::vector<std::string> Planner::LinkedBy(NodeId id) const {
+  std::vector<std::string> names;
+  if (view_.UnitOfDoubt(in_.store) != index::DoubtUnit::kRepository) {
+    return names;
+  }
+  view_.ForEachRepositoryOf(id, [&](NodeId repository) {
+    names.push_back(view_.named_key(repository).name);
+    return names.size() <= kLinkedByMax;
+  });
+  if (names.size() > kLinkedByMax) names.clear();
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 void Planner::DoomContent() {
   ForEachContent([&](NodeId id) {
     const index::NodeFields fields = view_.fields(id);
@@ -81,6 +95,7 @@ void Planner::DoomContent() {
     item.bytes = fields.bytes;
     item.reason = ReasonOf(id);
     item.detail = DetailOf(id);
+    item.linked_by = LinkedBy(id);
     item.last_used = fields.used;
     item.unreferenced_since = fields.unreferenced_since;
     store::Removal removal;

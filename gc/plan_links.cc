@@ -137,6 +137,7 @@ absl::Status Planner::DoomLinks() {
   for (const NodeId repository : Named(NodeKind::kRepository)) {
     const std::string name = view_.named_key(repository).name;
     if (kept_repositories_.count(name) == 0 &&
+        doubted_repositories_.count(repository) == 0 &&
         kept_places_.count(view_.fields(repository).place) == 0) {
       repositories.push_back(repository);
     }

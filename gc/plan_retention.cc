@@ -22,11 +22,7 @@ absl::StatusOr<std::vector<TagDecision>> Planner::Survey() const {
   inputs.grace_period = request_.policy.grace_period;
   inputs.roots = roots;
   inputs.is_cancelled = in_.is_cancelled;
-  inputs.is_scope_kept = [this](NodeId tag) {
-    return is_whole_store_kept_ ||
-           kept_places_.count(view_.fields(tag).place) > 0 ||
-           kept_repositories_.count(view_.named_key(tag).scope) > 0;
-  };
+  inputs.is_scope_kept = [this](NodeId tag) { return IsScopeKept(tag); };
   return SurveyTags(inputs, *in_.rules);
 }
 

@@ -75,8 +75,7 @@ bool Planner::IsTagHeld(NodeId tag, const LiveSet& held) const {
   }
   const index::NodeFields fields = view_.fields(tag);
   return held.Contains(tag) || Uses(held, targets[0]) ||
-         IsYoung(fields.recorded) || kept_places_.count(fields.place) > 0 ||
-         kept_repositories_.count(view_.named_key(tag).scope) > 0;
+         IsYoung(fields.recorded) || IsScopeKept(tag);
 }
 
 // A container holds the content that it uses, the name it was created with

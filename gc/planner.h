@@ -83,6 +83,8 @@ class Planner {
   absl::Status CheckThatUnusedCanBeJudged() const;
   void FindKeptScopes();
   void KeepScope(const KeptScope& scope);
+  void KeepDoubts();
+  bool IsScopeKept(NodeId tag) const;
 
   // plan_order.cc
   void Finish();
@@ -158,6 +160,7 @@ class Planner {
   }
   void DoomContent();
   void DoomUploads();
+  std::vector<std::string> LinkedBy(NodeId id) const;
   DoomReason ReasonOf(NodeId id) const;
   std::string DetailOf(NodeId id) const;
 
@@ -205,6 +208,7 @@ class Planner {
   std::map<NodeId, DoomReason> tops_;  // what dropped tags named
   std::set<index::PlaceId> kept_places_;
   std::set<std::string> kept_repositories_;
+  std::set<NodeId> doubted_repositories_;
   bool is_whole_store_kept_ = false;
 
   // Explicit removal: content that the caller named or whose name went, the

@@ -32,6 +32,7 @@ PlanItem Item(int number) {
   item.bytes = {10, 4096};
   item.reason = DoomReason::kUnused;
   item.detail = "no container uses the image";
+  item.linked_by = {"app", "lib/base"};
   item.last_used = absl::InfinitePast();
   item.unreferenced_since = kNow;
   return item;
@@ -50,6 +51,7 @@ void ExpectEqual(const PlanItem& a, const PlanItem& b) {
   EXPECT_EQ(a.bytes, b.bytes);
   EXPECT_EQ(a.reason, b.reason);
   EXPECT_EQ(a.detail, b.detail);
+  EXPECT_EQ(a.linked_by, b.linked_by);
   EXPECT_EQ(a.last_used, b.last_used);
   EXPECT_EQ(a.unreferenced_since, b.unreferenced_since);
 }

@@ -32,6 +32,9 @@ const char* HoldWord(RootReason reason) {
       return "a container uses it";
     case RootReason::kGrace:
       return "younger than the grace period";
+    case RootReason::kInDoubt:
+    case RootReason::kUnlinked:
+      return "a manifest that is not understood may reference it";
     default:
       return "held by a root that is no tag";
   }

@@ -10,8 +10,9 @@ using index::RootReason;
 
 constexpr index::NodeId kYieldInterval = 4096;
 
-void AddContentRoots(const NodeFields& f, index::NodeId id,
-                     const RootOptions& options, std::vector<Root>* roots) {
+void AddContentRoots(const index::GraphView& view, const NodeFields& f,
+                     index::NodeId id, const RootOptions& options,
+                     std::vector<Root>* roots) {
   if (f.kind == NodeKind::kExtent) return;
   if ((f.flags & index::kOpaque) != 0) {
     roots->push_back({id, RootReason::kOpaque});
@@ -22,6 +23,16 @@ void AddContentRoots(const NodeFields& f, index::NodeId id,
   if (f.state == NodeState::kPresent &&
       f.recorded + options.grace_period > options.now) {
     roots->push_back({id, RootReason::kGrace});
+  }
+  switch (view.DoubtAbout(id)) {
+    case index::Doubt::kNone:
+      break;
+    case index::Doubt::kReach:
+      roots->push_back({id, RootReason::kInDoubt});
+      break;
+    case index::Doubt::kUnlinked:
+      roots->push_back({id, RootReason::kUnlinked});
+      break;
   }
 }
 
@@ -73,7 +84,7 @@ std::vector<Root> CollectRoots(const index::GraphView& view,
     const NodeFields f = view.fields(id);
     if (f.store != store) continue;
     if (IsContent(f.kind)) {
-      AddContentRoots(f, id, options, &roots);
+      AddContentRoots(view, f, id, options, &roots);
     } else {
       AddNamedRoots(f, id, options, &roots);
     }

@@ -29,7 +29,8 @@ struct RootOptions {
 // before; absent expiry never expires), containers in any state, uploads in
 // progress, content younger than the grace period (a time in the future counts
 // as young), volumes, networks and build-cache records for themselves, only
-// names, opaque nodes.  Sorted by node; a node may occur with several reasons.
+// names, opaque nodes and what they may reference.  Sorted by node; a node may
+// occur with several reasons.
 // Yields.  Time O(nodes of the store).
 std::vector<Root> CollectRoots(const index::GraphView& view,
                                index::StoreId store,

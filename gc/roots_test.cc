@@ -41,15 +41,32 @@ TEST_F(RootsTest, EachKindHasItsReason) {
   g.Add(
       "M1(c1); app:v1=M1; pin/p=M1; lease/l=M1; container/w=M1; volume/v; "
       "network/n; cache/b; snapshot/s; M2(c2); ?M3");
-  EXPECT_THAT(Roots(),
-              UnorderedElementsAre(Word("app:v1", RootReason::kTag),
-                                   Word("pin/p", RootReason::kPin),
-                                   Word("lease/l", RootReason::kLease),
-                                   Word("container/w", RootReason::kContainer),
-                                   Word("volume/v", RootReason::kRecord),
-                                   Word("network/n", RootReason::kRecord),
-                                   Word("cache/b", RootReason::kRecord),
-                                   Word("M3", RootReason::kOpaque)));
+  EXPECT_THAT(
+      Roots(),
+      UnorderedElementsAre(
+          Word("app:v1", RootReason::kTag), Word("pin/p", RootReason::kPin),
+          Word("lease/l", RootReason::kLease),
+          Word("container/w", RootReason::kContainer),
+          Word("volume/v", RootReason::kRecord),
+          Word("network/n", RootReason::kRecord),
+          Word("cache/b", RootReason::kRecord), Word("M3", RootReason::kOpaque),
+          Word("M1", RootReason::kInDoubt), Word("c1", RootReason::kInDoubt),
+          Word("M2", RootReason::kInDoubt), Word("c2", RootReason::kInDoubt),
+          Word("M3", RootReason::kInDoubt)));
+}
+
+TEST_F(RootsTest, InARegistryDoubtIsOfWhatItsRepositoriesLink) {
+  g.DoubtByRepository();
+  g.Add(
+      "M1(c1 l1); +a=M1; +a~c1; +a~l1; +a=M2; ?M2; M3(c3 l3); +b=M3; +b~l3; "
+      "loose");
+  EXPECT_THAT(
+      Roots(),
+      UnorderedElementsAre(
+          Word("M2", RootReason::kOpaque), Word("M2", RootReason::kInDoubt),
+          Word("M1", RootReason::kInDoubt), Word("c1", RootReason::kInDoubt),
+          Word("l1", RootReason::kInDoubt), Word("c3", RootReason::kUnlinked),
+          Word("loose", RootReason::kUnlinked)));
 }
 
 TEST_F(RootsTest, WithoutTagsTheTagsAreNone) {

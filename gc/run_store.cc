@@ -255,29 +255,72 @@ absl::StatusOr<std::vector<index::RecordWrite>> RunStore::QuarantineWrites(
 }
 
 void RunStore::Note(const QuarantineChanges& changes) {
-  base::MutexLock lock(&mutex_);
-  for (const QuarantineRecord& record : changes.put) NoteOne(record);
-  for (const QuarantineKey& key : changes.removed) ForgetOne(key);
+  {
+    base::MutexLock lock(&mutex_);
+    for (const QuarantineRecord& record : changes.put) NoteOne(record);
+    for (const QuarantineKey& key : changes.removed) ForgetOne(key);
+  }
+  TellAdopted();
 }
 
 void RunStore::NoteOne(const QuarantineRecord& record) {
   const QuarantineKey key{record.run_id, record.number};
+  ForgetOne(key);
   const store::Place place =
       record.item.removal ? record.item.removal->place : "";
   const std::string digest =
       record.item.digest ? record.item.digest->ToString() : "";
-  const Content content{record.store, place, digest};
-  quarantine_[key] = content;
-  by_content_[content].insert(key);
+  Held held{{record.store, place, digest}, std::nullopt};
+  if (record.item.node == index::kNoNode && record.item.removal &&
+      record.item.removal->kind == store::RemovalKind::kBlob &&
+      record.state != QuarantineState::kSuperseded) {
+    held.adopted = record.item.bytes;
+    index::Tally& tally = adopted_[record.store];
+    ++tally.count;
+    tally.bytes += record.item.bytes;
+    untold_.insert(record.store);
+  }
+  by_content_[held.content].insert(key);
+  quarantine_[key] = std::move(held);
 }
 
 void RunStore::ForgetOne(const QuarantineKey& key) {
   const auto it = quarantine_.find(key);
   if (it == quarantine_.end()) return;
-  const auto content = by_content_.find(it->second);
+  const auto content = by_content_.find(it->second.content);
   content->second.erase(key);
   if (content->second.empty()) by_content_.erase(content);
+  if (const std::optional<store::Bytes>& bytes = it->second.adopted) {
+    const std::string& store = std::get<0>(it->second.content);
+    index::Tally& tally = adopted_[store];
+    --tally.count;
+    tally.bytes.logical_bytes -= bytes->logical_bytes;
+    tally.bytes.allocated_bytes -= bytes->allocated_bytes;
+    untold_.insert(store);
+  }
   quarantine_.erase(it);
+}
+
+index::Tally RunStore::Adopted(const std::string& store) const {
+  base::MutexLock lock(&mutex_);
+  const auto it = adopted_.find(store);
+  return it == adopted_.end() ? index::Tally() : it->second;
+}
+
+void RunStore::SetAdoptedListener(AdoptedListener listener) {
+  base::MutexLock telling(&telling_);
+  listener_ = std::move(listener);
+}
+
+void RunStore::TellAdopted() {
+  base::MutexLock telling(&telling_);
+  if (!listener_) return;
+  std::set<std::string> stores;
+  {
+    base::MutexLock lock(&mutex_);
+    stores.swap(untold_);
+  }
+  for (const std::string& store : stores) listener_(store, Adopted(store));
 }
 
 absl::StatusOr<QuarantineRecord> RunStore::GetQuarantine(

@@ -11,8 +11,10 @@
 #define RECLAIM_GC_RUN_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -27,6 +29,8 @@
 #include "gc/records.h"
 #include "index/engine.h"
 #include "index/reference_graph.h"
+#include "index/totals.h"
+#include "store/types.h"
 
 namespace reclaim::gc {
 
@@ -87,6 +91,14 @@ class RunStore {
       const std::string& store, const store::Place& place,
       const oci::Digest& digest) const;
 
+  // Blobs that no node of the graph stands for, of one store: counted by
+  // index::ReferenceGraph::SetAdopted(), to which each change is told.
+  index::Tally Adopted(const std::string& store) const;
+  // From now on; must not call back.
+  using AdoptedListener =
+      std::function<void(const std::string& store, const index::Tally&)>;
+  void SetAdoptedListener(AdoptedListener listener);
+
   // Of a registry's cache of descriptors; nothing is known if nothing was put.
   absl::StatusOr<CacheEvidence> GetEvidence(index::StoreId store) const;
   static absl::StatusOr<index::RecordWrite> EvidenceWrite(
@@ -94,6 +106,10 @@ class RunStore {
 
  private:
   using Content = std::tuple<std::string, store::Place, std::string>;
+  struct Held {
+    Content content;
+    std::optional<store::Bytes> adopted;  // of a blob without a node
+  };
 
   explicit RunStore(index::Engine* engine) : engine_(engine) {}
   absl::Status Load();
@@ -102,10 +118,16 @@ class RunStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetOne(const QuarantineKey& key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellAdopted();
 
   index::Engine* engine_;
   mutable base::Mutex mutex_;
-  std::map<QuarantineKey, Content> quarantine_ ABSL_GUARDED_BY(mutex_);
+  std::map<QuarantineKey, Held> quarantine_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, index::Tally> adopted_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> untold_ ABSL_GUARDED_BY(mutex_);  // stores
+  // Told in the order of the changes; before `mutex_`.
+  base::Mutex telling_;
+  AdoptedListener listener_ ABSL_GUARDED_BY(telling_);
   std::map<Content, std::set<QuarantineKey>> by_content_
       ABSL_GUARDED_BY(mutex_);
 };

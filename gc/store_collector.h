@@ -18,6 +18,7 @@
 #include "gc/collector.h"
 #include "gc/restore.h"
 #include "gc/run_store.h"
+#include "index/totals.h"
 
 namespace reclaim::gc {
 
@@ -56,6 +57,10 @@ class StoreCollector final : public Collector {
         retention_(retention),
         runs_(std::move(runs)) {
     graph_->SetRestorer(&restorer_);
+    runs_->SetAdoptedListener(
+        [graph](const std::string& store, const index::Tally& adopted) {
+          graph->SetAdopted(store, adopted);
+        });
   }
   ~StoreCollector() override { graph_->SetRestorer(nullptr); }
 

@@ -11,6 +11,14 @@
 #include "index/record_encoding.h"
 
 namespace reclaim::index {
+namespace {
+
+DoubtUnit UnitOf(store::StoreKind kind) {
+  return kind == store::StoreKind::kRegistry ? DoubtUnit::kRepository
+                                             : DoubtUnit::kPlace;
+}
+
+}  // namespace
 
 absl::Status DurableGraph::Load() {
   base::MutexLock order(&write_mutex_);
@@ -52,7 +60,7 @@ absl::Status DurableGraph::LoadMeta() {
         }
         const StoreRecord store = FromProto(*record);
         stores_[store.id] = store;
-        graph_.PutStore(store.id, store.name);
+        graph_.PutStore(store.id, store.name, UnitOf(store.kind));
         return true;
       }));
   RECLAIM_RETURN_IF_ERROR(status);
@@ -166,7 +174,7 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::PutStoreInOrder(
   state_ = next;
   base::MutexLock lock(&graph_mutex_);
   stores_[record.id] = record;
-  graph_.PutStore(record.id, record.name);
+  graph_.PutStore(record.id, record.name, UnitOf(record.kind));
   return commit;
 }
 
@@ -209,6 +217,12 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::RecordScanInOrder(
 absl::Status DurableGraph::ForgetStore(absl::string_view name) {
   RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit, ForgetInOrder(name));
   return sync_.Wait(commit);
+}
+
+void DurableGraph::SetAdopted(absl::string_view store, const Tally& adopted) {
+  base::MutexLock lock(&graph_mutex_);
+  const StoreId id = graph_.FindStore(store);
+  if (id != kNoStore) graph_.SetAdopted(id, adopted);
 }
 
 absl::StatusOr<Batch> DurableGraph::ForgetBatch(StoreId store) const {

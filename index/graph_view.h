@@ -111,9 +111,14 @@ class GraphView {
   virtual StoreId PlaceStore(PlaceId place) const = 0;
   // kNoPlace if the store has no such place.
   virtual PlaceId FindPlace(StoreId store, const store::Place& name) const = 0;
-  // Whether some manifest in `place` is opaque (NodeFlag::kOpaque): then
-  // nothing there may be collected (I5).
-  virtual bool HasOpaque(PlaceId place) const = 0;
+  // What opaque manifests (NodeFlag::kOpaque) keep from being collected (I5).
+  virtual DoubtUnit UnitOfDoubt(StoreId store) const = 0;
+  virtual Doubt DoubtAbout(NodeId content) const = 0;
+  // Whether anything in `place` is in doubt; whether all of it is.
+  virtual bool HasDoubt(PlaceId place) const = 0;
+  virtual bool IsWholeInDoubt(PlaceId place) const = 0;
+  // Whether all that a repository links is, its place being so included.
+  virtual bool IsRepositoryInDoubt(NodeId repository) const = 0;
 
   // Lists by kind and store, ascending by name; complete at the time of call.
   virtual void ForEachNamed(NodeKind kind, StoreId store,

@@ -62,6 +62,10 @@ const char* ToString(RootReason reason) {
       return "only name";
     case RootReason::kOpaque:
       return "not understood";
+    case RootReason::kInDoubt:
+      return "in-doubt";
+    case RootReason::kUnlinked:
+      return "unlinked";
     case RootReason::kSpared:
       return "spared by the filter";
   }

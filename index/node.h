@@ -72,7 +72,8 @@ enum class NodeState : uint8_t {
 // Facts about a node that are bits.  Stored on disk: never renumber.
 enum NodeFlag : uint16_t {
   // A manifest of unknown media type, or one that could not be read: what it
-  // keeps is unknown, so nothing in its place may be collected (I5).
+  // keeps is unknown, so nothing that it might reach is collected (I5; how far
+  // that goes says DoubtUnit).
   kOpaque = 1 << 0,
   // A manifest with a subject: a referrer (OCI).
   kReferrer = 1 << 1,
@@ -131,14 +132,33 @@ enum class RootReason : uint8_t {
   kPin = 2,
   kLease = 3,
   kContainer = 4,
-  kGrace = 5,     // younger than the grace period
-  kUpload = 6,    // an upload in progress, within its expiry
-  kRecord = 7,    // volumes, networks, build cache: they stand for themselves
-  kOnlyName = 8,  // see NodeFlag::kOnlyName
-  kOpaque = 9,    // unknown: keeps itself and stops collection in its place
-  kSpared = 10,   // a candidate that a filter or a rule left out of this plan
+  kGrace = 5,      // younger than the grace period
+  kUpload = 6,     // an upload in progress, within its expiry
+  kRecord = 7,     // volumes, networks, build cache: they stand for themselves
+  kOnlyName = 8,   // see NodeFlag::kOnlyName
+  kOpaque = 9,     // a manifest that is not understood, for itself
+  kSpared = 10,    // a candidate that a filter or a rule left out of this plan
+  kInDoubt = 11,   // an opaque manifest may reference it: Doubt::kReach
+  kUnlinked = 12,  // itself alone, not what it references: Doubt::kUnlinked
 };
 const char* ToString(RootReason reason);
+
+// How far the doubt goes that an opaque manifest casts (docs/decisions/0009).
+enum class DoubtUnit : uint8_t {
+  kPlace = 0,  // it may reference anything beside it
+  // A registry: a manifest is accepted in a repository, and served from it,
+  // only with what that repository links.
+  kRepository = 1,
+};
+
+// Whether an opaque manifest may reference some content.
+enum class Doubt : uint8_t {
+  kNone = 0,
+  kReach = 1,  // its place, or a repository that links it, is in doubt
+  // It is here and no repository links it, while some repository beside it is
+  // in doubt: a link may have been lost with the manifest.
+  kUnlinked = 2,
+};
 
 }  // namespace reclaim::index
 

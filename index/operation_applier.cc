@@ -233,11 +233,14 @@ absl::Status OperationApplier::operator()(const PutManifest& op) {
     problems_.push_back(
         absl::StrCat(put.name.digest.ToString(), ": ",
                      base::EscapeUnlessUtf8(manifest.status().message())));
-  } else if (record->children_size() == 0) {
+  } else {
     record->set_flags(record->flags() & ~uint32_t{kOpaque});
     record->set_media_type(manifest->media_type);
     absl::Status status;
-    SetEdges(*store, *manifest, record, &status);
+    // The edges of a digest never change.
+    if (record->children_size() == 0) {
+      SetEdges(*store, *manifest, record, &status);
+    }
     RECLAIM_RETURN_IF_ERROR(status);
   }
   FinishContent(*record, before,

@@ -1,6 +1,8 @@
 #include "index/recount.h"
 
+#include <algorithm>
 #include <set>
+#include <string>
 #include <vector>
 
 namespace reclaim::index {
@@ -19,11 +21,14 @@ class Recounter {
       : view_(view), inputs_(inputs) {}
 
   StoreTotals Run() {
+    FindDoubt();
     live_ = Reach(kEverything);
     without_tags_ = Reach(kWithoutTags);
     used_ = Reach(kContainersOnly);
     FindImaged();
     totals_.orphan = inputs_.orphans;
+    totals_.adopted = inputs_.adopted;
+    totals_.quarantined = inputs_.adopted;
     for (NodeId id = 0; id < view_.node_count(); ++id) {
       if (!IsOurs(id)) continue;
       const bool is_bytes =
@@ -64,7 +69,76 @@ class Recounter {
     if (set == kContainersOnly) return false;
     const bool is_young = f.state == NodeState::kPresent &&
                           f.recorded + inputs_.grace_period > inputs_.now;
-    return is_young || (f.flags & (kOpaque | kOnlyName)) != 0;
+    return is_young || (f.flags & (kOpaque | kOnlyName)) != 0 || IsInDoubt(id);
+  }
+
+  bool Keeps(NodeId keeper, NodeId target) const {
+    const auto kept = view_.Kept(keeper);
+    return std::find(kept.begin(), kept.end(), target) != kept.end();
+  }
+
+  // What an opaque manifest of a registry puts in doubt: see index/doubts.h.
+  void FindDoubtOf(NodeId manifest, PlaceId place) {
+    std::set<NodeId> repositories;
+    view_.ForEachRepositoryOf(manifest, [&](NodeId repository) {
+      repositories.insert(repository);
+      return true;
+    });
+    bool is_whole = false;
+    bool is_listed = false;
+    view_.ForEachKeeper(manifest, [&](NodeId keeper) {
+      if (!view_.Exists(keeper) || !Keeps(keeper, manifest)) return true;
+      is_listed = true;
+      if (view_.kind(keeper) != NodeKind::kTag) return true;
+      const std::string name = view_.named_key(keeper).scope;
+      const NodeId repository =
+          view_.FindNamed({NodeKind::kRepository, inputs_.store, "", name});
+      if (repository == kNoNode) is_whole = true;
+      repositories.insert(repository);
+      return true;
+    });
+    is_whole |= repositories.empty() && is_listed;
+    if (is_whole) doubted_places_.insert(place);
+    if (is_whole || !repositories.empty()) touched_places_.insert(place);
+    doubted_repositories_.insert(repositories.begin(), repositories.end());
+  }
+
+  void FindDoubt() {
+    for (NodeId id = 0; id < view_.node_count(); ++id) {
+      if (!IsOurs(id) || !IsContent(view_.kind(id))) continue;
+      const NodeFields f = view_.fields(id);
+      if ((f.flags & kOpaque) == 0) continue;
+      if (view_.UnitOfDoubt(inputs_.store) == DoubtUnit::kPlace) {
+        doubted_places_.insert(f.place);
+      } else {
+        FindDoubtOf(id, f.place);
+      }
+    }
+  }
+
+  std::vector<NodeId> RepositoriesOf(NodeId id) const {
+    std::vector<NodeId> repositories;
+    view_.ForEachRepositoryOf(id, [&](NodeId repository) {
+      repositories.push_back(repository);
+      return true;
+    });
+    return repositories;
+  }
+  bool IsInDoubt(NodeId id) const {
+    const PlaceId place = view_.fields(id).place;
+    if (doubted_places_.count(place) > 0) return true;
+    if (touched_places_.count(place) == 0) return false;
+    for (const NodeId repository : RepositoriesOf(id)) {
+      if (doubted_repositories_.count(repository) > 0) return true;
+    }
+    return false;
+  }
+  // Kept for itself: no repository of a place in doubt links it.
+  bool IsUnlinked(NodeId id) const {
+    const NodeFields f = view_.fields(id);
+    return IsContent(f.kind) && f.kind != NodeKind::kExtent &&
+           f.state == NodeState::kPresent &&
+           touched_places_.count(f.place) > 0 && RepositoriesOf(id).empty();
   }
 
   std::vector<bool> Reach(RootSet set) const {
@@ -93,6 +167,11 @@ class Recounter {
       for (const NodeId referrer : view_.Referrers(id)) push(referrer);
       if (view_.ExtentOf(id) != kNoNode) push(view_.ExtentOf(id));
     }
+    for (NodeId id = 0; set != kContainersOnly && id < flat.size(); ++id) {
+      if (!IsOurs(id) || !IsUnlinked(id)) continue;
+      flat[id] = true;
+      if (view_.ExtentOf(id) != kNoNode) flat[view_.ExtentOf(id)] = true;
+    }
     for (size_t id = 0; id < reached.size(); ++id) {
       if (flat[id]) reached[id] = true;
     }
@@ -104,9 +183,6 @@ class Recounter {
     listed_.assign(view_.node_count(), false);
     for (NodeId id = 0; id < view_.node_count(); ++id) {
       if (!IsOurs(id)) continue;
-      if ((view_.fields(id).flags & kOpaque) != 0) {
-        opaque_places_.insert(view_.fields(id).place);
-      }
       if (!IsManifestLike(view_.kind(id))) continue;
       imaged_[id] = true;
       if (view_.state(id) != NodeState::kPresent) continue;
@@ -147,16 +223,12 @@ class Recounter {
       return;
     }
     Add(&totals_.by_kind[static_cast<size_t>(f.kind)], f.bytes);
-    const bool in_opaque =
-        IsContent(f.kind) && opaque_places_.count(f.place) > 0;
-    const bool is_live = live_[id] || in_opaque;
+    const bool is_live = live_[id];
     Add(is_live ? &totals_.live : &totals_.candidate, f.bytes);
     if (f.kind != NodeKind::kUpload && imaged_[id]) {
       Add(&totals_.imaged, f.bytes);
       if (is_live) Add(&totals_.imaged_live, f.bytes);
-      if (without_tags_[id] || (in_opaque && !live_[id])) {
-        Add(&totals_.imaged_without_tags, f.bytes);
-      }
+      if (without_tags_[id]) Add(&totals_.imaged_without_tags, f.bytes);
     } else {
       Add(&totals_.loose, f.bytes);
       if (is_live) Add(&totals_.loose_live, f.bytes);
@@ -214,7 +286,9 @@ class Recounter {
   std::vector<bool> used_;
   std::vector<bool> imaged_;
   std::vector<bool> listed_;
-  std::set<PlaceId> opaque_places_;
+  std::set<PlaceId> doubted_places_;  // whole
+  std::set<PlaceId> touched_places_;  // in which a repository is in doubt
+  std::set<NodeId> doubted_repositories_;
 };
 
 }  // namespace

@@ -19,7 +19,9 @@ struct RecountInputs {
   StoreId store = kNoStore;
   absl::Time now;
   absl::Duration grace_period;
-  Tally orphans;  // no node stands for them: taken over as they are
+  // No node stands for them: taken over as they are.
+  Tally orphans;
+  Tally adopted;
 };
 
 StoreTotals Recount(const GraphView& view, const RecountInputs& inputs);

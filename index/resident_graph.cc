@@ -31,8 +31,9 @@ ResidentGraph::Node& ResidentGraph::Ensure(NodeId id) {
   return nodes_[id];
 }
 
-void ResidentGraph::PutStore(StoreId store, std::string name) {
+void ResidentGraph::PutStore(StoreId store, std::string name, DoubtUnit unit) {
   stores_[store] = std::move(name);
+  if (unit == DoubtUnit::kRepository) doubted_by_repository_.insert(store);
   totals_[store];
 }
 
@@ -62,7 +63,7 @@ void ResidentGraph::PutContent(const ContentRow& row) {
     return;
   }
   // The old presence and edges stop counting, the new ones begin.
-  const bool was_opaque = (nodes_[row.id].flags() & kOpaque) != 0;
+  SetUnlinked(row.id, false);
   if (nodes_[row.id].state() == NodeState::kPresent) CountPresence(row.id, -1);
   {
     const Settling settling(this, row.id);
@@ -80,10 +81,7 @@ void ResidentGraph::PutContent(const ContentRow& row) {
   if (row.state == NodeState::kPresent) CountPresence(row.id, +1);
   if (row.extent != kNoNode) RefreshExtent(row.extent);
   SetSubject(row.id, row.subject);
-  const bool is_opaque = (row.flags & kOpaque) != 0;
-  if (was_opaque != is_opaque) {
-    SetOpaquePlace(row.key.place, is_opaque ? +1 : -1);
-  }
+  RefreshDoubt(row.id);
   Reroot(row.id);
 }
 
@@ -113,7 +111,8 @@ void ResidentGraph::AddNamed(const NamedRow& row) {
 }
 
 void ResidentGraph::PutNamed(const NamedRow& row) {
-  if (!Exists(row.id)) AddNamed(row);
+  const bool is_new = !Exists(row.id);
+  if (is_new) AddNamed(row);
   if (nodes_[row.id].is_flat_applied()) ApplyFlat(row.id, false);
   {
     const Settling settling(this, row.id);
@@ -128,6 +127,9 @@ void ResidentGraph::PutNamed(const NamedRow& row) {
   }
   SetKept(row.id, row.targets);
   Reroot(row.id);
+  if (is_new && row.key.kind == NodeKind::kRepository) {
+    RefreshDoubtsAbout(row.id);
+  }
 }
 
 void ResidentGraph::RemoveNamed(NodeId id) {
@@ -144,6 +146,7 @@ void ResidentGraph::RemoveNamed(NodeId id) {
   Reroot(id);
   Settle(id);
   RemoveName(id);
+  if (nodes_[id].kind() == NodeKind::kRepository) RefreshDoubtsAbout(id);
 }
 
 void ResidentGraph::SetKept(NodeId id, const std::vector<NodeId>& targets) {
@@ -178,6 +181,12 @@ void ResidentGraph::SetKept(NodeId id, const std::vector<NodeId>& targets) {
         id, static_cast<uint32_t>(std::count_if(
                 targets.begin(), targets.end(),
                 [&](NodeId child) { return reach_[2].IsLive(child); })));
+  }
+  if (doubts_.empty()) return;
+  for (const std::vector<NodeId>* list : {&old, &targets}) {
+    for (const NodeId target : *list) {
+      if (doubts_.Knows(target)) RefreshDoubt(target);
+    }
   }
 }
 
@@ -298,6 +307,7 @@ void ResidentGraph::PutMembership(const MembershipRow& row) {
   const bool was_only_name = old && old->is_only_name;
   only_name_refs_.Add(row.content,
                       (row.is_only_name ? 1 : 0) - (was_only_name ? 1 : 0));
+  if (doubts_.Knows(row.content)) RefreshDoubt(row.content);
   Reroot(row.content);
 }
 
@@ -307,6 +317,7 @@ void ResidentGraph::RemoveMembership(NodeId repository, NodeId content,
       memberships_.Remove(repository, content, kind);
   if (!old) return;
   if (old->is_only_name) only_name_refs_.Add(content, -1);
+  if (doubts_.Knows(content)) RefreshDoubt(content);
   Reroot(content);
 }
 
@@ -344,6 +355,7 @@ void ResidentGraph::RemoveStore(StoreId store) {
     it = places_.erase(it);
   }
   stores_.erase(store);
+  doubted_by_repository_.erase(store);
   totals_.erase(store);
 }
 

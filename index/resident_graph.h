@@ -29,6 +29,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "base/mutex.h"
 #include "index/chunked.h"
+#include "index/doubts.h"
 #include "index/graph_view.h"
 #include "index/id_lists.h"
 #include "index/memberships.h"
@@ -75,7 +76,9 @@ class ResidentGraph final : public GraphView, private ReachListener {
   // `mutex` may be null where nobody else reads.  Not owned.
   ResidentGraph(absl::Duration grace_period, base::Mutex* mutex);
 
-  void PutStore(StoreId store, std::string name);
+  // `unit` is decided once, before there is content.
+  void PutStore(StoreId store, std::string name,
+                DoubtUnit unit = DoubtUnit::kPlace);
   void PutPlace(PlaceId place, StoreId store, store::Place name);
   void RemoveStore(StoreId store);  // with all of its nodes
   void PutContent(const ContentRow& row);
@@ -85,6 +88,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void RemoveMembership(NodeId repository, NodeId content,
                         store::MembershipKind kind);
   void SetOrphans(StoreId store, const Tally& orphans);
+  void SetAdopted(StoreId store, const Tally& adopted);
   void SetStamp(NodeId id, Epoch stamp);
 
   // Since when a node that no root reaches has been so, as a record says; does
@@ -144,7 +148,11 @@ class ResidentGraph final : public GraphView, private ReachListener {
   store::Place PlaceName(PlaceId place) const override;
   StoreId PlaceStore(PlaceId place) const override;
   PlaceId FindPlace(StoreId store, const store::Place& name) const override;
-  bool HasOpaque(PlaceId place) const override;
+  DoubtUnit UnitOfDoubt(StoreId store) const override;
+  Doubt DoubtAbout(NodeId content) const override;
+  bool HasDoubt(PlaceId place) const override;
+  bool IsWholeInDoubt(PlaceId place) const override;
+  bool IsRepositoryInDoubt(NodeId repository) const override;
   void ForEachNamed(NodeKind kind, StoreId store,
                     absl::FunctionRef<bool(NodeId)> visit) const override;
   void ForEachMember(
@@ -230,7 +238,11 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void NoteEdges(NodeId id);
   void RefreshExtent(NodeId extent);
   void RemoveContent(NodeId id);
-  void SetOpaquePlace(PlaceId place, int sign);
+
+  // Doubt (resident_doubts.cc).
+  void RefreshDoubt(NodeId id);
+  void RefreshDoubtsAbout(NodeId repository);
+  void SetUnlinked(NodeId id, bool is_unlinked);
 
   // Counters (resident_totals.cc).
   class Settling;
@@ -293,7 +305,9 @@ class ResidentGraph final : public GraphView, private ReachListener {
   std::map<StoreId, std::string> stores_;
   std::map<PlaceId, std::pair<StoreId, store::Place>> places_;
   std::map<std::pair<StoreId, store::Place>, PlaceId> place_ids_;
-  absl::flat_hash_map<PlaceId, uint32_t> opaque_counts_;
+  absl::flat_hash_set<StoreId> doubted_by_repository_;
+  Doubts doubts_;
+  absl::flat_hash_set<NodeId> unlinked_;  // roots as Doubt::kUnlinked
   mutable std::map<StoreId, StoreTotals> totals_;
   absl::flat_hash_set<NodeId> flipped_;
   std::array<ReachCounter, kReachClassCount> reach_;

@@ -234,6 +234,49 @@ TEST(ResidentGraphTest, FindsContentByDigestsOfBothLengths) {
   EXPECT_EQ(graph.FindContent(1, rows[0].key.digest), kNoNode);
 }
 
+TEST(ResidentGraphTest, InARegistryDoubtIsOfTheRepositoriesThatNameAManifest) {
+  TextGraph g("");
+  g.DoubtByRepository();
+  g.Add(
+      "M1(c1 l1); +a=M1; +a~c1; +a~l1; M2(c2 l2); +b=M2; +b~c2; +b~l2; loose; "
+      "+a=M9");
+  g.Add("?M9");
+  ExpectExact(&g);
+  for (const char* kept : {"M1", "c1", "l1", "M9", "loose"}) {
+    EXPECT_TRUE(Live(&g, kept)) << kept;
+  }
+  for (const char* dead : {"M2", "c2", "l2"}) EXPECT_FALSE(Live(&g, dead));
+  EXPECT_TRUE(g.view().IsRepositoryInDoubt(g.Id("repository/a")));
+  EXPECT_FALSE(g.view().IsRepositoryInDoubt(g.Id("repository/b")));
+  EXPECT_FALSE(g.view().IsWholeInDoubt(0));
+  // A tag alone names it as well.
+  g.Add("b:v1=M9");
+  EXPECT_TRUE(Live(&g, "l2"));
+  g.graph().RemoveNamed(g.Id("b:v1"));
+  EXPECT_FALSE(Live(&g, "l2"));
+  // Nothing names it: nobody can ask for what it references.
+  g.graph().RemoveMembership(g.Id("repository/a"), g.Id("M9"),
+                             store::MembershipKind::kRevision);
+  EXPECT_FALSE(Live(&g, "l1"));
+  EXPECT_FALSE(Live(&g, "loose"));
+  EXPECT_TRUE(Live(&g, "M9"));
+  EXPECT_FALSE(g.view().HasDoubt(0));
+  // What names it is in no repository: anything may be meant.
+  g.Add("pin/p=M9");
+  EXPECT_TRUE(g.view().IsWholeInDoubt(0));
+  EXPECT_TRUE(Live(&g, "l2"));
+  // It is pushed again.
+  g.graph().RemoveNamed(g.Id("pin/p"));
+  g.Add("+a=M9");
+  EXPECT_TRUE(Live(&g, "l1"));
+  ContentRow& row = g.content("M9");
+  row.flags = 0;
+  g.PutContent(row);
+  EXPECT_FALSE(Live(&g, "l1"));
+  EXPECT_FALSE(g.view().HasDoubt(0));
+  ExpectExact(&g);
+}
+
 TEST(ResidentGraphTest, ForgettingAStoreLeavesNothing) {
   TextGraph g("M1(c1 l1); S1(c9)^M1; app:v1=M1; +app=M1; container/w=M1");
   g.graph().RemoveStore(0);
@@ -246,11 +289,13 @@ TEST(ResidentGraphTest, ForgettingAStoreLeavesNothing) {
 // Random graphs, random changes: the counters never drift from their twin (I6).
 class RandomChanges {
  public:
-  explicit RandomChanges(uint64_t seed) : random_(seed), g_("") {}
+  RandomChanges(uint64_t seed, DoubtUnit unit) : random_(seed), g_("") {
+    if (unit == DoubtUnit::kRepository) g_.DoubtByRepository();
+  }
 
   void Step() {
     const int n = 12;
-    switch (Below(10)) {
+    switch (Below(14)) {
       case 0:
       case 1:
         PutManifest(absl::StrCat("M", Below(n)));
@@ -279,6 +324,18 @@ class RandomChanges {
         break;
       case 9:
         ChangeState(Any());
+        break;
+      case 10:
+        LinkOrUnlink();
+        break;
+      case 11:
+        ChangeDoubt();
+        break;
+      case 12:
+        ComeOrGo(absl::StrCat("repository/r", Below(3)));
+        break;
+      case 13:
+        ChangeExtent(Any());
         break;
     }
   }
@@ -316,6 +373,52 @@ class RandomChanges {
       if (g_.Name(id) == name) g_.graph().RemoveNamed(id);
     }
   }
+  bool IsThere(const std::string& name) {
+    for (NodeId id = 0; id < g_.view().node_count(); ++id) {
+      if (g_.Name(id) == name) return g_.view().Exists(id);
+    }
+    return false;
+  }
+  // A repository with its links; its tags stay, as for a moment in a scan.
+  void ComeOrGo(const std::string& name) {
+    if (IsThere(name)) {
+      g_.graph().RemoveNamed(g_.Id(name));
+    } else if (Below(2) != 0) {
+      g_.Add("+" + name.substr(name.find('/') + 1));
+      g_.PutNamed(g_.named(name));
+    }
+  }
+  void LinkOrUnlink() {
+    const std::string name = absl::StrCat("r", Below(3));
+    if (!IsThere("repository/" + name)) return;
+    const bool is_layer = Below(2) != 0;
+    const std::string content = is_layer ? absl::StrCat("l", Below(9)) : Any();
+    if (Below(3) != 0) {
+      g_.Add(absl::StrCat("+", name, is_layer ? "~" : "=", content));
+    } else if (IsThere(content)) {
+      g_.graph().RemoveMembership(g_.Id("repository/" + name), g_.Id(content),
+                                  is_layer ? store::MembershipKind::kLayer
+                                           : store::MembershipKind::kRevision);
+    }
+  }
+  void ChangeDoubt() {
+    ContentRow& row = g_.content(Any());
+    const bool is_opaque = (row.flags & kOpaque) != 0;
+    if (!is_opaque && Below(2) != 0) return;
+    row.flags ^= kOpaque;
+    g_.PutContent(row);
+  }
+  void ChangeExtent(const std::string& name) {
+    ContentRow extent;
+    extent.id = 1000 + Below(2);
+    extent.kind = NodeKind::kExtent;
+    extent.bytes = {500, 4096};
+    g_.graph().PutContent(extent);
+    ContentRow& row = g_.content(name);
+    row.extent = row.extent == kNoNode ? extent.id : kNoNode;
+    row.bytes = row.extent == kNoNode ? store::Bytes{5, 4096} : store::Bytes{};
+    g_.PutContent(row);
+  }
   void ChangeState(const std::string& name) {
     ContentRow& row = g_.content(name);
     row.state = static_cast<NodeState>(Below(3));
@@ -331,7 +434,9 @@ TEST(ResidentGraphPropertyTest, CountersAgreeWithTheRecountAfterEachChange) {
   RecordProperty("seed", std::to_string(seed));
   for (uint64_t round = 0; round < 200; ++round) {
     SCOPED_TRACE(absl::StrCat("seed ", seed + round));
-    RandomChanges changes(seed + round);
+    RandomChanges changes(seed + round, round % 2 == 0
+                                            ? DoubtUnit::kPlace
+                                            : DoubtUnit::kRepository);
     for (int step = 0; step < 150; ++step) {
       SCOPED_TRACE(absl::StrCat("step ", step));
       changes.Step();

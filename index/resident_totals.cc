@@ -73,10 +73,7 @@ void ResidentGraph::ContributeContent(NodeId id, int sign) {
   if (kind != NodeKind::kUpload && IsImaged(id)) {
     Add(&totals.imaged, bytes, sign);
     if (is_live) Add(&totals.imaged_live, bytes, sign);
-    const bool is_kept_by_opaque = is_live && !reach_[0].IsLive(id);
-    if (reach_[1].IsLive(id) || is_kept_by_opaque) {
-      Add(&totals.imaged_without_tags, bytes, sign);
-    }
+    if (reach_[1].IsLive(id)) Add(&totals.imaged_without_tags, bytes, sign);
   } else {
     Add(&totals.loose, bytes, sign);
     if (is_live) Add(&totals.loose_live, bytes, sign);
@@ -126,16 +123,7 @@ void ResidentGraph::ContributeNamed(NodeId id, int sign) {
   }
 }
 
-bool ResidentGraph::IsLive(NodeId id) const {
-  if (reach_[0].IsLive(id)) return true;
-  const Node& node = nodes_[id];
-  if (opaque_counts_.empty() || !IsContent(node.kind()) ||
-      node.state() != NodeState::kPresent) {
-    return false;
-  }
-  const auto opaque = opaque_counts_.find(PlaceOf(node));
-  return opaque != opaque_counts_.end() && opaque->second > 0;
-}
+bool ResidentGraph::IsLive(NodeId id) const { return reach_[0].IsLive(id); }
 
 uint32_t ResidentGraph::ReferenceCount(NodeId id) const {
   return reach_[0].count(id);
@@ -149,18 +137,15 @@ void ResidentGraph::SetOrphans(StoreId store, const Tally& orphans) {
   totals_[store].orphan = orphans;
 }
 
-// One opaque manifest keeps its whole place: what is counted as live changes
-// for every node there.
-void ResidentGraph::SetOpaquePlace(PlaceId place, int sign) {
-  const uint32_t old = opaque_counts_[place];
-  const bool flips = (old == 0) != (old + sign == 0);
-  std::vector<NodeId> members;
-  if (flips) {
-    ForEachContent(place, [&](NodeId id) { members.push_back(id); });
-  }
-  for (const NodeId id : members) Unsettle(id);
-  opaque_counts_[place] = old + sign;
-  for (const NodeId id : members) Settle(id);
+void ResidentGraph::SetAdopted(StoreId store, const Tally& adopted) {
+  StoreTotals& totals = totals_[store];
+  const Tally& old = totals.adopted;
+  totals.quarantined.count += adopted.count - old.count;
+  totals.quarantined.bytes.logical_bytes +=
+      adopted.bytes.logical_bytes - old.bytes.logical_bytes;
+  totals.quarantined.bytes.allocated_bytes +=
+      adopted.bytes.allocated_bytes - old.bytes.allocated_bytes;
+  totals.adopted = adopted;
 }
 
 uint8_t ResidentGraph::RootBits(NodeId id) const {
@@ -188,8 +173,9 @@ uint8_t ResidentGraph::RootBits(NodeId id) const {
   }
   const bool is_young = node.state() == NodeState::kPresent &&
                         node.recorded() + grace_period_ > now_;
-  const bool is_root =
-      is_young || only_name_refs_[id] > 0 || (node.flags() & kOpaque) != 0;
+  const bool is_root = is_young || only_name_refs_[id] > 0 ||
+                       (node.flags() & kOpaque) != 0 ||
+                       DoubtAbout(id) == Doubt::kReach;
   return is_root ? kAll | kWithoutTags : 0;
 }
 
@@ -206,6 +192,7 @@ void ResidentGraph::Reroot(NodeId id) {
                              (nodes_[id].flags() & kFlat) != 0;
   const bool wants_flat = is_flat_lease && bits != 0;
   if (wants_flat != nodes_[id].is_flat_applied()) ApplyFlat(id, wants_flat);
+  SetUnlinked(id, DoubtAbout(id) == Doubt::kUnlinked);
   const absl::Time deadline = Deadline(id);
   if (bits != 0 && deadline != absl::InfiniteFuture() && deadline > now_) {
     expiries_.push({deadline, id});

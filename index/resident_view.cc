@@ -92,11 +92,6 @@ PlaceId ResidentGraph::FindPlace(StoreId store,
   return it == place_ids_.end() ? kNoPlace : it->second;
 }
 
-bool ResidentGraph::HasOpaque(PlaceId place) const {
-  const auto it = opaque_counts_.find(place);
-  return it != opaque_counts_.end() && it->second > 0;
-}
-
 std::optional<absl::Time> ResidentGraph::LinkedAt(
     NodeId repository, NodeId content, store::MembershipKind kind) const {
   const std::optional<MembershipRow> row =

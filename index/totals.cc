@@ -14,6 +14,7 @@ std::vector<std::pair<const char*, Tally>> Figures(const StoreTotals& t) {
   return {{"live", t.live},
           {"candidate", t.candidate},
           {"quarantined", t.quarantined},
+          {"adopted", t.adopted},
           {"orphan", t.orphan},
           {"absent", t.absent},
           {"images", count(t.image_count)},

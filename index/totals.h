@@ -33,8 +33,11 @@ struct StoreTotals {
   Tally live;         // present content and uploads that some root reaches
   Tally candidate;    // present content that no root reaches
   Tally quarantined;  // bytes in quarantine
-  Tally orphan;       // strays
-  Tally absent;       // referenced but not here (bytes are zero)
+  // The part of `quarantined` that no node stands for: it was found there when
+  // the database had been lost.  Blobs, without second copies of what is here.
+  Tally adopted;
+  Tally orphan;  // strays
+  Tally absent;  // referenced but not here (bytes are zero)
 
   // Images: present manifests and indexes that no present index lists, that are
   // no parent of a present image, and that are not referrers.  Active: some

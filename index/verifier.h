@@ -26,6 +26,7 @@ class Verifier {
         options_(*options) {}
 
   absl::Status CheckCounters();
+  absl::Status CheckAdopted();
   absl::Status CheckRecords();
   absl::Status CheckFiles();
   const VerifyReport& report() const { return report_; }
@@ -71,6 +72,7 @@ class Verifier {
   const store::ContentStore* content_;
   const base::Clock* clock_;
   const VerifyOptions& options_;
+  std::vector<AdoptedBlob> adopted_;
   VerifyProgress progress_;
   VerifyReport report_;
 };

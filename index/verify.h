@@ -2,8 +2,8 @@
 //
 //   counters   the running totals with Recount() (I6), and their identity
 //   records    each durable record with the resident node, both ways
-//   files      each present node with its file, each quarantined one with the
-//              quarantine, each file with its node
+//   files      each present node with its file, each quarantined one, and what
+//              no node stands for, with the quarantine, each file with its node
 //   data       on request: every blob's bytes with its digest, every manifest's
 //              bytes with its edges
 //
@@ -17,12 +17,15 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "index/reference_graph.h"
+#include "oci/digest.h"
 #include "store/content_store.h"
+#include "store/types.h"
 
 namespace reclaim::index {
 
@@ -46,8 +49,18 @@ struct VerifyProgress {
   uint64_t done_bytes = 0;  // read
 };
 
+// A blob in quarantine that no node stands for (StoreTotals::adopted).
+struct AdoptedBlob {
+  store::Place place;
+  oci::Digest digest;
+  store::Bytes bytes;
+};
+
 struct VerifyOptions {
   bool read_data = false;
+  // What the records of the quarantine say; may be empty: then it is not
+  // compared.
+  std::function<absl::StatusOr<std::vector<AdoptedBlob>>()> list_adopted;
   std::function<bool()> is_cancelled;                      // may be empty
   std::function<void(const VerifyProgress&)> on_progress;  // may be empty
   std::function<void(const Finding&)> on_finding;          // at most 10,000

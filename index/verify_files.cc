@@ -189,7 +189,7 @@ void Verifier::CheckEdges(const FileNode& file) {
 }
 
 absl::Status Verifier::CheckQuarantine(const std::vector<FileNode>& files) {
-  if (files.empty()) return absl::OkStatus();
+  if (files.empty() && adopted_.empty()) return absl::OkStatus();
   RECLAIM_ASSIGN_OR_RETURN(const auto items, content_->ListQuarantine());
   std::set<std::pair<store::Place, oci::Digest>> held;
   for (const store::QuarantinedItem& item : items) {
@@ -205,6 +205,13 @@ absl::Status Verifier::CheckQuarantine(const std::vector<FileNode>& files) {
             NameOf(file.place, file.digest),
             "its bytes are not in the quarantine, so they can't be restored",
             kScanAdvice});
+  }
+  for (const AdoptedBlob& blob : adopted_) {
+    if (held.count({blob.place, blob.digest}) > 0) continue;
+    Report({"missing-quarantine", FindingSeverity::kWarning,
+            NameOf(blob.place, blob.digest),
+            "its bytes are not in the quarantine, so they can't be restored",
+            "restart reclaimd: it looks there anew"});
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,6 @@
 // What clients were told holds after a restart of the daemon.
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -101,6 +102,41 @@ class RestartTest : public ServerFixture {
     return reader->Finish();
   }
 
+  // Everything is made anew, from the tree alone.
+  void LoseDatabase() {
+    StopServer();
+    history_.reset();
+    engine_ = std::make_unique<index::MemoryEngine>();
+    StartServer();
+    AddStore("registry");
+  }
+
+  v1::UsageRow QuarantineRow() {
+    v1::GetDiskUsageResponse usage;
+    const grpc::Status status =
+        Ask(usage_stub_, &v1::UsageService::Stub::GetDiskUsage,
+            v1::GetDiskUsageRequest(), &usage);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    for (const v1::UsageRow& row : usage.total().rows()) {
+      if (row.type() == "Quarantine") return row;
+    }
+    ADD_FAILURE() << "df has no row for the quarantine";
+    return {};
+  }
+
+  uint64_t FindingCount() {
+    grpc::ClientContext context;
+    const auto reader =
+        store_stub_->VerifyStore(&context, v1::VerifyStoreRequest());
+    v1::VerifyStoreResponse response;
+    uint64_t count = 0;
+    while (reader->Read(&response)) {
+      if (response.is_complete()) count = response.finding_count();
+    }
+    EXPECT_TRUE(reader->Finish().ok());
+    return count;
+  }
+
   store::RegistryTree tree_{&folder_};
 };
 
@@ -148,6 +184,30 @@ TEST_F(RestartTest, AFollowerHearsThatRowsWereTrimmed) {
   events.clear();
   ASSERT_TRUE(Watch(0, &events).ok());
   EXPECT_EQ(events.size(), 2u);
+}
+
+// The database is lost with what it knew of the quarantine; what lies there is
+// counted all the same, and compared.
+TEST_F(RestartTest, WhatIsFoundInQuarantineIsCounted) {
+  const std::string run = Apply(MakePlan("plan").id(), "apply");
+  const v1::UsageRow before = QuarantineRow();
+  EXPECT_GT(before.bytes().allocated_bytes(), 0u);
+  LoseDatabase();
+  EXPECT_EQ(QuarantineRow().SerializeAsString(), before.SerializeAsString());
+  EXPECT_EQ(FindingCount(), 0u);
+  RestartServer();
+  EXPECT_EQ(QuarantineRow().SerializeAsString(), before.SerializeAsString());
+  // Somebody takes a blob out of it behind our back.
+  const std::string quarantine = folder_.path() + "/.reclaim/quarantine";
+  const std::string aside = folder_.path() + ".aside";
+  std::filesystem::rename(quarantine, aside);
+  EXPECT_GT(FindingCount(), 0u);
+  std::filesystem::rename(aside, quarantine);
+  Restore(run, "restore");
+  EXPECT_EQ(QuarantineRow().total_count(), 0u);
+  EXPECT_EQ(QuarantineRow().bytes().allocated_bytes(), 0u);
+  Scan("scan");
+  EXPECT_EQ(FindingCount(), 0u);
 }
 
 // A feed that was read from another database must not wait for ever.

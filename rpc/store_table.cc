@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -90,7 +92,80 @@ absl::Status CheckWriters(const index::WriterTerms& terms,
       "descriptor_cache and registry_url are for registries");
 }
 
+StoreSettings SettingsOf(const index::StoreRecord& record) {
+  return {record.name, record.uri, record.is_read_only, record.knows_containers,
+          record.writers};
+}
+
+index::StoreRecord RecordOf(const StoreSettings& settings,
+                            store::StoreKind kind) {
+  index::StoreRecord record;
+  record.name = settings.name;
+  record.kind = kind;
+  record.uri = settings.uri;
+  record.is_read_only = settings.is_read_only;
+  record.knows_containers = settings.knows_containers;
+  record.writers = settings.writers;
+  return record;
+}
+
 }  // namespace
+
+absl::StatusOr<index::StoreRecord> StoreTable::RememberLocked(
+    index::StoreRecord record) {
+  std::optional<StoreSettings> old;
+  if (list_ != nullptr) {
+    old = list_->Find(record.name);
+    RECLAIM_RETURN_IF_ERROR(list_->Put(SettingsOf(record)));
+  }
+  const absl::StatusOr<index::StoreId> id = graph_->RegisterStore(record);
+  if (id.ok()) {
+    record.id = *id;
+    return record;
+  }
+  if (list_ != nullptr) {
+    // The caller hears of the first failure.  If this fails as well, a store
+    // that nobody was promised stands in the list, which loses nothing.
+    (old ? list_->Put(*old) : list_->Remove(record.name)).IgnoreError();
+  }
+  return id.status();
+}
+
+absl::StatusOr<std::vector<std::string>> StoreTable::Recall() {
+  std::vector<std::string> recalled;
+  if (list_ == nullptr) return recalled;
+  base::MutexLock lock(&mutex_);
+  std::set<std::string> known;
+  for (const index::StoreRecord& record : graph_->Stores()) {
+    known.insert(record.name);
+  }
+  for (const StoreSettings& settings : list_->stores()) {
+    if (known.count(settings.name) > 0) continue;
+    const auto uri = store::ParseStoreUri(settings.uri);
+    const absl::Status status =
+        uri.ok() ? CheckPath(settings, settings.name) : uri.status();
+    if (!status.ok()) {
+      return absl::Status(
+          status.code(),
+          absl::StrCat("the list of stores ", list_->path(), " has ",
+                       settings.name, ": ", status.message()));
+    }
+    // Whether it can be opened is another matter: its disk may be away.
+    RECLAIM_RETURN_IF_ERROR(
+        RememberLocked(RecordOf(settings, uri->kind)).status());
+    recalled.push_back(settings.name);
+  }
+  return recalled;
+}
+
+absl::Status StoreTable::UpdateList() {
+  if (list_ == nullptr) return absl::OkStatus();
+  base::MutexLock lock(&mutex_);
+  for (const index::StoreRecord& record : graph_->Stores()) {
+    RECLAIM_RETURN_IF_ERROR(list_->Put(SettingsOf(record)));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status StoreTable::CheckPath(const StoreSettings& settings,
                                    const std::string& name) const {
@@ -151,24 +226,23 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
     RECLAIM_RETURN_IF_ERROR(
         store::OpenStore(uri, settings.is_read_only).status());
   }
-  index::StoreRecord record;
-  record.name = name;
-  record.kind = uri.kind;
-  record.uri = resolved.uri;
-  record.is_read_only = settings.is_read_only;
-  record.knows_containers = settings.knows_containers;
-  record.writers = settings.writers;
-  RECLAIM_ASSIGN_OR_RETURN(record.id, graph_->RegisterStore(record));
+  resolved.name = name;
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record,
+                           RememberLocked(RecordOf(resolved, uri.kind)));
   if (!is_open) {
     RECLAIM_RETURN_IF_ERROR(AttachLocked(record));
-    // Another database may have known what lies in its quarantine.  An engine
-    // that is away is a store all the same: whoever follows it does this when
-    // it is back.  Nobody follows it before this is done.
-    const absl::Status recovered = collector_->RecoverStore(name);
-    TellLocked(name);
-    if (!recovered.ok() && !absl::IsUnavailable(recovered)) return recovered;
+    RECLAIM_RETURN_IF_ERROR(RecoverLocked(name));
   }
   return record;
+}
+
+// Another database may have known what lies in its quarantine.  An engine that
+// is away is a store all the same: whoever follows it does this when it is
+// back.  Nobody follows it before this is done.
+absl::Status StoreTable::RecoverLocked(const std::string& name) {
+  const absl::Status recovered = collector_->RecoverStore(name);
+  TellLocked(name);
+  return absl::IsUnavailable(recovered) ? absl::OkStatus() : recovered;
 }
 
 absl::Status StoreTable::OpenLocked(const index::StoreRecord& record) {
@@ -222,7 +296,12 @@ void StoreTable::OpenAll() {
 absl::Status StoreTable::Open(absl::string_view name) {
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record, Find(name));
   base::MutexLock lock(&mutex_);
-  return OpenLocked(record);
+  const auto known = entries_.find(record.name);
+  if (known != entries_.end() && known->second.content != nullptr) {
+    return absl::OkStatus();
+  }
+  RECLAIM_RETURN_IF_ERROR(AttachLocked(record));
+  return RecoverLocked(record.name);
 }
 
 absl::Status StoreTable::Forget(absl::string_view name) {
@@ -233,7 +312,15 @@ absl::Status StoreTable::Forget(absl::string_view name) {
     RECLAIM_RETURN_IF_ERROR(collector_->DetachStore(record.name));
     entry.content = nullptr;
   }
-  const absl::Status forgotten = graph_->ForgetStore(record.name);
+  absl::Status forgotten =
+      list_ == nullptr ? absl::OkStatus() : list_->Remove(record.name);
+  if (forgotten.ok()) {
+    forgotten = graph_->ForgetStore(record.name);
+    if (!forgotten.ok() && list_ != nullptr) {
+      // If this fails, the next start writes it (UpdateList()).
+      list_->Put(SettingsOf(record)).IgnoreError();
+    }
+  }
   if (!forgotten.ok()) {
     // As it was: whoever asks next finds it open again.  If that fails, the
     // entry holds the reason, and a closed store only keeps more.

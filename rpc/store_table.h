@@ -1,8 +1,9 @@
 // rpc/store_table.h — the open stores by name.
 //
-// The graph remembers which stores there are; the table opens them and attaches
-// them to the collector.  A store that can't be opened (a disk that is away)
-// stays listed with the reason, and is tried again by Open().
+// The graph and a file beside the database (rpc/store_list.h) remember which
+// stores there are; the table opens them and attaches them to the collector.  A
+// store that can't be opened (a disk that is away) stays listed with the
+// reason, and is tried again by Open().
 //
 // Thread-safe.  A ContentStore lives as long as the table.
 
@@ -21,23 +22,18 @@
 #include "base/mutex.h"
 #include "gc/collector.h"
 #include "index/reference_graph.h"
+#include "rpc/store_list.h"
 #include "store/content_store.h"
 
 namespace reclaim::rpc {
 
-struct StoreSettings {
-  std::string name;  // "": derived from the path
-  std::string uri;   // see store/open_store.h
-  bool is_read_only = false;
-  bool knows_containers = false;
-  index::WriterTerms writers;
-};
-
 class StoreTable {
  public:
-  // Neither is owned.
-  StoreTable(index::ReferenceGraph* graph, gc::Collector* collector)
-      : graph_(graph), collector_(collector) {}
+  // Nothing is owned.  `list` is the stores' file beside the database; null
+  // where nothing but the graph remembers them.
+  StoreTable(index::ReferenceGraph* graph, gc::Collector* collector,
+             StoreList* list = nullptr)
+      : graph_(graph), collector_(collector), list_(list) {}
 
   // Opens a store, remembers it durably and attaches it.  Again with the same
   // name and kind: the settings change; a path that moves needs a restart
@@ -47,9 +43,16 @@ class StoreTable {
   // (not a store).
   absl::StatusOr<index::StoreRecord> Register(const StoreSettings& settings);
 
+  // At start, before OpenAll(): the stores that the file knows and the graph
+  // does not, for the database was lost, are registered again.  Returns their
+  // names: nobody has read them into the graph.
+  absl::StatusOr<std::vector<std::string>> Recall();
   // At start: all that the graph remembers.  Failures are per store: Problem().
   void OpenAll();
-  // Tries again what could not be opened.  OK if it is open.
+  // At start: what the graph remembers and the file does not is written there.
+  absl::Status UpdateList();
+  // Tries again what could not be opened, and recovers what lies in its
+  // quarantine.  OK if it is open.
   absl::Status Open(absl::string_view name);
 
   // Forgets a store and its part of the graph; its bytes stay.
@@ -83,9 +86,16 @@ class StoreTable {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckPath(const StoreSettings& settings,
                          const std::string& name) const;
+  // In the file first: a crash in between leaves a store too many, never one
+  // that was acknowledged and is known to nobody.
+  absl::StatusOr<index::StoreRecord> RememberLocked(index::StoreRecord record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RecoverLocked(const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   index::ReferenceGraph* graph_;
   gc::Collector* collector_;
+  StoreList* list_;
   mutable base::Mutex mutex_;
   OpenedListener listener_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);

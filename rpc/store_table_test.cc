@@ -1,5 +1,6 @@
 #include "rpc/store_table.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include <memory>
@@ -7,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/fault_point.h"
 #include "base/random.h"
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
@@ -15,31 +18,54 @@
 #include "gtest/gtest.h"
 #include "index/memory_engine.h"
 #include "index/reference_graph.h"
+#include "rpc/store_list.h"
 #include "store/testing/store_tree.h"
 
 namespace reclaim::rpc {
 namespace {
 
 using ::reclaim::base::IsOk;
+using ::reclaim::base::IsOkAndHolds;
 using ::reclaim::base::StatusIs;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class StoreTableTest : public ::testing::Test {
  protected:
   StoreTableTest() {
-    auto graph = index::ReferenceGraph::Open(&engine_, &clock_, {});
+    Start();
+    for (const char* place : {"l/la", "l/lab", "other"}) {
+      store::LayoutTree tree(&folder_, place);
+      tree.Entry(tree.Image({place}), "v1");
+    }
+    store::RegistryTree(&folder_).Image("app", "v1", {"one"});
+  }
+
+  void Start() {
+    stores_.reset();
+    collector_.reset();
+    graph_.reset();
+    auto graph = index::ReferenceGraph::Open(engine_.get(), &clock_, {});
     EXPECT_THAT(graph, IsOk());
     graph_ = *std::move(graph);
     auto collector =
         gc::Collector::Create(graph_.get(), &clock_, &random_, nullptr);
     EXPECT_THAT(collector, IsOk());
     collector_ = *std::move(collector);
-    stores_ = std::make_unique<StoreTable>(graph_.get(), collector_.get());
-    for (const char* place : {"l/la", "l/lab", "other"}) {
-      store::LayoutTree tree(&folder_, place);
-      tree.Entry(tree.Image({place}), "v1");
-    }
-    store::RegistryTree(&folder_).Image("app", "v1", {"one"});
+    auto list = StoreList::Open(state_.path() + "/stores");
+    EXPECT_THAT(list, IsOk());
+    list_ = *std::move(list);
+    stores_ = std::make_unique<StoreTable>(graph_.get(), collector_.get(),
+                                           list_.get());
+  }
+  // The daemon starts again, and the database is gone.
+  void LoseDatabase() {
+    stores_.reset();
+    collector_.reset();
+    graph_.reset();
+    engine_ = std::make_unique<index::MemoryEngine>();
+    Start();
   }
 
   std::string Path(const std::string& path) const {
@@ -62,9 +88,12 @@ class StoreTableTest : public ::testing::Test {
   base::SimulatedClock clock_;
   base::SeededRandom random_{5};
   store::TempFolder folder_;
-  index::MemoryEngine engine_;
+  store::TempFolder state_;  // the data directory
+  std::unique_ptr<index::MemoryEngine> engine_ =
+      std::make_unique<index::MemoryEngine>();
   std::unique_ptr<index::ReferenceGraph> graph_;
   std::unique_ptr<gc::Collector> collector_;
+  std::unique_ptr<StoreList> list_;
   std::unique_ptr<StoreTable> stores_;
 };
 
@@ -100,6 +129,86 @@ TEST_F(StoreTableTest, AForgottenStoreIsInNobodysWay) {
   ASSERT_THAT(Register("inner", "image-layout:" + Path("l/la")), IsOk());
   ASSERT_THAT(stores_->Forget("inner"), IsOk());
   EXPECT_THAT(Register("outer", "image-layout:" + Path("l")), IsOk());
+}
+
+TEST_F(StoreTableTest, WhatWasRegisteredOutlivesTheDatabase) {
+  StoreSettings settings;
+  settings.name = "hub";
+  settings.uri = "registry:" + Path("docker/registry/v2");
+  settings.is_read_only = true;
+  settings.writers.write_duration_max = absl::Seconds(7);
+  settings.writers.descriptor_cache = index::DescriptorCache::kMemory;
+  ASSERT_THAT(stores_->Register(settings), IsOk());
+  ASSERT_THAT(Register("gone", "memory:gone"), IsOk());
+  ASSERT_THAT(stores_->Forget("gone"), IsOk());
+  const auto told = stores_->Find("hub");
+  ASSERT_THAT(told, IsOk());
+  LoseDatabase();
+  EXPECT_THAT(stores_->Recall(), IsOkAndHolds(ElementsAre("hub")));
+  stores_->OpenAll();
+  const auto record = stores_->Find("hub");
+  ASSERT_THAT(record, IsOk());
+  EXPECT_EQ(record->uri, told->uri);
+  EXPECT_EQ(record->kind, store::StoreKind::kRegistry);
+  EXPECT_TRUE(record->is_read_only);
+  EXPECT_EQ(record->writers.write_duration_max, absl::Seconds(7));
+  EXPECT_EQ(record->writers.descriptor_cache, index::DescriptorCache::kMemory);
+  EXPECT_THAT(stores_->Content("hub"), IsOk());
+  EXPECT_THAT(stores_->Find("gone"), StatusIs(absl::StatusCode::kNotFound));
+  // A start with the database as it was.
+  Start();
+  EXPECT_THAT(stores_->Recall(), IsOkAndHolds(IsEmpty()));
+}
+
+TEST_F(StoreTableTest, AStoreThatIsAwayIsRecalledAllTheSame) {
+  ASSERT_THAT(Register("other", "image-layout:" + Path("other")), IsOk());
+  ASSERT_EQ(rename(Path("other").c_str(), Path("away").c_str()), 0);
+  LoseDatabase();
+  EXPECT_THAT(stores_->Recall(), IsOkAndHolds(ElementsAre("other")));
+  stores_->OpenAll();
+  EXPECT_FALSE(stores_->Problem("other").ok());
+  EXPECT_FALSE(stores_->Open("other").ok());
+  ASSERT_EQ(rename(Path("away").c_str(), Path("other").c_str()), 0);
+  EXPECT_THAT(stores_->Open("other"), IsOk());
+}
+
+TEST_F(StoreTableTest, ARegistrationThatCannotBeListedIsRefused) {
+  {
+    const base::ScopedFault full("store_list.before_write",
+                                 absl::ResourceExhaustedError("no space"));
+    EXPECT_THAT(Register("other", "image-layout:" + Path("other")),
+                StatusIs(absl::StatusCode::kResourceExhausted));
+  }
+  EXPECT_THAT(stores_->Find("other"), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_THAT(Register("other", "image-layout:" + Path("other")), IsOk());
+  const base::ScopedFault full("store_list.before_write",
+                               absl::ResourceExhaustedError("no space"));
+  EXPECT_FALSE(stores_->Forget("other").ok());
+  EXPECT_THAT(stores_->Content("other"), IsOk());
+}
+
+// A database of an earlier version, or a list that was moved away.
+TEST_F(StoreTableTest, WhatTheGraphRemembersIsListedAtTheNextStart) {
+  ASSERT_THAT(Register("other", "image-layout:" + Path("other")), IsOk());
+  state_.Remove("stores");
+  Start();
+  EXPECT_THAT(stores_->Recall(), IsOkAndHolds(IsEmpty()));
+  ASSERT_THAT(stores_->UpdateList(), IsOk());
+  LoseDatabase();
+  EXPECT_THAT(stores_->Recall(), IsOkAndHolds(ElementsAre("other")));
+}
+
+// An old copy of the list was put back.
+TEST_F(StoreTableTest, AListThatContradictsTheGraphIsAnError) {
+  ASSERT_THAT(Register("old", "image-layout:" + Path("other")), IsOk());
+  const std::string old = state_.Read("stores");
+  ASSERT_THAT(stores_->Forget("old"), IsOk());
+  ASSERT_THAT(Register("new", "image-layout:" + Path("other")), IsOk());
+  state_.Write("stores", old);
+  Start();
+  EXPECT_THAT(stores_->Recall(),
+              StatusIs(absl::StatusCode::kAlreadyExists,
+                       HasSubstr(state_.path() + "/stores has old")));
 }
 
 }  // namespace

@@ -1,12 +1,20 @@
 // VerifyStore: findings and progress as a stream.
 
+#include <limits>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "gc/collector.h"
+#include "gc/plan.h"
+#include "index/node.h"
 #include "index/verify.h"
 #include "rpc/call.h"
 #include "rpc/store_service.h"
+#include "store/types.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -21,6 +29,23 @@ v1::Finding ToProto(const index::Finding& finding) {
   out.set_detail(finding.detail);
   out.set_advice(finding.advice);
   return out;
+}
+
+absl::StatusOr<std::vector<index::AdoptedBlob>> ListAdopted(
+    const ServiceParts& parts, const std::string& store) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<gc::QuarantineEntry> entries,
+                           parts.collector->ListQuarantine(
+                               store, 0, std::numeric_limits<uint64_t>::max()));
+  std::vector<index::AdoptedBlob> adopted;
+  for (const gc::QuarantineEntry& entry : entries) {
+    const gc::PlanItem& item = entry.item;
+    if (item.node != index::kNoNode || entry.is_superseded || !item.removal ||
+        item.removal->kind != store::RemovalKind::kBlob || !item.digest) {
+      continue;
+    }
+    adopted.push_back({item.removal->place, *item.digest, item.bytes});
+  }
+  return adopted;
 }
 
 }  // namespace
@@ -41,6 +66,7 @@ absl::Status StoreService::Verify(
   absl::Duration last = parts_.clock->Monotonic();
   index::VerifyOptions options;
   options.read_data = request.read_data();
+  options.list_adopted = [&] { return ListAdopted(parts_, store.name); };
   options.is_cancelled = caller.is_cancelled;
   options.on_finding = [&](const index::Finding& finding) {
     *pending.add_findings() = ToProto(finding);

@@ -24,6 +24,7 @@
 #include "rpc/run_board.h"
 #include "rpc/scheduled_collection.h"
 #include "rpc/server.h"
+#include "rpc/store_list.h"
 #include "rpc/store_table.h"
 #include "server/certificate_expiry.h"
 #include "server/daemon_observers.h"
@@ -76,6 +77,8 @@ class ReclaimDaemon final : public Daemon {
 
  private:
   absl::Status OpenOnce(const std::string& path);
+  // Lets go of what OpenOnce() has opened so far.
+  absl::Status Closed(const absl::Status& why);
   absl::Status TakeNotifications();
   absl::Status ListenHttp();
   absl::Status OpenPolicies();
@@ -100,6 +103,7 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<index::ReferenceGraph> graph_;
   std::unique_ptr<rpc::AuditLog> audit_;
   std::unique_ptr<gc::Collector> collector_;
+  std::unique_ptr<rpc::StoreList> store_list_;
   std::unique_ptr<rpc::StoreTable> stores_;
   std::unique_ptr<gc::PolicyBook> policies_;
   std::unique_ptr<rpc::RunBoard> runs_;
@@ -128,32 +132,25 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   graph_options.earlier_database = TraceOfDatabase(config_.data_directory);
   auto graph =
       index::ReferenceGraph::Open(engine_.get(), clock_, graph_options);
-  if (!graph.ok()) {
-    engine_.reset();
-    database_.reset();
-    return graph.status();
-  }
+  if (!graph.ok()) return Closed(graph.status());
   graph_ = *std::move(graph);
   gc::RecordRetention retention = config_.record_retention;
   retention.quarantine_period = config_.policy.quarantine_period;
   auto collector = gc::Collector::Create(
       graph_.get(), clock_, base::SystemRandom(), metrics_.get(), retention);
-  if (!collector.ok()) {
-    graph_.reset();
-    engine_.reset();
-    database_.reset();
-    return collector.status();
-  }
+  if (!collector.ok()) return Closed(collector.status());
   collector_ = *std::move(collector);
   collector_->SetRegistryWitness(&registries_);
   const absl::Status policies = OpenPolicies();
-  if (!policies.ok()) {
-    collector_.reset();
-    graph_.reset();
-    engine_.reset();
-    database_.reset();
-  }
-  return policies;
+  return policies.ok() ? policies : Closed(policies);
+}
+
+absl::Status ReclaimDaemon::Closed(const absl::Status& why) {
+  collector_.reset();
+  graph_.reset();
+  engine_.reset();
+  database_.reset();
+  return why;
 }
 
 absl::Status ReclaimDaemon::OpenPolicies() {
@@ -196,7 +193,7 @@ absl::Status ReclaimDaemon::OpenGraph(
   }
   say(absl::StrCat("the database was damaged (", opened.message(),
                    "); it is kept as ", aside,
-                   ", and the graph is rebuilt from the configured stores.  "
+                   ", and the graph is rebuilt from the stores.  "
                    "What clients had recorded must be recorded again."));
   is_rebuilt_ = true;
   return OpenOnce(path);
@@ -218,7 +215,10 @@ absl::Status ReclaimDaemon::OpenAudit(
 
 absl::Status ReclaimDaemon::OpenStores(
     absl::FunctionRef<void(absl::string_view)> say) {
-  stores_ = std::make_unique<rpc::StoreTable>(graph_.get(), collector_.get());
+  RECLAIM_ASSIGN_OR_RETURN(
+      store_list_, rpc::StoreList::Open(config_.data_directory + "/stores"));
+  stores_ = std::make_unique<rpc::StoreTable>(graph_.get(), collector_.get(),
+                                              store_list_.get());
   return server::OpenStores(
       {&config_, graph_.get(), collector_.get(), stores_.get(), is_rebuilt_},
       say);
@@ -374,6 +374,7 @@ void ReclaimDaemon::Stop() {
     policies_.reset();
     audit_.reset();
     stores_.reset();
+    store_list_.reset();
     graph_.reset();
     engine_.reset();
     database_.reset();

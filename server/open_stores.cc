@@ -1,6 +1,12 @@
 #include "server/open_stores.h"
 
+#include <set>
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/status_macros.h"
 
 namespace reclaim::server {
 
@@ -10,6 +16,14 @@ absl::Status OpenStores(const StoreOpening& opening,
     say(absl::StrCat("the database was lost (", loss->why,
                      "); nothing is deleted until what it alone knew is "
                      "recorded again and `reclaim store confirm` says so"));
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<std::string> recalled,
+                           opening.stores->Recall());
+  if (!recalled.empty()) {
+    say(absl::StrCat("the database does not know the stores ",
+                     absl::StrJoin(recalled, ", "),
+                     ", which the list of stores has; they are registered "
+                     "again and scanned"));
   }
   opening.stores->OpenAll();
   for (const rpc::StoreSettings& store : opening.config->stores) {
@@ -36,8 +50,14 @@ absl::Status OpenStores(const StoreOpening& opening,
     say(absl::StrCat("recovery is not complete: ", recovered.message(),
                      "; what it concerns stays in quarantine"));
   }
-  if (!opening.is_rebuilt) return absl::OkStatus();
+  const absl::Status listed = opening.stores->UpdateList();
+  if (!listed.ok()) {
+    say(absl::StrCat(listed.message(),
+                     "; a store that it lacks is lost with the database"));
+  }
+  const std::set<std::string> unread(recalled.begin(), recalled.end());
   for (const index::StoreRecord& store : opening.graph->Stores()) {
+    if (!opening.is_rebuilt && unread.count(store.name) == 0) continue;
     const auto scan = opening.collector->Scan(store.name, true, "rebuild", {});
     if (!scan.ok()) {
       say(absl::StrCat("store ", store.name,

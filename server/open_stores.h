@@ -1,5 +1,5 @@
-// server/open_stores.h — private: the stores of the configuration and of the
-// database, opened as the daemon starts.
+// server/open_stores.h — private: the stores of the configuration, of the
+// database and of the list beside it, opened as the daemon starts.
 
 #ifndef RECLAIM_SERVER_OPEN_STORES_H_
 #define RECLAIM_SERVER_OPEN_STORES_H_
@@ -24,9 +24,10 @@ struct StoreOpening {
   bool is_rebuilt = false;
 };
 
-// Opens and registers stores, recovers what a crash interrupted.  A store that
-// is away is said and does not take the others with it; an error is one of the
-// configuration.
+// Opens and registers stores, recovers what a crash interrupted, and scans
+// those that the database did not know.  A store that is away is said and does
+// not take the others with it; an error is one of the configuration or of the
+// list of stores.
 absl::Status OpenStores(const StoreOpening& opening,
                         absl::FunctionRef<void(absl::string_view)> say);
 

@@ -342,6 +342,56 @@ class RegistryTest(World):
         self.reclaim("scan", "hub")
         self.assertEqual(self.reclaim("df"), df)
 
+    def stop_daemons(self):
+        for process in self.daemons:
+            process.terminate()
+            process.wait(timeout=30)
+
+    def quarantine_row(self):
+        return [line.split() for line in self.reclaim("df").splitlines()
+                if line.startswith("Quarantine")]
+
+    def store_settings(self):
+        """What `store add` was told, without times and free space."""
+        return [[value for key, value in sorted(json.loads(line).items())
+                 if "time" not in key.lower() and "byte" not in key.lower()]
+                for line in self.reclaim("store", "ls", "--json").splitlines()]
+
+    def test_a_registered_store_outlives_the_database(self):
+        self.reclaim("store", "add", "memory:gone", "--name", "gone")
+        self.reclaim("store", "rm", "gone")
+        told = self.store_settings()
+        self.assertIn("http://" + self.registry, str(told))
+        df = self.reclaim("df")
+        self.stop_daemons()
+        shutil.rmtree(os.path.join(self.path("data"), "graph"))
+        # Nobody adds or scans anything.
+        self.start_daemon()
+        self.assertEqual(self.store_settings(), told)
+        self.assertEqual(self.reclaim("df"), df)
+        self.assertIn("0 findings", self.reclaim("verify"))
+
+    def test_a_damaged_list_of_stores_is_told(self):
+        path = os.path.join(self.path("data"), "stores")
+        self.stop_daemons()
+        shutil.rmtree(os.path.join(self.path("data"), "graph"))
+        with open(path, "r+b") as file:
+            whole = file.read()
+            file.seek(0)
+            file.truncate(len(whole) - 10)
+        done = subprocess.run(
+            [DAEMON, "--config", self.path("reclaim.toml"), "--data-directory",
+             self.path("data"), "--socket", self.path("r.sock"), "--http",
+             "127.0.0.1:%d" % free_port()],
+            capture_output=True, text=True, timeout=60)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(path, done.stderr)
+        self.assertIn("is damaged", done.stderr)
+        with open(path, "wb") as file:
+            file.write(whole)
+        self.start_daemon()
+        self.assertIn("hub", self.reclaim("store", "ls"))
+
     def test_a_damaged_database_is_moved_aside_and_rebuilt(self):
         df = self.reclaim("df")
         for process in self.daemons:
@@ -401,13 +451,14 @@ class RegistryTest(World):
         root = self.path("registry")
         before = snapshot(root)
         self.reclaim("system", "prune", "--force")
-        for process in self.daemons:
-            process.terminate()
-            process.wait(timeout=30)
+        held = self.quarantine_row()
+        self.stop_daemons()
         shutil.rmtree(self.path("data"))
         self.start_daemon()
         self.add_registry()
         self.reclaim("scan", "hub")
+        self.assertEqual(self.quarantine_row(), held)
+        self.assertIn("0 findings", self.reclaim("verify"))
         run = self.reclaim("quarantine", "ls", "--format",
                            "{{.Run}}").split()[0]
         self.reclaim("restore", run)

@@ -216,6 +216,7 @@ index::StoreTotals MachineWorld::Recounted() const {
   inputs.now = clock_.Now();
   inputs.grace_period = absl::ZeroDuration();
   inputs.orphans = reader->totals(id_).orphan;
+  inputs.adopted = reader->totals(id_).adopted;
   return index::Recount(reader->view(), inputs);
 }
 

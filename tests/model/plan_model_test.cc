@@ -112,17 +112,22 @@ TEST(PlanModelTest, AgreesOnEverySmallGraph) {
                   absl::StrJoin({std::string("M1(c1 l1:10); M2(c2 l1:10 l2)"),
                                  i, r, n, u, s, l},
                                 "; ");
-              const TextGraph g(text);
-              ++count;
-              ExpectAgreement(g, absl::ZeroDuration());
-              ASSERT_FALSE(::testing::Test::HasFailure()) << text;
+              for (const bool is_registry : {false, true}) {
+                TextGraph g("");
+                if (is_registry) g.DoubtByRepository();
+                g.Add(text);
+                ++count;
+                ExpectAgreement(g, absl::ZeroDuration());
+                ASSERT_FALSE(::testing::Test::HasFailure())
+                    << text << (is_registry ? " in a registry" : "");
+              }
             }
           }
         }
       }
     }
   }
-  EXPECT_EQ(count, 4 * 4 * 4 * 5 * 4 * 3);
+  EXPECT_EQ(count, 4 * 4 * 4 * 5 * 4 * 3 * 2);
 }
 
 // The seed is printed with a failure; rounds use it and those after it.
@@ -132,7 +137,9 @@ TEST(PlanModelTest, AgreesOnRandomGraphs) {
   RecordProperty("figure_random_graphs_planned", kRandomGraphCount);
   for (uint64_t round = 0; round < kRandomGraphCount; ++round) {
     SCOPED_TRACE(absl::StrCat("seed ", seed + round));
-    RandomGraph random(seed + round, kGrace);
+    RandomGraph random(seed + round, kGrace,
+                       round % 4 < 2 ? index::DoubtUnit::kPlace
+                                     : index::DoubtUnit::kRepository);
     ExpectAgreement(random.graph(), round % 2 ? kGrace : absl::ZeroDuration());
     if (::testing::Test::HasFailure()) return;
   }

@@ -1,6 +1,8 @@
 // SEMANTICS.md 2.4: manifests, indexes, referrers (cases 75 to 96).
 
 #include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/semantics/case_graph.h"
@@ -109,6 +111,34 @@ TEST_F(ManifestsTest, Case084_AnUnreadableManifestStopsItsPlaceAlone) {
   ASSERT_EQ(plan->kept_scopes.size(), 1u);
   EXPECT_THAT(plan->kept_scopes[0].why,
               HasSubstr(TextGraph::DigestOf("M2").ToString()));
+}
+
+// What a registry's repositories do not link they do not serve.
+TEST_F(ManifestsTest, Case084_InARegistryItStopsTheRepositoriesThatNameIt) {
+  g.DoubtByRepository();
+  g.Add(
+      "M1(c1 l1); +a=M1; +a~c1; +a~l1; a:v1=M9; +a=M9; ?M9; M2(c2 l1 l2); "
+      "+b=M2; +b~c2; +b~l1; +b~l2; loose");
+  EXPECT_THAT(Doomed(Images()),
+              UnorderedElementsAre("b@M2", "b~c2", "b~l2", "M2", "c2", "l2"));
+  EXPECT_EQ(ReasonOf("M1"), index::RootReason::kInDoubt);
+  EXPECT_EQ(ReasonOf("loose"), index::RootReason::kUnlinked);
+  const auto plan = Make(Images());
+  ASSERT_THAT(plan, IsOk());
+  ASSERT_EQ(plan->kept_scopes.size(), 1u);
+  EXPECT_EQ(plan->kept_scopes[0].scope, "a");
+  EXPECT_EQ(ItemOf(*plan, "l2").linked_by, std::vector<std::string>{"b"});
+}
+
+// A manifest that a client deleted from its repository keeps itself, in doubt,
+// and not the layers that another repository still links.
+TEST_F(ManifestsTest, Case084_WhatNoRepositoryLinksIsKeptAlone) {
+  g.DoubtByRepository();
+  g.Add("+a=M9; ?M9; M2(c2 l2); +b~c2; +b~l2");
+  EXPECT_THAT(Doomed(Images()),
+              UnorderedElementsAre("b~c2", "b~l2", "c2", "l2"));
+  EXPECT_EQ(ReasonOf("M2"), index::RootReason::kUnlinked);
+  EXPECT_EQ(ReasonOf("c2"), index::RootReason::kNone);
 }
 
 TEST_F(ManifestsTest, Case084_ARepositoryThatCannotBeReadKeepsItsPlace) {

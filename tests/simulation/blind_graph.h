@@ -76,8 +76,20 @@ class BlindView final : public index::GraphView {
                            const store::Place& name) const override {
     return view_.FindPlace(store, name);
   }
-  bool HasOpaque(index::PlaceId place) const override {
-    return view_.HasOpaque(place);
+  index::DoubtUnit UnitOfDoubt(index::StoreId store) const override {
+    return view_.UnitOfDoubt(store);
+  }
+  index::Doubt DoubtAbout(index::NodeId content) const override {
+    return view_.DoubtAbout(content);
+  }
+  bool HasDoubt(index::PlaceId place) const override {
+    return view_.HasDoubt(place);
+  }
+  bool IsWholeInDoubt(index::PlaceId place) const override {
+    return view_.IsWholeInDoubt(place);
+  }
+  bool IsRepositoryInDoubt(index::NodeId repository) const override {
+    return view_.IsRepositoryInDoubt(repository);
   }
   void ForEachNamed(
       index::NodeKind kind, index::StoreId store,
@@ -160,6 +172,10 @@ class BlindGraph final : public index::ReferenceGraph {
   }
   std::vector<index::StoreRecord> Stores() const override {
     return graph_.Stores();
+  }
+  void SetAdopted(absl::string_view store,
+                  const index::Tally& adopted) override {
+    graph_.SetAdopted(store, adopted);
   }
   absl::Status RecordScan(index::StoreId store,
                           const index::StoreRecord& seen) override {

@@ -37,6 +37,12 @@ class TextGraph {
   explicit TextGraph(absl::string_view text,
                      absl::Duration grace_period = absl::ZeroDuration());
 
+  // As in a registry: an opaque manifest puts in doubt what the repositories
+  // that name it link.  REQUIRES: there is no node yet.
+  void DoubtByRepository() {
+    graph_.PutStore(0, "s", index::DoubtUnit::kRepository);
+  }
+
   // More statements.
   void Add(absl::string_view text);
 

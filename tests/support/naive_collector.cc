@@ -29,15 +29,16 @@ class NaiveCollector {
   }
 
   NaivePlan Run() {
+    FindDoubt();
     if (request_.drops_unused_tags) DropUnusedTags();
     Nodes roots;
     for (const NodeId id : all_) {
       const bool is_tag = view_.kind(id) == NodeKind::kTag;
       if (is_tag ? plan_.tags.count(id) == 0 : IsRoot(id)) roots.insert(id);
     }
-    live_ = Reach(roots);
+    live_ = Reach(roots, true);
     for (const NodeId id : all_) {
-      if (IsOpaque(view_.fields(id).place) || live_.count(id) > 0) continue;
+      if (live_.count(id) > 0) continue;
       if (IsBlob(id) && view_.state(id) == NodeState::kPresent) {
         plan_.content.insert(id);
       }
@@ -59,14 +60,80 @@ class NaiveCollector {
   bool IsYoung(absl::Time time) const {
     return time + request_.grace_period > request_.now;
   }
-  bool IsOpaque(index::PlaceId place) const {
+
+  // The repositories that link `content`.
+  Nodes LinkedBy(NodeId content) const {
+    Nodes repositories;
     for (const NodeId id : all_) {
-      if (IsBlob(id) && view_.fields(id).place == place &&
-          (view_.fields(id).flags & index::kOpaque) != 0) {
-        return true;
+      if (view_.kind(id) != NodeKind::kRepository) continue;
+      for (const NaiveLink& link : LinksOf(id, false)) {
+        if (link.content == content) repositories.insert(id);
       }
     }
+    return repositories;
+  }
+  NodeId RepositoryOf(NodeId tag) const {
+    for (const NodeId id : all_) {
+      if (view_.kind(id) == NodeKind::kRepository &&
+          view_.named_key(id).name == view_.named_key(tag).scope) {
+        return id;
+      }
+    }
+    return kNoNode;
+  }
+
+  // What an opaque manifest may reference: in a registry what the repositories
+  // that link or tag it link, elsewhere all that lies beside it.  One that
+  // nothing names casts no doubt; one that only something else names, on all.
+  void FindDoubtOf(NodeId manifest) {
+    const index::PlaceId place = view_.fields(manifest).place;
+    if (view_.UnitOfDoubt(request_.store) == index::DoubtUnit::kPlace) {
+      doubted_places_.insert(place);
+      return;
+    }
+    Nodes repositories = LinkedBy(manifest);
+    bool is_listed = false;
+    for (const NodeId id : all_) {
+      for (const NodeId kept : view_.Kept(id)) {
+        if (kept != manifest) continue;
+        is_listed = true;
+        if (view_.kind(id) != NodeKind::kTag) continue;
+        repositories.insert(RepositoryOf(id));
+      }
+    }
+    const bool is_lost = repositories.erase(kNoNode) > 0;
+    if (is_lost || (repositories.empty() && is_listed)) {
+      doubted_places_.insert(place);
+    }
+    if (!repositories.empty()) touched_places_.insert(place);
+    doubted_repositories_.insert(repositories.begin(), repositories.end());
+  }
+  void FindDoubt() {
+    for (const NodeId id : all_) {
+      if (IsBlob(id) && (view_.fields(id).flags & index::kOpaque) != 0) {
+        FindDoubtOf(id);
+      }
+    }
+  }
+  bool IsInDoubt(NodeId id) const {
+    if (!IsBlob(id)) return false;
+    if (doubted_places_.count(view_.fields(id).place) > 0) return true;
+    if (doubted_repositories_.empty()) return false;
+    for (const NodeId repository : LinkedBy(id)) {
+      if (doubted_repositories_.count(repository) > 0) return true;
+    }
     return false;
+  }
+  // Kept, while what it references is not on its account.
+  bool IsUnlinked(NodeId id) const {
+    return IsBlob(id) && view_.state(id) == NodeState::kPresent &&
+           touched_places_.count(view_.fields(id).place) > 0 &&
+           LinkedBy(id).empty();
+  }
+  // Whether a repository's links, and a tag in it, stay.
+  bool IsKeptWhole(NodeId repository) const {
+    return doubted_repositories_.count(repository) > 0 ||
+           doubted_places_.count(view_.fields(repository).place) > 0;
   }
 
   // Every root that is not a tag.
@@ -90,12 +157,16 @@ class NaiveCollector {
     }
     if (!IsBlob(id)) return false;
     if ((f.flags & (index::kOpaque | index::kOnlyName)) != 0) return true;
+    if (IsInDoubt(id)) return true;
     return f.state == NodeState::kPresent && IsYoung(f.recorded);
   }
 
-  Nodes Reach(const Nodes& roots) const {
+  Nodes Reach(const Nodes& roots, bool with_unlinked = false) const {
     Nodes reached = roots;
     Nodes flat;
+    for (const NodeId id : all_) {
+      if (with_unlinked && IsUnlinked(id)) flat.insert(id);
+    }
     size_t before = 0;
     while (before != reached.size()) {
       before = reached.size();
@@ -134,12 +205,12 @@ class NaiveCollector {
       }
       const NodeFields f = view_.fields(id);
       const bool is_marked =
-          (f.flags & (index::kOpaque | index::kOnlyName)) != 0;
+          (f.flags & (index::kOpaque | index::kOnlyName)) != 0 || IsInDoubt(id);
       const bool is_part = IsBlob(id) && !IsManifestLike(f.kind) && !is_marked;
       if (IsRoot(id) && !is_part) others.insert(id);
     }
     const Nodes used = Reach(containers);
-    const Nodes held = Reach(others);
+    const Nodes held = Reach(others, true);
     std::map<NodeId, std::map<std::string, NodeId>> by_image;
     for (const NodeId tag : all_) {
       if (view_.kind(tag) != NodeKind::kTag) continue;
@@ -147,7 +218,8 @@ class NaiveCollector {
       if (view_.state(image) != NodeState::kPresent ||
           !IsManifestLike(view_.kind(image)) || held.count(tag) > 0 ||
           Touches(held, image) || IsYoung(view_.fields(tag).recorded) ||
-          IsOpaque(view_.fields(tag).place)) {
+          doubted_places_.count(view_.fields(tag).place) > 0 ||
+          doubted_repositories_.count(RepositoryOf(tag)) > 0) {
         continue;
       }
       const index::NamedKey key = view_.named_key(tag);
@@ -189,8 +261,7 @@ class NaiveCollector {
   void DropLinks() {
     std::vector<NodeId> repositories;
     for (const NodeId id : all_) {
-      if (view_.kind(id) == NodeKind::kRepository &&
-          !IsOpaque(view_.fields(id).place)) {
+      if (view_.kind(id) == NodeKind::kRepository && !IsKeptWhole(id)) {
         repositories.push_back(id);
       }
     }
@@ -209,7 +280,7 @@ class NaiveCollector {
     for (const NodeId id : all_) {
       if (view_.kind(id) != NodeKind::kTag && IsRoot(id)) others.insert(id);
     }
-    const Nodes common = Reach(others);
+    const Nodes common = Reach(others, true);
     for (const NodeId repository : repositories) {
       Nodes starts = StartsOf(repository);
       for (const NaiveLink& link : LinksOf(repository, false)) {
@@ -257,6 +328,9 @@ class NaiveCollector {
   const index::GraphView& view_;
   const NaiveRequest& request_;
   Nodes all_;
+  std::set<index::PlaceId> doubted_places_;
+  std::set<index::PlaceId> touched_places_;
+  Nodes doubted_repositories_;
   Nodes live_;
   NaivePlan plan_;
 };

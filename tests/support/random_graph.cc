@@ -4,8 +4,11 @@
 
 namespace reclaim::tests {
 
-RandomGraph::RandomGraph(uint64_t seed, absl::Duration grace_period)
+RandomGraph::RandomGraph(uint64_t seed, absl::Duration grace_period,
+                         index::DoubtUnit unit)
     : random_(seed), grace_(grace_period) {
+  const bool is_registry = unit == index::DoubtUnit::kRepository;
+  if (is_registry) g_.DoubtByRepository();
   const uint32_t manifests = 1 + Below(10);
   for (uint32_t i = 0; i < manifests; ++i) AddManifest(i);
   for (uint32_t i = 0; i < Below(4); ++i) AddIndex(i);
@@ -14,7 +17,8 @@ RandomGraph::RandomGraph(uint64_t seed, absl::Duration grace_period)
   for (uint32_t i = 0; i < Below(14); ++i) AddLink();
   for (uint32_t i = 0; i < Below(6); ++i) ChangeState();
   for (uint32_t i = 0; i < Below(3); ++i) AddExtent(i);
-  if (Below(25) == 0) Add("?" + Image());
+  if (Below(is_registry ? 2 : 25) == 0) Add("?" + Image());
+  if (is_registry && Below(4) == 0) Add("?" + Image());
 }
 
 std::string RandomGraph::Image() {

@@ -17,7 +17,8 @@ namespace reclaim::tests {
 class RandomGraph {
  public:
   // Some of it is younger than `grace_period`, or exactly as old.
-  RandomGraph(uint64_t seed, absl::Duration grace_period);
+  RandomGraph(uint64_t seed, absl::Duration grace_period,
+              index::DoubtUnit unit = index::DoubtUnit::kPlace);
 
   TextGraph& graph() { return g_; }
 
