@@ -340,6 +340,31 @@ TEST_F(ManifestEdgesTest, APinnedManifestThatNothingNamesKeepsItsLayers) {
   ExpectGarbageTaken();
 }
 
+// A pull's lease comes before its manifest: what looks like a manifest of an
+// unknown type until an image names it as its layer is in doubt no longer.
+TEST_F(ManifestEdgesTest, ALeasedPartOfAnImageIsNoDoubtOnceItIsKnown) {
+  const std::string bundle =
+      R"({"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"})";
+  const oci::Digest part = tree_.Layer("app", bundle);
+  OpenRegistry();
+  index::PutLease lease;
+  lease.store = "s";
+  lease.id = "a pull";
+  index::Target target;
+  target.content = index::ContentName{"s", "", part};
+  lease.targets.push_back(target);
+  ASSERT_THAT(Record({lease}), IsOk());
+  Scan();
+  EXPECT_THAT(MakePlan(Request()).kept_scopes, Not(IsEmpty()));
+  const oci::Digest image =
+      tree_.Manifest("app", store::ImageText({tree_.Layer("app", "{}"), part}));
+  tree_.Tag("app", "v1", image);
+  Age();
+  ScanFromNothing();
+  ExpectPruneKeeps({image, part});
+  ExpectGarbageTaken();
+}
+
 TEST_F(ManifestEdgesTest, AScanFromNothingReplacesWrongEdges) {
   const oci::Digest named = tree_.Image("app", "v1", {"new"});
   const oci::Digest pinned =

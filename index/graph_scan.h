@@ -111,6 +111,7 @@ class GraphScan final : public store::ScanSink {
                    const store::BlobStat& stat,
                    std::vector<ManifestName>* more);
   bool IsGuessWrong(const ManifestName& name, absl::string_view bytes) const;
+  bool IsOpaque(const ManifestName& name) const;
   absl::StatusOr<std::optional<PutImageConfig>> ReadConfig(
       const store::Place& place, const oci::Digest& digest);
   void PutUnreadable(const ManifestName& name, const std::string& why);
@@ -120,6 +121,7 @@ class GraphScan final : public store::ScanSink {
   absl::Status ReadUnread();
   absl::Status ReadHeldNodes(const std::vector<NodeId>& held);
   absl::Status ReadGuesses(std::vector<ManifestName> guesses);
+  absl::Status ReadDoubtful();
   absl::Status ReadLate();
   std::vector<NodeId> NamedContent() const;
   std::vector<NodeId> HeldContent() const;

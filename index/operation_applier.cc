@@ -279,6 +279,11 @@ absl::Status OperationApplier::operator()(const PutManifest& op) {
 absl::Status OperationApplier::operator()(const MarkUnreadable& op) {
   RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record, ContentOf(op.name));
   const std::string before = record->SerializeAsString();
+  if (op.is_mistaken) {
+    record->set_flags(record->flags() & ~uint32_t{kOpaque});
+    FinishContent(*record, before, EventKind::kChanged);
+    return absl::OkStatus();
+  }
   record->set_flags(record->flags() | kOpaque);
   problems_.push_back(absl::StrCat(op.name.digest.ToString(), ": ", op.why));
   if (record->SerializeAsString() == before) return absl::OkStatus();

@@ -32,11 +32,17 @@ bool IsMisnamed(const ParsedManifest& manifest, absl::string_view bytes,
          oci::ParseManifest(bytes, "").ok();
 }
 
+bool IsWhole(absl::string_view bytes, const oci::Digest& digest) {
+  oci::Hasher hasher(digest.algorithm());
+  hasher.Update(bytes);
+  return hasher.Finish() == digest;
+}
+
 }  // namespace
 
 void GraphScan::PutUnreadable(const ManifestName& name,
                               const std::string& why) {
-  Add(MarkUnreadable{{record_.name, name.place, name.digest}, why});
+  Add(MarkUnreadable{{record_.name, name.place, name.digest}, why, false});
 }
 
 // A layer or config that something else explains is no manifest because it says
@@ -52,6 +58,15 @@ bool GraphScan::IsGuessWrong(const ManifestName& name,
   const bool is_explained = id != kNoNode && view.kind(id) != NodeKind::kBlob;
   return is_explained ? !oci::ParseManifest(bytes, "").ok()
                       : !oci::MayBeManifest(bytes);
+}
+
+bool GraphScan::IsOpaque(const ManifestName& name) const {
+  const std::unique_ptr<GraphReader> reader = graph_->Read();
+  const GraphView& view = reader->view();
+  const PlaceId place = view.FindPlace(record_.id, name.place);
+  const NodeId id =
+      place == kNoPlace ? kNoNode : view.FindContent(place, name.digest);
+  return id != kNoNode && (view.fields(id).flags & kOpaque) != 0;
 }
 
 void GraphScan::ReadManifest(const ManifestName& name,
@@ -79,10 +94,15 @@ void GraphScan::ReadManifest(const ManifestName& name,
     PutUnreadable(name, std::string(status.message()));
     return;
   }
-  if (IsGuessWrong(name, *bytes)) return;
-  oci::Hasher hasher(name.digest.algorithm());
-  hasher.Update(*bytes);
-  if (hasher.Finish() != name.digest) {
+  const bool is_whole = IsWhole(*bytes, name.digest);
+  if (IsGuessWrong(name, *bytes)) {
+    if (is_whole && IsOpaque(name)) {
+      Add(MarkUnreadable{
+          {record_.name, name.place, name.digest}, "", /*is_mistaken=*/true});
+    }
+    return;
+  }
+  if (!is_whole) {
     PutUnreadable(name,
                   "the file holds other bytes than its name says; push "
                   "the image again");

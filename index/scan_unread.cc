@@ -94,14 +94,11 @@ std::vector<NodeId> GraphScan::DoubtfulContent() const {
   const GraphView& view = reader->view();
   for (NodeId id = 0; id < view.node_count(); ++id) {
     if (id % kYieldInterval == kYieldInterval - 1) view.Yield();
-    if (!IsHere(view, id)) continue;
-    // Of an image's parts those that may be manifests are held by something.
-    const NodeKind kind = view.kind(id);
-    if (kind != NodeKind::kBlob && !IsManifestLike(kind)) continue;
+    if (!IsHere(view, id) || !IsContent(view.kind(id))) continue;
     const NodeFields fields = view.fields(id);
     if (fields.store != record_.id) continue;
     if ((fields.flags & kOpaque) != 0 ||
-        (options_->from_nothing && IsManifestLike(kind))) {
+        (options_->from_nothing && IsManifestLike(fields.kind))) {
       found.push_back(id);
     }
   }
@@ -219,10 +216,29 @@ absl::Status GraphScan::ReadLate() {
   return ReadManifests(std::move(late));
 }
 
+// No name has led to these in this scan.  What has become a layer or config of
+// an image since it was taken for a manifest is none, unless it looks like one.
+absl::Status GraphScan::ReadDoubtful() {
+  std::vector<NodeId> manifests;
+  std::vector<NodeId> parts;
+  {
+    const std::vector<NodeId> doubtful = DoubtfulContent();
+    const std::unique_ptr<GraphReader> reader = graph_->Read();
+    for (const NodeId id : doubtful) {
+      const NodeKind kind = reader->view().kind(id);
+      const bool is_part =
+          kind == NodeKind::kLayer || kind == NodeKind::kConfig;
+      (is_part ? parts : manifests).push_back(id);
+    }
+  }
+  RECLAIM_RETURN_IF_ERROR(ReadManifests(NamesOf(manifests)));
+  return ReadGuesses(NamesOf(parts));
+}
+
 absl::Status GraphScan::ReadUnread() {
   RECLAIM_RETURN_IF_ERROR(ReadManifests(NamesOf(UnreadBelow(NamedContent()))));
   RECLAIM_RETURN_IF_ERROR(ReadHeldNodes(HeldContent()));
-  RECLAIM_RETURN_IF_ERROR(ReadManifests(NamesOf(DoubtfulContent())));
+  RECLAIM_RETURN_IF_ERROR(ReadDoubtful());
   return ReadLate();
 }
 
