@@ -237,7 +237,7 @@ void AddStoreCommands(CLI::App* app, Session* session) {
   CLI::App* scan = app->add_subcommand("scan", "Read a store into the graph");
   scan->add_option("store", session->store, "Store");
   scan->add_flag("--from-nothing", flags->from_nothing,
-                 "List everything, whatever the last scan saw");
+                 "List everything and read all manifests, whatever is known");
   scan->callback(
       [=] { session->chosen = [=] { return Scan(session, *flags); }; });
   CLI::App* verify = app->add_subcommand(

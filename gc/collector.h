@@ -43,6 +43,7 @@
 #include "gc/rule_source.h"
 #include "gc/run.h"
 #include "index/hints.h"
+#include "index/mutation.h"
 #include "index/reference_graph.h"
 #include "store/content_store.h"
 
@@ -174,6 +175,13 @@ class Collector {
   // run is at work there: its end is soon enough.
   virtual absl::Status Sync(absl::string_view store,
                             std::function<bool()> is_cancelled) = 0;
+
+  // Reads what is held by its digest and no scan has read (ReadHeld() of
+  // index/store_scanner.h), between batches of a sweep.  OK for a store that is
+  // not attached or has no bytes here.
+  virtual absl::Status ReadHeld(absl::string_view store,
+                                absl::Span<const index::ContentName> held,
+                                absl::string_view actor) = 0;
 
   virtual absl::StatusOr<Plan> MakePlan(const PruneRequest& request,
                                         const RunControl& control) = 0;

@@ -1,12 +1,15 @@
-// What the collector knows of plans, runs and quarantine.
+// What the collector knows of plans, runs, quarantine, and what is held.
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/roots.h"
 #include "gc/store_collector.h"
+#include "index/store_scanner.h"
+#include "store/types.h"
 
 namespace reclaim::gc {
 
@@ -121,6 +124,19 @@ absl::StatusOr<Plan> StoreCollector::ApprovePlan(absl::string_view id,
   RECLAIM_RETURN_IF_ERROR(runs_->UpdatePlan(stored));
   RECLAIM_ASSIGN_OR_RETURN(PlanPage page, GetPlan(id, 0, 0));
   return std::move(page.plan);
+}
+
+absl::Status StoreCollector::ReadHeld(absl::string_view store,
+                                      absl::Span<const index::ContentName> held,
+                                      absl::string_view actor) {
+  const absl::StatusOr<CollectedStore*> site = Site(store);
+  // Nothing is collected where no store is attached.
+  if (!site.ok()) return absl::OkStatus();
+  if ((*site)->store->traits().kind == store::StoreKind::kExternal) {
+    return absl::OkStatus();
+  }
+  base::MutexLock names(&(*site)->names);
+  return index::ReadHeld(graph_, (*site)->name, *(*site)->store, held, actor);
 }
 
 }  // namespace reclaim::gc

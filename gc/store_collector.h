@@ -80,6 +80,9 @@ class StoreCollector final : public Collector {
   absl::StatusOr<std::vector<index::Hint>> FollowHints(
       absl::string_view store, absl::Span<const index::Hint> hints,
       absl::string_view actor) override;
+  absl::Status ReadHeld(absl::string_view store,
+                        absl::Span<const index::ContentName> held,
+                        absl::string_view actor) override;
   absl::Status Sync(absl::string_view store,
                     std::function<bool()> is_cancelled) override;
   absl::StatusOr<Plan> MakePlan(const PruneRequest& request,

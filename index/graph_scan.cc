@@ -298,10 +298,6 @@ void GraphScan::NoteUnchanged(const store::SectionReport& section) {
   if (section.kind == SectionKind::kBlobs) {
     unchanged_blobs_.insert({section.scope, section.shard});
   }
-  if (section.kind == SectionKind::kTags) unchanged_tags_.insert(section.scope);
-  if (section.kind == SectionKind::kRevisions) {
-    unchanged_revisions_.insert(section.scope);
-  }
 }
 
 ScanMemory GraphScan::Memory(const ScanMemory& last) const {

@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "index/reference_graph.h"
 #include "index/scan_prints.h"
 #include "index/store_scanner.h"
@@ -46,9 +47,12 @@ class GraphScan final : public store::ScanSink {
   absl::Status Accept(store::ScanBatch batch) override;
   bool IsCancelled() const override;
 
-  // After the last fact: reads what names in unchanged sections lead to, and
+  // After the last fact: reads what names lead to and nothing has read, and
   // takes out of the graph what the scan has not found.
   absl::Status Finish();
+
+  // ReadHeld() of index/store_scanner.h.
+  absl::Status ReadHeld(absl::Span<const ContentName> held);
 
   ScanReport& report() { return report_; }
   // What the next scan may rely on, given what this one has relied on.
@@ -63,6 +67,8 @@ class GraphScan final : public store::ScanSink {
     store::Place place;
     oci::Digest digest;
     std::string media_type;
+    // Nothing says that it is a manifest: read as one only if it looks like it.
+    bool is_guess = false;
   };
 
   // graph_scan.cc: facts that differ from the graph become operations.
@@ -101,17 +107,31 @@ class GraphScan final : public store::ScanSink {
 
   // scan_manifests.cc: reading manifests and configs.
   absl::Status ReadManifests(std::vector<ManifestName> names);
-  // What tags and revisions in unchanged sections lead to and the graph does
-  // not know whole: a blob may have come, or become readable, since.
-  std::vector<NodeId> NamesOfUnchanged() const;
-  std::vector<ManifestName> UnreadOfUnchanged() const;
-  // False if the graph knows the manifest and all that it leads to.
-  bool NeedsReading(const ManifestName& name) const;
-  bool NeedsReading(const GraphView& view, NodeId id) const;
   void ReadManifest(const ManifestName& name, std::vector<ManifestName>* more);
+  void AddManifest(const ManifestName& name, std::string bytes,
+                   const store::BlobStat& stat,
+                   std::vector<ManifestName>* more);
+  bool IsGuessWrong(const ManifestName& name, absl::string_view bytes) const;
+  bool IsOpaque(const ManifestName& name) const;
   absl::StatusOr<std::optional<PutImageConfig>> ReadConfig(
       const store::Place& place, const oci::Digest& digest);
   void PutUnreadable(const ManifestName& name, const std::string& why);
+
+  // scan_unread.cc: what the names of a store lead to and the graph does not
+  // know whole: a blob may have come, or become readable, since.
+  absl::Status ReadUnread();
+  absl::Status ReadHeldNodes(const std::vector<NodeId>& held);
+  absl::Status ReadGuesses(std::vector<ManifestName> guesses);
+  absl::Status ReadDoubtful();
+  absl::Status ReadLate();
+  std::vector<NodeId> NamedContent() const;
+  std::vector<NodeId> HeldContent() const;
+  std::vector<NodeId> DoubtfulContent() const;
+  std::vector<NodeId> UnreadBelow(const std::vector<NodeId>& tops) const;
+  std::vector<ManifestName> NamesOf(const std::vector<NodeId>& nodes) const;
+  // False if the graph knows the manifest and what it leads to, one level deep.
+  bool NeedsReading(const ManifestName& name) const;
+  bool NeedsReading(const GraphView& view, NodeId id) const;
 
   // scan_removals.cc: what is gone.
   absl::Status RemoveMembers(const MemberSection& section);
@@ -132,7 +152,13 @@ class GraphScan final : public store::ScanSink {
   std::vector<Operation> pending_;
   std::map<std::string, store::Place> places_;  // of repositories
   std::vector<bool> seen_;                      // by node id
-  absl::flat_hash_set<std::pair<store::Place, oci::Digest>> read_;
+  // Read in this scan: as manifests, as guesses, as configs.  What one of these
+  // says of bytes is no answer to another's question.
+  using ReadSet = absl::flat_hash_set<std::pair<store::Place, oci::Digest>>;
+  ReadSet read_;
+  ReadSet guessed_;
+  ReadSet read_configs_;
+  std::vector<ManifestName> missing_;  // manifests that were not there
   std::vector<std::pair<store::Place, oci::Digest>> late_configs_;
 
   // Which sections were listed, and which are not to be judged.
@@ -142,8 +168,6 @@ class GraphScan final : public store::ScanSink {
   std::set<std::pair<store::Place, int>> unchanged_blobs_;  // of these
   std::set<std::string> listed_tags_;
   std::set<std::string> listed_uploads_;
-  std::set<std::string> unchanged_tags_;
-  std::set<std::string> unchanged_revisions_;
   std::vector<uint64_t> listed_;     // keys of sections
   std::vector<uint64_t> unchanged_;  // the same
   SectionPrints prints_;             // of the facts of listed sections

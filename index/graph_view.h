@@ -10,7 +10,8 @@
 // change across a Yield(): nodes and edges appear (their targets are stamped
 // with the running epoch, which is the write barrier), named nodes and tags
 // vanish, states change.  What cannot: ids are not reused, and the content
-// edges of a manifest that had edges stay what they were.
+// edges of a manifest that had edges stay what they were, unless a scan finds
+// that its bytes say others: these appear, stamped as all that do.
 
 #ifndef RECLAIM_INDEX_GRAPH_VIEW_H_
 #define RECLAIM_INDEX_GRAPH_VIEW_H_

@@ -267,9 +267,11 @@ std::string IncrementalScanTest::ChangeRegistry() {
       return "a push by digest";
     case 4: {
       const std::string repository = Repository();
-      const oci::Digest image = registry_.Image(repository, "", {Bytes()});
+      oci::Digest top = registry_.Image(repository, "", {Bytes()});
+      // One that no link leads to, under another one.
+      if (Below(2) == 0) top = registry_.Blob(store::IndexText({top}));
       registry_.Tag(repository, "all",
-                    registry_.Manifest(repository, store::IndexText({image})));
+                    registry_.Manifest(repository, store::IndexText({top})));
       return "an index";
     }
     case 5:

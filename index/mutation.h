@@ -68,6 +68,8 @@ struct PutManifest {
 struct MarkUnreadable {
   ContentName name;
   std::string why;
+  // Taken back: it is a part of something and no manifest.
+  bool is_mistaken = false;
 };
 
 // What an image's config says, for filters and listings.  Durable.

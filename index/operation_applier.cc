@@ -166,35 +166,63 @@ absl::Status OperationApplier::operator()(const RemoveBlob& op) {
   return absl::OkStatus();
 }
 
-void OperationApplier::SetEdges(const StoreRecord& store,
-                                const oci::Manifest& manifest,
-                                ContentRecord* record, absl::Status* status) {
+// What the manifest references, in order, each once.
+absl::StatusOr<std::vector<OperationApplier::Edge>> OperationApplier::EdgesOf(
+    const StoreRecord& store, const oci::Manifest& manifest,
+    const ContentRecord& record) {
+  std::vector<Edge> edges;
+  absl::flat_hash_set<NodeId> seen = {record.id()};
+  const auto add = [&](const oci::Digest& digest,
+                       NodeKind role) -> absl::Status {
+    RECLAIM_ASSIGN_OR_RETURN(const ContentRecord* child,
+                             set_->Content(store.id, record.place(), digest));
+    if (seen.insert(child->id()).second) {
+      edges.push_back({child->id(), digest, role});
+    }
+    return absl::OkStatus();
+  };
+  if (manifest.config) {
+    RECLAIM_RETURN_IF_ERROR(add(manifest.config->digest, NodeKind::kConfig));
+  }
+  const bool is_index = manifest.kind == oci::ManifestKind::kIndex;
+  for (const oci::Descriptor& child : manifest.children) {
+    RECLAIM_RETURN_IF_ERROR(
+        add(child.digest, is_index ? NodeKind::kBlob : NodeKind::kLayer));
+  }
+  return edges;
+}
+
+// The edges are what the bytes say: one that a record has otherwise was
+// derived wrongly, and is replaced.
+absl::Status OperationApplier::SetEdges(const StoreRecord& store,
+                                        const oci::Manifest& manifest,
+                                        ContentRecord* record) {
   const bool is_index = manifest.kind == oci::ManifestKind::kIndex;
   record->set_kind(static_cast<uint32_t>(is_index ? NodeKind::kImageIndex
                                                   : NodeKind::kManifest));
-  absl::flat_hash_set<NodeId> seen;
-  const auto add = [&](const oci::Digest& digest, NodeKind role) {
-    const absl::StatusOr<NodeId> child =
-        Reference(store, record->place(), digest, role);
-    if (!child.ok()) {
-      *status = child.status();
-    } else if (*child != record->id() && seen.insert(*child).second) {
-      record->add_children(*child);
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<Edge> edges,
+                           EdgesOf(store, manifest, *record));
+  const bool is_same =
+      std::equal(edges.begin(), edges.end(), record->children().begin(),
+                 record->children().end(),
+                 [](const Edge& edge, NodeId id) { return edge.node == id; });
+  if (!is_same) {
+    record->clear_children();
+    for (const Edge& edge : edges) {
+      RECLAIM_RETURN_IF_ERROR(
+          Reference(store, record->place(), edge.digest, edge.role).status());
+      record->add_children(edge.node);
     }
-  };
-  if (manifest.config) add(manifest.config->digest, NodeKind::kConfig);
-  for (const oci::Descriptor& child : manifest.children) {
-    add(child.digest, is_index ? NodeKind::kBlob : NodeKind::kLayer);
   }
-  if (!manifest.subject) return;
+  record->clear_subject();
+  record->set_flags(record->flags() & ~uint32_t{kReferrer});
+  if (!manifest.subject) return absl::OkStatus();
   record->set_flags(record->flags() | kReferrer);
-  const absl::StatusOr<ContentRecord*> subject =
-      set_->Content(store.id, record->place(), manifest.subject->digest);
-  if (!subject.ok()) {
-    *status = subject.status();
-  } else if ((*subject)->id() != record->id()) {
-    record->set_subject((*subject)->id());
-  }
+  RECLAIM_ASSIGN_OR_RETURN(
+      const ContentRecord* subject,
+      set_->Content(store.id, record->place(), manifest.subject->digest));
+  if (subject->id() != record->id()) record->set_subject(subject->id());
+  return absl::OkStatus();
 }
 
 absl::Status OperationApplier::operator()(const PutManifest& op) {
@@ -225,7 +253,12 @@ absl::Status OperationApplier::operator()(const PutManifest& op) {
       blob.bytes = {record->logical_bytes(), record->allocated_bytes()};
     }
   }
+  // What an existence check promised since stays promised.
+  const int64_t recorded = record->recorded();
   RECLAIM_RETURN_IF_ERROR(SetBytes(record, blob));
+  if (was_present && recorded > record->recorded()) {
+    record->set_recorded(recorded);
+  }
   const absl::StatusOr<oci::Manifest> manifest =
       oci::ParseManifest(op.bytes, put.media_type);
   if (!manifest.ok()) {
@@ -235,13 +268,10 @@ absl::Status OperationApplier::operator()(const PutManifest& op) {
                      base::EscapeUnlessUtf8(manifest.status().message())));
   } else {
     record->set_flags(record->flags() & ~uint32_t{kOpaque});
-    record->set_media_type(manifest->media_type);
-    absl::Status status;
-    // The edges of a digest never change.
-    if (record->children_size() == 0) {
-      SetEdges(*store, *manifest, record, &status);
+    if (!manifest->media_type.empty()) {
+      record->set_media_type(manifest->media_type);
     }
-    RECLAIM_RETURN_IF_ERROR(status);
+    RECLAIM_RETURN_IF_ERROR(SetEdges(*store, *manifest, record));
   }
   FinishContent(*record, before,
                 was_present ? EventKind::kChanged : EventKind::kAdded);
@@ -251,6 +281,11 @@ absl::Status OperationApplier::operator()(const PutManifest& op) {
 absl::Status OperationApplier::operator()(const MarkUnreadable& op) {
   RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record, ContentOf(op.name));
   const std::string before = record->SerializeAsString();
+  if (op.is_mistaken) {
+    record->set_flags(record->flags() & ~uint32_t{kOpaque});
+    FinishContent(*record, before, EventKind::kChanged);
+    return absl::OkStatus();
+  }
   record->set_flags(record->flags() | kOpaque);
   const std::string why = base::EscapeUnlessUtf8(op.why);
   problems_.push_back(absl::StrCat(op.name.digest.ToString(), ": ", why));

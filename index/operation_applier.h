@@ -88,8 +88,16 @@ class OperationApplier {
                                         const oci::Digest& digest);
 
   absl::Status SetBytes(ContentRecord* record, const PutBlob& op);
-  void SetEdges(const StoreRecord& store, const oci::Manifest& manifest,
-                ContentRecord* record, absl::Status* status);
+  struct Edge {
+    NodeId node = kNoNode;
+    oci::Digest digest;
+    NodeKind role = NodeKind::kBlob;
+  };
+  absl::StatusOr<std::vector<Edge>> EdgesOf(const StoreRecord& store,
+                                            const oci::Manifest& manifest,
+                                            const ContentRecord& record);
+  absl::Status SetEdges(const StoreRecord& store, const oci::Manifest& manifest,
+                        ContentRecord* record);
   absl::StatusOr<std::vector<NodeId>> Targets(
       const StoreRecord& store, const std::vector<Target>& targets);
   // All that a container references; its images in `images` as well.

@@ -1,12 +1,15 @@
 // Reading what names lead to: manifests, once, and the configs of images.
 
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "index/graph_scan.h"
 #include "oci/image_config.h"
+#include "oci/manifest.h"
 #include "oci/media_type.h"
 
 namespace reclaim::index {
@@ -15,121 +18,112 @@ namespace {
 constexpr uint64_t kManifestBytesMax = uint64_t{4} << 20;
 constexpr uint64_t kConfigBytesMax = uint64_t{4} << 20;
 
-// Whether an entry of an image index may reference more.  Build caches list
-// layers in indexes: these are read by nobody.
-bool MayBeManifest(absl::string_view media_type) {
-  return media_type.empty() ||
-         oci::ClassifyMediaType(media_type) != oci::ManifestKind::kUnknown ||
-         absl::StrContains(media_type, "manifest") ||
-         absl::StrContains(media_type, "index");
+// Operations that wait hold their manifests' bytes.
+constexpr size_t kPendingMax = 1024;
+
+using ParsedManifest = absl::StatusOr<oci::Manifest>;
+
+// What the bytes say when whoever names them says something else: that name is
+// wrong, and can't make of the manifest what it is not.
+bool IsMisnamed(const ParsedManifest& manifest, absl::string_view bytes,
+                absl::string_view declared) {
+  return !manifest.ok() &&
+         oci::ClassifyMediaType(declared) != oci::ManifestKind::kUnknown &&
+         oci::ParseManifest(bytes, "").ok();
+}
+
+bool IsWhole(absl::string_view bytes, const oci::Digest& digest) {
+  oci::Hasher hasher(digest.algorithm());
+  hasher.Update(bytes);
+  return hasher.Finish() == digest;
 }
 
 }  // namespace
 
-bool GraphScan::NeedsReading(const ManifestName& name) const {
+void GraphScan::PutUnreadable(const ManifestName& name,
+                              const std::string& why) {
+  Add(MarkUnreadable{{record_.name, name.place, name.digest}, why, false});
+}
+
+// A layer or config that something else explains is no manifest because it says
+// a media type; what nothing explains may be one that we don't understand.
+bool GraphScan::IsGuessWrong(const ManifestName& name,
+                             absl::string_view bytes) const {
+  if (!name.is_guess) return false;
   const std::unique_ptr<GraphReader> reader = graph_->Read();
   const GraphView& view = reader->view();
   const PlaceId place = view.FindPlace(record_.id, name.place);
-  return NeedsReading(
-      view, place == kNoPlace ? kNoNode : view.FindContent(place, name.digest));
+  const NodeId id =
+      place == kNoPlace ? kNoNode : view.FindContent(place, name.digest);
+  const bool is_explained = id != kNoNode && view.kind(id) != NodeKind::kBlob;
+  return is_explained ? !oci::ParseManifest(bytes, "").ok()
+                      : !oci::MayBeManifest(bytes);
 }
 
-bool GraphScan::NeedsReading(const GraphView& view, NodeId id) const {
-  if (id == kNoNode || !IsManifestLike(view.kind(id))) return true;
-  const NodeFields fields = view.fields(id);
-  if ((fields.flags & kOpaque) != 0) return true;
-  // A child of an image index that came later has not been read yet.
-  if (fields.kind != NodeKind::kImageIndex) return false;
-  for (const NodeId child : view.Kept(id)) {
-    if (view.kind(child) == NodeKind::kBlob &&
-        view.state(child) == NodeState::kPresent) {
-      return true;
-    }
-  }
-  return false;
-}
-
-std::vector<NodeId> GraphScan::NamesOfUnchanged() const {
-  std::vector<NodeId> names;
+bool GraphScan::IsOpaque(const ManifestName& name) const {
   const std::unique_ptr<GraphReader> reader = graph_->Read();
   const GraphView& view = reader->view();
-  if (!unchanged_tags_.empty()) {
-    view.ForEachNamed(NodeKind::kTag, record_.id, [&](NodeId tag) {
-      if (unchanged_tags_.count(view.named_key(tag).scope) > 0) {
-        for (const NodeId target : view.Kept(tag)) names.push_back(target);
-      }
-      return true;
-    });
-  }
-  for (const std::string& repository : unchanged_revisions_) {
-    const NodeId id =
-        view.FindNamed({NodeKind::kRepository, record_.id, "", repository});
-    if (id == kNoNode) continue;
-    view.ForEachMember(
-        id, [&](NodeId content, store::MembershipKind kind, absl::Time) {
-          if (kind == store::MembershipKind::kRevision) {
-            names.push_back(content);
-          }
-          return true;
-        });
-  }
-  return names;
-}
-
-std::vector<GraphScan::ManifestName> GraphScan::UnreadOfUnchanged() const {
-  std::vector<ManifestName> unread;
-  std::vector<NodeId> nodes;
-  {
-    const std::vector<NodeId> names = NamesOfUnchanged();
-    const std::unique_ptr<GraphReader> reader = graph_->Read();
-    const GraphView& view = reader->view();
-    for (const NodeId id : names) {
-      // What is not here has nothing to read.
-      if (!view.Exists(id) || view.state(id) == NodeState::kAbsent ||
-          !NeedsReading(view, id)) {
-        continue;
-      }
-      nodes.push_back(id);
-      unread.push_back(
-          {view.PlaceName(view.fields(id).place), view.digest(id), ""});
-    }
-  }
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    // Without its type the bytes have to tell what they are.
-    unread[i].media_type = graph_->GetMediaType(nodes[i]).value_or("");
-  }
-  return unread;
-}
-
-void GraphScan::PutUnreadable(const ManifestName& name,
-                              const std::string& why) {
-  Add(MarkUnreadable{{record_.name, name.place, name.digest}, why});
+  const PlaceId place = view.FindPlace(record_.id, name.place);
+  const NodeId id =
+      place == kNoPlace ? kNoNode : view.FindContent(place, name.digest);
+  return id != kNoNode && (view.fields(id).flags & kOpaque) != 0;
 }
 
 void GraphScan::ReadManifest(const ManifestName& name,
                              std::vector<ManifestName>* more) {
   const absl::StatusOr<store::BlobStat> stat =
       store_->Stat(name.place, name.digest);
-  if (absl::IsNotFound(stat.status())) return;  // referenced, but not here
+  if (absl::IsNotFound(stat.status())) {  // referenced, but not here
+    missing_.push_back(name);
+    return;
+  }
+  if (name.is_guess && stat.ok() &&
+      stat->bytes.logical_bytes > kManifestBytesMax) {
+    return;  // no registry takes such a manifest
+  }
   const absl::StatusOr<std::string> bytes =
       store_->Read(name.place, name.digest, kManifestBytesMax);
-  if (absl::IsNotFound(bytes.status())) return;
+  if (absl::IsNotFound(bytes.status())) {
+    missing_.push_back(name);
+    return;
+  }
+  // An engine keeps layers without their bytes.
+  if (name.is_guess && absl::IsFailedPrecondition(bytes.status())) return;
   if (!stat.ok() || !bytes.ok()) {
     const absl::Status& status = stat.ok() ? bytes.status() : stat.status();
     PutUnreadable(name, std::string(status.message()));
     return;
   }
-  oci::Hasher hasher(name.digest.algorithm());
-  hasher.Update(*bytes);
-  if (hasher.Finish() != name.digest) {
+  const bool is_whole = IsWhole(*bytes, name.digest);
+  if (IsGuessWrong(name, *bytes)) {
+    if (is_whole && IsOpaque(name)) {
+      Add(MarkUnreadable{
+          {record_.name, name.place, name.digest}, "", /*is_mistaken=*/true});
+    }
+    return;
+  }
+  if (!is_whole) {
     PutUnreadable(name,
                   "the file holds other bytes than its name says; push "
                   "the image again");
     return;
   }
   ++report_.seen.manifest_count;
-  const absl::StatusOr<oci::Manifest> manifest =
-      oci::ParseManifest(*bytes, name.media_type);
+  AddManifest(name, *bytes, *stat, more);
+}
+
+void GraphScan::AddManifest(const ManifestName& name, std::string bytes,
+                            const store::BlobStat& stat,
+                            std::vector<ManifestName>* more) {
+  std::string declared = name.media_type;
+  ParsedManifest manifest = oci::ParseManifest(bytes, declared);
+  if (IsMisnamed(manifest, bytes, declared)) {
+    AddProblem(name.place, name.digest.ToString(),
+               absl::StrCat("something names it wrongly: ",
+                            manifest.status().message()));
+    declared.clear();
+    manifest = oci::ParseManifest(bytes, declared);
+  }
   std::optional<PutImageConfig> image_config;
   if (manifest.ok() && manifest->config &&
       oci::IsImageConfigType(manifest->config->media_type)) {
@@ -144,24 +138,25 @@ void GraphScan::ReadManifest(const ManifestName& name,
   }
   PutManifest put;
   put.name = {record_.name, name.place, name.digest};
-  put.bytes = *bytes;
-  put.media_type = name.media_type;
-  put.stat = PutBlob{put.name, stat->bytes, stat->extent, "", stat->modified};
+  put.bytes = std::move(bytes);
+  put.media_type = declared;
+  put.stat = PutBlob{put.name, stat.bytes, stat.extent, "", stat.modified};
   Add(std::move(put));
   if (!manifest.ok()) return;  // becomes opaque
   if (image_config) Add(*std::move(image_config));
-  if (manifest->kind == oci::ManifestKind::kIndex) {
-    for (const oci::Descriptor& child : manifest->children) {
-      if (!MayBeManifest(child.media_type)) continue;
-      more->push_back({name.place, child.digest, child.media_type});
-    }
+  if (manifest->kind != oci::ManifestKind::kIndex) return;
+  for (const oci::Descriptor& child : manifest->children) {
+    const oci::ChildRole role = oci::RoleOfIndexChild(child.media_type);
+    if (role == oci::ChildRole::kLeaf) continue;
+    more->push_back({name.place, child.digest, child.media_type,
+                     role == oci::ChildRole::kUnknown});
   }
 }
 
 absl::StatusOr<std::optional<PutImageConfig>> GraphScan::ReadConfig(
     const store::Place& place, const oci::Digest& digest) {
   std::optional<PutImageConfig> put;
-  if (!read_.insert({place, digest}).second) return put;
+  if (!read_configs_.insert({place, digest}).second) return put;
   const absl::StatusOr<std::string> bytes =
       store_->Read(place, digest, kConfigBytesMax);
   if (absl::IsNotFound(bytes.status())) return put;
@@ -170,7 +165,7 @@ absl::StatusOr<std::optional<PutImageConfig>> GraphScan::ReadConfig(
                                          ": ", bytes.status().message());
     AddProblem(place, digest.ToString(), why);
     KeepScope(place, why);
-    read_.erase({place, digest});
+    read_configs_.erase({place, digest});
     return absl::Status(bytes.status().code(), why);
   }
   absl::StatusOr<oci::ImageConfig> config = oci::ParseImageConfig(*bytes);
@@ -196,8 +191,14 @@ absl::Status GraphScan::ReadManifests(std::vector<ManifestName> names) {
     if (IsCancelled()) return absl::CancelledError("the scan was cancelled");
     const ManifestName name = std::move(names.back());
     names.pop_back();
-    if (!read_.insert({name.place, name.digest}).second) continue;
-    if (NeedsReading(name)) ReadManifest(name, &names);
+    const std::pair<store::Place, oci::Digest> key(name.place, name.digest);
+    if (read_.contains(key) || !NeedsReading(name)) continue;
+    if ((name.is_guess ? guessed_ : read_).insert(key).second) {
+      ReadManifest(name, &names);
+    }
+    if (pending_.size() >= kPendingMax) {
+      RECLAIM_RETURN_IF_ERROR(Flush());
+    }
   }
   for (const auto& [place, digest] : late_configs_) {
     absl::StatusOr<std::optional<PutImageConfig>> config =

@@ -95,7 +95,7 @@ void GraphScan::FindGoneNames() {
 }
 
 absl::Status GraphScan::Finish() {
-  RECLAIM_RETURN_IF_ERROR(ReadManifests(UnreadOfUnchanged()));
+  RECLAIM_RETURN_IF_ERROR(ReadUnread());
   FindGoneNames();
   FindGoneRecords();
   RECLAIM_RETURN_IF_ERROR(Flush());

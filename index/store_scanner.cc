@@ -1,5 +1,8 @@
 #include "index/store_scanner.h"
 
+#include <limits>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -72,6 +75,20 @@ absl::StatusOr<ScanReport> ScanStore(ReferenceGraph* graph,
   record.unreadable_scopes = scan.UnreadableScopes();
   RECLAIM_RETURN_IF_ERROR(graph->RecordScan(record.id, record));
   return std::move(scan.report());
+}
+
+absl::Status ReadHeld(ReferenceGraph* graph, absl::string_view name,
+                      const store::ContentStore& store,
+                      absl::Span<const ContentName> held,
+                      absl::string_view actor) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord record, FindStore(*graph, name));
+  ScanOptions options;
+  options.actor = std::string(actor);
+  options.durability = Durability::kDurable;
+  // No epoch of its own: nothing is removed.
+  return GraphScan(graph, record, &store, &options,
+                   std::numeric_limits<Epoch>::max())
+      .ReadHeld(held);
 }
 
 }  // namespace reclaim::index

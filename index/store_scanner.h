@@ -1,6 +1,7 @@
 // index/store_scanner.h — a store's facts become mutations of the graph.
 //
-// Reads each manifest that the graph does not know yet, once; replaces what a
+// Reads each manifest that the graph does not know yet, once (from nothing: all
+// of them, and replaces edges that its bytes do not say); replaces what a
 // listed section had; leaves unchanged and unreadable sections alone.  A
 // section is skipped only if both the store and the graph are as the last scan
 // left them.  What a listed section no longer holds is removed from the graph.
@@ -16,10 +17,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "base/clock.h"
 #include "index/engine.h"
+#include "index/mutation.h"
 #include "index/reference_graph.h"
 #include "store/content_store.h"
 
@@ -35,7 +39,9 @@ struct ScanProgress {
 
 struct ScanOptions {
   int thread_count = 2;
-  bool from_nothing = false;  // ignore the memo: list every section
+  // Ignore the memo and what the graph says of manifests: list every section,
+  // read every manifest.
+  bool from_nothing = false;
   // Of each mutation.  A scan ends with a durable record, after which all that
   // it has put is durable as well.
   Durability durability = Durability::kBuffered;
@@ -76,6 +82,16 @@ absl::StatusOr<ScanReport> ScanStore(ReferenceGraph* graph,
                                      const store::ContentStore& store,
                                      const base::Clock& clock,
                                      const ScanOptions& options);
+
+// What is about to be held by its digest (a pin, a lease, a container) may be a
+// manifest that no name leads to, so that no scan has read it: reads what looks
+// like one and is not known yet, durably, so that what it references is held
+// with it.  What can't be read becomes opaque.  Names of other stores and of
+// what is not there are passed over.
+absl::Status ReadHeld(ReferenceGraph* graph, absl::string_view name,
+                      const store::ContentStore& store,
+                      absl::Span<const ContentName> held,
+                      absl::string_view actor);
 
 }  // namespace reclaim::index
 

@@ -43,6 +43,8 @@ class Verifier {
     bool is_opaque = false;
   };
 
+  static std::string NameOf(const store::Place& place,
+                            const oci::Digest& digest);
   absl::Status CheckCancelled() const;
   void Report(Finding finding);
   void Progress();
@@ -63,7 +65,11 @@ class Verifier {
   bool IsUnchanged(const FileNode& file) const;
   void CheckFile(const FileNode& file);
   void CheckData(const FileNode& file);
+  // verify_edges.cc
   void CheckEdges(const FileNode& file);
+  void CheckChildren(const FileNode& file);
+  bool HasPlainChild(NodeId index) const;
+  bool IsUnread(const store::Place& place, const oci::Digest& digest) const;
   absl::Status CheckQuarantine(const std::vector<FileNode>& files);
   absl::Status CheckUnknown();
 

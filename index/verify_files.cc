@@ -9,14 +9,12 @@
 #include "base/status_macros.h"
 #include "base/utf8.h"
 #include "index/verifier.h"
-#include "oci/manifest.h"
 #include "store/scan.h"
 
 namespace reclaim::index {
 namespace {
 
 constexpr size_t kFilesAtOnce = 1024;
-constexpr uint64_t kManifestBytesMax = 4u << 20;
 constexpr char kScanAdvice[] = "scan the store: `reclaim scan`";
 
 // Blobs that the graph does not know, and what could not be read.
@@ -59,20 +57,12 @@ class UnknownSink final : public store::ScanSink {
   const VerifyOptions& options_;
 };
 
-std::string NameOf(const store::Place& place, const oci::Digest& digest) {
+}  // namespace
+
+std::string Verifier::NameOf(const store::Place& place,
+                             const oci::Digest& digest) {
   return absl::StrCat(digest.ToString(), place.empty() ? "" : " in ", place);
 }
-
-std::set<oci::Digest> DigestsOf(const oci::Manifest& manifest) {
-  std::set<oci::Digest> digests;
-  if (manifest.config) digests.insert(manifest.config->digest);
-  for (const oci::Descriptor& child : manifest.children) {
-    digests.insert(child.digest);
-  }
-  return digests;
-}
-
-}  // namespace
 
 Verifier::FileNode Verifier::FileOf(const GraphReader& reader,
                                     NodeId id) const {
@@ -164,30 +154,6 @@ void Verifier::CheckData(const FileNode& file) {
   }
 }
 
-void Verifier::CheckEdges(const FileNode& file) {
-  const auto bytes = content_->Read(file.place, file.digest, kManifestBytesMax);
-  if (!bytes.ok()) return;  // CheckFile() tells that
-  const auto manifest = oci::ParseManifest(*bytes, "");
-  std::string difference;
-  if (!manifest.ok()) {
-    difference = std::string(manifest.status().message());
-  } else {
-    const std::set<oci::Digest> expected = DigestsOf(*manifest);
-    const auto reader = graph_->Read();
-    const GraphView& view = reader->view();
-    std::set<oci::Digest> kept;
-    for (const NodeId child : view.Kept(file.id)) {
-      kept.insert(view.digest(child));
-    }
-    if (kept == expected) return;
-    difference = absl::StrCat("the manifest names ", expected.size(),
-                              " things, the graph has edges to ", kept.size());
-  }
-  Report({"edge-mismatch", FindingSeverity::kDamage,
-          NameOf(file.place, file.digest), difference,
-          "scan from nothing: `reclaim scan --from-nothing`"});
-}
-
 absl::Status Verifier::CheckQuarantine(const std::vector<FileNode>& files) {
   if (files.empty() && adopted_.empty()) return absl::OkStatus();
   RECLAIM_ASSIGN_OR_RETURN(const auto items, content_->ListQuarantine());
@@ -263,6 +229,7 @@ absl::Status Verifier::CheckFiles() {
         continue;
       }
       CheckFile(file);
+      CheckChildren(file);
       if (options_.read_data) CheckData(file);
     }
     Progress();

@@ -59,7 +59,7 @@ constexpr gc::RunKind kKinds[] = {gc::RunKind::kScan, gc::RunKind::kApply,
 const char* const kChecks[] = {
     "counter-mismatch", "record-mismatch",    "missing-record",  "missing-blob",
     "size-differs",     "missing-quarantine", "unknown-content", "unreadable",
-    "digest-mismatch",  "edge-mismatch"};
+    "digest-mismatch",  "edge-mismatch",      "unread-manifest"};
 
 const char* const kActions[] = {"push", "pull", "mount", "delete", "unknown"};
 

@@ -3,7 +3,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
 
@@ -104,7 +106,29 @@ const Json* Find(const Json& object, const char* name) {
   return it == object.end() || it->is_null() ? nullptr : &*it;
 }
 
+// As Go's encoding/json compares names: ASCII letters in either case, and the
+// two others that fold to ASCII ones, U+017F (long s) and U+212A (kelvin).
+std::string FoldName(absl::string_view name) {
+  return absl::AsciiStrToLower(
+      absl::StrReplaceAll(name, {{"\xC5\xBF", "s"}, {"\xE2\x84\xAA", "k"}}));
+}
+
 }  // namespace
+
+absl::Status RefuseOtherCase(const Json& object,
+                             absl::Span<const absl::string_view> names) {
+  if (!object.is_object()) return absl::OkStatus();
+  for (const auto& [key, value] : object.items()) {
+    const std::string folded = FoldName(key);
+    for (const absl::string_view name : names) {
+      if (key == name || folded != absl::AsciiStrToLower(name)) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("the JSON member \"", key, "\" is \"", name,
+                       "\" to some readers and unknown to others"));
+    }
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Json> ReadJson(absl::string_view text) {
   if (text.size() > kJsonBytesMax) {

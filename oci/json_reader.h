@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "nlohmann/json.hpp"
 
 namespace reclaim::oci {
@@ -32,6 +33,12 @@ absl::StatusOr<Json> ReadJson(absl::string_view text);
 
 // The same, and the top must be an object.
 absl::StatusOr<Json> ReadJsonObject(absl::string_view text);
+
+// INVALID_ARGUMENT if a member of `object` is one of `names` but for the case
+// of its letters: Go's reader, and so every registry and puller, takes it for
+// that member, others do not.
+absl::Status RefuseOtherCase(const Json& object,
+                             absl::Span<const absl::string_view> names);
 
 // Members of an object.  An absent member is "" or 0; one of another type is
 // INVALID_ARGUMENT with its name.

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
@@ -10,6 +12,15 @@ namespace {
 
 constexpr size_t kChildCountMax = 100000;
 constexpr size_t kNameBytesMax = 64 << 10;
+
+constexpr absl::string_view kManifestMembers[] = {
+    "mediaType", "artifactType", "config",  "layers",      "manifests",
+    "blobs",     "fsLayers",     "subject", "annotations",
+};
+constexpr absl::string_view kDescriptorMembers[] = {
+    "mediaType", "artifactType", "digest",   "size",
+    "urls",      "annotations",  "platform",
+};
 
 absl::StatusOr<std::map<std::string, std::string>> Annotations(
     const Json& object) {
@@ -72,17 +83,35 @@ bool Has(const Json& document, const char* name) {
   return it != document.end() && !it->is_null();
 }
 
-ManifestKind KindOfShape(const Json& document) {
-  if (Has(document, "manifests")) return ManifestKind::kIndex;
-  if (Has(document, "config") || Has(document, "layers")) {
-    return ManifestKind::kImage;
+struct Shape {
+  const char* member;
+  ManifestKind kind;
+  const char* name;
+};
+constexpr Shape kShapes[] = {
+    {"config", ManifestKind::kImage, "an image"},
+    {"layers", ManifestKind::kImage, "an image"},
+    {"manifests", ManifestKind::kIndex, "an index"},
+    {"blobs", ManifestKind::kArtifact, "an artifact"},
+    {"fsLayers", ManifestKind::kSchema1, "an image of schema 1"},
+};
+
+// What the members say; kUnknown if none of them references anything.
+absl::StatusOr<ManifestKind> KindOfShape(const Json& document) {
+  const Shape* found = nullptr;
+  for (const Shape& shape : kShapes) {
+    if (!Has(document, shape.member)) continue;
+    if (found != nullptr && found->kind != shape.kind) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the manifest can be read as ", found->name, " and as ", shape.name));
+    }
+    found = &shape;
   }
-  if (Has(document, "fsLayers")) return ManifestKind::kSchema1;
-  return ManifestKind::kUnknown;
+  return found == nullptr ? ManifestKind::kUnknown : found->kind;
 }
 
-// What the document is: by its embedded media type, else by the declared one,
-// else by its shape.  All that is said must agree.
+// What the document is: by its embedded media type, else by its shape.  All
+// that is said must agree: the type that somebody else gives it never decides.
 absl::Status SetKind(const Json& document, absl::string_view declared,
                      Manifest* manifest) {
   RECLAIM_ASSIGN_OR_RETURN(const std::string embedded,
@@ -91,28 +120,23 @@ absl::Status SetKind(const Json& document, absl::string_view declared,
       embedded.empty() ? std::string(WithoutParameters(declared)) : embedded;
   const ManifestKind by_body = ClassifyMediaType(embedded);
   const ManifestKind by_name = ClassifyMediaType(declared);
-  if (by_body != ManifestKind::kUnknown && by_name != ManifestKind::kUnknown &&
-      by_body != by_name) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the manifest says that it is ", embedded,
-                     ", but it is named as ", declared));
+  RECLAIM_ASSIGN_OR_RETURN(const ManifestKind by_shape, KindOfShape(document));
+  manifest->kind = embedded.empty() ? by_shape : by_body;
+  const bool is_unknown_name =
+      !WithoutParameters(declared).empty() && by_name == ManifestKind::kUnknown;
+  if (manifest->kind == ManifestKind::kUnknown ||
+      (embedded.empty() && is_unknown_name)) {
+    return absl::UnimplementedError(absl::StrCat(
+        "unknown manifest media type \"", manifest->media_type, "\""));
   }
-  manifest->kind = by_body != ManifestKind::kUnknown ? by_body : by_name;
-  const ManifestKind by_shape = KindOfShape(document);
-  if (manifest->kind == ManifestKind::kUnknown) {
-    if (!manifest->media_type.empty() || by_shape == ManifestKind::kUnknown) {
-      return absl::UnimplementedError(absl::StrCat(
-          "unknown manifest media type \"", manifest->media_type, "\""));
-    }
-    manifest->kind = by_shape;
+  if (by_shape != ManifestKind::kUnknown && by_shape != manifest->kind) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the manifest says that it is ", embedded, ", but has other members"));
   }
-  const bool has_image_parts =
-      Has(document, "config") || Has(document, "layers");
-  if ((Has(document, "manifests") && has_image_parts) ||
-      (Has(document, "manifests") && manifest->kind != ManifestKind::kIndex) ||
-      (has_image_parts && manifest->kind == ManifestKind::kIndex)) {
-    return absl::InvalidArgumentError(
-        "the manifest can be read as an image and as an index");
+  if (by_name != ManifestKind::kUnknown && by_name != manifest->kind) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the manifest is ", embedded.empty() ? "something else" : embedded,
+        ", but it is named as ", declared));
   }
   return absl::OkStatus();
 }
@@ -127,6 +151,7 @@ absl::Status ReadSchema1(const Json& document, Manifest* manifest) {
     if (!layer.is_object()) {
       return absl::InvalidArgumentError("an fsLayers entry is not an object");
     }
+    RECLAIM_RETURN_IF_ERROR(RefuseOtherCase(layer, {"blobSum"}));
     RECLAIM_ASSIGN_OR_RETURN(const std::string sum,
                              StringMember(layer, "blobSum"));
     Descriptor descriptor;
@@ -174,6 +199,7 @@ absl::StatusOr<Descriptor> ParseDescriptor(const Json& object) {
   if (!object.is_object()) {
     return absl::InvalidArgumentError("a descriptor is not a JSON object");
   }
+  RECLAIM_RETURN_IF_ERROR(RefuseOtherCase(object, kDescriptorMembers));
   Descriptor descriptor;
   RECLAIM_ASSIGN_OR_RETURN(const std::string digest,
                            StringMember(object, "digest"));
@@ -199,10 +225,21 @@ absl::StatusOr<Descriptor> ParseDescriptor(const Json& object) {
 absl::StatusOr<Manifest> ParseManifest(absl::string_view bytes,
                                        absl::string_view declared_media_type) {
   RECLAIM_ASSIGN_OR_RETURN(const Json document, ReadJsonObject(bytes));
+  RECLAIM_RETURN_IF_ERROR(RefuseOtherCase(document, kManifestMembers));
   Manifest manifest;
   RECLAIM_RETURN_IF_ERROR(SetKind(document, declared_media_type, &manifest));
   RECLAIM_RETURN_IF_ERROR(ReadBody(document, &manifest));
   return manifest;
+}
+
+bool MayBeManifest(absl::string_view bytes) {
+  const absl::string_view text = absl::StripLeadingAsciiWhitespace(bytes);
+  if (!absl::StartsWith(text, "{")) return false;
+  const absl::StatusOr<Json> document = ReadJsonObject(bytes);
+  if (!document.ok()) return true;
+  return Has(*document, "mediaType") || Has(*document, "schemaVersion") ||
+         !RefuseOtherCase(*document, {"mediaType", "schemaVersion"}).ok() ||
+         ParseManifest(bytes, "").ok();
 }
 
 }  // namespace reclaim::oci

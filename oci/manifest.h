@@ -1,9 +1,12 @@
 // oci/manifest.h — a manifest, image index or artifact, parsed.
 //
 // Sources: OCI image specification 1.1 (manifest, image index, descriptor),
-// Docker Image Manifest V2 schema 2 and schema 1.  What a document is, its
-// media type says; a body that could be read as two kinds is refused
-// (CVE-2021-41190).  Pure; hostile input is expected (oci/json_reader.h).
+// Docker Image Manifest V2 schema 2 and schema 1.  What a document references
+// depends on its bytes alone: its own media type, or else its shape, says what
+// it is, and whoever names it can at most be contradicted.  A body that could
+// be read as two kinds is refused (CVE-2021-41190), and so is one with a member
+// that only some readers take for one that we know.  Pure; hostile input is
+// expected (oci/json_reader.h).
 
 #ifndef RECLAIM_OCI_MANIFEST_H_
 #define RECLAIM_OCI_MANIFEST_H_
@@ -44,11 +47,17 @@ struct Manifest {
 };
 
 // `declared_media_type` is what names the document (Content-Type, descriptor);
-// "" if unknown.  Errors: INVALID_ARGUMENT (malformed, ambiguous, or the two
-// media types differ in kind), UNIMPLEMENTED (a media type or digest algorithm
-// that we don't know: what it references can't be known), RESOURCE_EXHAUSTED.
+// "" if unknown; it never changes what an accepted document references.
+// Errors: INVALID_ARGUMENT (malformed, ambiguous, or media types and shape
+// differ in kind), UNIMPLEMENTED (a media type, shape or digest algorithm that
+// we don't know: what it references can't be known), RESOURCE_EXHAUSTED.
 absl::StatusOr<Manifest> ParseManifest(absl::string_view bytes,
                                        absl::string_view declared_media_type);
+
+// Whether bytes that nobody calls a manifest may be one: an object that says
+// its media type or schema version, or that can be read as one; and an object
+// that can't be read.
+bool MayBeManifest(absl::string_view bytes);
 
 // One descriptor object.
 absl::StatusOr<Descriptor> ParseDescriptor(const Json& object);

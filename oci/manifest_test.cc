@@ -75,6 +75,88 @@ TEST(ManifestTest, RefusesWhatIsTwoThings) {
               StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+// Otherwise whoever pushes an index says what others' manifests reference.
+TEST(ManifestTest, NobodyElseSaysWhatItIs) {
+  const std::string plain = absl::StrCat(
+      R"({"schemaVersion":2,"config":)", DescriptorText("c", kOciConfigType),
+      R"(,"layers":[)", DescriptorText("l", "a/b"), "]}");
+  ASSERT_THAT(ParseManifest(plain, ""), IsOk());
+  EXPECT_EQ(ParseManifest(plain, kOciManifestType)->children.size(), 1u);
+  for (const char* type : {kOciArtifactType, kOciIndexType}) {
+    EXPECT_THAT(ParseManifest(plain, type),
+                StatusIs(absl::StatusCode::kInvalidArgument))
+        << type;
+  }
+  // What it says itself is no type that we know: a known name does not help.
+  const std::string strange =
+      absl::StrCat(R"({"mediaType":"application/x+json","things":[)",
+                   DescriptorText("t", "a/b"), "]}");
+  const std::string shapeless =
+      absl::StrCat(R"({"things":[)", DescriptorText("t", "a/b"), "]}");
+  for (const char* type : {"", kOciArtifactType, kOciManifestType}) {
+    for (const std::string& text : {strange, shapeless}) {
+      EXPECT_THAT(ParseManifest(text, type),
+                  StatusIs(absl::StatusCode::kUnimplemented))
+          << text << " as " << type;
+    }
+  }
+}
+
+TEST(ManifestTest, TypeAndMembersAgree) {
+  const auto typed = [](const std::string& type, const std::string& members) {
+    return absl::StrCat(R"({"mediaType":")", type, "\"", members, "}");
+  };
+  const std::string layers =
+      absl::StrCat(R"(,"layers":[)", DescriptorText("l", "a/b"), "]");
+  const std::string blobs =
+      absl::StrCat(R"(,"blobs":[)", DescriptorText("b", "a/b"), "]");
+  EXPECT_EQ(ParseManifest(typed(kOciArtifactType, blobs), "")->children.size(),
+            1u);
+  EXPECT_THAT(ParseManifest(typed(kOciArtifactType, ""), ""), IsOk())
+      << "an artifact may have none";
+  EXPECT_THAT(ParseManifest(typed(kOciArtifactType, layers), ""),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ParseManifest(typed(kOciIndexType, layers), ""),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ParseManifest(ImageText(blobs), ""),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ParseManifest(ImageText(R"(,"fsLayers":[])"), ""),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+// Go's reader takes each of these for the member that we know.
+TEST(ManifestTest, RefusesKnownMembersInOtherLetters) {
+  for (const char* member :
+       {"Layers", "LAYERS", "layer\xC5\xBF", "Config", "Manifests", "MediaType",
+        "Subject", "bloBs", "FSLayers"}) {
+    EXPECT_THAT(
+        ParseManifest(ImageText(absl::StrCat(",\"", member, "\":null")), ""),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(member)));
+  }
+  const std::string digest = absl::StrCat(
+      R"(,"subject":{"Digest":")", Digest::Sha256Of("s").ToString(), "\"}");
+  EXPECT_THAT(ParseManifest(ImageText(digest), ""),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ParseManifest(ImageText(R"(,"annotations":{"Layers":"x"})"), ""),
+              IsOk())
+      << "annotations may have any name";
+}
+
+TEST(ManifestTest, ToldFromWhatIsNone) {
+  for (const std::string& text :
+       {ImageText(), std::string(R"({"manifests":[]})"), std::string("{"),
+        std::string(R"( {"mediaType":"application/x+json"})"),
+        std::string(R"({"SchemaVersion":2})")}) {
+    EXPECT_TRUE(MayBeManifest(text)) << text;
+  }
+  for (const std::string& text :
+       {std::string(), std::string("[]"), std::string("\x1f\x8b"),
+        std::string(R"({"os":"linux","config":{},"rootfs":{}})"),
+        std::string(R"({"spdxVersion":"SPDX-2.3"})")}) {
+    EXPECT_FALSE(MayBeManifest(text)) << text;
+  }
+}
+
 TEST(ManifestTest, ReadsSchema1) {
   const std::string text =
       absl::StrCat(R"({"schemaVersion":1,"fsLayers":[{"blobSum":")",

@@ -25,6 +25,30 @@ ManifestKind ClassifyMediaType(absl::string_view media_type) {
   return ManifestKind::kUnknown;
 }
 
+ChildRole RoleOfIndexChild(absl::string_view media_type) {
+  const absl::string_view type = WithoutParameters(media_type);
+  if (type.empty() || ClassifyMediaType(type) != ManifestKind::kUnknown) {
+    return ChildRole::kManifest;
+  }
+  // What the writers of indexes list besides manifests: images' configs, the
+  // empty object, the record of a BuildKit cache.
+  if (IsImageConfigType(type) || type == "application/vnd.oci.empty.v1+json" ||
+      type == "application/vnd.buildkit.cacheconfig.v0") {
+    return ChildRole::kLeaf;
+  }
+  if (absl::EndsWithIgnoreCase(type, "+json") ||
+      absl::EndsWithIgnoreCase(type, "/json") ||
+      absl::StrContains(absl::AsciiStrToLower(type), "manifest") ||
+      absl::StrContains(absl::AsciiStrToLower(type), "index")) {
+    return ChildRole::kManifest;
+  }
+  if (absl::StartsWith(type, "application/vnd.oci.image.layer.") ||
+      absl::StartsWith(type, "application/vnd.docker.image.rootfs.")) {
+    return ChildRole::kLeaf;
+  }
+  return ChildRole::kUnknown;
+}
+
 bool IsImageConfigType(absl::string_view media_type) {
   const absl::string_view type = WithoutParameters(media_type);
   return type == kOciConfigType || type == kDockerConfigType;

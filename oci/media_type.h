@@ -40,6 +40,17 @@ absl::string_view WithoutParameters(absl::string_view media_type);
 // kUnknown for everything that is not a manifest of a kind we know.
 ManifestKind ClassifyMediaType(absl::string_view media_type);
 
+// What an entry of an image index is, by the type that the index gives it.
+enum class ChildRole : uint8_t {
+  kManifest = 0,  // references more, or might: its bytes have to tell
+  kLeaf = 1,      // a layer or a config: references nothing
+  kUnknown = 2,   // no JSON by its type: a leaf, unless its bytes say otherwise
+};
+// Indexes of manifests are the rule; build caches and checkpoints list layers
+// and configs as well.  A type that ends with "+json" and is no config that we
+// know is kManifest.
+ChildRole RoleOfIndexChild(absl::string_view media_type);
+
 // An image config (OCI or Docker).
 bool IsImageConfigType(absl::string_view media_type);
 

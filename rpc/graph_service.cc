@@ -13,6 +13,7 @@
 #include "rpc/call.h"
 #include "rpc/convert.h"
 #include "rpc/explanation.h"
+#include "rpc/held_content.h"
 #include "rpc/named_page.h"
 #include "rpc/node_details.h"
 #include "rpc/operations.h"
@@ -95,6 +96,7 @@ absl::StatusOr<v1::RecordResponse> GraphService::RecordOne(
   mutation.actor = caller.actor;
   RECLAIM_ASSIGN_OR_RETURN(const index::AppliedMutation applied,
                            parts_.graph->Apply(mutation, durability));
+  RECLAIM_RETURN_IF_ERROR(ReadHeldContent(parts_, mutation));
   v1::RecordResponse response;
   response.set_sequence(applied.sequence);
   response.set_changed_count(applied.changed_count);

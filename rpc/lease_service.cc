@@ -11,6 +11,7 @@
 #include "index/put_codec.h"
 #include "rpc/call.h"
 #include "rpc/convert.h"
+#include "rpc/held_content.h"
 #include "rpc/named_page.h"
 #include "rpc/operations.h"
 #include "store/engine_facts.h"
@@ -69,6 +70,12 @@ void FillTargets(const std::string& store,
       target.content->store = store;
     }
   }
+}
+
+// The same request gets the same name.
+std::string NewId(const ServiceParts& parts, const std::string& request_id) {
+  if (request_id.empty()) return base::RandomId(parts.random);
+  return absl::StrCat("r-", oci::Digest::Sha256Of(request_id).Short());
 }
 
 // Whether `there` is what `asked` would make.
@@ -168,20 +175,18 @@ absl::StatusOr<v1::Lease> LeaseService::Create(
     return absl::InvalidArgumentError("expire_time: is past");
   }
   base::MutexLock lock(&mutex_);
-  if (put.id.empty()) {
-    put.id =
-        request.request_id().empty()
-            ? base::RandomId(parts_.random)
-            : absl::StrCat("r-",
-                           oci::Digest::Sha256Of(request.request_id()).Short());
-  }
+  if (put.id.empty()) put.id = NewId(parts_, request.request_id());
   index::Mutation mutation;
   mutation.request_id = request.request_id();
   mutation.actor = caller.actor;
   const absl::StatusOr<v1::Lease> before = Find(store.name, put.id);
   if (before.ok()) {
     // A repeated request finds its own lease.
-    if (IsSame(*before, index::ToProto(put))) return before;
+    if (IsSame(*before, index::ToProto(put))) {
+      mutation.operations.push_back(put);
+      RECLAIM_RETURN_IF_ERROR(ReadHeldContent(parts_, mutation));
+      return before;
+    }
     return absl::AlreadyExistsError(absl::StrCat(
         "the lease ", put.id, " is there; update it, or take another id"));
   }
@@ -189,8 +194,7 @@ absl::StatusOr<v1::Lease> LeaseService::Create(
   mutation.operations.push_back(
       index::RemoveNamed{store.name, NodeKind::kLease, "", put.id});
   mutation.operations.push_back(put);
-  RECLAIM_RETURN_IF_ERROR(
-      parts_.graph->Apply(mutation, index::Durability::kDurable).status());
+  RECLAIM_RETURN_IF_ERROR(Hold(parts_, mutation));
   return Find(store.name, put.id);
 }
 
@@ -232,8 +236,7 @@ absl::StatusOr<v1::Lease> LeaseService::Update(
   mutation.request_id = request.request_id();
   mutation.actor = caller.actor;
   mutation.operations.push_back(std::move(put));
-  RECLAIM_RETURN_IF_ERROR(
-      parts_.graph->Apply(mutation, index::Durability::kDurable).status());
+  RECLAIM_RETURN_IF_ERROR(Hold(parts_, mutation));
   return Find(store.name, request.id());
 }
 
@@ -346,24 +349,18 @@ absl::StatusOr<v1::Pin> LeaseService::AddPin(
     put.target.content->store = store.name;
   }
   base::MutexLock lock(&mutex_);
-  if (put.id.empty()) {
-    put.id =
-        request.request_id().empty()
-            ? base::RandomId(parts_.random)
-            : absl::StrCat("r-",
-                           oci::Digest::Sha256Of(request.request_id()).Short());
-  }
+  if (put.id.empty()) put.id = NewId(parts_, request.request_id());
   index::Mutation mutation;
   mutation.request_id = request.request_id();
   mutation.actor = caller.actor;
-  if (const auto before = FindPin(store.name, put.id); before.ok()) {
-    if (IsSame(*before, index::ToProto(put))) return before;
+  // A repeated request puts what is there.
+  const absl::StatusOr<v1::Pin> before = FindPin(store.name, put.id);
+  if (before.ok() && !IsSame(*before, index::ToProto(put))) {
     return absl::AlreadyExistsError(
         absl::StrCat("the pin ", put.id, " is there; take another id"));
   }
   mutation.operations.push_back(put);
-  RECLAIM_RETURN_IF_ERROR(
-      parts_.graph->Apply(mutation, index::Durability::kDurable).status());
+  RECLAIM_RETURN_IF_ERROR(Hold(parts_, mutation));
   return FindPin(store.name, put.id);
 }
 

@@ -37,6 +37,13 @@ RECLAIM_FUZZ_TARGET(manifest) {
     RECLAIM_CHECK(IsWhole(child), "a child has a digest");
   }
 
+  // Whoever names it may be contradicted, and changes nothing.
+  const auto unnamed = ParseManifest(input, "");
+  RECLAIM_CHECK(unnamed.ok(), "a name makes no manifest");
+  RECLAIM_CHECK(unnamed->kind == manifest->kind, "nor another one");
+  RECLAIM_CHECK(unnamed->children.size() == manifest->children.size(),
+                "nor one with other children");
+
   // What another writer makes of the same document keeps the same things.
   const auto json = ReadJsonObject(input);
   RECLAIM_CHECK(json.ok(), "a manifest is an object");
