@@ -5,7 +5,7 @@
 // take no lock.  So a change of ours takes effect only on the very bytes that
 // it was made from: the new file and the old one change places in one step,
 // what came out is compared with what was read, and if somebody had written
-// meanwhile, his file goes back (docs/decisions/0009 has the argument, crashes
+// meanwhile, his file goes back (docs/decisions/0010 has the argument, crashes
 // and third writers included).
 //
 // Not thread-safe: the caller changes one file at a time.
