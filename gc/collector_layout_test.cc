@@ -114,7 +114,6 @@ TEST_F(LostLayoutTest, WithinALayoutThatSomebodyMadeOfTheFolderAbove) {
 TEST_F(LostLayoutTest, BehindALink) {
   fs::rename(Full("x/b"), away_);
   fs::create_directory_symlink(away_, Full("x/b"));
-  const std::string before = folder_.Snapshot();
   ExpectNothingTaken();
   ExpectKept("x/b");
   ExpectTheOtherIsCollected();

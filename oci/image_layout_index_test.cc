@@ -100,10 +100,10 @@ TEST(ImageLayoutIndexTest, AnEntryComesBackIntoAFileThatOthersEdited) {
   const std::string before = Index(Entry("a", "v1") + "," + Entry("b", ""));
   const LayoutEdit named = {"v1", Digest::Sha256Of("a")};
   const LayoutEdit unnamed = {"", Digest::Sha256Of("b")};
-  EXPECT_THAT(*RestoreLayoutEntry(Index(Entry("c", "v2")), before, named),
-              Index(Entry("c", "v2") + "," + Entry("a", "v1")));
-  EXPECT_THAT(*RestoreLayoutEntry(Index(Entry("c", "v2")), before, unnamed),
-              Index(Entry("c", "v2") + "," + Entry("b", "")));
+  EXPECT_EQ(*RestoreLayoutEntry(Index(Entry("c", "v2")), before, named),
+            Index(Entry("c", "v2") + "," + Entry("a", "v1")));
+  EXPECT_EQ(*RestoreLayoutEntry(Index(Entry("c", "v2")), before, unnamed),
+            Index(Entry("c", "v2") + "," + Entry("b", "")));
   EXPECT_EQ(*RestoreLayoutEntry(before, before, named), before);
   EXPECT_THAT(RestoreLayoutEntry(Index(Entry("c", "v1")), before, named),
               StatusIs(absl::StatusCode::kAlreadyExists));

@@ -210,7 +210,7 @@ absl::Status LayoutIndexFile::Settle() const {
       if (!exchanged.ok()) continue;
       const absl::Status status =
           NotGone(GiveBack(JoinPath(place_, entry.name), *exchanged));
-      if (!absl::IsAborted(status)) RECLAIM_RETURN_IF_ERROR(status);
+      if (!status.ok() && !absl::IsAborted(status)) return status;
       is_settled &= status.ok();
     }
     if (is_settled) return absl::OkStatus();
