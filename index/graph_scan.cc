@@ -329,6 +329,7 @@ void GraphScan::NoteSections(const store::ScanBatch& batch) {
         break;
       case SectionKind::kBlobs:
         has_listed_blobs_ |= is_listed;
+        explained_places_.insert(section.scope);
         if (!is_listed) unjudged_blobs_.insert({section.scope, section.shard});
         break;
       case SectionKind::kTags:

@@ -135,7 +135,14 @@ class GraphScan final : public store::ScanSink {
 
   // scan_removals.cc: what is gone.
   absl::Status RemoveMembers(const MemberSection& section);
-  void FindGoneBlobs(std::vector<ContentName>* gone);
+  // What is present in the graph and was not found.
+  std::vector<ContentName> UnseenBlobs();
+  // Of these, what the store says is not there.
+  std::vector<ContentName> FindGoneBlobs();
+  void KeepPlace(const store::Place& place, const std::string& why);
+  bool IsExplained(const store::Place& place) const {
+    return explained_places_.count(place) > 0;
+  }
   void FindGoneNames();
   using BlobSections = std::set<std::pair<store::Place, int>>;
   static bool IsIn(const BlobSections& sections, const store::Place& place,
@@ -166,6 +173,10 @@ class GraphScan final : public store::ScanSink {
   bool has_listed_blobs_ = false;
   std::set<std::pair<store::Place, int>> unjudged_blobs_;
   std::set<std::pair<store::Place, int>> unchanged_blobs_;  // of these
+  // Places that the scan has found, in whatever state; and others of which the
+  // graph knows content that is still there.
+  std::set<store::Place> explained_places_;
+  std::set<store::Place> unexplained_places_;
   std::set<std::string> listed_tags_;
   std::set<std::string> listed_uploads_;
   std::vector<uint64_t> listed_;     // keys of sections

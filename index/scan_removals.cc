@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "index/graph_scan.h"
 
@@ -43,7 +44,17 @@ bool GraphScan::IsIn(const BlobSections& sections, const store::Place& place,
   return sections.count({place, -1}) > 0 || sections.count({place, shard}) > 0;
 }
 
-void GraphScan::FindGoneBlobs(std::vector<ContentName>* gone) {
+void GraphScan::KeepPlace(const store::Place& place, const std::string& why) {
+  if (!unexplained_places_.insert(place).second) return;
+  const std::string what = absl::StrCat(
+      "the scan did not find it any more, but content of it is there (", why,
+      "), so all of it is kept; put back what is missing, or remove it whole");
+  AddProblem(place, place, what);
+  KeepScope(place, what);
+}
+
+std::vector<ContentName> GraphScan::UnseenBlobs() {
+  std::vector<ContentName> unseen;
   const std::unique_ptr<GraphReader> reader = graph_->Read();
   const GraphView& view = reader->view();
   for (NodeId id = 0; id < view.node_count(); ++id) {
@@ -60,10 +71,33 @@ void GraphScan::FindGoneBlobs(std::vector<ContentName>* gone) {
     if (IsIn(unchanged_blobs_, place, digest)) {
       ++report_.unchanged_blob_count;
       report_.unchanged_bytes += fields.bytes;
-    } else if (!IsIn(unjudged_blobs_, place, digest) && fields.stamp < epoch_) {
-      gone->push_back({record_.name, place, digest});
+    } else if (IsIn(unjudged_blobs_, place, digest)) {
+      continue;
+    } else if (fields.stamp < epoch_) {
+      unseen.push_back({record_.name, place, digest});
+    } else if (!IsExplained(place)) {
+      KeepPlace(place, "a client has recorded some of it since");
     }
   }
+  return unseen;
+}
+
+// A listing may miss what is written meanwhile: only what the store says is not
+// there is not there.
+std::vector<ContentName> GraphScan::FindGoneBlobs() {
+  std::vector<ContentName> gone;
+  for (ContentName& name : UnseenBlobs()) {
+    const absl::Status status = store_->Stat(name.place, name.digest).status();
+    if (absl::IsNotFound(status)) {
+      gone.push_back(std::move(name));
+    } else if (!IsExplained(name.place)) {
+      // What is not found has no names, but not what has content: a layout may
+      // have lost its mark, or be reached by a link (I5).
+      KeepPlace(name.place, status.ok() ? name.digest.ToString()
+                                        : std::string(status.message()));
+    }
+  }
+  return gone;
 }
 
 void GraphScan::FindGoneNames() {
@@ -73,22 +107,25 @@ void GraphScan::FindGoneNames() {
     view.ForEachNamed(kind, record_.id, [&](NodeId id) {
       if (WasSeen(id) || view.fields(id).stamp >= epoch_) return true;
       const NamedKey key = view.named_key(id);
-      if (is_gone(key)) ++report_.removed_count;
+      if (is_gone(id, key)) ++report_.removed_count;
       return true;
     });
   };
-  visit(NodeKind::kTag, [&](const NamedKey& key) {
+  visit(NodeKind::kTag, [&](NodeId, const NamedKey& key) {
     if (listed_tags_.count(key.scope) == 0) return false;
     Add(RemoveTag{record_.name, key.scope, key.name});
     return true;
   });
-  visit(NodeKind::kUpload, [&](const NamedKey& key) {
+  visit(NodeKind::kUpload, [&](NodeId, const NamedKey& key) {
     if (listed_uploads_.count(key.scope) == 0) return false;
     Add(RemoveNamed{record_.name, NodeKind::kUpload, key.scope, key.name});
     return true;
   });
-  visit(NodeKind::kRepository, [&](const NamedKey& key) {
-    if (!has_listed_repositories_) return false;
+  visit(NodeKind::kRepository, [&](NodeId id, const NamedKey& key) {
+    if (!has_listed_repositories_ ||
+        unexplained_places_.count(view.PlaceName(view.fields(id).place)) > 0) {
+      return false;
+    }
     Add(RemoveRepository{record_.name, key.name});
     return true;
   });
@@ -96,21 +133,14 @@ void GraphScan::FindGoneNames() {
 
 absl::Status GraphScan::Finish() {
   RECLAIM_RETURN_IF_ERROR(ReadUnread());
+  std::vector<ContentName> gone;
+  if (has_listed_repositories_ || has_listed_blobs_) gone = FindGoneBlobs();
   FindGoneNames();
   FindGoneRecords();
   RECLAIM_RETURN_IF_ERROR(Flush());
-  if (has_listed_repositories_ || has_listed_blobs_) {
-    std::vector<ContentName> gone;
-    FindGoneBlobs(&gone);
-    for (ContentName& name : gone) {
-      // A listing may miss what is written meanwhile: only what the store says
-      // is not there is not there.
-      const absl::Status status =
-          store_->Stat(name.place, name.digest).status();
-      if (!absl::IsNotFound(status)) continue;
-      ++report_.removed_count;
-      Add(RemoveBlob{std::move(name)});
-    }
+  for (ContentName& name : gone) {
+    ++report_.removed_count;
+    Add(RemoveBlob{std::move(name)});
   }
   // Sections with anything strange in them are never unchanged: all is counted.
   if (has_listed_repositories_) {

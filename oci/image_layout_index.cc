@@ -1,5 +1,6 @@
 #include "oci/image_layout_index.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -23,36 +24,46 @@ std::string NameOf(const Json& entry) {
   if (!entry.is_object()) return "";
   const auto annotations = entry.find("annotations");
   if (annotations == entry.end() || !annotations->is_object()) return "";
-  const auto name = annotations->find(kRefNameAnnotation);
-  return name == annotations->end() || !name->is_string()
-             ? ""
-             : name->get<std::string>();
+  for (const char* annotation :
+       {kRefNameAnnotation, kContainerdNameAnnotation}) {
+    const auto name = annotations->find(annotation);
+    if (name == annotations->end() || !name->is_string()) continue;
+    std::string text = name->get<std::string>();
+    if (!text.empty()) return text;
+  }
+  return "";
+}
+
+bool HasDigest(const Json& entry, const Digest& digest) {
+  if (!entry.is_object()) return false;
+  const auto found = entry.find("digest");
+  return found != entry.end() && found->is_string() &&
+         found->get<std::string>() == digest.ToString();
 }
 
 bool IsEntry(const Json& entry, const LayoutEdit& edit) {
-  if (!entry.is_object() || NameOf(entry) != edit.name) return false;
-  const auto digest = entry.find("digest");
-  return digest != entry.end() && digest->is_string() &&
-         digest->get<std::string>() == edit.digest.ToString();
+  return HasDigest(entry, edit.digest) && NameOf(entry) == edit.name;
 }
 
-bool HasEntry(const Json& entries, const LayoutEdit& edit) {
+const Json* FindEntry(const Json& entries, const LayoutEdit& edit) {
   for (const Json& entry : entries) {
-    if (IsEntry(entry, edit)) return true;
+    if (IsEntry(entry, edit)) return &entry;
   }
-  return false;
+  return nullptr;
 }
 
 void DropName(Json* entry) {
   Json& annotations = (*entry)["annotations"];
   annotations.erase(kRefNameAnnotation);
+  annotations.erase(kContainerdNameAnnotation);
   if (annotations.empty()) entry->erase("annotations");
 }
 
 bool ApplyEdit(Json* entries, const LayoutEdit& edit) {
   for (size_t i = 0; i < entries->size(); ++i) {
     if (!IsEntry((*entries)[i], edit)) continue;
-    if (edit.name.empty() || HasEntry(*entries, {"", edit.digest})) {
+    if (edit.name.empty() ||
+        FindEntry(*entries, {"", edit.digest}) != nullptr) {
       entries->erase(i);
     } else {
       DropName(&(*entries)[i]);
@@ -82,8 +93,12 @@ absl::StatusOr<std::vector<LayoutEntry>> ParseLayoutIndex(
   entries.reserve(index.children.size());
   for (Descriptor& descriptor : index.children) {
     LayoutEntry entry;
-    const auto name = descriptor.annotations.find(kRefNameAnnotation);
-    if (name != descriptor.annotations.end()) entry.name = name->second;
+    for (const char* annotation :
+         {kRefNameAnnotation, kContainerdNameAnnotation}) {
+      const auto name = descriptor.annotations.find(annotation);
+      if (name == descriptor.annotations.end()) continue;
+      if (entry.name.empty()) entry.name = name->second;
+    }
     entry.descriptor = std::move(descriptor);
     entries.push_back(std::move(entry));
   }
@@ -100,6 +115,51 @@ absl::StatusOr<EditedLayoutIndex> EditLayoutIndex(
   }
   edited.bytes = document.dump();
   return edited;
+}
+
+absl::StatusOr<std::string> RestoreLayoutEntry(absl::string_view now,
+                                               absl::string_view before,
+                                               const LayoutEdit& edit) {
+  RECLAIM_ASSIGN_OR_RETURN(Json document, ReadJsonObject(now));
+  RECLAIM_ASSIGN_OR_RETURN(Json * entries, Entries(&document));
+  RECLAIM_ASSIGN_OR_RETURN(Json old, ReadJsonObject(before));
+  RECLAIM_ASSIGN_OR_RETURN(Json * old_entries, Entries(&old));
+  if (FindEntry(*entries, edit) != nullptr) return std::string(now);
+  for (const Json& entry : *entries) {
+    if (edit.name.empty() || NameOf(entry) != edit.name) continue;
+    return absl::AlreadyExistsError(
+        absl::StrCat(edit.name, " names something else by now"));
+  }
+  const Json* gone = FindEntry(*old_entries, edit);
+  if (gone == nullptr) {
+    return absl::DataLossError(absl::StrCat(
+        "the note of ", edit.digest.ToString(), " does not hold its entry"));
+  }
+  for (size_t i = 0; i < entries->size() && !edit.name.empty(); ++i) {
+    // The entry that lost its name gets it back.
+    if (!IsEntry((*entries)[i], {"", edit.digest})) continue;
+    (*entries)[i] = *gone;
+    return document.dump();
+  }
+  entries->push_back(*gone);
+  return document.dump();
+}
+
+absl::StatusOr<std::string> MergeLayoutIndexes(absl::string_view index,
+                                               absl::string_view other) {
+  RECLAIM_ASSIGN_OR_RETURN(Json document, ReadJsonObject(index));
+  RECLAIM_ASSIGN_OR_RETURN(Json * entries, Entries(&document));
+  RECLAIM_ASSIGN_OR_RETURN(Json second, ReadJsonObject(other));
+  RECLAIM_ASSIGN_OR_RETURN(const Json* more, Entries(&second));
+  bool lacks_any = false;
+  for (const Json& entry : *more) {
+    if (std::find(entries->begin(), entries->end(), entry) != entries->end()) {
+      continue;
+    }
+    entries->push_back(entry);
+    lacks_any = true;
+  }
+  return lacks_any ? document.dump() : std::string(index);
 }
 
 }  // namespace reclaim::oci

@@ -21,9 +21,14 @@ namespace reclaim::oci {
 inline constexpr char kRefNameAnnotation[] =
     "org.opencontainers.image.ref.name";
 
+// What containerd and Docker name an image by; most of their entries have both.
+inline constexpr char kContainerdNameAnnotation[] = "io.containerd.image.name";
+
 struct LayoutEntry {
   Descriptor descriptor;
-  std::string name;  // its ref.name annotation; "" for an entry without one
+  // Its ref.name annotation, else the one of containerd; "" for an entry
+  // without either.
+  std::string name;
 };
 
 // The text of an `oci-layout` file: OK for image layout version 1.x.
@@ -44,10 +49,23 @@ struct EditedLayoutIndex {
   std::vector<bool> was_found;  // one an edit
 };
 
-// Dropping the name of an entry leaves an entry without a name, unless one with
-// the same digest is there already; then the named entry goes whole.
+// Dropping the name of an entry (in all its annotations) leaves an entry
+// without a name, unless one with the same digest is there already; then the
+// named entry goes whole.
 absl::StatusOr<EditedLayoutIndex> EditLayoutIndex(
     absl::string_view bytes, const std::vector<LayoutEdit>& edits);
+
+// Undoes `edit` of `before` in what the file is `now`: the entry is there again
+// with its name.  ALREADY_EXISTS if the name is another's by now, DATA_LOSS if
+// `before` has no such entry.
+absl::StatusOr<std::string> RestoreLayoutEntry(absl::string_view now,
+                                               absl::string_view before,
+                                               const LayoutEdit& edit);
+
+// `index` and, after its own entries, those of `other` that it lacks.  The very
+// bytes of `index` if it lacks none.
+absl::StatusOr<std::string> MergeLayoutIndexes(absl::string_view index,
+                                               absl::string_view other);
 
 }  // namespace reclaim::oci
 

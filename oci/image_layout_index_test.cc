@@ -10,6 +10,7 @@ namespace reclaim::oci {
 namespace {
 
 using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
 
 std::string Entry(const std::string& blob, const std::string& name) {
   std::string text =
@@ -62,6 +63,64 @@ TEST(ImageLayoutIndexTest, DropsUnnamedEntriesAndReportsWhatIsNotThere) {
   EXPECT_EQ(edited->bytes, Index(Entry("b", "v2")));
   EXPECT_TRUE(edited->was_found[0]);
   EXPECT_FALSE(edited->was_found[1]);
+}
+
+std::string Annotated(const std::string& blob, const std::string& annotations) {
+  std::string text = Entry(blob, "");
+  text.pop_back();
+  return absl::StrCat(text, R"(,"annotations":{)", annotations, "}}");
+}
+
+TEST(ImageLayoutIndexTest, WhatContainerdCallsAnEntryIsAName) {
+  const std::string containerd =
+      absl::StrCat("\"", kContainerdNameAnnotation, R"(":"docker.io/x:1")");
+  const std::string both =
+      absl::StrCat(containerd, ",\"", kRefNameAnnotation, R"(":"1")");
+  const std::string index =
+      Index(Annotated("a", containerd) + "," + Annotated("b", both));
+  const auto entries = ParseLayoutIndex(index);
+  ASSERT_THAT(entries, IsOk());
+  ASSERT_EQ(entries->size(), 2u);
+  EXPECT_EQ((*entries)[0].name, "docker.io/x:1");
+  EXPECT_EQ((*entries)[1].name, "1");
+  // No other name is left over.
+  const auto edited = EditLayoutIndex(
+      index,
+      {{"docker.io/x:1", Digest::Sha256Of("a")}, {"1", Digest::Sha256Of("b")}});
+  ASSERT_THAT(edited, IsOk());
+  EXPECT_EQ(edited->bytes, Index(Entry("a", "") + "," + Entry("b", "")));
+  const auto restored = RestoreLayoutEntry(
+      edited->bytes, index, {"docker.io/x:1", Digest::Sha256Of("a")});
+  ASSERT_THAT(restored, IsOk());
+  EXPECT_EQ(*restored,
+            Index(Annotated("a", containerd) + "," + Entry("b", "")));
+}
+
+TEST(ImageLayoutIndexTest, AnEntryComesBackIntoAFileThatOthersEdited) {
+  const std::string before = Index(Entry("a", "v1") + "," + Entry("b", ""));
+  const LayoutEdit named = {"v1", Digest::Sha256Of("a")};
+  const LayoutEdit unnamed = {"", Digest::Sha256Of("b")};
+  EXPECT_EQ(*RestoreLayoutEntry(Index(Entry("c", "v2")), before, named),
+            Index(Entry("c", "v2") + "," + Entry("a", "v1")));
+  EXPECT_EQ(*RestoreLayoutEntry(Index(Entry("c", "v2")), before, unnamed),
+            Index(Entry("c", "v2") + "," + Entry("b", "")));
+  EXPECT_EQ(*RestoreLayoutEntry(before, before, named), before);
+  EXPECT_THAT(RestoreLayoutEntry(Index(Entry("c", "v1")), before, named),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(
+      RestoreLayoutEntry(Index(""), before, {"v1", Digest::Sha256Of("c")}),
+      StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST(ImageLayoutIndexTest, MergingLosesNoEntryOfEither) {
+  const std::string first = Index(Entry("a", "v1") + "," + Entry("b", "v2"));
+  const std::string second = Index(Entry("b", "v2") + "," + Entry("c", "v1"));
+  EXPECT_EQ(*MergeLayoutIndexes(first, second),
+            Index(Entry("a", "v1") + "," + Entry("b", "v2") + "," +
+                  Entry("c", "v1")));
+  EXPECT_EQ(*MergeLayoutIndexes(first + "\n", first), first + "\n");
+  EXPECT_FALSE(MergeLayoutIndexes(first, "{").ok());
+  EXPECT_FALSE(MergeLayoutIndexes("", first).ok());
 }
 
 TEST(ImageLayoutIndexTest, ChecksTheVersion) {

@@ -1,15 +1,20 @@
 #include "store/image_layout_scan.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "oci/digest.h"
 #include "oci/image_layout_index.h"
+#include "store/layout_index_file.h"
 #include "store/quarantine_folder.h"
 #include "store/section_scan.h"
 
@@ -19,27 +24,39 @@ namespace {
 constexpr uint64_t kIndexBytesMax = uint64_t{4} << 20;
 constexpr int kDepthMax = 6;
 
+bool Has(const std::vector<DirEntry>& entries, absl::string_view name) {
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const DirEntry& entry) { return entry.name == name; });
+}
+
+// A layout may lie within another one, as when somebody makes one of the folder
+// above.  And tools read one without oci-layout, or with a link in its place:
+// it is a layout whose names can't be relied on, never a folder of no concern.
 void Find(const RootedDir& root, const std::string& folder, int depth,
           std::vector<FoundLayout>* layouts,
           std::vector<ProblemFact>* problems) {
   const absl::StatusOr<std::optional<FileStat>> mark =
       root.StatIfThere(JoinPath(folder, "oci-layout"));
-  if (!mark.ok()) {
-    problems->push_back({folder, mark.status(), "", std::nullopt});
-    return;
-  }
-  if (mark->has_value() && (*mark)->type == FileType::kFile) {
-    layouts->push_back({folder, LayoutRepository(root, folder)});
-    return;
-  }
-  if (depth == 0) return;
-  const absl::StatusOr<std::vector<DirEntry>> entries = root.List(folder);
+  const auto entries =
+      mark.ok()
+          ? root.ListIfThere(folder)
+          : absl::StatusOr<std::optional<std::vector<DirEntry>>>(mark.status());
   if (!entries.ok()) {
     problems->push_back({folder, entries.status(), "", std::nullopt});
     return;
   }
-  for (const DirEntry& entry : *entries) {
-    if (entry.type != FileType::kFolder || entry.name == kReclaimFolder) {
+  if (!entries->has_value()) return;  // gone meanwhile
+  const std::vector<DirEntry>& found = **entries;
+  const bool has_mark = mark->has_value() && (*mark)->type == FileType::kFile;
+  const bool is_layout =
+      has_mark || (Has(found, "index.json") && Has(found, "blobs"));
+  if (is_layout) {
+    layouts->push_back({folder, LayoutRepository(root, folder), has_mark});
+  }
+  if (depth == 0) return;
+  for (const DirEntry& entry : found) {
+    if (entry.type != FileType::kFolder || entry.name == kReclaimFolder ||
+        (is_layout && entry.name == "blobs")) {
       continue;
     }
     const absl::Status named = CheckIsText(entry.name);
@@ -50,6 +67,26 @@ void Find(const RootedDir& root, const std::string& folder, int depth,
     }
     Find(root, JoinPath(folder, entry.name), depth - 1, layouts, problems);
   }
+}
+
+absl::Status NoMark() {
+  return absl::FailedPreconditionError(
+      "beside it there is no file oci-layout: what it names is kept, and not "
+      "looked at; put the file there, or remove the folder");
+}
+
+// A change of index.json that is under way, or broke off.
+absl::Status CheckSettled(const RootedDir& root, const Place& place) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries,
+                           root.List(place));
+  for (const DirEntry& entry : entries) {
+    if (!LayoutIndexFile::IsHeldBack(entry.name)) continue;
+    return absl::UnavailableError(absl::StrCat(
+        JoinPath(place, entry.name),
+        " may hold names that are not in index.json: a change is under way, or "
+        "broke off; scan again, or restart reclaimd"));
+  }
+  return absl::OkStatus();
 }
 
 // The names that an index.json gives.
@@ -123,8 +160,10 @@ class LayoutScan {
   absl::Status ReadNames(const FoundLayout& layout, ScanBatch* batch) const;
   absl::Status ScanNames(const FoundLayout& layout);
   absl::Status ScanStrays(const FoundLayout& layout);
+  bool LeadsToLayout(const std::string& folder) const;
 
   const RootedDir& root_;
+  std::set<Place> places_;  // of layouts
   SectionScan scan_;
 };
 
@@ -225,6 +264,7 @@ absl::Status LayoutScan::ReadNames(const FoundLayout& layout,
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<oci::LayoutEntry> entries,
                            oci::ParseLayoutIndex(bytes));
   RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_.Stat(index));
+  RECLAIM_RETURN_IF_ERROR(CheckSettled(root_, layout.place));
   AddNames(layout.repository, entries, stat.modified, batch);
   return absl::OkStatus();
 }
@@ -235,7 +275,8 @@ absl::Status LayoutScan::ScanNames(const FoundLayout& layout) {
   names[1].kind = SectionKind::kRevisions;
   for (SectionReport& name : names) name.scope = layout.repository;
   SectionMark mark;
-  absl::Status status = LookAtNames(layout.place, &mark);
+  absl::Status status =
+      layout.has_mark ? LookAtNames(layout.place, &mark) : NoMark();
   if (status.ok() && scan_.IsUnchanged(names, &mark)) {
     return scan_.FinishUnchanged(std::move(names), &mark);
   }
@@ -246,6 +287,13 @@ absl::Status LayoutScan::ScanNames(const FoundLayout& layout) {
                               layout.repository, layout.place});
   }
   return scan_.Finish(std::move(names), &mark, status, std::move(batch));
+}
+
+bool LayoutScan::LeadsToLayout(const std::string& folder) const {
+  const auto below = places_.lower_bound(absl::StrCat(folder, "/"));
+  return places_.count(folder) > 0 ||
+         (below != places_.end() &&
+          absl::StartsWith(*below, absl::StrCat(folder, "/")));
 }
 
 // What lies in a layout beside the three things that belong there.
@@ -259,7 +307,8 @@ absl::Status LayoutScan::ScanStrays(const FoundLayout& layout) {
       TellOfShared(JoinPath(layout.place, entry.name), &batch);
     }
     if (entry.name == "blobs" || entry.name == "index.json" ||
-        entry.name == "oci-layout" || entry.name == kReclaimFolder) {
+        entry.name == "oci-layout" || entry.name == kReclaimFolder ||
+        LeadsToLayout(JoinPath(layout.place, entry.name))) {
       continue;
     }
     const std::string path = JoinPath(layout.place, entry.name);
@@ -284,6 +333,7 @@ absl::StatusOr<ScanResult> LayoutScan::Run() {
   first.sections.push_back(std::move(repositories));
   for (const FoundLayout& layout : layouts) {
     first.repositories.push_back({layout.repository, layout.place});
+    places_.insert(layout.place);
   }
   RECLAIM_RETURN_IF_ERROR(scan_.Deliver(std::move(first)));
   std::vector<SectionScan::BlobSection> blobs;

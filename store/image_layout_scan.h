@@ -18,13 +18,16 @@ namespace reclaim::store {
 struct FoundLayout {
   Place place;  // its path below the root; "" for the root itself
   std::string repository;
+  // False: there is an index.json beside blobs, and no file oci-layout.
+  bool has_mark = true;
 };
 
 // The repository that a place's layout is.
 std::string LayoutRepository(const RootedDir& root, const Place& place);
 
-// Layouts at the root, or down to six levels below it.  Folders that cannot be
-// read become problems of the whole store.
+// Layouts at the root, or down to six levels below it, also within each other,
+// and what was one or is about to be one.  Folders that cannot be read become
+// problems of the whole store.
 std::vector<FoundLayout> FindLayouts(const RootedDir& root,
                                      std::vector<ProblemFact>* problems);
 

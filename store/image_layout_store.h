@@ -3,12 +3,14 @@
 //
 // Each layout is a place and a repository of the same name: its path below the
 // root (for a single layout the place is "" and the repository is the folder's
-// own name).  Tags are the ref.name annotations of index.json; entries without
-// a name are revision memberships (OCI image specification, "Image layout").
+// own name).  Tags are the ref.name annotations of index.json (where there is
+// none, what containerd calls the image); entries without a name are revision
+// memberships (OCI image specification, "Image layout").
 //
 // Taking a tag away leaves an entry without a name; taking a revision away
-// removes that entry.  Each edit of index.json is atomic, and restoring the
-// last edit gives the file back byte for byte.
+// removes that entry.  Each edit of index.json is atomic and loses nothing that
+// tools write meanwhile (store/layout_index_file.h); it keeps the file's owner,
+// mode and attributes, and restoring the last edit gives back its very bytes.
 //
 // Has a quarantine.  Tools may write while the service runs (foreign writers).
 

@@ -102,7 +102,18 @@ class RootedDir {
   // Temporary file, fsync, rename, fsync of the folder.
   absl::Status WriteAtomically(const std::string& path, absl::string_view bytes,
                                uint32_t mode) const;
-  // What a crash may have left of the former.  NOT_FOUND: nothing.
+  // A new file beside the file `like`, synced, with that one's owner, mode,
+  // access list and attributes.  ALREADY_EXISTS; PERMISSION_DENIED if the owner
+  // can't be given.  Nothing is at `path` before all of it is there.
+  absl::Status WriteNewLike(const std::string& path, const std::string& like,
+                            absl::string_view bytes) const;
+  // Two names of one folder change places, in one step.  UNIMPLEMENTED if the
+  // file system has no such step.
+  absl::Status Exchange(const std::string& a, const std::string& b) const;
+  // `from` takes the place of `to`, in the same folder.
+  absl::Status Replace(const std::string& from, const std::string& to) const;
+  // What a crash may have left of WriteAtomically(path), or of WriteNewLike()
+  // beside it.  NOT_FOUND: nothing.
   absl::Status RemoveTemporary(const std::string& path) const;
   static bool IsTemporary(absl::string_view name);
   // Appends and syncs; makes the file.  FAILED_PRECONDITION if the file has
@@ -139,6 +150,7 @@ class RootedDir {
   absl::StatusOr<int> OpenParent(const std::string& path,
                                  std::string* name) const;
   absl::StatusOr<int> OpenFile(const std::string& path) const;
+  absl::Status CopyAttributes(const std::string& like, int file) const;
   absl::Status Failed(const char* what, absl::string_view path) const;
 
   std::string root_;

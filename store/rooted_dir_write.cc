@@ -2,12 +2,17 @@
 // holds it; no call here takes a path.
 
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -43,6 +48,72 @@ int CreateNew(int parent, const std::string& name) {
   });
 }
 
+int RemoveName(int parent, const std::string& name) {
+  return SystemCall("replace.unlinkat",
+                    [&] { return unlinkat(parent, name.c_str(), 0); });
+}
+
+int RenameOver(int parent, const std::string& from, const std::string& to) {
+  return SystemCall("replace.renameat", [&] {
+    return renameat(parent, from.c_str(), parent, to.c_str());
+  });
+}
+
+int CreateTemporary(int parent, const std::string& name) {
+  const int fd = CreateNew(parent, name);
+  if (fd >= 0 || errno != EEXIST || RemoveName(parent, name) != 0) return fd;
+  // It was left by a crash, or put there by somebody: never written through,
+  // for it may be another name of a file outside.
+  return CreateNew(parent, name);
+}
+
+// What belongs to a file and not to its bytes.  Others are no business of ours:
+// they tell of the bytes (IMA, capabilities), or root alone sees them.
+bool IsKept(absl::string_view attribute) {
+  return absl::StartsWith(attribute, "user.") ||
+         attribute == "system.posix_acl_access" ||
+         attribute == "security.selinux" || attribute == "security.SMACK64";
+}
+
+// Names of the attributes to keep; false with errno set.
+bool ListAttributes(int file, std::vector<std::string>* names) {
+  std::string list(XATTR_LIST_MAX, '\0');
+  const ssize_t size = SystemCall("like.flistxattr", [&] {
+    return flistxattr(file, list.data(), list.size());
+  });
+  // A file system without attributes has none to lose.
+  if (size < 0) return errno == EOPNOTSUPP;
+  list.resize(static_cast<size_t>(size));
+  for (const absl::string_view name :
+       absl::StrSplit(list, '\0', absl::SkipEmpty())) {
+    if (IsKept(name)) names->emplace_back(name);
+  }
+  return true;
+}
+
+// -1 with errno set.
+ssize_t GetAttribute(int file, const std::string& name, std::string* value) {
+  value->resize(XATTR_SIZE_MAX);
+  const ssize_t size = SystemCall("like.fgetxattr", [&] {
+    return fgetxattr(file, name.c_str(), value->data(), value->size());
+  });
+  value->resize(static_cast<size_t>(std::max<ssize_t>(size, 0)));
+  return size;
+}
+
+bool CopyAttribute(int from, int to, const std::string& name) {
+  std::string value;
+  if (GetAttribute(from, name, &value) < 0) {
+    return errno == ENODATA;  // removed meanwhile
+  }
+  // A label that the folder has given already may not be ours to set.
+  std::string has;
+  if (GetAttribute(to, name, &has) >= 0 && has == value) return true;
+  return SystemCall("like.fsetxattr", [&] {
+           return fsetxattr(to, name.c_str(), value.data(), value.size(), 0);
+         }) == 0;
+}
+
 }  // namespace
 
 absl::Status RootedDir::WriteAtomically(const std::string& path,
@@ -52,39 +123,101 @@ absl::Status RootedDir::WriteAtomically(const std::string& path,
   RECLAIM_ASSIGN_OR_RETURN(const int parent_fd, OpenParent(path, &name));
   const Descriptor parent(parent_fd);
   const std::string temporary = TemporaryName(name);
-  const auto remove_temporary = [&] {
-    return SystemCall("replace.unlinkat", [&] {
-      return unlinkat(parent.get(), temporary.c_str(), 0);
-    });
-  };
-  int fd = CreateNew(parent.get(), temporary);
-  if (fd < 0 && errno == EEXIST && remove_temporary() == 0) {
-    // Left by a crash, or put there by somebody: never written through, for
-    // it may be another name of a file outside.
-    fd = CreateNew(parent.get(), temporary);
-  }
-  const Descriptor file(fd);
+  const Descriptor file(CreateTemporary(parent.get(), temporary));
   if (file.get() < 0) return Failed("create", path);
   absl::Status status;
   if (SystemCall("replace.fchmod", [&] { return fchmod(file.get(), mode); }) !=
           0 ||
       !WriteAll(file.get(), bytes)) {
     status = Failed("write", path);
-  } else if (SystemCall("replace.renameat", [&] {
-               return renameat(parent.get(), temporary.c_str(), parent.get(),
-                               name.c_str());
-             }) != 0) {
+  } else if (RenameOver(parent.get(), temporary, name) != 0) {
     status = Failed("rename", path);
   }
   if (!status.ok()) {
     // What is left of it is a stray until the next write of this file.
-    remove_temporary();
+    RemoveName(parent.get(), temporary);
     return status;
   }
   if (RepeatedCall("replace.fsync", [&] { return fsync(parent.get()); }) != 0) {
     return Failed("fsync", path);
   }
   return absl::OkStatus();
+}
+
+absl::Status RootedDir::CopyAttributes(const std::string& like,
+                                       int file) const {
+  RECLAIM_ASSIGN_OR_RETURN(const int like_fd, OpenFile(like));
+  const Descriptor from(like_fd);
+  struct stat st;
+  if (SystemCall("like.fstat", [&] { return fstat(from.get(), &st); }) != 0) {
+    return Failed("stat", like);
+  }
+  // The owner before the mode, which a change of the owner may cut.
+  if (SystemCall("like.fchown",
+                 [&] { return fchown(file, st.st_uid, st.st_gid); }) != 0) {
+    return Failed("keep the owner of", like);
+  }
+  if (SystemCall("like.fchmod",
+                 [&] { return fchmod(file, st.st_mode & 07777); }) != 0) {
+    return Failed("keep the mode of", like);
+  }
+  std::vector<std::string> names;
+  if (!ListAttributes(from.get(), &names)) {
+    return Failed("list the attributes of", like);
+  }
+  for (const std::string& name : names) {
+    if (CopyAttribute(from.get(), file, name)) continue;
+    return Failed(absl::StrCat("keep the attribute ", name, " of").c_str(),
+                  like);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RootedDir::WriteNewLike(const std::string& path,
+                                     const std::string& like,
+                                     absl::string_view bytes) const {
+  const std::string temporary = JoinPath(
+      ParentPath(path), TemporaryName(like.substr(like.rfind('/') + 1)));
+  std::string name;
+  RECLAIM_ASSIGN_OR_RETURN(const int parent_fd, OpenParent(temporary, &name));
+  const Descriptor parent(parent_fd);
+  const Descriptor file(CreateTemporary(parent.get(), name));
+  if (file.get() < 0) return Failed("create", temporary);
+  absl::Status status = CopyAttributes(like, file.get());
+  if (status.ok() && !WriteAll(file.get(), bytes)) {
+    status = Failed("write", temporary);
+  }
+  if (status.ok()) status = Move(temporary, path);
+  // What is left of it is a stray until the next write of this file.
+  if (!status.ok()) RemoveName(parent.get(), name);
+  return status;
+}
+
+absl::Status RootedDir::Exchange(const std::string& a,
+                                 const std::string& b) const {
+  std::string a_name;
+  RECLAIM_ASSIGN_OR_RETURN(const int fd, OpenParent(a, &a_name));
+  const Descriptor parent(fd);
+  const std::string b_name = b.substr(b.rfind('/') + 1);
+  const int done = SystemCall("exchange.renameat2", [&] {
+    return renameat2(parent.get(), a_name.c_str(), parent.get(), b_name.c_str(),
+                     RENAME_EXCHANGE);
+  });
+  if (done == 0) return absl::OkStatus();
+  const bool is_unknown =
+      errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
+  const absl::Status status = Failed("exchange", b);
+  return is_unknown ? absl::UnimplementedError(status.message()) : status;
+}
+
+absl::Status RootedDir::Replace(const std::string& from,
+                                const std::string& to) const {
+  std::string from_name;
+  RECLAIM_ASSIGN_OR_RETURN(const int fd, OpenParent(from, &from_name));
+  const Descriptor parent(fd);
+  return RenameOver(parent.get(), from_name, to.substr(to.rfind('/') + 1)) == 0
+             ? absl::OkStatus()
+             : Failed("replace", to);
 }
 
 bool RootedDir::IsTemporary(absl::string_view name) {

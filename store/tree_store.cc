@@ -107,6 +107,11 @@ RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
   outcome.status = bytes.status();
   if (bytes.ok()) outcome.bytes = *bytes;
   if (bytes.ok() && IsEdit(removal)) outcome.status = EditAway(removal);
+  if (IsEdit(removal) && absl::IsNotFound(outcome.status)) {
+    // A writer took it away first: the note has nothing to undo.
+    const absl::Status dropped = quarantine_.Restore(run_id, removal).status();
+    if (!dropped.ok()) outcome.status = NotGone(dropped);
+  }
   if (!outcome.status.ok()) return outcome;
   outcome.status = CheckMoved(run_id, removal, planned);
   // What could not be read may be either: the caller undoes it, or tries again.

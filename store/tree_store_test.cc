@@ -15,6 +15,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "store/content_store.h"
+#include "store/layout_index_file.h"
 #include "store/open_store.h"
 #include "store/rooted_dir.h"
 #include "store/testing/deletion_permit_for_test.h"
@@ -334,6 +335,67 @@ TEST(ImageLayoutTest, AFolderOfLayoutsHasAPlaceForEach) {
   const Facts facts = ScanAll(*Open(folder.path()));
   EXPECT_THAT(facts.tags, UnorderedElementsAre("a:v1", "deep/b:v1"));
   EXPECT_THAT(facts.blobs, SizeIs(6));
+}
+
+TEST(ImageLayoutTest, ALayoutWithinALayoutIsFound) {
+  TempFolder folder;
+  for (const char* place : {"x", "x/a", "x/deep/b"}) {
+    LayoutTree tree(&folder, place);
+    tree.Entry(tree.Image({place}), "v1");
+  }
+  folder.Write("x/other/file", "");
+  const Facts facts = ScanAll(*Open(folder.path()));
+  EXPECT_THAT(facts.tags,
+              UnorderedElementsAre("x:v1", "x/a:v1", "x/deep/b:v1"));
+  EXPECT_THAT(facts.strays, UnorderedElementsAre("x/other"));
+}
+
+TEST(ImageLayoutTest, WhatHasLostItsMarkIsALayoutOfUnknownNames) {
+  for (const bool is_link : {false, true}) {
+    TempFolder folder;
+    for (const char* place : {"a", "b"}) {
+      LayoutTree tree(&folder, place);
+      tree.Entry(tree.Image({place}), "v1");
+    }
+    folder.Write("c/index.json", "{}");  // nobody's
+    folder.Remove("b/oci-layout");
+    if (is_link) {
+      const std::string link = folder.path() + "/b/oci-layout";
+      ASSERT_EQ(symlink("../a/oci-layout", link.c_str()), 0);
+    }
+    const Facts facts = ScanAll(*Open(folder.path()));
+    EXPECT_THAT(facts.repositories, UnorderedElementsAre("a", "b"));
+    EXPECT_THAT(facts.unreadable, UnorderedElementsAre("b"));
+    EXPECT_THAT(facts.blobs, SizeIs(6));
+    EXPECT_THAT(facts.tags, UnorderedElementsAre("a:v1"));
+    folder.Remove("a/oci-layout");
+    EXPECT_THAT(OpenStore(*ParseStoreUri("image-layout:" + folder.path()),
+                          /*is_read_only=*/false),
+                StatusIs(absl::StatusCode::kFailedPrecondition));
+  }
+}
+
+TEST(ImageLayoutTest, AnEditThatAWriterOvertakesLeavesNothingBehind) {
+  TempFolder folder;
+  LayoutTree tree(&folder, "");
+  const oci::Digest image = tree.Image({"one"});
+  tree.Entry(image, "v1");
+  const auto store = Open(folder.path());
+  LayoutIndexFile::SetStepHookForTest([&](absl::string_view step) {
+    if (step == "exchange") {
+      LayoutTree again(&folder, "");
+      again.Entry(again.Image({"new"}), "v1");
+    }
+    return absl::OkStatus();
+  });
+  DeletionPermitForTest permit;
+  const auto outcomes = store->Quarantine(
+      *permit, "run1", {Named(RemovalKind::kTag, "r", image, "v1")});
+  LayoutIndexFile::SetStepHookForTest(nullptr);
+  ASSERT_THAT(outcomes, IsOk());
+  EXPECT_THAT((*outcomes)[0].status, StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(*store->ListQuarantine(), SizeIs(0));
+  EXPECT_THAT(ScanAll(*store).tags, SizeIs(1));
 }
 
 TEST(ImageLayoutTest, EditsComeBackByteForByte) {

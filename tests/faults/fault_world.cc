@@ -1,5 +1,7 @@
 #include "tests/faults/fault_world.h"
 
+#include <sys/xattr.h>
+
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -60,6 +62,16 @@ void FaultWorld::Begin(store::StoreKind kind, Step step) {
     tree.Entry(live, "v1");
     tree.Entry(tree.Image({"base", "old"}), "");
     tree.Blob("nothing names me");
+    // user::rw-, user:4321:r--, group::r--, mask::r--, other::r--
+    const unsigned char kAccessList[] = {
+        2, 0,   0,   0,   1,   0,   6,  0, 255, 255, 255, 255, 2,   0,  4,
+        0, 225, 16,  0,   0,   4,   0,  4, 0,   255, 255, 255, 255, 16, 0,
+        4, 0,   255, 255, 255, 255, 32, 0, 4,   0,   255, 255, 255, 255};
+    // So that the calls which keep it are made.
+    ASSERT_EQ(setxattr((folder_.path() + "/a/index.json").c_str(),
+                       "system.posix_acl_access", kAccessList,
+                       sizeof(kAccessList), 0),
+              0);
   }
   Open(kind);
   if (step == Step::kScan) return;
