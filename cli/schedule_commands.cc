@@ -263,8 +263,8 @@ void DeclareSet(CLI::App* set, Session* session, ScheduleFlags* flags) {
   set->add_option("--jitter", flags->jitter,
                   "Late by a part of this, e.g. 20m");
   set->add_option("--window", flags->windows,
-                  "When deletion is allowed, e.g. 22:00-06:00
-      ->allow_extra_args(false); repeatable");
+                  "When deletion is allowed, e.g. 22:00-06:00; repeatable")
+      ->allow_extra_args(false);
   set->add_flag("--approve", flags->approve,
                 "Plans wait for `reclaim plans approve` by somebody else");
   set->add_option("--action", flags->action, "prune, purge or scan")

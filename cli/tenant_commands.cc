@@ -218,8 +218,8 @@ std::pair<CLI::App*, std::shared_ptr<TenantFlags>> AddKind(CLI::App* group,
   CLI::App* set = add("set", "Check and store one", kind.set);
   add_name(set);
   set->add_option("--repository", flags->repositories,
-                  "Pattern of repositories, e.g. team/**
-      ->allow_extra_args(false); repeatable");
+                  "Pattern of repositories, e.g. team/**; repeatable")
+      ->allow_extra_args(false);
   add_etag(set);
   CLI::App* remove =
       add("rm", "Delete one; no content goes with it", kind.remove);
