@@ -70,10 +70,11 @@ class ImageLayoutStore final : public TreeStore {
     return note.dump();
   }
 
-  absl::Status EditAway(const Removal& removal) override {
+  absl::Status EditAway(const Removal& removal, absl::Time planned) override {
     base::MutexLock lock(&mutex_);
     return IndexOf(removal).Change(
-        [&](const std::string& before) { return Edited(before, removal); });
+        [&](const std::string& before) { return Edited(before, removal); },
+        planned);
   }
 
   absl::Status UndoEdit(const Removal& removal,

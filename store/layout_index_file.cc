@@ -86,14 +86,28 @@ absl::Status LayoutIndexFile::RemoveHeld(const std::string& held) const {
   return root_.SyncFolder(place_);
 }
 
-absl::Status LayoutIndexFile::Change(const Edit& edit) const {
+absl::Status LayoutIndexFile::CheckTime(const std::string& path,
+                                        absl::Time planned) const {
+  if (planned == absl::InfiniteFuture()) return absl::OkStatus();
+  const absl::StatusOr<FileStat> stat = root_.Stat(path);
+  if (!stat.ok()) return NotGone(stat.status());
+  if (absl::ToUnixMicros(stat->modified) <= absl::ToUnixMicros(planned)) {
+    return absl::OkStatus();
+  }
+  return absl::AbortedError(
+      absl::StrCat(path_, " was written after the plan was made"));
+}
+
+absl::Status LayoutIndexFile::Change(const Edit& edit,
+                                     absl::Time planned) const {
   for (int attempt = 0; attempt < kAttemptMax; ++attempt) {
     // Also what the attempt before took out of its place.
     RECLAIM_RETURN_IF_ERROR(Settle());
+    RECLAIM_RETURN_IF_ERROR(CheckTime(path_, planned));
     RECLAIM_ASSIGN_OR_RETURN(const std::string before, Read());
     RECLAIM_ASSIGN_OR_RETURN(const std::string after, edit(before));
     if (after == before) return absl::OkStatus();
-    const absl::Status status = NotGone(Replace(before, after));
+    const absl::Status status = NotGone(Replace(before, after, planned));
     if (absl::IsAborted(status)) continue;
     // What can't be given back now is given back by the next change or start.
     if (!status.ok()) Settle().IgnoreError();
@@ -105,7 +119,8 @@ absl::Status LayoutIndexFile::Change(const Edit& edit) const {
 
 // ABORTED if somebody wrote: what he wrote is held back until Settle().
 absl::Status LayoutIndexFile::Replace(const std::string& before,
-                                      const std::string& after) const {
+                                      const std::string& after,
+                                      absl::Time planned) const {
   const Exchanged exchanged = {oci::Digest::Sha256Of(before),
                                oci::Digest::Sha256Of(after)};
   const std::string held = HeldPath(exchanged);
@@ -128,6 +143,11 @@ absl::Status LayoutIndexFile::Replace(const std::string& before,
     RECLAIM_ASSIGN_OR_RETURN(const oci::Digest found, DigestOf(held));
     if (found != exchanged.before) {
       return absl::AbortedError("index.json was written meanwhile");
+    }
+    if (const absl::Status same = CheckTime(held, planned); !same.ok()) {
+      // The same bytes written anew say that the names are to stay.
+      RECLAIM_RETURN_IF_ERROR(root_.Exchange(held, path_));
+      return same;
     }
     if (is_last) break;
     RECLAIM_RETURN_IF_ERROR(root_.SyncFolder(place_));
@@ -189,7 +209,7 @@ absl::Status LayoutIndexFile::MergeBack(const std::string& held) const {
         "and remove it"));
   }
   if (*both != stands) {
-    RECLAIM_RETURN_IF_ERROR(Replace(stands, *both));
+    RECLAIM_RETURN_IF_ERROR(Replace(stands, *both, absl::InfiniteFuture()));
   }
   RECLAIM_ASSIGN_OR_RETURN(const oci::Digest found, DigestOf(held));
   if (found != oci::Digest::Sha256Of(holds)) {

@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "oci/digest.h"
 #include "store/rooted_dir.h"
 #include "store/types.h"
@@ -40,7 +41,12 @@ class LayoutIndexFile {
   // somebody wrote; the errors of `edit` end it.  UNAVAILABLE if somebody
   // always does.
   using Edit = std::function<absl::StatusOr<std::string>(const std::string&)>;
-  absl::Status Change(const Edit& edit) const;
+  //
+  // With `planned`: ABORTED if somebody has written it later than that, even
+  // the same again.  A change of ours leaves the time as it was, so the time is
+  // always that of the last writer besides us.
+  absl::Status Change(const Edit& edit,
+                      absl::Time planned = absl::InfiniteFuture()) const;
 
   // Gives back what an exchange that broke off has left beside index.json.
   // Call it before anything else, and before a change.
@@ -62,8 +68,9 @@ class LayoutIndexFile {
     oci::Digest after;
   };
 
-  absl::Status Replace(const std::string& before,
-                       const std::string& after) const;
+  absl::Status Replace(const std::string& before, const std::string& after,
+                       absl::Time planned) const;
+  absl::Status CheckTime(const std::string& path, absl::Time planned) const;
   absl::Status ReplaceWithoutExchange(const std::string& held,
                                       const Exchanged& exchanged) const;
   absl::Status GiveBack(const std::string& held,

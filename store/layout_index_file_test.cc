@@ -19,6 +19,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "base/fault_point.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
@@ -70,6 +71,15 @@ class LayoutIndexFileTest : public ::testing::Test {
     folder_.Write("a/theirs", bytes);
     ASSERT_EQ(rename((folder_.path() + "/a/theirs").c_str(), path().c_str()),
               0);
+  }
+  // What an exchange holds back beside it.
+  std::string Held() const {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(folder_.path() + "/a")) {
+      const std::string name = entry.path().filename();
+      if (LayoutIndexFile::IsHeldBack(name)) return "a/" + name;
+    }
+    return "";
   }
   void ExpectNothingBeside() const {
     for (const auto& entry :
@@ -299,6 +309,59 @@ TEST_F(LayoutIndexFileTest, AnOwnerThatCannotBeKeptEndsTheChange) {
     ExpectNothingBeside();
   }
   EXPECT_EQ(refused_count, 1);
+}
+
+// The same bytes written anew: whoever wrote them wants what they name.
+class PlannedChangeTest : public LayoutIndexFileTest {
+ protected:
+  absl::Status RemovePlanned(absl::Time planned) {
+    return file().Change(
+        [](const std::string&) {
+          return absl::StatusOr<std::string>(Index({"base"}));
+        },
+        planned);
+  }
+  absl::Time Written() const { return root_->Stat("a/index.json")->modified; }
+};
+
+TEST_F(PlannedChangeTest, WhatWasWrittenSinceThePlanStays) {
+  const std::string before = Now();
+  EXPECT_THAT(RemovePlanned(Written() - absl::Milliseconds(1)),
+              StatusIs(absl::StatusCode::kAborted));
+  EXPECT_EQ(Now(), before);
+  ExpectNothingBeside();
+}
+
+TEST_F(PlannedChangeTest, AChangeOfOursIsNobodysWrite) {
+  const absl::Time written = Written();
+  ASSERT_THAT(RemovePlanned(written), IsOk());
+  EXPECT_EQ(Now(), Index({"base"}));
+  EXPECT_EQ(Written(), written);
+}
+
+TEST_F(PlannedChangeTest, TheSameBytesWrittenAmidTheStepsStay) {
+  for (const char* const step : {"exchange", "compare"}) {
+    folder_.Write("a/index.json", Index({"old", "base"}));
+    const absl::Time planned = Written();
+    folder_.WaitForClock();
+    bool has_written = false;
+    LayoutIndexFile::SetStepHookForTest([&](absl::string_view next) {
+      if (next == step && !has_written) {
+        has_written = true;
+        // Of a file that is open already, after the exchange.
+        const std::string there =
+            next == "exchange" ? std::string("a/index.json") : Held();
+        folder_.Write(there, Index({"old", "base"}));
+      }
+      return absl::OkStatus();
+    });
+    EXPECT_THAT(RemovePlanned(planned), StatusIs(absl::StatusCode::kAborted))
+        << step;
+    LayoutIndexFile::SetStepHookForTest(nullptr);
+    EXPECT_TRUE(has_written);
+    EXPECT_EQ(Now(), Index({"old", "base"})) << step;
+    ExpectNothingBeside();
+  }
 }
 
 }  // namespace

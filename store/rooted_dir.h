@@ -103,8 +103,8 @@ class RootedDir {
   absl::Status WriteAtomically(const std::string& path, absl::string_view bytes,
                                uint32_t mode) const;
   // A new file beside the file `like`, synced, with that one's owner, mode,
-  // access list and attributes.  ALREADY_EXISTS; PERMISSION_DENIED if the owner
-  // can't be given.  Nothing is at `path` before all of it is there.
+  // access list, attributes and time.  ALREADY_EXISTS; PERMISSION_DENIED if the
+  // owner can't be given.  Nothing is at `path` before all of it is there.
   absl::Status WriteNewLike(const std::string& path, const std::string& like,
                             absl::string_view bytes) const;
   // Two names of one folder change places, in one step.  UNIMPLEMENTED if the
@@ -151,6 +151,7 @@ class RootedDir {
                                  std::string* name) const;
   absl::StatusOr<int> OpenFile(const std::string& path) const;
   absl::Status CopyAttributes(const std::string& like, int file) const;
+  absl::Status CopyTime(const std::string& like, int file) const;
   absl::Status Failed(const char* what, absl::string_view path) const;
 
   std::string root_;

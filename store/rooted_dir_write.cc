@@ -17,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/time.h"
 #include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "store/errno_status.h"
@@ -173,6 +174,16 @@ absl::Status RootedDir::CopyAttributes(const std::string& like,
   return absl::OkStatus();
 }
 
+// Not synced: a time that a power cut takes back is a later one.
+absl::Status RootedDir::CopyTime(const std::string& like, int file) const {
+  RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, Stat(like));
+  const struct timespec modified = absl::ToTimespec(stat.modified);
+  const struct timespec times[2] = {{0, UTIME_OMIT}, modified};
+  const int done =
+      SystemCall("like.futimens", [&] { return futimens(file, times); });
+  return done == 0 ? absl::OkStatus() : Failed("set the time of", like);
+}
+
 absl::Status RootedDir::WriteNewLike(const std::string& path,
                                      const std::string& like,
                                      absl::string_view bytes) const {
@@ -187,6 +198,7 @@ absl::Status RootedDir::WriteNewLike(const std::string& path,
   if (status.ok() && !WriteAll(file.get(), bytes)) {
     status = Failed("write", temporary);
   }
+  if (status.ok()) status = CopyTime(like, file.get());
   if (status.ok()) status = Move(temporary, path);
   // What is left of it is a stray until the next write of this file.
   if (!status.ok()) RemoveName(parent.get(), name);

@@ -63,7 +63,7 @@ absl::StatusOr<Capacity> TreeStore::GetCapacity() const {
 absl::StatusOr<std::string> TreeStore::NoteOf(const Removal& removal) const {
   return absl::UnimplementedError(ToString(removal));
 }
-absl::Status TreeStore::EditAway(const Removal& removal) {
+absl::Status TreeStore::EditAway(const Removal& removal, absl::Time) {
   return absl::UnimplementedError(ToString(removal));
 }
 absl::Status TreeStore::UndoEdit(const Removal& removal, const std::string&) {
@@ -105,15 +105,20 @@ RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
   const absl::StatusOr<RemovalBytes> bytes =
       quarantine_.Quarantine(run_id, removal, paths, note);
   outcome.status = bytes.status();
-  if (bytes.ok()) outcome.bytes = *bytes;
-  if (bytes.ok() && IsEdit(removal)) outcome.status = EditAway(removal);
-  if (IsEdit(removal) && absl::IsNotFound(outcome.status)) {
-    // A writer took it away first: the note has nothing to undo.
+  if (!bytes.ok()) return outcome;
+  outcome.bytes = *bytes;
+  outcome.status = IsEdit(removal) ? EditAway(removal, planned)
+                                   : CheckMoved(run_id, removal, planned);
+  if (IsEdit(removal)) {
+    // A writer took it away first, or wrote it anew: the note has nothing to
+    // undo.
+    if (!absl::IsNotFound(outcome.status) && !absl::IsAborted(outcome.status)) {
+      return outcome;
+    }
     const absl::Status dropped = quarantine_.Restore(run_id, removal).status();
     if (!dropped.ok()) outcome.status = NotGone(dropped);
+    return outcome;
   }
-  if (!outcome.status.ok()) return outcome;
-  outcome.status = CheckMoved(run_id, removal, planned);
   // What could not be read may be either: the caller undoes it, or tries again.
   if (!absl::IsAborted(outcome.status)) return outcome;
   const absl::Status returned = RestoreOne(run_id, removal).status;

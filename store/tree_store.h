@@ -68,7 +68,8 @@ class TreeStore : public ContentStore {
   // What undoes the edit; kept durably before EditAway() is called.  NOT_FOUND
   // if there is nothing to edit away.
   virtual absl::StatusOr<std::string> NoteOf(const Removal& removal) const;
-  virtual absl::Status EditAway(const Removal& removal);
+  // ABORTED if the file was written after the edit was `planned`.
+  virtual absl::Status EditAway(const Removal& removal, absl::Time planned);
   // Idempotent.
   virtual absl::Status UndoEdit(const Removal& removal,
                                 const std::string& note);
