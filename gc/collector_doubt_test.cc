@@ -198,7 +198,65 @@ TEST_F(LostDatabaseTest, WhatIsRecordedAgainBeforeIsKept) {
   EXPECT_EQ(StateOf(blob), NodeState::kPresent);
 }
 
+std::string BlobPath(const oci::Digest& digest) {
+  return absl::StrCat("docker/registry/v2/blobs/sha256/",
+                      digest.hex().substr(0, 2), "/", digest.hex(), "/data");
+}
+
+// The registry's own collector passes it by, and takes what it alone names.
+TEST_F(DoubtfulRegistryTest, WhatAMissingManifestMayReferenceStays) {
+  const oci::Digest lost = tree_.Image("app", "v2", {"base", "of the lost"});
+  const std::string bytes = folder_.Read(BlobPath(lost));
+  folder_.Remove(BlobPath(lost));
+  Open(store::StoreKind::kRegistry);
+  ExpectNothingTaken();
+  folder_.Write(BlobPath(lost), bytes);
+  ExpectCollected();
+}
+
+// Once read it is known: then nothing else has to be kept.
+TEST_F(DoubtfulRegistryTest, WhatAKnownManifestReferencesStaysWithoutIt) {
+  const oci::Digest lost = tree_.Image("app", "v2", {"base", "of the lost"});
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  folder_.Remove(BlobPath(lost));
+  ExpectCollected();
+  EXPECT_EQ(StateOf(oci::Digest::Sha256Of("of the lost")), NodeState::kPresent);
+}
+
+// Deleted over the API of an older registry, which leaves the tag.
+TEST_F(DoubtfulRegistryTest, ATagOfADeletedImageKeepsNothing) {
+  const oci::Digest gone = tree_.Image("app", "v2", {"base", "of the gone"});
+  folder_.Remove(BlobPath(gone));
+  folder_.Remove(absl::StrCat(kTop, "app/_manifests/revisions/sha256/",
+                              gone.hex(), "/link"));
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  EXPECT_EQ(MakePlan(Request()).totals.blob_count, 6u)
+      << "its config and its layer as well";
+}
+
 using DoubtfulLayoutTest = CollectorFixture;
+
+TEST_F(DoubtfulLayoutTest, BesideAMissingManifestNothingIsTaken) {
+  store::LayoutTree tree(&folder_, "a");
+  store::LayoutTree unnamed(&folder_, "b");
+  store::LayoutTree other(&folder_, "c");
+  const oci::Digest lost = tree.Image({"one"});
+  tree.Entry(lost, "v1");
+  const oci::Digest alone = unnamed.Image({"two"});
+  unnamed.Entry(alone, "");
+  other.Entry(other.Image({"three"}), "v1");
+  const oci::Digest garbage = other.Blob("nothing names me");
+  folder_.Remove("a/blobs/sha256/" + lost.hex());
+  folder_.Remove("b/blobs/sha256/" + alone.hex());
+  Open(store::StoreKind::kImageLayout);
+  Scan();
+  Prune();
+  EXPECT_EQ(StateOf(oci::Digest::Sha256Of("one"), "a"), NodeState::kPresent);
+  EXPECT_EQ(StateOf(oci::Digest::Sha256Of("two"), "b"), NodeState::kPresent);
+  EXPECT_EQ(StateOf(garbage, "c"), NodeState::kQuarantined);
+}
 
 TEST_F(DoubtfulLayoutTest, EntriesWithOneNameAreAllKept) {
   store::LayoutTree tree(&folder_, "a");

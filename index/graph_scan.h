@@ -47,8 +47,9 @@ class GraphScan final : public store::ScanSink {
   absl::Status Accept(store::ScanBatch batch) override;
   bool IsCancelled() const override;
 
-  // After the last fact: reads what names lead to and nothing has read, and
-  // takes out of the graph what the scan has not found.
+  // After the last fact: reads what names lead to and nothing has read, takes out
+  // of the graph what the scan has not found, and keeps what is beside an image
+  // that should be there.
   absl::Status Finish();
 
   // ReadHeld() of index/store_scanner.h.
@@ -116,6 +117,7 @@ class GraphScan final : public store::ScanSink {
   absl::StatusOr<std::optional<PutImageConfig>> ReadConfig(
       const store::Place& place, const oci::Digest& digest);
   void PutUnreadable(const ManifestName& name, const std::string& why);
+  void KeepBesideMissing();
 
   // scan_unread.cc: what the names of a store lead to and the graph does not
   // know whole: a blob may have come, or become readable, since.

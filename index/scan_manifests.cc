@@ -185,6 +185,57 @@ absl::StatusOr<std::optional<PutImageConfig>> GraphScan::ReadConfig(
   return put;
 }
 
+// What is not here and was never read might reference anything beside it (I5).
+// A registry serves an image by the link to its manifest: where that is gone as
+// well the image was deleted, and its tag is what older registries leave
+// behind.
+void GraphScan::KeepBesideMissing() {
+  const bool is_registry = record_.kind == store::StoreKind::kRegistry;
+  if (!is_registry && record_.kind != store::StoreKind::kImageLayout) return;
+  const std::unique_ptr<GraphReader> reader = graph_->Read();
+  const GraphView& view = reader->view();
+  const auto keep = [&](NodeId repository, NodeId content,
+                        const std::string& name) {
+    if (!IsContent(view.kind(content)) ||
+        view.state(content) != NodeState::kAbsent ||
+        !view.Kept(content).empty() || repository == kNoNode) {
+      return;
+    }
+    if (is_registry &&
+        !view.LinkedAt(repository, content, store::MembershipKind::kRevision)) {
+      return;
+    }
+    const std::string scope = view.named_key(repository).name;
+    const std::string path = absl::StrCat(scope, name);
+    const std::string why = absl::StrCat(
+        view.digest(content).ToString(),
+        " is not there, so what it references is unknown; push the image "
+        "again, or delete it from the index and the tags");
+    AddProblem(scope, path, why);
+    KeepScope(scope, absl::StrCat(path, ": ", why));
+  };
+  view.ForEachNamed(NodeKind::kTag, record_.id, [&](NodeId tag) {
+    for (const NodeId target : view.Kept(tag)) {
+      if (view.state(target) == NodeState::kPresent) continue;
+      const NamedKey key = view.named_key(tag);
+      keep(view.FindNamed({NodeKind::kRepository, record_.id, "", key.scope}),
+           target, absl::StrCat(":", key.name));
+    }
+    return true;
+  });
+  if (is_registry) return;
+  view.ForEachNamed(NodeKind::kRepository, record_.id, [&](NodeId repository) {
+    view.ForEachMember(repository,
+                       [&](NodeId content, store::MembershipKind, absl::Time) {
+                         if ((view.fields(content).flags & kOnlyName) != 0) {
+                           keep(repository, content, "");
+                         }
+                         return true;
+                       });
+    return true;
+  });
+}
+
 absl::Status GraphScan::ReadManifests(std::vector<ManifestName> names) {
   // Iterative: an image index may list image indexes.
   while (!names.empty()) {

@@ -146,7 +146,9 @@ absl::Status GraphScan::Finish() {
   if (has_listed_repositories_) {
     Add(SetOrphans{record_.name, report_.orphan_bytes, report_.orphan_count});
   }
-  return Flush();
+  RECLAIM_RETURN_IF_ERROR(Flush());
+  KeepBesideMissing();
+  return absl::OkStatus();
 }
 
 }  // namespace reclaim::index
