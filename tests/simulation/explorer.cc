@@ -1,5 +1,7 @@
 #include "tests/simulation/explorer.h"
 
+#include <array>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -9,18 +11,25 @@
 namespace reclaim::simulation {
 namespace {
 
+bool CallsDaemon(const Scenario& scenario) {
+  return scenario.writers[0] == WriterKind::kRecords ||
+         scenario.writers[1] == WriterKind::kRecords;
+}
+
 class Explorer {
  public:
   Explorer(const Scenario& scenario, uint64_t run_max)
-      : scenario_(scenario), run_max_(run_max) {}
+      : scenario_(scenario),
+        run_max_(run_max),
+        may_reduce_(!CallsDaemon(scenario)) {}
 
   Exploration Run() {
-    todo_.push_back({});
+    todo_.emplace_back();
     while (!todo_.empty() && out_.loss.empty()) {
       if (out_.run_count == run_max_) return std::move(out_);
-      std::vector<Actor> path = std::move(todo_.back());
+      const Todo next = std::move(todo_.back());
       todo_.pop_back();
-      RunPath(std::move(path));
+      RunPath(next);
     }
     out_.is_complete = out_.loss.empty();
     out_.state_count = seen_.size();
@@ -28,25 +37,51 @@ class Explorer {
   }
 
  private:
-  // Repeats `path` and goes on to the end, or to a state that is known.
-  void RunPath(std::vector<Actor> path) {
+  struct Todo {
+    std::vector<Actor> path;
+    bool is_known = false;  // the state that it leads to is in seen_
+  };
+
+  // Repeats a path and goes on to the end, or to a state that is known.
+  void RunPath(const Todo& todo) {
     ++out_.run_count;
     World world(scenario_);
+    std::vector<Actor> path = todo.path;
     for (const Actor actor : path) world.Step(actor);
     out_.step_count += path.size();
-    while (true) {
-      if (!seen_.insert(world.Key()).second) return;
+    bool is_known = todo.is_known;
+    while (is_known || seen_.insert(world.Key()).second) {
+      is_known = false;
       const std::vector<Actor> enabled = world.Enabled();
-      if (enabled.empty()) break;
-      for (size_t i = enabled.size(); i-- > 1;) {
-        todo_.push_back(path);
-        todo_.back().push_back(enabled[i]);
+      if (enabled.empty()) {
+        Judge(&world, path);
+        return;
       }
-      path.push_back(enabled[0]);
-      world.Step(enabled[0]);
-      ++out_.step_count;
+      GoOn(&world, enabled, &path);
     }
-    Judge(&world, path);
+  }
+
+  // Takes the first choice and leaves the others to be done.
+  void GoOn(World* world, const std::vector<Actor>& enabled,
+            std::vector<Actor>* path) {
+    std::vector<std::optional<uint64_t>> keys(enabled.size());
+    for (size_t i = 1; i < enabled.size(); ++i) {
+      keys[i] = world->KeyAfter(enabled[i]);
+    }
+    world->Step(enabled[0]);
+    ++out_.step_count;
+    std::array<bool, 2> must_try = {true, true};
+    if (may_reduce_ && enabled[0] == Actor::kDaemon) {
+      must_try = world->WritersThatMind();
+    }
+    for (size_t i = enabled.size(); i-- > 1;) {
+      if (enabled[i] == Actor::kFirstWriter && !must_try[0]) continue;
+      if (enabled[i] == Actor::kSecondWriter && !must_try[1]) continue;
+      if (keys[i] && !seen_.insert(*keys[i]).second) continue;
+      todo_.push_back({*path, keys[i].has_value()});
+      todo_.back().path.push_back(enabled[i]);
+    }
+    path->push_back(enabled[0]);
   }
 
   void Judge(World* world, const std::vector<Actor>& path) {
@@ -73,9 +108,10 @@ class Explorer {
 
   const Scenario scenario_;
   const uint64_t run_max_;
+  const bool may_reduce_;
   Exploration out_;
   absl::flat_hash_set<uint64_t> seen_;
-  std::vector<std::vector<Actor>> todo_;
+  std::vector<Todo> todo_;
 };
 
 }  // namespace

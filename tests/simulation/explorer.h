@@ -2,11 +2,19 @@
 //
 // Depth first, by replay: a path is the list of who went when; a run repeats a
 // path from the beginning and goes on with the first choice that has not been
-// made.  A state that was met before is not gone on from (World::Key).
+// made.  A state that was met before is not gone on from (World::Key), and is
+// not even repeated where its key can be told beforehand (World::KeyAfter).
 //
-// Source: stateless model checking with state hashing, as in VeriSoft
-// (Godefroid 1997), with the hash of what was observed for the state of code
-// that can't be copied.
+// Left out, as they lead to no other end: what a writer of a registry might do
+// before a step of the daemon, where none of the steps that he has left reads
+// or changes what that one changes, or the other way round
+// (World::WritersThatMind). The daemon's step, a crash before it and the
+// writers who mind are a persistent set: nothing that the others do enables,
+// disables or changes one of those.
+//
+// Source: stateless model checking with state hashing and persistent sets, as
+// in VeriSoft (Godefroid 1997), with the hash of what was observed for the
+// state of code that can't be copied.
 
 #ifndef RECLAIM_TESTS_SIMULATION_EXPLORER_H_
 #define RECLAIM_TESTS_SIMULATION_EXPLORER_H_

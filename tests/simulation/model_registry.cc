@@ -22,6 +22,36 @@ std::optional<MembershipKind> LinkKindOf(const Removal& removal) {
   return std::nullopt;
 }
 
+Access OfBlob(const oci::Digest& digest) {
+  return {Access::Part::kBlobs, false, digest.hex()};
+}
+
+Access OfSection(SectionKind kind) {
+  switch (kind) {
+    case SectionKind::kLayerLinks:
+      return {Access::Part::kLayerLinks, false, ""};
+    case SectionKind::kRevisions:
+      return {Access::Part::kRevisionLinks, false, ""};
+    case SectionKind::kTags:
+      return {Access::Part::kTags, false, ""};
+    default:
+      return {Access::Part::kBlobs, false, ""};
+  }
+}
+
+Access OfMove(const Removal& removal) {
+  switch (removal.kind) {
+    case RemovalKind::kLayerLink:
+      return {Access::Part::kLayerLinks, true, removal.digest->hex()};
+    case RemovalKind::kRevisionLink:
+      return {Access::Part::kRevisionLinks, true, removal.digest->hex()};
+    case RemovalKind::kTag:
+      return {Access::Part::kTags, true, removal.tag};
+    default:
+      return {Access::Part::kBlobs, true, removal.digest->hex()};
+  }
+}
+
 template <typename Map>
 absl::Status Transfer(const typename Map::key_type& key, Map* from, Map* to) {
   const auto it = from->find(key);
@@ -59,6 +89,11 @@ void AppendText(const std::map<oci::Digest, Disk::File>& blobs,
 
 }  // namespace
 
+bool Conflict(const Access& a, const Access& b) {
+  return a.part == b.part && (a.is_write || b.is_write) &&
+         (a.name.empty() || b.name.empty() || a.name == b.name);
+}
+
 std::string Disk::ToText() const {
   std::string text;
   AppendText(blobs, links, tags, &text);
@@ -73,10 +108,10 @@ absl::StatusOr<store::BlobStat> ModelRegistry::Stat(
     const store::Place&, const oci::Digest& digest) const {
   const auto it = disk_.blobs.find(digest);
   if (it == disk_.blobs.end()) {
-    observe_("no blob");
+    observe_(OfBlob(digest), "no blob");
     return absl::NotFoundError("no such blob");
   }
-  observe_(Line("blob", it->second.modified));
+  observe_(OfBlob(digest), Line("blob", it->second.modified));
   store::BlobStat stat;
   stat.bytes = {it->second.bytes.size(), 4096};
   stat.modified = it->second.modified;
@@ -87,7 +122,7 @@ absl::StatusOr<std::string> ModelRegistry::Read(const store::Place&,
                                                 const oci::Digest& digest,
                                                 uint64_t) const {
   const auto it = disk_.blobs.find(digest);
-  observe_(it == disk_.blobs.end() ? "no blob" : "read");
+  observe_(OfBlob(digest), it == disk_.blobs.end() ? "no blob" : "read");
   if (it == disk_.blobs.end()) return absl::NotFoundError("no such blob");
   return it->second.bytes;
 }
@@ -145,11 +180,13 @@ void ModelRegistry::ReportSection(SectionKind kind,
         {name.first, name.second, tag.digest, "", tag.modified});
   }
   batch->sections.push_back(std::move(report));
-  observe_(seen);
+  if (kind != SectionKind::kRepositories) observe_(OfSection(kind), seen);
 }
 
-RemovalOutcome ModelRegistry::Tell(absl::Status status) const {
-  observe_(absl::StrCat("outcome ", static_cast<int>(status.code())));
+RemovalOutcome ModelRegistry::Tell(std::optional<Access> access,
+                                   absl::Status status) const {
+  observe_(std::move(access),
+           absl::StrCat("outcome ", static_cast<int>(status.code())));
   return {std::move(status), {}};
 }
 
@@ -225,7 +262,7 @@ absl::StatusOr<std::vector<RemovalOutcome>> ModelRegistry::Quarantine(
   std::vector<RemovalOutcome> outcomes;
   for (const Removal& removal : removals) {
     RECLAIM_RETURN_IF_ERROR(pause_("move " + ToString(removal)));
-    outcomes.push_back(Tell(MoveAway(run_id, removal)));
+    outcomes.push_back(Tell(OfMove(removal), MoveAway(run_id, removal)));
   }
   return outcomes;
 }
@@ -235,7 +272,7 @@ absl::StatusOr<std::vector<RemovalOutcome>> ModelRegistry::Restore(
   std::vector<RemovalOutcome> outcomes(removals.size());
   for (size_t i = removals.size(); i-- > 0;) {
     RECLAIM_RETURN_IF_ERROR(pause_("restore " + ToString(removals[i])));
-    outcomes[i] = Tell(MoveBack(run_id, removals[i]));
+    outcomes[i] = Tell(OfMove(removals[i]), MoveBack(run_id, removals[i]));
   }
   return outcomes;
 }
@@ -247,9 +284,10 @@ absl::StatusOr<std::vector<RemovalOutcome>> ModelRegistry::Purge(
   for (const Removal& removal : removals) {
     RECLAIM_RETURN_IF_ERROR(pause_("free " + ToString(removal)));
     const bool was_there = disk_.quarantine.erase({run_id, removal}) > 0;
-    outcomes.push_back(
-        Tell(was_there ? absl::OkStatus()
-                       : absl::NotFoundError("it is not in quarantine")));
+    outcomes.push_back(Tell(
+        std::nullopt, was_there
+                          ? absl::OkStatus()
+                          : absl::NotFoundError("it is not in quarantine")));
   }
   return outcomes;
 }
@@ -259,7 +297,7 @@ ModelRegistry::ListQuarantine() const {
   std::vector<store::QuarantinedItem> items;
   for (const auto& [key, moved] : disk_.quarantine) {
     items.push_back({key.first, key.second, {}});
-    observe_("quarantined " + ToString(key.second));
+    observe_(std::nullopt, "quarantined " + ToString(key.second));
   }
   return items;
 }

@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -54,13 +55,25 @@ struct Disk {
   std::string ToText() const;
 };
 
+// What a step reads or changes of a disk.
+struct Access {
+  enum class Part { kBlobs, kLayerLinks, kRevisionLinks, kTags };
+  Part part;
+  bool is_write = false;
+  std::string name;  // hex of a digest, or a tag; "": all of them
+};
+// Whether it matters which of the two comes first.
+bool Conflict(const Access& a, const Access& b);
+
 class ModelRegistry final : public store::ContentStore {
  public:
   // UNAVAILABLE ends the step, and every later one, without effect.
   using Pause = std::function<absl::Status(const std::string& step)>;
   // Told all that a caller learns of the disk: whoever does the same after the
-  // same answers is in the same state.
-  using Observe = std::function<void(const std::string& answer)>;
+  // same answers is in the same state.  `access`: what was read or changed of
+  // what writers know; unset for the quarantine, which is ours alone.
+  using Observe = std::function<void(std::optional<Access> access,
+                                     const std::string& answer)>;
 
   // `disk` is not owned.  Without foreign writers it is what an orchestrator
   // keeps, who alone writes there and tells over the API.
@@ -104,7 +117,8 @@ class ModelRegistry final : public store::ContentStore {
   absl::Status MoveBack(const store::RunId& run_id,
                         const store::Removal& removal);
   void ReportSection(store::SectionKind kind, store::ScanBatch* batch) const;
-  store::RemovalOutcome Tell(absl::Status status) const;
+  store::RemovalOutcome Tell(std::optional<Access> access,
+                             absl::Status status) const;
 
   Disk& disk_;
   const bool has_foreign_writers_;

@@ -1,6 +1,6 @@
 // The protocol of docs/decisions/0007-the-race.md: all interleavings of two
-// writers and the collector, and of one writer, the collector and a crash, for
-// a store of five blobs.  long_protocol_test has all of them at once.
+// writers, the collector and a crash, for a store of five blobs.
+// long_protocol_test has the same with an upload, and with orchestrators.
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -45,34 +45,46 @@ TEST(ProtocolTest, AnOrchestratorAndACrash) {
   ExpectSafe("a record and a crash", scenario);
 }
 
-// And with a part taken out, each of them alone.
+TEST(ProtocolTest, TwoPutsAndACrash) {
+  ExpectSafe("two puts and a crash",
+             Of(WriterKind::kPuts, WriterKind::kPuts, true));
+}
 
-TEST(ProtocolTest, WithoutTheProofScanSomethingIsLost) {
+// And with a part taken out, each of them alone, in the same forms.
+
+class IncompleteProtocolTest : public ::testing::TestWithParam<bool> {};
+
+TEST_P(IncompleteProtocolTest, WithoutTheProofScanSomethingIsLost) {
   Scenario scenario;
-  scenario.may_crash = false;
+  scenario.may_crash = GetParam();
   scenario.scans_for_proof = false;
   ExpectLoss("without the proof scan", scenario);
 }
 
-TEST(ProtocolTest, WithAScanThatComesTooEarlySomethingIsLost) {
+TEST_P(IncompleteProtocolTest, WithAScanThatComesTooEarlySomethingIsLost) {
   Scenario scenario;
-  scenario.may_crash = false;
+  scenario.may_crash = GetParam();
   scenario.write_duration_max = absl::ZeroDuration();
   ExpectLoss("with a scan at once", scenario);
 }
 
-TEST(ProtocolTest, WithoutTheGuardSomethingIsLost) {
-  Scenario scenario = Records(false);
+TEST_P(IncompleteProtocolTest, WithoutTheGuardSomethingIsLost) {
+  Scenario scenario = Records(GetParam());
   scenario.has_guard = false;
   ExpectLoss("without the guard", scenario);
 }
 
-TEST(ProtocolTest, WithACacheThatNobodyWasToldOfSomethingIsLost) {
+TEST_P(IncompleteProtocolTest, WithACacheThatNobodyWasToldOfSomethingIsLost) {
   Scenario scenario;
-  scenario.may_crash = false;
+  scenario.may_crash = GetParam();
   scenario.remembers = true;
   ExpectLoss("with a cache that was denied", scenario);
 }
+
+INSTANTIATE_TEST_SUITE_P(Forms, IncompleteProtocolTest, ::testing::Bool(),
+                         [](const auto& info) {
+                           return info.param ? "WithACrash" : "WithoutACrash";
+                         });
 
 }  // namespace
 }  // namespace reclaim::simulation

@@ -1,5 +1,6 @@
 #include "tests/simulation/protocol_world.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/hash/hash.h"
@@ -7,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "index/engine.h"
 #include "store/testing/store_tree.h"
 #include "tests/simulation/blind_graph.h"
 
@@ -29,6 +31,16 @@ void PutLayer(const std::string& bytes, absl::Time time, Disk* disk) {
 void PutManifest(const std::string& bytes, absl::Time time, Disk* disk) {
   disk->blobs[D(bytes)] = {bytes, time};
   disk->links[{kRepository, D(bytes), MembershipKind::kRevision}] = time;
+}
+
+bool AnyConflict(const std::vector<Access>& some,
+                 const std::vector<Access>& others) {
+  for (const Access& a : some) {
+    for (const Access& b : others) {
+      if (Conflict(a, b)) return true;
+    }
+  }
+  return false;
 }
 
 // An engine that stops before each commit, and takes none once it is dead.
@@ -94,7 +106,10 @@ class World::Daemon final : public gc::CollectorObserver {
             world->scenario_.has_foreign_writers &&
                 world->scenario_.scans_for_proof,
             [world](const std::string& step) { return world->Pause(step); },
-            [world](const std::string& answer) { world->Observe(answer); }) {
+            [world](std::optional<Access> access, const std::string& answer) {
+              if (access) world->accesses_.push_back(*std::move(access));
+              world->Observe(answer);
+            }) {
     index::GraphOptions options;
     options.grace_period = absl::Hours(1);
     auto opened =
@@ -230,6 +245,7 @@ void World::Collect() {
 void World::PurgeAll() {
   if (!Pause(kWait).ok()) return;
   clock_.Advance(scenario_.write_duration_max);
+  has_moved_time_ = true;
   gc::PurgeRequest request;
   request.store = "s";
   request.before_period_ends = true;
@@ -263,40 +279,106 @@ std::vector<Actor> World::Enabled() const {
   return enabled;
 }
 
+void World::StepWriter(size_t number) {
+  const bool calls = writers_[number]->CallsDaemon();
+  writers_[number]->Step(clock_.Now(), daemon_->graph());
+  if (calls) Observe(absl::StrCat("call of writer ", number));
+}
+
+// What the daemon knew is gone: lives that begin with the same records, before
+// the same disk, are one, whatever came before.
+void World::Crash() {
+  is_dead_ = true;
+  while (!baton_->has_ended()) baton_->Resume();
+  baton_.reset();
+  is_armed_ = false;
+  daemon_.reset();
+  is_dead_ = false;
+  const uint64_t begin = DurableState();
+  accesses_.clear();
+  StartDaemon();
+  RECLAIM_CHECK(accesses_.empty(), "a start reads nothing that writers write");
+  daemon_step_count_ = 0;
+  observed_ = begin;
+  is_armed_ = true;
+  baton_ = std::make_unique<Baton>([this] { RunDaemon(); });
+}
+
+std::array<bool, 2> World::WritersThatMind() const {
+  std::array<bool, 2> mind = {};
+  for (size_t i = 0; i < mind.size(); ++i) {
+    mind[i] =
+        has_moved_time_ || AnyConflict(writers_[i]->LaterAccesses(), accesses_);
+  }
+  for (size_t i = 0; i < mind.size(); ++i) {
+    bool& other = mind[1 - i];
+    other = other || (mind[i] && AnyConflict(writers_[1 - i]->LaterAccesses(),
+                                             writers_[i]->NextAccesses()));
+  }
+  return mind;
+}
+
 void World::Step(Actor actor) {
+  accesses_.clear();
+  has_moved_time_ = false;
   switch (actor) {
     case Actor::kDaemon:
       ++daemon_step_count_;
       baton_->Resume();
       return;
     case Actor::kFirstWriter:
-    case Actor::kSecondWriter: {
-      const size_t number = actor == Actor::kFirstWriter ? 0 : 1;
-      const bool calls = writers_[number]->CallsDaemon();
-      writers_[number]->Step(clock_.Now(), daemon_->graph());
-      if (calls) Observe(absl::StrCat("call of writer ", number));
+      StepWriter(0);
       return;
-    }
+    case Actor::kSecondWriter:
+      StepWriter(1);
+      return;
     case Actor::kCrash:
-      is_dead_ = true;
-      while (!baton_->has_ended()) baton_->Resume();
-      baton_.reset();
-      is_armed_ = false;
-      daemon_.reset();
-      is_dead_ = false;
-      Observe("crash");
-      StartDaemon();
-      is_armed_ = true;
-      baton_ = std::make_unique<Baton>([this] { RunDaemon(); });
+      Crash();
       return;
   }
 }
 
-uint64_t World::Key() const {
+uint64_t World::DurableState() const {
+  std::string text;
+  for (int i = 0; i < index::kFamilyCount; ++i) {
+    const absl::Status status =
+        engine_.Scan(static_cast<index::Family>(i), "", "",
+                     [&](absl::string_view key, absl::string_view value) {
+                       absl::StrAppend(&text, i, " ", key.size(), " ", key, " ",
+                                       value.size(), " ", value);
+                       return true;
+                     });
+    RECLAIM_CHECK(status.ok(), "memory can be read");
+  }
+  return absl::HashOf(text);
+}
+
+uint64_t World::KeyOf(const Life& life) const {
   return absl::HashOf(disk_.ToText(), writers_[0]->ToText(),
-                      writers_[1]->ToText(), observed_, instance_,
-                      daemon_step_count_, baton_->has_ended(), paused_at_,
+                      writers_[1]->ToText(), life.observed, life.instance,
+                      life.step_count, life.has_ended, life.paused_at,
                       absl::ToUnixMicros(clock_.Now()));
+}
+
+uint64_t World::Key() const {
+  return KeyOf({observed_, instance_, daemon_step_count_, baton_->has_ended(),
+                paused_at_});
+}
+
+std::optional<uint64_t> World::KeyAfter(Actor actor) {
+  if (actor == Actor::kDaemon) return std::nullopt;
+  if (actor == Actor::kCrash) {
+    return KeyOf({DurableState(), instance_ + 1, 0, false, kFree});
+  }
+  Writer& writer = *writers_[actor == Actor::kFirstWriter ? 0 : 1];
+  if (writer.CallsDaemon()) return std::nullopt;
+  const Disk disk = disk_;
+  const Writer::Progress progress = writer.progress();
+  writer.Step(clock_.Now(), nullptr);
+  const uint64_t key = Key();
+  writer.set_progress(progress);
+  disk_ = disk;
+  return key;
 }
 
 std::string World::FindLoss() {

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,7 @@ struct Scenario {
 };
 
 // Who goes next.
-enum class Actor { kDaemon, kFirstWriter, kSecondWriter, kCrash };
+enum class Actor : uint8_t { kDaemon, kFirstWriter, kSecondWriter, kCrash };
 const char* ToString(Actor actor);
 
 class World {
@@ -60,6 +61,13 @@ class World {
 
   // Two worlds with equal keys go on alike.
   uint64_t Key() const;
+  // The key after a step that is not taken; nullopt where only the step tells
+  // (the daemon's, and calls of it).
+  std::optional<uint64_t> KeyAfter(Actor actor);
+  // Which writers have a step left that is not the same before and after the
+  // daemon's last one; and who has one that is not the same before and after
+  // the next step of such a writer.  The others may wait.
+  std::array<bool, 2> WritersThatMind() const;
   // At the end: what is missing of what a writer was promised; "" if nothing.
   std::string FindLoss();
   const Writer& writer(int number) const { return *writers_[number]; }
@@ -76,6 +84,18 @@ class World {
 
   absl::Status Pause(const std::string& step);
   void Observe(const std::string& answer);
+  void StepWriter(size_t number);
+  void Crash();
+  struct Life {
+    uint64_t observed;
+    int instance;
+    uint64_t step_count;
+    bool has_ended;
+    std::string paused_at;
+  };
+  uint64_t KeyOf(const Life& life) const;
+  // All that a daemon which starts now knows.
+  uint64_t DurableState() const;
   void StartDaemon();
   void RunDaemon();
   void RunRecovered();
@@ -95,7 +115,11 @@ class World {
   bool is_dead_ = false;   // this life of the daemon has been ended
   std::string paused_at_;
   uint64_t daemon_step_count_ = 0;
+  // What this life of the daemon has learned, and what it began with.
   uint64_t observed_ = 0;
+  // Of its last step.
+  std::vector<Access> accesses_;
+  bool has_moved_time_ = false;
   uint64_t restored_count_ = 0;
 };
 

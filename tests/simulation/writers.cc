@@ -1,5 +1,6 @@
 #include "tests/simulation/writers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,20 +15,21 @@ Writer::Writer(WriterKind kind, Image image, bool remembers, Disk* disk)
       image_(std::move(image)),
       digest_(oci::Digest::Sha256Of(image_.manifest)),
       remembers_(remembers),
-      disk_(*disk),
-      is_refused_(kind == WriterKind::kNone) {}
+      disk_(*disk) {
+  at_.is_refused = kind == WriterKind::kNone;
+}
 
 bool Writer::CallsDaemon() const {
-  return kind_ == WriterKind::kRecords && step_ != 1;
+  return kind_ == WriterKind::kRecords && at_.step != 1;
 }
 
 void Writer::Look() {
-  has_looked_ = true;
+  at_.has_looked = true;
   if (remembers_) return;
   for (const oci::Digest& blob : image_.blobs) {
     if (!disk_.HasLink(kRepository, blob, MembershipKind::kLayer) ||
         disk_.blobs.count(blob) == 0) {
-      is_refused_ = true;
+      at_.is_refused = true;
     }
   }
 }
@@ -38,14 +40,14 @@ void Writer::WriteManifest(absl::Time now) {
 }
 
 void Writer::Ask(index::ReferenceGraph* graph) {
-  has_looked_ = true;
+  at_.has_looked = true;
   for (const oci::Digest& blob : image_.blobs) {
     const auto is_here = graph->CheckExists({"s", "", blob}, "writer");
     // A daemon that is down promises nothing.
-    if (!is_here.ok() || !*is_here) is_refused_ = true;
+    if (!is_here.ok() || !*is_here) at_.is_refused = true;
   }
   const auto has_manifest = graph->CheckExists({"s", "", digest_}, "writer");
-  has_manifest_ = has_manifest.ok() && *has_manifest;
+  at_.has_manifest = has_manifest.ok() && *has_manifest;
 }
 
 void Writer::Record(index::ReferenceGraph* graph) {
@@ -62,52 +64,104 @@ void Writer::Record(index::ReferenceGraph* graph) {
   mutation.operations = {manifest, tag};
   const bool is_recorded =
       graph->Apply(mutation, index::Durability::kDurable).ok();
-  is_accepted_ = is_recorded;
-  is_refused_ = !is_recorded;
+  at_.is_accepted = is_recorded;
+  at_.is_refused = !is_recorded;
 }
 
 void Writer::Step(absl::Time now, index::ReferenceGraph* graph) {
   RECLAIM_CHECK(!IsDone(), "a writer that is done has no step left");
-  const int step = step_++;
+  const int step = at_.step++;
   if (kind_ == WriterKind::kRecords) {
     if (step == 0) Ask(graph);
-    if (step == 1 && !has_manifest_) {
+    if (step == 1 && !at_.has_manifest) {
       disk_.blobs[digest_] = {image_.manifest, now};
     }
     if (step == 2) Record(graph);
     return;
   }
   const oci::Digest layer = oci::Digest::Sha256Of(image_.layer);
-  switch (kind_ == WriterKind::kUploads ? step : step + 2) {
-    case 0:
+  switch (StageOf(step)) {
+    case kPutBlob:
       disk_.blobs.try_emplace(layer, Disk::File{image_.layer, now});
       break;
-    case 1:
+    case kPutLink:
       disk_.links[{kRepository, layer, MembershipKind::kLayer}] = now;
       break;
-    case 2:
+    case kLook:
       Look();
       break;
-    case 3:
+    case kManifest:
       WriteManifest(now);
       break;
-    case 4:
+    case kRevision:
       disk_.links[{kRepository, digest_, MembershipKind::kRevision}] = now;
       break;
-    case 5:
+    case kTag:
       disk_.tags[{kRepository, image_.tag}] = {digest_, now};
-      is_accepted_ = true;
+      at_.is_accepted = true;
+      break;
+    case kEnd:
       break;
   }
 }
 
+Writer::Stage Writer::StageOf(int step) const {
+  const int stage = kind_ == WriterKind::kUploads ? step : step + kLook;
+  return static_cast<Stage>(std::min<int>(stage, kEnd));
+}
+
+void Writer::AddAccesses(Stage stage, std::vector<Access>* out) const {
+  using Part = Access::Part;
+  const std::string layer = oci::Digest::Sha256Of(image_.layer).hex();
+  switch (stage) {
+    case kPutBlob:
+      out->push_back({Part::kBlobs, true, layer});
+      break;
+    case kPutLink:
+      out->push_back({Part::kLayerLinks, true, layer});
+      break;
+    case kLook:
+      for (const oci::Digest& blob : image_.blobs) {
+        out->push_back({Part::kBlobs, false, blob.hex()});
+        out->push_back({Part::kLayerLinks, false, blob.hex()});
+      }
+      break;
+    case kManifest:
+      out->push_back({Part::kBlobs, true, digest_.hex()});
+      break;
+    case kRevision:
+      out->push_back({Part::kRevisionLinks, true, digest_.hex()});
+      break;
+    case kTag:
+      out->push_back({Part::kTags, true, image_.tag});
+      break;
+    case kEnd:
+      break;
+  }
+}
+
+std::vector<Access> Writer::NextAccesses() const {
+  std::vector<Access> accesses;
+  if (!IsDone()) AddAccesses(StageOf(at_.step), &accesses);
+  return accesses;
+}
+
+std::vector<Access> Writer::LaterAccesses() const {
+  std::vector<Access> accesses;
+  if (IsDone()) return accesses;
+  for (int stage = StageOf(at_.step); stage < kEnd; ++stage) {
+    AddAccesses(static_cast<Stage>(stage), &accesses);
+  }
+  return accesses;
+}
+
 std::string Writer::ToText() const {
-  return absl::StrCat(step_, has_looked_, has_manifest_, is_refused_,
-                      is_accepted_, ";");
+  return absl::StrCat(at_.step, at_.has_looked, at_.has_manifest,
+                      at_.is_refused, at_.is_accepted, ";");
 }
 
 std::string Writer::Missing() const {
-  if (!is_accepted_) return "";
+  if (!at_.is_accepted) return "";
   for (const oci::Digest& blob : image_.blobs) {
     if (disk_.blobs.count(blob) == 0) {
       return absl::StrCat("the bytes of ", blob.Short());

@@ -42,23 +42,41 @@ class Writer {
   // `disk` is not owned.
   Writer(WriterKind kind, Image image, bool remembers, Disk* disk);
 
-  bool IsDone() const { return is_refused_ || is_accepted_; }
-  bool is_accepted() const { return is_accepted_; }
-  bool is_refused() const { return is_refused_; }
+  // All that decides what it will do.
+  struct Progress {
+    int step = 0;
+    bool has_looked = false;
+    bool has_manifest = false;  // kRecords was told so
+    bool is_refused = false;
+    bool is_accepted = false;
+  };
+
+  bool IsDone() const { return at_.is_refused || at_.is_accepted; }
+  bool is_accepted() const { return at_.is_accepted; }
+  bool is_refused() const { return at_.is_refused; }
   // Between its look and its last link: the time that write_duration_max
   // bounds.
-  bool IsInWindow() const { return has_looked_ && !IsDone(); }
+  bool IsInWindow() const { return at_.has_looked && !IsDone(); }
   // Whether its next step calls the daemon.
   bool CallsDaemon() const;
+  // What its next step reads and changes of the disk, and all that are left.
+  std::vector<Access> NextAccesses() const;
+  std::vector<Access> LaterAccesses() const;
   // One step at the time `now`.  `graph` is the daemon's.
   void Step(absl::Time now, index::ReferenceGraph* graph);
 
-  // All that decides what it will do.
+  // To look at what its next step would do, and take it back.
+  const Progress& progress() const { return at_; }
+  void set_progress(const Progress& progress) { at_ = progress; }
   std::string ToText() const;
   // What is missing of what it was promised; "" if nothing is.
   std::string Missing() const;
 
  private:
+  // In the order of distribution's handlers; kPuts begins with the look.
+  enum Stage { kPutBlob, kPutLink, kLook, kManifest, kRevision, kTag, kEnd };
+  Stage StageOf(int step) const;
+  void AddAccesses(Stage stage, std::vector<Access>* out) const;
   void Look();
   void WriteManifest(absl::Time now);
   void Ask(index::ReferenceGraph* graph);
@@ -69,11 +87,7 @@ class Writer {
   const oci::Digest digest_;
   const bool remembers_;
   Disk& disk_;
-  int step_ = 0;
-  bool has_looked_ = false;
-  bool has_manifest_ = false;  // kRecords was told so
-  bool is_refused_ = false;
-  bool is_accepted_ = false;
+  Progress at_;
 };
 
 }  // namespace reclaim::simulation
