@@ -3,11 +3,13 @@
 
     layouts.py [--seconds N] [--seed N]
 
-Each writer has a layout of its own below one folder, for skopeo and umoci keep
-no locks against each other.  They copy images in with skopeo, tag and untag with
-umoci, and link blobs from each other's layouts (one file, several names), while
-collections run without pause and the daemon is killed.  What a tool has said is
-done must be there, and whole, in the end, and after a quiet run nothing else.
+Each writer has a layout of its own below one folder, for skopeo, buildah and umoci
+keep no locks against each other.  They copy images in with skopeo or push them with
+buildah, tag and untag with umoci, and link blobs from each other's layouts (one
+file, several names); two clients of a zot (layout_tools.py) push, mount and delete
+in two repositories that share files.  Meanwhile collections run without pause and
+the daemon is killed.  What a tool has said is done must be there, and whole, in the
+end, and after a quiet run nothing else.
 """
 import argparse
 import json
@@ -17,14 +19,18 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
 import quickstart_images as images  # noqa: E402
+from layout_tools import Buildah, Zot, zot_image  # noqa: E402
 from load import Figures  # noqa: E402
+from registry_client import Refused, digest_of  # noqa: E402
 from world import DAEMON, World, await_url, outcome_of  # noqa: E402
 
 IMAGE_COUNT = 6
+BUILDAH_COUNT = 3
 GRACE = 1
 
 
@@ -97,6 +103,7 @@ def why_not_whole(layout, tag, digest):
 
 
 class Writer(threading.Thread):
+    pause = 0
 
     def __init__(self, number, world, sources, seed, figures, stopped):
         super().__init__()
@@ -123,6 +130,7 @@ class Writer(threading.Thread):
                     self.untag()
                 else:
                     self.check_all(patience=15)
+                self.stopped.wait(self.pause)
         except Exception as error:  # pylint: disable=broad-except
             self.failure = error
             raise
@@ -202,6 +210,77 @@ class Writer(threading.Thread):
                 self.figures.add("tags read whole")
 
 
+class BuildahWriter(Writer):
+    """Pushes out of buildah's storage instead of copying."""
+
+    def __init__(self, buildah, *arguments):
+        super().__init__(*arguments)
+        self.buildah = buildah
+
+    def copy(self):
+        tag = "t%d" % self.random.randint(1, 4)
+        self.tags.pop(tag, None)
+        digest = self.buildah.push(self.random.randrange(BUILDAH_COUNT),
+                                   self.layout, tag)
+        if digest is None:
+            self.figures.add("pushes of buildah that failed")
+            return
+        self.tags[tag] = digest
+        self.figures.add("pushes of buildah")
+
+
+class ZotWriter(Writer):
+    """A client of a zot; asks before it uploads, as clients do."""
+    # It answers at once, where the tools take a while to begin.
+    pause = 0.02
+
+    def __init__(self, zot, *arguments):
+        super().__init__(*arguments)
+        self.zot = zot
+        self.repository = os.path.basename(self.layout)
+        zot.begin(self.repository)
+
+    def send(self, data, asks):
+        digest = digest_of(data)
+        if asks and self.zot.has_blob(self.repository, digest):
+            self.figures.add("blobs that zot had")
+        elif asks and self.random.random() < 0.5 and self.zot.mount(
+                self.repository, digest):
+            self.figures.add("mounts of zot")
+        elif self.zot.upload(self.repository, data):
+            self.figures.add("uploads that zot linked")
+
+    def copy(self):
+        manifest, blobs = zot_image(self.random.randrange(IMAGE_COUNT))
+        tag = "t%d" % self.random.randint(1, 4)
+        before = self.tags.pop(tag, None)
+        for attempt in range(4):
+            try:
+                for data in blobs:
+                    # Refused once, a client uploads without asking.
+                    self.send(data, asks=attempt == 0)
+                self.zot.put_manifest(self.repository, tag, manifest)
+            except Refused:
+                self.figures.add("pushes of zot refused, tried again")
+                continue
+            self.tags[tag] = digest_of(manifest)
+            self.figures.add("pushes of zot")
+            return
+        if before is not None:
+            self.tags[tag] = before
+        self.figures.add("pushes of zot given up")
+
+    tag = copy
+
+    def untag(self):
+        tag = self.random.choice(sorted(self.tags))
+        del self.tags[tag]
+        self.zot.delete_tag(self.repository, tag)
+        self.figures.add("tags removed")
+
+    link_blobs = untag
+
+
 def left_in(layout):
     """Blobs that no entry of the layout's index leads to."""
     blobs = os.path.join(layout, "blobs/sha256")
@@ -256,6 +335,16 @@ def check_end(world, writers, figures):
     return ["%s, left" % what for what in left]
 
 
+def make_writers(world, sources, seed, figures, stopped):
+    buildah = Buildah(Writer.tool, world.path("buildah"))
+    buildah.build(BUILDAH_COUNT)
+    zot = Zot(world.path("layouts"))
+    kinds = [Writer, Writer, partial(BuildahWriter, buildah),
+             partial(ZotWriter, zot), partial(ZotWriter, zot)]
+    return [kind(number, world, sources, seed, figures, stopped)
+            for number, kind in enumerate(kinds)]
+
+
 def race_layouts(arguments):
     """Returns what went wrong, as lines."""
     parser = argparse.ArgumentParser()
@@ -268,8 +357,7 @@ def race_layouts(arguments):
     try:
         sources = world.path("sources")
         make_sources(sources)
-        writers = [Writer(number, world, sources, options.seed, figures,
-                          stopped) for number in range(3)]
+        writers = make_writers(world, sources, options.seed, figures, stopped)
         for writer in writers:
             writer.copy()
         world.must("store", "add", "image-layout:" + world.path("layouts"),
@@ -292,7 +380,9 @@ def race_layouts(arguments):
         wrong = figures.lost + left
         wrong += [what for what in figures.counts
                   if what.startswith("collections that failed")]
-        for what in ("copies", "blobs quarantined", "blobs linked"):
+        for what in ("copies", "pushes of buildah", "pushes of zot",
+                     "uploads that zot linked", "blobs quarantined",
+                     "blobs linked"):
             if not figures[what]:
                 wrong.append("no %s: the test shows nothing" % what)
     finally:
