@@ -129,6 +129,75 @@ class ContainerdTest(FilterCases, AwayCases, Containerd):
         self.reclaim("system", "prune", "--all", "--force", "--purge")
         self.assertEqual(self.names(), {B})
 
+    def test_labels_of_its_own_collector_are_respected(self):
+        """gc.root with all that gc.ref leads to, and gc.expire."""
+        digest = self.made[C]["digest"]
+        self.ctr("content", "label", digest, "containerd.io/gc.root=now")
+        kept = {digest} | {
+            value for label, value in self.labels_of(digest).items()
+            if label.startswith("containerd.io/gc.ref.content")}
+        self.assertEqual(len(kept), 3, "with its config and its layer")
+        self.ctr("leases", "create", "--id", "short", "--expires", "8s")
+        self.lease_content("short", self.made[B]["digest"])
+        prune = ("system", "prune", "--all", "--force", "--purge")
+
+        def prune_to(content):
+            self.settle()
+            self.reclaim(*prune)
+            return self.content() == content
+
+        self.assertFalse(prune_to(kept), "the lease holds B")
+        self.assertEqual(self.names(), {B, C}, "what is held has its name")
+        self.assertLess(kept | {self.made[B]["digest"]}, self.content())
+        self.wait_for("the lease's end", lambda: prune_to(kept))
+        self.assertEqual(self.names(), {C})
+        self.ctr("content", "label", digest, "containerd.io/gc.root=")
+        self.assertTrue(prune_to(set()), self.content())
+
+    def labels_of(self, digest):
+        for line in self.ctr("content", "ls").splitlines():
+            if line.startswith(digest):
+                return dict(label.split("=", 1) for label in
+                            line.split("\t")[-1].split(",") if "=" in label)
+        self.fail(digest)
+
+    def test_a_kubelets_namespace_is_counted_only(self):
+        idle, pod, pause = [PREFIX + name + ":v1" for name in
+                            ("idle", "pod", "pause")]
+        layout = self.layout("pods")
+        self.load(self.archive(layout, {
+            idle: layout.image([("idle", 400_000)]),
+            pod: layout.image([("pod", 300_000)]),
+            pause: layout.image([("pause", 20_000)])}), space="k8s.io")
+        for name in (idle, pod, pause):
+            self.ctr("images", "label", name,
+                     "io.cri-containerd.image=managed", space="k8s.io")
+        self.ctr("images", "label", pause, "io.cri-containerd.pinned=pinned",
+                 space="k8s.io")
+        self.container("pod", pod, "--label", "io.kubernetes.pod.uid=1",
+                       "--label", "io.cri-containerd.kind=container",
+                       space="k8s.io")
+        # Exit code 3: a part is kept, and named.
+        self.assertIn("they are counted only",
+                      self.reclaim("scan", "node", code=3, with_notes=True))
+        before = self.content("k8s.io"), self.snapshots("k8s.io")
+        self.assertEqual(self.raw("content"), self.true_bytes()[0])
+        prune = ("system", "prune", "--all", "--force", "--purge")
+        self.reclaim(*prune, code=3)
+        self.assertEqual(self.names(), set(), "the other namespace goes on")
+        self.assertEqual(self.names("k8s.io"), {idle, pod, pause})
+        self.assertEqual(
+            (self.content("k8s.io"), self.snapshots("k8s.io")), before)
+        # Opted in: but what a pod has, and what is pinned, stays.
+        self.reclaim("store", "rm", "node")
+        self.reclaim("store", "add", "containerd:%s?kubelet=collect" %
+                     self.socket, "--name", "node", "--write-duration", "0s")
+        self.settle()
+        self.reclaim(*prune)
+        self.assertEqual(self.names("k8s.io"), {pod, pause})
+        self.assertIn("pod", self.ctr("containers", "ls", "-q",
+                                      space="k8s.io").split())
+
     def lease_content(self, lease, digest):
         """ctr has no word for it: containerd's own API."""
         import grpc

@@ -421,7 +421,8 @@ class Podman(Engine):
         return ("podman", "--root", self.path("p-root"), "--runroot",
                 self.path("p-run"), "--storage-driver", self.driver,
                 "--cgroup-manager", "cgroupfs", "--events-backend", "file",
-                "--tmpdir", self.path("p-tmp"))
+                "--tmpdir", self.path("p-tmp"), "--network-config-dir",
+                self.path("p-net"))
 
     def engine(self, *arguments, check=True):
         return run(*self.flags(), *arguments, check=check)
