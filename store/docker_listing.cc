@@ -165,28 +165,84 @@ void DockerLister::MeasureContainers(DockerListing* listing) const {
   }
 }
 
+// Of a record that is written to, in a folder of its own name.  A committed one
+// has a folder of another name, which the API does not tell: one that nothing
+// else names, with as many bytes in its files.  What an image shares are bytes
+// of the image.
+void DockerLister::MeasureCache(const std::string& top,
+                                DockerListing* listing) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::set<std::string> own;
+  std::vector<Bytes*> committed;
+  for (BuildCacheFact& fact : listing->build_cache) {
+    if (fact.is_shared) fact.bytes = Bytes();
+    const std::string folder = absl::StrCat(top, "/", fact.id);
+    if (fact.is_shared || !fact.bytes || top.empty()) continue;
+    if (!IsFolder(folder)) {
+      committed.push_back(&*fact.bytes);
+      continue;
+    }
+    own.insert(fact.id);
+    fact.bytes->allocated_bytes = SizeOfFolder(folder).allocated_bytes;
+  }
+  std::map<std::string, Bytes> measured;
+  const std::optional<std::set<std::string>> known = NamedFolders(*listing);
+  std::multimap<uint64_t, std::string> folders;  // by bytes of files
+  for (const std::string& name : NamesIn(top)) {
+    if (committed.empty() || !known || known->count(name) > 0 ||
+        own.count(name) > 0) {
+      continue;
+    }
+    const auto last = cache_sizes_.find(name);
+    measured[name] = last != cache_sizes_.end()
+                         ? last->second
+                         : MeasureLayer(absl::StrCat(top, "/", name, "/diff"));
+    folders.emplace(measured[name].logical_bytes, name);
+  }
+  // What is nobody's may still be written to: it is not remembered.
+  cache_sizes_.clear();
+  for (Bytes* bytes : committed) {
+    const auto it = folders.find(bytes->logical_bytes);
+    if (it == folders.end()) continue;
+    *bytes = measured[it->second];
+    cache_sizes_[it->second] = *bytes;
+    folders.erase(it);
+  }
+}
+
+// The folders of layers that images and containers name; nothing if it can't
+// be told of one of them.
+std::optional<std::set<std::string>> DockerLister::NamedFolders(
+    const DockerListing& listing) {
+  std::set<std::string> known = {"l", "staging", ".has-mount-program"};
+  for (const auto& [id, image] : listing.images) {
+    if (image.details.folders.size() != image.layers.size()) {
+      return std::nullopt;
+    }
+    for (const std::string& folder : image.details.folders) {
+      known.insert(NameOf(ParentOf(folder)));
+    }
+  }
+  for (const DockerContainerDetails& container : listing.containers) {
+    if (container.folders.empty()) return std::nullopt;
+    for (const std::string& folder : container.folders) {
+      known.insert(NameOf(ParentOf(folder)));
+    }
+  }
+  return known;
+}
+
 // Folders of layers that no image and no container names.  Where there is build
 // cache nobody can tell: the API does not say which folders are its.
 void DockerLister::FindStrays(const std::string& top,
                               const std::vector<std::string>& names,
                               DockerListing* listing) const {
   if (top.empty() || !listing->build_cache.empty()) return;
-  std::set<std::string> known = {"l", "staging", ".has-mount-program"};
-  for (const auto& [id, image] : listing->images) {
-    if (image.details.folders.size() != image.layers.size()) return;
-    for (const std::string& folder : image.details.folders) {
-      known.insert(NameOf(ParentOf(folder)));
-    }
-  }
-  for (const DockerContainerDetails& container : listing->containers) {
-    if (container.folders.empty()) return;
-    for (const std::string& folder : container.folders) {
-      known.insert(NameOf(ParentOf(folder)));
-    }
-  }
+  const std::optional<std::set<std::string>> known = NamedFolders(*listing);
+  if (!known) return;
   for (const std::string& name : names) {
     const std::string path = absl::StrCat(top, "/", name);
-    if (known.count(name) == 0 && IsFolder(path)) {
+    if (known->count(name) == 0 && IsFolder(path)) {
       listing->stray_folders.push_back(path);
     }
   }
@@ -240,6 +296,12 @@ absl::StatusOr<DockerListing> DockerLister::List() {
     std::lock_guard<std::mutex> lock(mutex_);
     top_ = found;
   }
+  // An engine without images has its layers where it says that they are.
+  std::string layers = found.empty() ? top : found;
+  if (layers.empty() && !place.root.empty() && !place.driver.empty()) {
+    layers = absl::StrCat(place.root, "/", place.driver);
+  }
+  if (!listing.build_cache.empty()) MeasureCache(layers, &listing);
   FindStrays(top, names, &listing);
   return listing;
 }

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -51,6 +52,9 @@ class DockerLister {
   absl::StatusOr<DockerImageMap> ListImages(const DockerApi::Place& place);
   void MeasureLayers(DockerListing* listing);
   void MeasureContainers(DockerListing* listing) const;
+  void MeasureCache(const std::string& top, DockerListing* listing);
+  static std::optional<std::set<std::string>> NamedFolders(
+      const DockerListing& listing);
   void FindStrays(const std::string& top, const std::vector<std::string>& names,
                   DockerListing* listing) const;
   absl::Status AddRecords(DockerListing* listing) const;
@@ -59,7 +63,9 @@ class DockerLister {
   std::mutex mutex_;  // guards all below
   std::map<oci::Digest, KnownDetails> details_;
   std::map<std::string, Bytes> measured_;  // by folder
-  std::string top_;                        // the folder of layers
+  // Of folders of committed build cache, which does not change; by name.
+  std::map<std::string, Bytes> cache_sizes_;
+  std::string top_;  // the folder of layers
 };
 
 }  // namespace reclaim::store
