@@ -206,6 +206,7 @@ absl::Status Sweep::CommitOutcomes(Batch* batch) {
   run_->stored().next_item = batch->first + batch->items.size();
   run_->run().progress.done_count = run_->stored().next_item;
   const auto order = site_->graph->HoldWriteOrder();
+  const absl::Duration begin = site_->clock->Monotonic();
   // Only now have the bytes moved: a scan that begins later proves.
   for (QuarantineRecord& record : batch->settled.put) {
     record.epoch = order->reader().epoch();
@@ -217,6 +218,7 @@ absl::Status Sweep::CommitOutcomes(Batch* batch) {
                            RunStore::RunWrite(run_->stored()));
   RECLAIM_RETURN_IF_ERROR(order->Commit(batch->changes, batch->operations,
                                         writes, run_->run().actor));
+  site_->observer->OnBatchHeld(site_->name, site_->clock->Monotonic() - begin);
   site_->runs->Note(batch->settled);
   return absl::OkStatus();
 }
