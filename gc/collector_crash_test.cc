@@ -288,6 +288,7 @@ TEST_P(CollectorCrashTest, WhatWasAdoptedIsCountedUntilItIsPurged) {
   world.LoseDatabase();
   world.RestartAndRecover();
   ASSERT_EQ(world.QuarantinedTally(), held);
+  ASSERT_THAT(world.ConfirmLoss(), IsOk());
   ASSERT_THAT(world.PurgeAll(), IsOk());
   EXPECT_EQ(world.QuarantinedTally(), index::Tally());
   world.ExpectConvergence();

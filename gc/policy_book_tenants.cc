@@ -99,7 +99,7 @@ absl::StatusOr<Tenant> PolicyBook::PutTenant(Tenant tenant,
   base::MutexLock lock(&mutex_);
   RECLAIM_RETURN_IF_ERROR(CheckChange(tenants_, "tenant", tenant.name, etag));
   tenant.changed = clock_->Now();
-  const std::string bytes = EncodeTenant(tenant);
+  RECLAIM_ASSIGN_OR_RETURN(const std::string bytes, EncodeTenant(tenant));
   RECLAIM_ASSIGN_OR_RETURN(const Tenant stored, DecodeTenant(bytes));
   EntryMap<Tenant> tenants = tenants_;
   tenants[stored.name] = stored;
@@ -141,7 +141,7 @@ absl::StatusOr<RepositoryQuota> PolicyBook::PutQuota(RepositoryQuota quota,
   base::MutexLock lock(&mutex_);
   RECLAIM_RETURN_IF_ERROR(CheckChange(quotas_, "quota", quota.name, etag));
   quota.changed = clock_->Now();
-  const std::string bytes = EncodeQuota(quota);
+  RECLAIM_ASSIGN_OR_RETURN(const std::string bytes, EncodeQuota(quota));
   RECLAIM_ASSIGN_OR_RETURN(const RepositoryQuota stored, DecodeQuota(bytes));
   EntryMap<RepositoryQuota> quotas = quotas_;
   quotas[stored.name] = stored;

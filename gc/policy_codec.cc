@@ -220,7 +220,7 @@ absl::StatusOr<ScheduleState> DecodeState(absl::string_view bytes) {
   return state;
 }
 
-std::string EncodeTenant(const Tenant& tenant) {
+absl::StatusOr<std::string> EncodeTenant(const Tenant& tenant) {
   pb::TenantRecord out;
   out.set_format_version(kRecordVersion);
   out.set_name(tenant.name);
@@ -231,7 +231,7 @@ std::string EncodeTenant(const Tenant& tenant) {
   if (tenant.quota_bytes) out.set_quota_bytes(*tenant.quota_bytes);
   out.set_actor(tenant.actor);
   out.set_changed(ToMicros(tenant.changed));
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<Tenant> DecodeTenant(absl::string_view bytes) {
@@ -249,7 +249,7 @@ absl::StatusOr<Tenant> DecodeTenant(absl::string_view bytes) {
   return tenant;
 }
 
-std::string EncodeQuota(const RepositoryQuota& quota) {
+absl::StatusOr<std::string> EncodeQuota(const RepositoryQuota& quota) {
   pb::RepositoryQuotaRecord out;
   out.set_format_version(kRecordVersion);
   out.set_name(quota.name);
@@ -257,7 +257,7 @@ std::string EncodeQuota(const RepositoryQuota& quota) {
   out.set_quota_bytes(quota.quota_bytes.value_or(0));
   out.set_actor(quota.actor);
   out.set_changed(ToMicros(quota.changed));
-  return out.SerializeAsString();
+  return index::EncodeRecord(out);
 }
 
 absl::StatusOr<RepositoryQuota> DecodeQuota(absl::string_view bytes) {

@@ -28,10 +28,10 @@ absl::StatusOr<Schedule> DecodeSchedule(absl::string_view bytes);
 absl::StatusOr<std::string> EncodeState(const ScheduleState& state);
 absl::StatusOr<ScheduleState> DecodeState(absl::string_view bytes);
 
-std::string EncodeTenant(const Tenant& tenant);
+absl::StatusOr<std::string> EncodeTenant(const Tenant& tenant);
 absl::StatusOr<Tenant> DecodeTenant(absl::string_view bytes);
 
-std::string EncodeQuota(const RepositoryQuota& quota);
+absl::StatusOr<std::string> EncodeQuota(const RepositoryQuota& quota);
 absl::StatusOr<RepositoryQuota> DecodeQuota(absl::string_view bytes);
 
 }  // namespace reclaim::gc

@@ -367,6 +367,7 @@ class RegistryTest(World):
         shutil.rmtree(os.path.join(self.path("data"), "graph"))
         # Nobody adds or scans anything.
         self.start_daemon()
+        self.reclaim("store", "confirm")
         self.assertEqual(self.store_settings(), told)
         self.assertEqual(self.reclaim("df"), df)
         self.assertIn("0 findings", self.reclaim("verify"))
@@ -426,7 +427,7 @@ class RegistryTest(World):
             self.reclaim("system", "prune", "--force", code=1)
             self.reclaim("purge", "--now", "-f", code=1)
             self.assertEqual(snapshot(root), before)
-            self.stop_all()
+            self.stop_daemons()
             self.start_daemon()
         self.reclaim("store", "confirm")
         self.assertIn("reclaim_database_loss_unconfirmed 0",
@@ -434,13 +435,8 @@ class RegistryTest(World):
         self.reclaim("system", "prune", "--force")
         self.assertNotEqual(snapshot(root), before)
 
-    def stop_all(self):
-        for process in self.daemons:
-            process.terminate()
-            process.wait(timeout=30)
-
     def test_after_a_lost_database_an_admin_confirms(self):
-        self.stop_all()
+        self.stop_daemons()
         shutil.rmtree(os.path.join(self.path("data"), "graph"))
         self.start_daemon()
         self.add_registry()
