@@ -47,9 +47,9 @@ class GraphScan final : public store::ScanSink {
   absl::Status Accept(store::ScanBatch batch) override;
   bool IsCancelled() const override;
 
-  // After the last fact: reads what names lead to and nothing has read, takes out
-  // of the graph what the scan has not found, and keeps what is beside an image
-  // that should be there.
+  // After the last fact: reads what names lead to and nothing has read, takes
+  // out of the graph what the scan has not found, and keeps what is beside an
+  // image that should be there.
   absl::Status Finish();
 
   // ReadHeld() of index/store_scanner.h.
