@@ -2,6 +2,10 @@
 // write while names are taken away stays, and a layout that a scan does not
 // find any more is not garbage while it is there (I5).
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -9,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
 #include "gc/collector_fixture.h"
@@ -158,18 +163,26 @@ class EditedLayoutTest : public CollectorFixture {
     store::LayoutIndexFile::SetStepHookForTest(nullptr);
   }
 
-  // Another tool copies an image to "a" and gives it this name.
+  // Another tool copies an image to "a" and gives it this name.  It keeps old
+  // times, as rsync does: by them nobody wrote since a plan was made.
   void AddTheirs(const std::string& name) {
-    theirs_.push_back(tree_.Blob(absl::StrCat("of ", name)));
+    theirs_.push_back(tree_.Image({name}));
     std::string index = folder_.Read("a/index.json");
     const size_t end = index.rfind(']');
-    index.insert(end,
-                 absl::StrCat(R"(,{"mediaType":"application/octet-stream",)",
-                              R"("digest":")", theirs_.back().ToString(),
-                              R"(","size":1,"annotations":{)",
-                              R"("org.opencontainers.image.ref.name":")", name,
-                              R"("}})"));
+    index.insert(
+        end, absl::StrCat(R"(,{"mediaType":)",
+                          R"("application/vnd.oci.image.manifest.v1+json",)",
+                          R"("digest":")", theirs_.back().ToString(),
+                          R"(","size":1,"annotations":{)",
+                          R"("org.opencontainers.image.ref.name":")", name,
+                          R"("}})"));
     folder_.Write("theirs", index);
+    const int64_t seconds =
+        absl::ToUnixSeconds(clock_.Now() - absl::Hours(1000));
+    const struct timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    ASSERT_EQ(utimensat(AT_FDCWD, (folder_.path() + "/theirs").c_str(), times,
+                        AT_SYMLINK_NOFOLLOW),
+              0);
     fs::rename(folder_.path() + "/theirs", folder_.path() + "/a/index.json");
   }
   // Once, right before `step`.

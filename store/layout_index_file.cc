@@ -81,11 +81,6 @@ bool LayoutIndexFile::IsHeldBack(absl::string_view name) {
   return ParseHeld(name).ok();
 }
 
-absl::Status LayoutIndexFile::RemoveHeld(const std::string& held) const {
-  RECLAIM_RETURN_IF_ERROR(root_.RemoveFile(held));
-  return root_.SyncFolder(place_);
-}
-
 absl::Status LayoutIndexFile::CheckTime(const std::string& path,
                                         absl::Time planned) const {
   if (planned == absl::InfiniteFuture()) return absl::OkStatus();
@@ -172,16 +167,11 @@ absl::Status LayoutIndexFile::ReplaceWithoutExchange(
   return done;
 }
 
-// What is held back is ours, or as it was read: it goes.  Else it is what
-// somebody wrote, and goes to index.json: in the place of ours, or, if another
+// What somebody wrote goes to index.json: in the place of ours, or, if another
 // one has written there since, beside what he wrote.  ABORTED: not all of it is
 // where it belongs yet.
 absl::Status LayoutIndexFile::GiveBack(const std::string& held,
                                        const Exchanged& exchanged) const {
-  RECLAIM_ASSIGN_OR_RETURN(const oci::Digest holds, DigestOf(held));
-  if (holds == exchanged.after || holds == exchanged.before) {
-    return RemoveHeld(held);
-  }
   RECLAIM_ASSIGN_OR_RETURN(const oci::Digest stands, DigestOf(path_));
   RECLAIM_RETURN_IF_ERROR(Step("give back"));
   if (stands != exchanged.after) return MergeBack(held);
@@ -209,31 +199,53 @@ absl::Status LayoutIndexFile::MergeBack(const std::string& held) const {
         "and remove it"));
   }
   if (*both != stands) {
-    RECLAIM_RETURN_IF_ERROR(Replace(stands, *both, absl::InfiniteFuture()));
+    const absl::Status done = Replace(stands, *both, absl::InfiniteFuture());
+    // Another one's lies under the name that it takes: that one first.
+    if (absl::IsAlreadyExists(done)) return absl::AbortedError(done.message());
+    RECLAIM_RETURN_IF_ERROR(done);
   }
   RECLAIM_ASSIGN_OR_RETURN(const oci::Digest found, DigestOf(held));
   if (found != oci::Digest::Sha256Of(holds)) {
     return absl::AbortedError("written meanwhile");
   }
-  return RemoveHeld(held);
+  RECLAIM_RETURN_IF_ERROR(root_.RemoveFile(held));
+  return root_.SyncFolder(place_);
+}
+
+// Of what is held back, what others wrote; what is ours, or what ours replaced,
+// goes first, for its name may be needed.
+absl::StatusOr<std::vector<std::string>> LayoutIndexFile::FindTheirs() const {
+  RECLAIM_RETURN_IF_ERROR(Step("settle"));
+  std::vector<std::string> theirs;
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::vector<DirEntry>> entries,
+                           root_.ListIfThere(place_));
+  if (!entries) return theirs;
+  for (const DirEntry& entry : *entries) {
+    const absl::StatusOr<Exchanged> exchanged = ParseHeld(entry.name);
+    if (!exchanged.ok()) continue;
+    const std::string held = JoinPath(place_, entry.name);
+    RECLAIM_ASSIGN_OR_RETURN(const oci::Digest holds, DigestOf(held));
+    if (holds != exchanged->before && holds != exchanged->after) {
+      theirs.push_back(entry.name);
+      continue;
+    }
+    RECLAIM_RETURN_IF_ERROR(root_.RemoveFile(held));
+    RECLAIM_RETURN_IF_ERROR(root_.SyncFolder(place_));
+  }
+  return theirs;
 }
 
 absl::Status LayoutIndexFile::Settle() const {
   for (int attempt = 0; attempt < kAttemptMax; ++attempt) {
-    RECLAIM_RETURN_IF_ERROR(Step("settle"));
-    RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::vector<DirEntry>> entries,
-                             root_.ListIfThere(place_));
-    if (!entries) return absl::OkStatus();
-    bool is_settled = true;
-    for (const DirEntry& entry : *entries) {
-      const absl::StatusOr<Exchanged> exchanged = ParseHeld(entry.name);
-      if (!exchanged.ok()) continue;
+    const absl::StatusOr<std::vector<std::string>> theirs = FindTheirs();
+    if (!theirs.ok()) return NotGone(theirs.status());
+    if (theirs->empty()) return absl::OkStatus();
+    for (const std::string& name : *theirs) {
+      RECLAIM_ASSIGN_OR_RETURN(const Exchanged exchanged, ParseHeld(name));
       const absl::Status status =
-          NotGone(GiveBack(JoinPath(place_, entry.name), *exchanged));
+          NotGone(GiveBack(JoinPath(place_, name), exchanged));
       if (!status.ok() && !absl::IsAborted(status)) return status;
-      is_settled &= status.ok();
     }
-    if (is_settled) return absl::OkStatus();
   }
   return TooBusy(path_);
 }

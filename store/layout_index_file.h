@@ -16,6 +16,7 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -76,7 +77,7 @@ class LayoutIndexFile {
   absl::Status GiveBack(const std::string& held,
                         const Exchanged& exchanged) const;
   absl::Status MergeBack(const std::string& held) const;
-  absl::Status RemoveHeld(const std::string& held) const;
+  absl::StatusOr<std::vector<std::string>> FindTheirs() const;
   absl::StatusOr<oci::Digest> DigestOf(const std::string& path) const;
   std::string HeldPath(const Exchanged& exchanged) const;
   static absl::StatusOr<Exchanged> ParseHeld(absl::string_view name);
