@@ -167,13 +167,13 @@ TEST_F(RecordsTest, TheBuildCacheIsPrunedToASize) {
   }
   ASSERT_EQ(Run({"record", "-"}, lines), kDone) << err_;
   ASSERT_EQ(Run({"builder", "prune", "--max-used-space", "250", "--dry-run",
-                 "--format", "{{.Name}}"}),
+                 "--format", "{{.Subject}}"}),
             kDone)
       << err_;
   EXPECT_THAT(out_, AllOf(HasSubstr("c1"), Not(HasSubstr("c2"))));
   for (const char* flag : {"--keep-storage", "--reserved-space"}) {
     ASSERT_EQ(Run({"builder", "prune", flag, "150", "--dry-run", "--format",
-                   "{{.Name}}"}),
+                   "{{.Subject}}"}),
               kDone)
         << err_;
     EXPECT_THAT(out_,

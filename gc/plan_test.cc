@@ -138,6 +138,7 @@ TEST_F(PlanTest, Case016_ContentOfARemovedTagStaysForItsContainer) {
   g.Add("M1(c1 l1); app:v1=M1; container/w=M1");
   PruneRequest request = Images();
   request.only_references = {"app:v1"};
+  request.force = true;
   EXPECT_THAT(Doomed(request), ElementsAre("app:v1"));
 }
 

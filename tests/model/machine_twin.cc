@@ -184,7 +184,14 @@ void MachineTwin::Purge(int64_t quarantine_hours) {
       run.items.clear();
       run.superseded.clear();
     }
-    if (run.found_hours + quarantine_hours <= now_hours_) run.strangers.clear();
+    if (run.found_hours + quarantine_hours > now_hours_) continue;
+    // No reference has given it back, for no node stands for it; but what
+    // something reaches is not freed.
+    const std::set<int> reached = ReachedAnywhere();
+    for (auto it = run.strangers.begin(); it != run.strangers.end();) {
+      const bool stays = reached.count(*it) != 0 && present_.count(*it) == 0;
+      it = stays ? std::next(it) : run.strangers.erase(it);
+    }
   }
 }
 
@@ -210,7 +217,7 @@ void MachineTwin::Reach(int content, std::set<int>* reached) const {
   }
 }
 
-std::set<int> MachineTwin::Reached() const {
+std::set<int> MachineTwin::ReachedAnywhere() const {
   std::set<int> reached;
   for (const auto& [tag, content] : tags_) Reach(content, &reached);
   for (const int content : pins_) Reach(content, &reached);
@@ -228,8 +235,12 @@ std::set<int> MachineTwin::Reached() const {
       }
     }
   } while (reached.size() != before);
+  return reached;
+}
+
+std::set<int> MachineTwin::Reached() const {
   std::set<int> here;
-  for (const int id : reached) {
+  for (const int id : ReachedAnywhere()) {
     if (present_.count(id) != 0) here.insert(id);
   }
   return here;

@@ -87,6 +87,8 @@ class MachineTwin {
   std::set<int> MadeOf(int content, bool with_referrers) const;
   void GiveBack(int content, bool with_referrers);
   void Reach(int content, std::set<int>* reached) const;
+  // Also what is not present.
+  std::set<int> ReachedAnywhere() const;
 
   std::set<int> present_;
   std::set<int> known_;  // of which the database has seen the bytes

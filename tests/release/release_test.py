@@ -118,8 +118,9 @@ class ComponentsTest(unittest.TestCase):
                 ["ldd", path_of(program)], check=True, capture_output=True,
                 text=True).stdout
             for library in re.findall(r"=> (/\S+)", output):
+                # Packages know a file by the path with /usr or without it.
                 package = subprocess.run(
-                    ["dpkg-query", "-S", os.path.realpath(library)],
+                    ["dpkg-query", "-S", library, os.path.realpath(library)],
                     capture_output=True, text=True,
                     check=False).stdout.split(":")[0]
                 self.assertIn(package, self.names, library)
