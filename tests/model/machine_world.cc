@@ -80,6 +80,16 @@ absl::Status MachineWorld::LoseDatabase() {
   earlier_database_ = "the machine had one";
   RECLAIM_RETURN_IF_ERROR(Open());
   RECLAIM_RETURN_IF_ERROR(Scan());
+  // Nothing is deleted before somebody confirms, also not after a restart.
+  RECLAIM_RETURN_IF_ERROR(Open());
+  const absl::StatusOr<Pruned> pruned = Prune();
+  const absl::StatusOr<gc::Run> purged = Purge(true);
+  if (pruned.ok() || !pruned.status().GetPayload(gc::kUnconfirmedPayload) ||
+      purged.ok() || !purged.status().GetPayload(gc::kUnconfirmedPayload)) {
+    return absl::InternalError(absl::StrCat(
+        "a prune and a purge before the loss was confirmed: ",
+        pruned.status().ToString(), ", ", purged.status().ToString()));
+  }
   return graph_->ConfirmLoss();
 }
 
