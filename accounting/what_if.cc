@@ -97,6 +97,7 @@ absl::StatusOr<WhatIfReport> WhatIf(
   gc::PruneRequest request;
   request.verb = gc::PruneVerb::kImages;
   request.only_references = references;
+  request.is_question = true;
   request.policy = policy;
   RECLAIM_ASSIGN_OR_RETURN(const gc::Plan plan, gc::MakePlan(inputs, request));
   WhatIfReport report;

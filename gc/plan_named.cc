@@ -247,7 +247,7 @@ absl::Status Planner::DropNamedReferences() {
   for (const std::string& text : request_.only_references) {
     RECLAIM_RETURN_IF_ERROR(DropReference(text));
   }
-  return CheckUse();
+  return request_.is_question ? absl::OkStatus() : CheckUse();
 }
 
 // Takes what the names reach and nothing else that is dead.

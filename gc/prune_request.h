@@ -48,6 +48,9 @@ struct PruneRequest {
   // With references: the last name of an image that a container uses goes as
   // well, if none of these containers runs (SEMANTICS.md, cases 9, 10, 16).
   bool force = false;
+  // With references: nobody will apply it (`what-if`), so that what a container
+  // uses is no error but stays.  Not stored.
+  bool is_question = false;
   Filter filter;
   // No more goes than it needs; of images and other content, or (kKeepUnder) of
   // build cache alone.

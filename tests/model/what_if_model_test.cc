@@ -100,7 +100,15 @@ void ExpectSame(TextGraph* g, const std::vector<std::string>& references,
   request.verb = gc::PruneVerb::kImages;
   request.only_references = references;
   request.policy = policy;
-  const auto plan = gc::MakePlan(inputs, request);
+  request.force = true;
+  auto plan = gc::MakePlan(inputs, request);
+  if (report.ok() && absl::IsFailedPrecondition(plan.status())) {
+    // A container runs with one of them: a removal is refused, and a question
+    // answered with what that container keeps.
+    EXPECT_GT(report->kept.count, 0u) << plan.status();
+    request.is_question = true;
+    plan = gc::MakePlan(inputs, request);
+  }
   // What a removal refuses (a digest of several repositories) both refuse.
   ASSERT_EQ(report.status(), plan.status());
   if (!report.ok()) return;
