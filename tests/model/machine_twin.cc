@@ -1,6 +1,7 @@
 #include "tests/model/machine_twin.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -168,6 +169,10 @@ void MachineTwin::Restore(size_t run) {
   std::set<int> taken = runs_[run].items;
   taken.insert(runs_[run].strangers.begin(), runs_[run].strangers.end());
   for (const int id : taken) GiveBack(id, false);
+  // The store has it again: this copy waits for its purge.
+  for (const int id : runs_[run].strangers) {
+    if (present_.count(id) != 0) runs_[run].superseded.insert(id);
+  }
   present_.insert(runs_[run].strangers.begin(), runs_[run].strangers.end());
   known_.insert(runs_[run].strangers.begin(), runs_[run].strangers.end());
   const std::set<int> strangers = std::move(runs_[run].strangers);
