@@ -237,7 +237,7 @@ TEST_F(RegistryTest, WhatIsNotUnderstoodIsToldAndNeverTouched) {
   const std::string blobs = "docker/registry/v2/blobs/sha256/";
   folder_.Write(blobs + "zz/file", "?");
   folder_.Write(blobs + "ab/notahash/data", "?");
-  folder_.Write("docker/registry/v2/repositories/UPPER/_layers/x", "?");
+  folder_.Write("docker/registry/v2/repositories/UP_PER/_layers/x", "?");
   ASSERT_EQ(symlink("/etc", (folder_.path() + "/docker/registry/v2/" +
                              "repositories/web/evil")
                                 .c_str()),
@@ -245,7 +245,7 @@ TEST_F(RegistryTest, WhatIsNotUnderstoodIsToldAndNeverTouched) {
   const Facts facts = ScanAll(*store_);
   EXPECT_THAT(facts.strays, testing::Contains(blobs + "ab/notahash"));
   EXPECT_THAT(facts.strays,
-              testing::Contains("docker/registry/v2/repositories/UPPER"));
+              testing::Contains("docker/registry/v2/repositories/UP_PER"));
   // A registry would follow it.
   ASSERT_THAT(facts.problems, SizeIs(1));
   EXPECT_EQ(facts.problems[0].path, "docker/registry/v2/repositories/web/evil");
