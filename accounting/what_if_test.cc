@@ -59,6 +59,15 @@ TEST_F(WhatIfTest, WhatIsSharedStaysAndNamesItsKeeper) {
   EXPECT_EQ(report.keepers[0].bytes.logical_bytes, 100u);
 }
 
+// A removal is refused; a question is not.
+TEST_F(WhatIfTest, WhatAContainerUsesStaysBecauseOfIt) {
+  const auto report =
+      Ask("M1:5(c1:1 l1:10); app:v1=M1; running/w=M1", {"app:v1"});
+  EXPECT_EQ(report.freed.count, 0u);
+  EXPECT_EQ(report.kept.bytes.logical_bytes, 16u);
+  EXPECT_THAT(Keepers(report), ::testing::ElementsAre("running/w"));
+}
+
 TEST_F(WhatIfTest, TwoTogetherFreeWhatTheyShare) {
   const auto report =
       Ask("M1:5(c1:1 base:100); M2:5(c2:1 base:100); app:v1=M1; web:v1=M2",

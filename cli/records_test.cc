@@ -142,6 +142,9 @@ TEST_F(RecordsTest, TheImageOfARunningContainerIsNeverRemoved) {
     EXPECT_THAT(err_, HasSubstr("stop it and remove it first"));
   }
   EXPECT_EQ(folder_.Snapshot(), before);
+  ASSERT_EQ(Run({"what-if", "app:v1"}), kDone)
+      << "a question has an answer: " << err_;
+  EXPECT_THAT(out_, HasSubstr("Would go: 0 blobs"));
 }
 
 TEST_F(RecordsTest, ThatOfAStoppedContainerNeedsForce) {
