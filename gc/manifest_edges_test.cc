@@ -243,6 +243,13 @@ TEST_F(ManifestEdgesTest, VerifyFindsAManifestThatWasNeverRead) {
   EXPECT_THAT(Findings(false), IsEmpty());
 }
 
+TEST_F(ManifestEdgesTest, VerifyTellsWhatAScanCouldNotRead) {
+  const oci::Digest image = tree_.Image("app", "v1", {"layer"});
+  folder_.Remove(tree_.BlobPath(image));
+  OpenRegistry();
+  EXPECT_THAT(Findings(false), Contains("kept-scope"));
+}
+
 TEST_F(ManifestEdgesTest, WhatIsMendedIsInDoubtNoMore) {
   const std::string index =
       Index({{tree_.Layer("cache", "layer"), kLayerType},

@@ -25,6 +25,7 @@ class Verifier {
         clock_(clock),
         options_(*options) {}
 
+  void CheckScopes();
   absl::Status CheckCounters();
   absl::Status CheckAdopted();
   absl::Status CheckRecords();

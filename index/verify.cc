@@ -67,6 +67,18 @@ std::string Verifier::CompareTotals(const GraphReader& reader) const {
   return DifferingLines(ToString(counted), ToString(recomputed));
 }
 
+// A manifest that a tag names and that is not there is known as that from the
+// scan on; a reader still has to hear of it.
+void Verifier::CheckScopes() {
+  for (const UnreadableScope& scope : store_.unreadable_scopes) {
+    Report({"kept-scope", FindingSeverity::kWarning,
+            scope.scope.empty() ? store_.name : scope.scope, scope.why,
+            absl::StrCat("nothing that it may keep is collected: mend it, then "
+                         "`reclaim scan ",
+                         store_.name, "`")});
+  }
+}
+
 absl::Status Verifier::CheckCounters() {
   std::string difference;
   {
@@ -118,6 +130,7 @@ absl::StatusOr<VerifyReport> Verify(ReferenceGraph* graph,
   for (const StoreRecord& record : graph->Stores()) {
     if (record.name != store) continue;
     Verifier verifier(graph, record, content, &clock, &options);
+    verifier.CheckScopes();
     RECLAIM_RETURN_IF_ERROR(verifier.CheckCounters());
     RECLAIM_RETURN_IF_ERROR(verifier.CheckAdopted());
     RECLAIM_RETURN_IF_ERROR(verifier.CheckRecords());

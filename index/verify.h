@@ -1,5 +1,6 @@
 // index/verify.h — everything recomputed from nothing, and compared.
 //
+//   scopes     what the last scan could not read, and so keeps
 //   counters   the running totals with Recount() (I6), and their identity
 //   records    each durable record with the resident node, both ways
 //   files      each present node with its file, each quarantined one, and what
@@ -35,7 +36,7 @@ struct Finding {
   // A closed set of words: "counter-mismatch", "identity-broken",
   // "record-mismatch", "missing-record", "missing-blob", "size-differs",
   // "missing-quarantine", "unknown-content", "unreadable", "digest-mismatch",
-  // "edge-mismatch", "unread-manifest".
+  // "edge-mismatch", "unread-manifest", "kept-scope".
   std::string check;
   FindingSeverity severity = FindingSeverity::kNote;
   std::string subject;  // digest, name or path

@@ -59,7 +59,7 @@ constexpr gc::RunKind kKinds[] = {gc::RunKind::kScan, gc::RunKind::kApply,
 const char* const kChecks[] = {
     "counter-mismatch", "record-mismatch",    "missing-record",  "missing-blob",
     "size-differs",     "missing-quarantine", "unknown-content", "unreadable",
-    "digest-mismatch",  "edge-mismatch",      "unread-manifest"};
+    "digest-mismatch",  "edge-mismatch",      "unread-manifest", "kept-scope"};
 
 const char* const kActions[] = {"push", "pull", "mount", "delete", "unknown"};
 

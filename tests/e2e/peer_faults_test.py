@@ -159,6 +159,7 @@ class PeerFaultsTest(World):
         self.pull_everything()
 
     def test_a_truncated_manifest(self):
+        parts = self.parts_of_damaged()
         digest = read(self.revision_link(self.root))
 
         def damage(root):
@@ -173,8 +174,10 @@ class PeerFaultsTest(World):
         code, said = self.ours(damage)
         self.assertEqual(code, PARTIAL)
         self.assertIn(digest + ": the file holds other bytes", said)
+        # Its repository is kept, the others are collected.
         self.assertIn(digest, self.prune(code=PARTIAL))
-        self.assertEqual(blobs(self.root), before)
+        self.assertEqual(parts - blobs(self.root), set())
+        self.assertEqual(len(before - blobs(self.root)), 4)
 
     def test_a_stray_folder(self):
         stray = "blobs/sha256/zz/stray/data"
