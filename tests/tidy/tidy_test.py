@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import unittest
 
 FUNCTION_LINES_MAX = 70
@@ -118,6 +119,15 @@ class TidyTest(unittest.TestCase):
             for call in re.findall(r"WithReason\([^;]*;", read(path)):
                 for reason in re.findall(r'"([A-Z][A-Z_]+)"', call):
                     self.assertIn("| %s |" % reason, page, path)
+
+    def test_each_seeded_bug_can_be_put_in(self):
+        with open("tests/seeded/bugs.toml", "rb") as file:
+            bugs = tomllib.load(file)["bug"]
+        self.assertGreater(len(bugs), 20)
+        wrong = ["%s: %s" % (bug["name"], edit["file"])
+                 for bug in bugs for edit in bug["edit"]
+                 if read(edit["file"]).count(edit["find"]) != 1]
+        self.assertEqual(wrong, [])
 
     def test_no_refused_words(self):
         wrong = ["%s:%d: %s" % (path, number, line.strip())
