@@ -268,7 +268,9 @@ TEST_F(LayoutIndexFileTest, WhereNothingCanChangePlacesItLooksAndRenames) {
 
 TEST_F(LayoutIndexFileTest, OwnerModeAndAttributesAreKept) {
   const bool is_root = geteuid() == 0;
-  if (is_root) ASSERT_EQ(chown(path().c_str(), 1234, 2345), 0);
+  if (is_root) {
+    ASSERT_EQ(chown(path().c_str(), 1234, 2345), 0);
+  }
   ASSERT_EQ(chmod(path().c_str(), 0664), 0);
   // user::rw-, user:4321:r--, group::r--, mask::rw-, other::r--
   const unsigned char kAccessList[] = {

@@ -352,7 +352,9 @@ TEST_F(SectionScanTest, ANameThatIsNoTextInALayoutIsTold) {
       const Facts facts = Scan();
       EXPECT_THAT(facts.problems, Contains("b/\xff\xfe"));
       EXPECT_EQ(facts.problems.size(), *path == '\0' ? 1u : 2u);
-      if (*path != '\0') EXPECT_THAT(facts.problems, Contains(path));
+      if (*path != '\0') {
+        EXPECT_THAT(facts.problems, Contains(path));
+      }
     }
     if (*path != '\0') folder_.Remove(path);
   }
