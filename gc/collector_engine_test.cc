@@ -187,6 +187,28 @@ TEST_F(CollectorEngineTest, WhatARefusedNameNamesStaysWithIt) {
   ExpectExact();
 }
 
+// It was started after the plan, and no event has told of that yet.
+TEST_F(CollectorEngineTest, WhatARefusedContainerUsesStays) {
+  OpenEngine(false);
+  const oci::Digest image = node_->AddImage("a", "v1", {"a"}, 1000);
+  node_->AddImage("b", "v1", {"b"}, 1000);
+  AddContainer("done", ContainerState::kExited, image);
+  node_->kept.insert("done");
+  Scan();
+  PruneRequest request = Request();
+  request.all_images = true;
+  const auto run = Apply(MakePlan(request));
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->bytes.content.logical_bytes, 1000u) << "of b";
+  EXPECT_TRUE(Has(NodeKind::kContainer, "done"));
+  EXPECT_TRUE(HasTag("a", "v1"));
+  EXPECT_FALSE(HasTag("b", "v1"));
+  EXPECT_EQ(StateOf(image), index::NodeState::kPresent);
+  EXPECT_EQ(StateOf(oci::Digest::Sha256Of("a")), index::NodeState::kPresent);
+  EXPECT_EQ(Count(node_->quarantined, RemovalKind::kTag), 1u);
+  ExpectExact();
+}
+
 TEST_F(CollectorEngineTest, ContainersGoBeforeWhatTheyUse) {
   OpenEngine(true);
   const oci::Digest image = node_->AddImage("a", "v1", {"a"}, 1000);

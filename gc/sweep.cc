@@ -41,6 +41,24 @@ const char* StepOf(const PlanItem& item) {
   return "";
 }
 
+// Items that one batch may hold: what a store refuses to give returns to the
+// graph with its batch, and what it uses or names must be judged after that.
+bool AreOfOneStage(const PlanItem& a, const PlanItem& b) {
+  if (!a.removal || !b.removal) return !a.removal && !b.removal;
+  const RemovalKind kind = a.removal->kind;
+  if (store::DeedStage(kind) != store::DeedStage(b.removal->kind)) return false;
+  return kind == b.removal->kind || !store::IsEngineRecord(kind);
+}
+
+// The items up to the first of another stage.
+void KeepOneStage(std::vector<PlanItem>* items) {
+  const auto end =
+      std::find_if(items->begin(), items->end(), [items](const PlanItem& item) {
+        return !AreOfOneStage(items->front(), item);
+      });
+  items->erase(end, items->end());
+}
+
 store::Bytes Difference(const store::Bytes& a, const store::Bytes& b) {
   const auto minus = [](uint64_t x, uint64_t y) { return x > y ? x - y : 0; };
   return {minus(a.logical_bytes, b.logical_bytes),
@@ -297,6 +315,7 @@ absl::Status Sweep::RunBatches(CanaryWatch* canaries) {
         batch.items,
         site_->runs->GetItems(plan_.id, batch.first, policy.batch_item_count));
     if (batch.items.empty()) return absl::OkStatus();
+    KeepOneStage(&batch.items);
     RECLAIM_RETURN_IF_ERROR(CheckKnown(batch.items));
     run_->run().progress.step = StepOf(batch.items.front());
     const uint64_t before = run_->run().bytes.content.allocated_bytes;

@@ -5,6 +5,10 @@
 // outcome is recorded.  What the store refuses is put back into the graph.
 // Nothing that is not in the plan is touched (I7).
 //
+// A batch is of one stage (containers, then names, links, content): a container
+// that the engine refuses to give, or a tag that a writer has just written, is
+// a keeper again before anything that it keeps is judged.
+//
 // The run's record is part of both commits, so that a run which a crash
 // interrupts goes on at its first unsettled batch.
 

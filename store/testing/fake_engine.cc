@@ -199,11 +199,16 @@ absl::StatusOr<std::vector<RemovalOutcome>> FakeEngine::Quarantine(
     const DeletionPermit&, const RunId& run_id,
     absl::Span<const Removal> removals) {
   if (const absl::Status away = Away(); !away.ok()) return away;
-  for (const Removal& removal : removals) {
-    quarantined.push_back(removal);
-    held_[removal] = run_id;
+  std::vector<RemovalOutcome> outcomes(removals.size());
+  for (size_t i = 0; i < removals.size(); ++i) {
+    if (kept.count(removals[i].name) > 0) {
+      outcomes[i].status = absl::AbortedError("it is in use");
+      continue;
+    }
+    quarantined.push_back(removals[i]);
+    held_[removals[i]] = run_id;
   }
-  return std::vector<RemovalOutcome>(removals.size());
+  return outcomes;
 }
 
 absl::StatusOr<std::vector<RemovalOutcome>> FakeEngine::Restore(

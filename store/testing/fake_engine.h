@@ -31,6 +31,8 @@ class FakeEngine final : public ContentStore {
   std::map<oci::Digest, std::string> texts;
   // What a purge refuses as being in use, by its name.
   std::set<std::string> refused;
+  // What a quarantine refuses as being in use, by its name.
+  std::set<std::string> kept;
   // What a purge fails at, by its name.
   std::set<std::string> failing;
   bool is_away = false;
