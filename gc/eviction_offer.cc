@@ -29,30 +29,35 @@ EvictionOffer::EvictionOffer(const index::GraphView& view, const LiveSet& kept,
   for (const NodeId id : offered) AddPiece(id);
   for (const NodeId id : offered) AddExtentOf(id);
   if (!offered.empty()) FindFlatTargets(view_.fields(offered[0]).store);
-  seen_.assign(nodes_.size(), 0);
-  absl::flat_hash_set<NodeId> led_to;
-  uint64_t step = 0;
-  for (const NodeId id : offered) {
-    if (++step % kStepsPerSlice == 0) view_.Yield();
-    for (const NodeId next : Next(id)) led_to.insert(next);
-  }
+  FindEdges();
+  std::vector<bool> is_led_to(nodes_.size(), false);
+  for (const uint32_t vertex : edges_) is_led_to[vertex] = true;
   for (const auto& [id, tier] : named) {
-    if (pieces_.contains(id)) AddCandidate(id, tier);
+    const auto it = vertices_.find(id);
+    if (it != vertices_.end() && it->second < problem_.piece_count()) {
+      AddCandidate(it->second, tier);
+    }
   }
   for (const NodeId id : offered) {
-    if (!led_to.contains(id) && named.count(id) == 0) {
-      AddCandidate(id, kNoRegretTier);
+    const uint32_t piece = vertices_.at(id);
+    if (!is_led_to[piece] && named.count(id) == 0) {
+      AddCandidate(piece, kNoRegretTier);
     }
   }
   // Referrers that name each other: one of them stands for all.
   for (const NodeId id : offered) {
-    if (seen_[pieces_.at(id)] == 0) AddCandidate(id, kNoRegretTier);
+    const uint32_t piece = vertices_.at(id);
+    if (seen_[piece] == 0) AddCandidate(piece, kNoRegretTier);
   }
 }
 
 void EvictionOffer::AddPiece(NodeId id) {
-  pieces_[id] = problem_.AddPiece(view_.fields(id).bytes.allocated_bytes);
+  vertices_[id] = problem_.AddPiece(view_.fields(id).bytes.allocated_bytes);
   nodes_.push_back(id);
+  if (!view_.Exists(id) || view_.kind(id) != NodeKind::kSnapshot) return;
+  for (const NodeId to : view_.Kept(id)) {
+    if (view_.kind(to) != NodeKind::kSnapshot) unpacked_[to].push_back(id);
+  }
 }
 
 // What a flat lease holds is kept, and holds nothing itself till something else
@@ -74,11 +79,11 @@ bool EvictionOffer::IsKeptAlone(NodeId id) const {
 // The file behind several names goes with the last of them.
 void EvictionOffer::AddExtentOf(NodeId id) {
   const NodeId extent = view_.ExtentOf(id);
-  if (extent == kNoNode || pieces_.contains(extent)) return;
+  if (extent == kNoNode || vertices_.contains(extent)) return;
   bool goes = true;
   view_.ForEachKeeper(extent, [&](NodeId name) {
     goes = view_.state(name) != index::NodeState::kPresent ||
-           pieces_.contains(name);
+           vertices_.contains(name);
     return goes;
   });
   if (goes) AddPiece(extent);
@@ -97,60 +102,59 @@ void EvictionOffer::ForEachEdge(NodeId id,
   if (const NodeId extent = view_.ExtentOf(id); extent != kNoNode) {
     visit(extent);
   }
-  view_.ForEachKeeper(id, [&](NodeId keeper) {
-    if (view_.kind(keeper) == NodeKind::kSnapshot && pieces_.contains(keeper)) {
-      visit(keeper);
-    }
-    return true;
-  });
+  const auto unpacked = unpacked_.find(id);
+  if (unpacked == unpacked_.end()) return;
+  for (const NodeId snapshot : unpacked->second) visit(snapshot);
 }
 
-std::vector<index::NodeId> EvictionOffer::Next(NodeId id) const {
-  std::vector<NodeId> next;
-  absl::flat_hash_set<NodeId> passed = {id};
-  std::vector<NodeId> stack = {id};
-  while (!stack.empty()) {
-    const NodeId from = stack.back();
-    stack.pop_back();
-    ForEachEdge(from, [&](NodeId to) {
-      if (to >= kept_.node_count() || !passed.insert(to).second) return;
-      // An extent may be a piece although a name that is not here reaches it.
-      if (pieces_.contains(to)) {
-        next.push_back(to);
-      } else if (!kept_.Contains(to) || IsKeptAlone(to)) {
-        stack.push_back(to);
+// Each vertex is asked once: a layer that a thousand images share would tell
+// each of them the same.
+void EvictionOffer::FindEdges() {
+  for (uint32_t vertex = 0; vertex < nodes_.size(); ++vertex) {
+    if (vertex % kStepsPerSlice == 0) view_.Yield();
+    first_edge_.push_back(edges_.size());
+    ForEachEdge(nodes_[vertex], [&](NodeId to) {
+      if (to >= kept_.node_count()) return;
+      const auto next = static_cast<uint32_t>(nodes_.size());
+      auto it = vertices_.find(to);
+      if (it == vertices_.end()) {
+        // An extent may be a piece although a name that is not here reaches it.
+        if (kept_.Contains(to) && !IsKeptAlone(to)) return;
+        it = vertices_.emplace(to, next).first;
+        nodes_.push_back(to);
       }
+      edges_.push_back(it->second);
     });
   }
-  return next;
+  first_edge_.push_back(edges_.size());
+  seen_.assign(nodes_.size(), 0);
 }
 
-void EvictionOffer::AddCandidate(NodeId top, uint32_t tier) {
+void EvictionOffer::AddCandidate(uint32_t top, uint32_t tier) {
   const uint32_t mark = problem_.candidate_count() + 1;
   std::vector<uint32_t> reached;
-  std::vector<NodeId> stack;
-  const auto push = [&](NodeId id) {
-    const uint32_t piece = pieces_.at(id);
-    if (seen_[piece] == mark) return;
-    seen_[piece] = mark;
-    reached.push_back(piece);
-    stack.push_back(id);
+  std::vector<uint32_t> stack;
+  const auto push = [&](uint32_t vertex) {
+    if (seen_[vertex] == mark) return;
+    seen_[vertex] = mark;
+    if (vertex < problem_.piece_count()) reached.push_back(vertex);
+    stack.push_back(vertex);
   };
   push(top);
-  uint64_t step = 0;
   while (!stack.empty()) {
-    if (++step % kStepsPerSlice == 0) view_.Yield();
-    const NodeId id = stack.back();
+    const uint32_t vertex = stack.back();
     stack.pop_back();
-    for (const NodeId next : Next(id)) push(next);
+    for (size_t i = first_edge_[vertex]; i < first_edge_[vertex + 1]; ++i) {
+      push(edges_[i]);
+    }
+    if (++step_count_ % kStepsPerSlice == 0) view_.Yield();
   }
-  if (problem_.candidate_count() % kStepsPerSlice == 0) view_.Yield();
   problem_.AddCandidate(tier, reached);
 }
 
 absl::flat_hash_set<index::NodeId> EvictionOffer::GoneWith(
     const std::vector<uint32_t>& chosen) const {
-  std::vector<uint32_t> users(nodes_.size(), 0);
+  std::vector<uint32_t> users(problem_.piece_count(), 0);
   for (uint32_t i = 0; i < problem_.candidate_count(); ++i) {
     for (const uint32_t piece : problem_.pieces(i)) ++users[piece];
   }

@@ -13,6 +13,7 @@
 #ifndef RECLAIM_GC_EVICTION_OFFER_H_
 #define RECLAIM_GC_EVICTION_OFFER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -54,18 +55,25 @@ class EvictionOffer {
   void AddExtentOf(NodeId id);
   void FindFlatTargets(index::StoreId store);
   bool IsKeptAlone(NodeId id) const;
-  void AddCandidate(NodeId top, uint32_t tier);
-  // The pieces that `id` leads to, over none or over what is no piece.
-  std::vector<NodeId> Next(NodeId id) const;
+  void FindEdges();
+  void AddCandidate(uint32_t top, uint32_t tier);
   void ForEachEdge(NodeId id, absl::FunctionRef<void(NodeId)> visit) const;
 
   const index::GraphView& view_;
   const LiveSet& kept_;
   EvictionProblem problem_;
-  absl::flat_hash_map<NodeId, uint32_t> pieces_;
-  std::vector<NodeId> nodes_;  // by piece
+  // The pieces, under their numbers, and then what is none and leads on to
+  // some.
+  absl::flat_hash_map<NodeId, uint32_t> vertices_;
+  std::vector<NodeId> nodes_;  // by vertex
+  // Of each vertex: edges_[first_edge_[vertex] .. first_edge_[vertex + 1]).
+  std::vector<size_t> first_edge_;
+  std::vector<uint32_t> edges_;
+  // By content: the snapshots among the pieces that it was unpacked to.
+  absl::flat_hash_map<NodeId, std::vector<NodeId>> unpacked_;
   absl::flat_hash_set<NodeId> flat_targets_;
-  std::vector<uint32_t> seen_;  // by piece: the last candidate there, and 1
+  std::vector<uint32_t> seen_;  // by vertex: the last candidate there, and 1
+  uint64_t step_count_ = 0;
 };
 
 }  // namespace reclaim::gc

@@ -80,14 +80,17 @@ std::vector<std::string> Planner::LinkedBy(NodeId id) const {
   return names;
 }
 
+bool Planner::DoomsContent(NodeId id) const {
+  return id < kept_.node_count() && !kept_.Contains(id) &&
+         view_.state(id) == NodeState::kPresent &&
+         (kept_places_.empty() ||
+          kept_places_.count(view_.fields(id).place) == 0);
+}
+
 void Planner::DoomContent() {
   ForEachContent([&](NodeId id) {
+    if (!DoomsContent(id)) return;
     const index::NodeFields fields = view_.fields(id);
-    if (id >= kept_.node_count() || kept_.Contains(id) ||
-        fields.state != NodeState::kPresent ||
-        kept_places_.count(fields.place) > 0) {
-      return;
-    }
     PlanItem item;
     item.node = id;
     item.kind = fields.kind;

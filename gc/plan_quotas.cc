@@ -50,14 +50,14 @@ struct Planner::QuotaOffer {
   std::vector<std::vector<NodeId>> tags;  // by candidate
 };
 
-Planner::QuotaOffer Planner::OfferOfGroup(absl::Span<const NodeId> tags,
-                                          const NodeSet& held) const {
+Planner::QuotaOffer Planner::OfferOfGroup(
+    absl::Span<const NodeId> tags, const NodeSet& held,
+    const std::map<NodeId, uint32_t>& regret) const {
   std::map<NodeId, std::vector<NodeId>> names;
   for (const NodeId tag : tags) {
     if (!doomed_.contains(tag) || !view_.Exists(tag)) continue;
     for (const NodeId image : view_.Kept(tag)) names[image].push_back(tag);
   }
-  const std::map<NodeId, uint32_t> regret = RegretOfImages();
   QuotaOffer offer;
   std::map<NodeId, uint32_t> pieces;
   for (auto& [image, of_image] : names) {
@@ -98,6 +98,7 @@ uint64_t Planner::PromisedBytes(const NodeSet& content,
 }
 
 void Planner::ChooseForQuota(const TagGroup& group, const LiveSet& pinned,
+                             const std::map<NodeId, uint32_t>& regret,
                              NodeSet* dropped) {
   std::vector<NodeId> standing;
   std::vector<NodeId> held;
@@ -122,7 +123,7 @@ void Planner::ChooseForQuota(const TagGroup& group, const LiveSet& pinned,
         "quota, or let go of pins"));
     return;
   }
-  const QuotaOffer offer = OfferOfGroup(standing, ReachOfTags(held));
+  const QuotaOffer offer = OfferOfGroup(standing, ReachOfTags(held), regret);
   const Eviction eviction =
       ChooseEvictions(offer.problem, bytes - quota, [this] { view_.Yield(); });
   outcome.short_by_bytes += eviction.short_by_bytes;
@@ -146,8 +147,9 @@ absl::Status Planner::ChooseForQuotas(const std::vector<NodeId>& offered) {
       if (root.reason == RootReason::kPin) pins.push_back(root);
     }
     RECLAIM_ASSIGN_OR_RETURN(const LiveSet pinned, MarkNow(pins));
+    const std::map<NodeId, uint32_t> regret = RegretOfImages();
     for (const TagGroup& group : groups) {
-      ChooseForQuota(group, pinned, &dropped);
+      ChooseForQuota(group, pinned, regret, &dropped);
       view_.Yield();
     }
   }

@@ -19,10 +19,15 @@ using index::RootReason;
 std::vector<index::NodeId> Planner::TryAll() {
   const size_t item_count = plan_.items.size();
   const NodeSet doomed = doomed_;
-  DoomContent();
+  // Without its items: most of what is offered may well stay.
+  std::vector<NodeId> offered;
+  ForEachContent([&](NodeId id) {
+    if (!DoomsContent(id)) return;
+    doomed_.insert(id);
+    offered.push_back(id);
+  });
   DoomUploads();
   PlanSnapshots();
-  std::vector<NodeId> offered;
   for (size_t i = item_count; i < plan_.items.size(); ++i) {
     offered.push_back(plan_.items[i].node);
   }
@@ -51,17 +56,28 @@ void Planner::KeepTags(absl::FunctionRef<bool(NodeId)> is_kept) {
   plan_.items = std::move(dropped);
 }
 
+// Whether a name goes or stays with a subject that is here.  What only looks
+// like a signature's is an image's like any other: the rules say so, or it
+// names its own digest.
+bool Planner::WaitsForSubject(const PlanItem& item) const {
+  if (!view_.Exists(item.node) || item.reason == DoomReason::kRetention) {
+    return false;
+  }
+  const auto name = ParseReferrerName(view_.named_key(item.node).name);
+  if (!name || item.digest == name->subject) return false;
+  const NodeId subject =
+      view_.FindContent(view_.fields(item.node).place, name->subject);
+  // No choice decides about one that had gone before.
+  return subject != index::kNoNode &&
+         view_.state(subject) == index::NodeState::kPresent;
+}
+
 // A signature's name goes with its subject, and whether that goes is not known
-// before the choice is made: till then it stays.  What only looks like one is
-// an image like any other: the rules say so, or it names its own digest.
+// before the choice is made: till then it stays.
 void Planner::KeepReferrerNames() {
   NodeSet names;
   for (const PlanItem& item : plan_.items) {
-    if (!view_.Exists(item.node) || item.reason == DoomReason::kRetention) {
-      continue;
-    }
-    const auto name = ParseReferrerName(view_.named_key(item.node).name);
-    if (!name || item.digest == name->subject) continue;
+    if (!WaitsForSubject(item)) continue;
     referrer_names_.push_back(item);
     names.insert(item.node);
   }
@@ -119,8 +135,9 @@ absl::Status Planner::ChooseForTarget() {
   return DropNamesOfGoneSubjects();
 }
 
-// By regret: what nothing names, tags that a rule lets go, tags that nothing
-// uses; within each of the latter what was used last longest ago.
+// By regret: what nothing names, and names whose subject has gone; tags that a
+// rule lets go; tags that nothing uses.  Within each of the latter what was
+// used last longest ago.
 std::map<index::NodeId, uint32_t> Planner::RegretOfImages() const {
   std::map<NodeId, uint32_t> tiers;
   for (const PlanItem& item : plan_.items) {
@@ -133,8 +150,11 @@ std::map<index::NodeId, uint32_t> Planner::RegretOfImages() const {
       const uint32_t first = item.reason == DoomReason::kRetention
                                  ? kNoRegretTier + 1
                                  : kNoRegretTier + 1 + kRecencyTierCount;
+      const uint32_t regret = item.reason == DoomReason::kSubjectGone
+                                  ? kNoRegretTier
+                                  : first + RecencyTier(in_.now - used);
       uint32_t& tier = tiers[image];
-      tier = std::max(tier, first + RecencyTier(in_.now - used));
+      tier = std::max(tier, regret);
     }
   }
   return tiers;

@@ -158,6 +158,7 @@ class Planner {
   absl::StatusOr<LiveSet> MarkNow(const std::vector<Root>& roots) const {
     return Mark(view_, roots, {in_.is_cancelled});
   }
+  bool DoomsContent(NodeId id) const;
   void DoomContent();
   void DoomUploads();
   std::vector<std::string> LinkedBy(NodeId id) const;
@@ -171,17 +172,19 @@ class Planner {
   std::map<NodeId, uint32_t> RegretOfImages() const;
   absl::Status KeepOffered(absl::Span<const NodeId> kept);
   void KeepTags(absl::FunctionRef<bool(NodeId)> is_kept);
+  bool WaitsForSubject(const PlanItem& item) const;
   void KeepReferrerNames();
   absl::Status DropNamesOfGoneSubjects();
 
   // plan_quotas.cc
   absl::Status ChooseForQuotas(const std::vector<NodeId>& offered);
   struct QuotaOffer;
-  QuotaOffer OfferOfGroup(absl::Span<const NodeId> tags,
-                          const NodeSet& held) const;
+  QuotaOffer OfferOfGroup(absl::Span<const NodeId> tags, const NodeSet& held,
+                          const std::map<NodeId, uint32_t>& regret) const;
   uint64_t PromisedBytes(const NodeSet& content, absl::Span<const NodeId> tags,
                          const LiveSet& pinned) const;
   void ChooseForQuota(const TagGroup& group, const LiveSet& pinned,
+                      const std::map<NodeId, uint32_t>& regret,
                       NodeSet* dropped);
   NodeSet ReachOfTags(absl::Span<const NodeId> tags) const;
   uint64_t LogicalBytes(const NodeSet& content) const;
