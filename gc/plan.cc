@@ -119,9 +119,11 @@ void Planner::KeepDoubts() {
   for (const Root& root : roots_) {
     if (root.reason != index::RootReason::kOpaque) continue;
     const index::PlaceId place = view_.fields(root.node).place;
+    const bool is_missing = view_.state(root.node) == index::NodeState::kAbsent;
     const std::string why =
         absl::StrCat("the manifest ", view_.digest(root.node).ToString(),
-                     " is not understood: what it references is unknown");
+                     is_missing ? " is not there" : " is not understood",
+                     ": what it references is unknown");
     const index::DoubtScope scope = index::ScopeOfDoubt(view_, root.node);
     if (scope.is_whole && kept_places_.insert(place).second) {
       const bool has_repositories =

@@ -117,7 +117,12 @@ class GraphScan final : public store::ScanSink {
   absl::StatusOr<std::optional<PutImageConfig>> ReadConfig(
       const store::Place& place, const oci::Digest& digest);
   void PutUnreadable(const ManifestName& name, const std::string& why);
-  void KeepBesideMissing();
+  void PutUnreadableKeepers(const store::Place& place,
+                            const oci::Digest& config, const std::string& why);
+
+  // scan_missing.cc: manifests that are named, not there, and were never read.
+  void DoubtMissing();
+  std::vector<ContentName> FindMissing();
 
   // scan_unread.cc: what the names of a store lead to and the graph does not
   // know whole: a blob may have come, or become readable, since.
@@ -128,7 +133,7 @@ class GraphScan final : public store::ScanSink {
   absl::Status ReadLate();
   std::vector<NodeId> NamedContent() const;
   std::vector<NodeId> HeldContent() const;
-  std::vector<NodeId> DoubtfulContent() const;
+  std::vector<NodeId> DoubtfulContent();
   std::vector<NodeId> UnreadBelow(const std::vector<NodeId>& tops) const;
   std::vector<ManifestName> NamesOf(const std::vector<NodeId>& nodes) const;
   // False if the graph knows the manifest and what it leads to, one level deep.
@@ -173,6 +178,8 @@ class GraphScan final : public store::ScanSink {
   // Which sections were listed, and which are not to be judged.
   bool has_listed_repositories_ = false;
   bool has_listed_blobs_ = false;
+  // In doubt since an earlier scan, and absent.
+  std::vector<NodeId> absent_doubts_;
   std::set<std::pair<store::Place, int>> unjudged_blobs_;
   std::set<std::pair<store::Place, int>> unchanged_blobs_;  // of these
   // Places that the scan has found, in whatever state; and others of which the

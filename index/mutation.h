@@ -64,11 +64,13 @@ struct PutManifest {
   std::optional<PutBlob> stat;
 };
 
-// A manifest that is there but can't be read or understood: opaque.
+// A manifest that can't be read or understood, or is not there though it is
+// named: opaque.
 struct MarkUnreadable {
   ContentName name;
   std::string why;
-  // Taken back: it is a part of something and no manifest.
+  // Taken back: it is a part of something and no manifest, or nothing names it
+  // any more.
   bool is_mistaken = false;
 };
 

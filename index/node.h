@@ -71,9 +71,10 @@ enum class NodeState : uint8_t {
 
 // Facts about a node that are bits.  Stored on disk: never renumber.
 enum NodeFlag : uint16_t {
-  // A manifest of unknown media type, or one that could not be read: what it
-  // keeps is unknown, so nothing that it might reach is collected (I5; how far
-  // that goes says DoubtUnit).
+  // A manifest of unknown media type, one that could not be read, or one that
+  // is named, not there, and was never read: what it keeps is unknown, so
+  // nothing that it might reach is collected (I5; how far that goes says
+  // DoubtUnit).
   kOpaque = 1 << 0,
   // A manifest with a subject: a referrer (OCI).
   kReferrer = 1 << 1,

@@ -45,6 +45,24 @@ void GraphScan::PutUnreadable(const ManifestName& name,
   Add(MarkUnreadable{{record_.name, name.place, name.digest}, why, false});
 }
 
+// The manifests that name a config which can't be read: its labels might keep
+// the images (I5).  Opaque, they are read again.
+void GraphScan::PutUnreadableKeepers(const store::Place& place,
+                                     const oci::Digest& config,
+                                     const std::string& why) {
+  const std::unique_ptr<GraphReader> reader = graph_->Read();
+  const GraphView& view = reader->view();
+  const PlaceId id = view.FindPlace(record_.id, place);
+  const NodeId node = id == kNoPlace ? kNoNode : view.FindContent(id, config);
+  if (node == kNoNode) return;
+  view.ForEachKeeper(node, [&](NodeId keeper) {
+    if (view.Exists(keeper) && view.kind(keeper) == NodeKind::kManifest) {
+      PutUnreadable({place, view.digest(keeper), ""}, why);
+    }
+    return true;
+  });
+}
+
 // A layer or config that something else explains is no manifest because it says
 // a media type; what nothing explains may be one that we don't understand.
 bool GraphScan::IsGuessWrong(const ManifestName& name,
@@ -159,14 +177,13 @@ absl::StatusOr<std::optional<PutImageConfig>> GraphScan::ReadConfig(
   if (!read_configs_.insert({place, digest}).second) return put;
   const absl::StatusOr<std::string> bytes =
       store_->Read(place, digest, kConfigBytesMax);
+  // What did not come of it is tried again for the next one that names it.
+  if (!bytes.ok()) read_configs_.erase({place, digest});
   if (absl::IsNotFound(bytes.status())) return put;
   if (!bytes.ok()) {
-    const std::string why = absl::StrCat("the image config ", digest.ToString(),
-                                         ": ", bytes.status().message());
-    AddProblem(place, digest.ToString(), why);
-    KeepScope(place, why);
-    read_configs_.erase({place, digest});
-    return absl::Status(bytes.status().code(), why);
+    return absl::Status(bytes.status().code(),
+                        absl::StrCat("the image config ", digest.ToString(),
+                                     ": ", bytes.status().message()));
   }
   absl::StatusOr<oci::ImageConfig> config = oci::ParseImageConfig(*bytes);
   if (!config.ok()) {
@@ -183,57 +200,6 @@ absl::StatusOr<std::optional<PutImageConfig>> GraphScan::ReadConfig(
   put->variant = config->variant;
   put->labels = std::move(config->labels);
   return put;
-}
-
-// What is not here and was never read might reference anything beside it (I5).
-// A registry serves an image by the link to its manifest: where that is gone as
-// well the image was deleted, and its tag is what older registries leave
-// behind.
-void GraphScan::KeepBesideMissing() {
-  const bool is_registry = record_.kind == store::StoreKind::kRegistry;
-  if (!is_registry && record_.kind != store::StoreKind::kImageLayout) return;
-  const std::unique_ptr<GraphReader> reader = graph_->Read();
-  const GraphView& view = reader->view();
-  const auto keep = [&](NodeId repository, NodeId content,
-                        const std::string& name) {
-    if (!IsContent(view.kind(content)) ||
-        view.state(content) != NodeState::kAbsent ||
-        !view.Kept(content).empty() || repository == kNoNode) {
-      return;
-    }
-    if (is_registry &&
-        !view.LinkedAt(repository, content, store::MembershipKind::kRevision)) {
-      return;
-    }
-    const std::string scope = view.named_key(repository).name;
-    const std::string path = absl::StrCat(scope, name);
-    const std::string why = absl::StrCat(
-        view.digest(content).ToString(),
-        " is not there, so what it references is unknown; push the image "
-        "again, or delete it from the index and the tags");
-    AddProblem(scope, path, why);
-    KeepScope(scope, absl::StrCat(path, ": ", why));
-  };
-  view.ForEachNamed(NodeKind::kTag, record_.id, [&](NodeId tag) {
-    for (const NodeId target : view.Kept(tag)) {
-      if (view.state(target) == NodeState::kPresent) continue;
-      const NamedKey key = view.named_key(tag);
-      keep(view.FindNamed({NodeKind::kRepository, record_.id, "", key.scope}),
-           target, absl::StrCat(":", key.name));
-    }
-    return true;
-  });
-  if (is_registry) return;
-  view.ForEachNamed(NodeKind::kRepository, record_.id, [&](NodeId repository) {
-    view.ForEachMember(repository,
-                       [&](NodeId content, store::MembershipKind, absl::Time) {
-                         if ((view.fields(content).flags & kOnlyName) != 0) {
-                           keep(repository, content, "");
-                         }
-                         return true;
-                       });
-    return true;
-  });
 }
 
 absl::Status GraphScan::ReadManifests(std::vector<ManifestName> names) {
@@ -254,8 +220,12 @@ absl::Status GraphScan::ReadManifests(std::vector<ManifestName> names) {
   for (const auto& [place, digest] : late_configs_) {
     absl::StatusOr<std::optional<PutImageConfig>> config =
         ReadConfig(place, digest);
-    // Unreadable: its place is kept, and said to be, by ReadConfig().
-    if (config.ok() && config->has_value()) Add(**std::move(config));
+    if (!config.ok()) {
+      PutUnreadableKeepers(place, digest,
+                           std::string(config.status().message()));
+    } else if (config->has_value()) {
+      Add(**std::move(config));
+    }
   }
   late_configs_.clear();
   return Flush();

@@ -147,8 +147,8 @@ absl::Status GraphScan::Finish() {
     Add(SetOrphans{record_.name, report_.orphan_bytes, report_.orphan_count});
   }
   RECLAIM_RETURN_IF_ERROR(Flush());
-  KeepBesideMissing();
-  return absl::OkStatus();
+  DoubtMissing();
+  return Flush();
 }
 
 }  // namespace reclaim::index

@@ -88,17 +88,21 @@ std::vector<NodeId> GraphScan::HeldContent() const {
 
 // What is not understood, and, from nothing, every manifest: also those that
 // nothing names.
-std::vector<NodeId> GraphScan::DoubtfulContent() const {
+std::vector<NodeId> GraphScan::DoubtfulContent() {
   std::vector<NodeId> found;
   const std::unique_ptr<GraphReader> reader = graph_->Read();
   const GraphView& view = reader->view();
   for (NodeId id = 0; id < view.node_count(); ++id) {
     if (id % kYieldInterval == kYieldInterval - 1) view.Yield();
-    if (!IsHere(view, id) || !IsContent(view.kind(id))) continue;
+    if (!view.Exists(id) || !IsContent(view.kind(id))) continue;
     const NodeFields fields = view.fields(id);
     if (fields.store != record_.id) continue;
-    if ((fields.flags & kOpaque) != 0 ||
-        (options_->from_nothing && IsManifestLike(fields.kind))) {
+    const bool is_opaque = (fields.flags & kOpaque) != 0;
+    if (fields.state == NodeState::kAbsent && is_opaque) {
+      absent_doubts_.push_back(id);
+    }
+    if (fields.state != NodeState::kPresent) continue;
+    if (is_opaque || (options_->from_nothing && IsManifestLike(fields.kind))) {
       found.push_back(id);
     }
   }

@@ -26,6 +26,7 @@ class Verifier {
         options_(*options) {}
 
   void CheckScopes();
+  void CheckDoubts();
   absl::Status CheckCounters();
   absl::Status CheckAdopted();
   absl::Status CheckRecords();

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "index/doubts.h"
 #include "index/recount.h"
 #include "index/verifier.h"
 
@@ -67,8 +68,7 @@ std::string Verifier::CompareTotals(const GraphReader& reader) const {
   return DifferingLines(ToString(counted), ToString(recomputed));
 }
 
-// A manifest that a tag names and that is not there is known as that from the
-// scan on; a reader still has to hear of it.
+// Known since the scan; a reader still has to hear of it.
 void Verifier::CheckScopes() {
   for (const UnreadableScope& scope : store_.unreadable_scopes) {
     Report({"kept-scope", FindingSeverity::kWarning,
@@ -76,6 +76,35 @@ void Verifier::CheckScopes() {
             absl::StrCat("nothing that it may keep is collected: mend it, then "
                          "`reclaim scan ",
                          store_.name, "`")});
+  }
+}
+
+// Of these the scan has told as well (index/doubts.h).
+void Verifier::CheckDoubts() {
+  constexpr NodeId kYieldInterval = 4096;
+  std::vector<std::pair<std::string, bool>> doubts;
+  {
+    const auto reader = graph_->Read();
+    const GraphView& view = reader->view();
+    for (NodeId id = 0; id < view.node_count(); ++id) {
+      if (id % kYieldInterval == kYieldInterval - 1) view.Yield();
+      if (!view.Exists(id) || !IsContent(view.kind(id))) continue;
+      const NodeFields fields = view.fields(id);
+      if (fields.store != store_.id || (fields.flags & kOpaque) == 0 ||
+          ScopeOfDoubt(view, id).empty()) {
+        continue;
+      }
+      doubts.emplace_back(NameOf(view.PlaceName(fields.place), view.digest(id)),
+                          fields.state == NodeState::kAbsent);
+    }
+  }
+  for (auto& [name, is_missing] : doubts) {
+    Report({"kept-scope", FindingSeverity::kWarning, std::move(name),
+            absl::StrCat("the manifest ",
+                         is_missing ? "is not there" : "is not understood",
+                         ", so what it references is unknown"),
+            "nothing that it may reference is collected: push it again, or "
+            "delete it, and scan the store"});
   }
 }
 
@@ -131,6 +160,7 @@ absl::StatusOr<VerifyReport> Verify(ReferenceGraph* graph,
     if (record.name != store) continue;
     Verifier verifier(graph, record, content, &clock, &options);
     verifier.CheckScopes();
+    verifier.CheckDoubts();
     RECLAIM_RETURN_IF_ERROR(verifier.CheckCounters());
     RECLAIM_RETURN_IF_ERROR(verifier.CheckAdopted());
     RECLAIM_RETURN_IF_ERROR(verifier.CheckRecords());

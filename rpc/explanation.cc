@@ -79,17 +79,17 @@ std::string KeptSentence(const v1::ExplainResponse& response,
     case v1::ROOT_REASON_OPAQUE:
       return absl::StrCat(
           "Kept: ", NameOf(root),
-          " could not be understood, so what it may reference is kept", more,
-          ".");
+          " could not be read or understood, so what it may reference is kept",
+          more, ".");
     case v1::ROOT_REASON_IN_DOUBT:
       return absl::StrCat(
-          "Kept: a manifest that could not be understood may "
+          "Kept: a manifest that could not be read or understood may "
           "reference ",
           NameOf(root), more, "; `reclaim plan` names the manifest.");
     case v1::ROOT_REASON_UNLINKED:
       return absl::StrCat("Kept: no repository links ", NameOf(root),
-                          ", and a manifest that could not be understood may "
-                          "reference it",
+                          ", and a manifest that could not be read or "
+                          "understood may reference it",
                           more, "; `reclaim plan` names the manifest.");
     default:
       return absl::StrCat("Kept by ", NameOf(root), more, ".");

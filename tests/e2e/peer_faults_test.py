@@ -212,9 +212,16 @@ class PeerFaultsTest(World):
         self.assertEqual(len(lost), 2, "what nothing else references")
         code, said = self.ours(damage)
         self.assertEqual(code, PARTIAL)
-        self.assertIn("%s:latest: %s is not there" % (DAMAGED, digest), said)
-        self.assertIn("the whole store is kept", self.prune(code=PARTIAL))
+        self.assertIn("%s: %s:latest names it, and it is not there" %
+                      (digest, DAMAGED), said)
+        # Its repository is kept, the others are collected.
+        before = blobs(self.root)
+        code, said = self.call("plan")
+        self.assertEqual(code, PARTIAL, said)
+        self.assertIn(DAMAGED + " is kept as it is", said)
+        self.prune(code=PARTIAL)
         self.assertEqual(parts - blobs(self.root), set())
+        self.assertEqual(len(before - blobs(self.root)), 4)
         self.assertIn(digest, self.call("verify", "hub")[1])
         # Given back, all is as it was.
         write(self.blob_path(self.root, digest), manifest)

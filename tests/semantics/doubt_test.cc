@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "gc/collector_fixture.h"
+#include "gc/run.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "store/testing/store_tree.h"
@@ -19,6 +20,7 @@ using base::IsOk;
 using index::NodeState;
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
@@ -44,6 +46,13 @@ class DoubtTest : public gc::CollectorFixture {
     whole_ = folder_.Read(path);
     folder_.Write(path, whole_.substr(0, whole_.size() / 2));
     return torn;
+  }
+  // One that is not there.
+  oci::Digest Lose(const std::string& tag) {
+    const oci::Digest lost = tree_.Image("app", tag, {"base", "app new"});
+    whole_ = folder_.Read(tree_.BlobPath(lost));
+    folder_.Remove(tree_.BlobPath(lost));
+    return lost;
   }
   void Mend(const oci::Digest& torn) {
     folder_.Write(tree_.BlobPath(torn), whole_);
@@ -203,6 +212,137 @@ TEST_F(DoubtTest, Case085_AnUnknownTypeKeepsItsRepositoryTheOtherIsCollected) {
   EXPECT_TRUE(last.kept_scopes.empty());
   EXPECT_EQ(Blobs(last).count(app_old_.ToString()), 1u);
   EXPECT_EQ(Blobs(last).count(D("app old").ToString()), 1u);
+}
+
+// Named and not there, it may reference what a torn one may.
+TEST_F(DoubtTest,
+       Case084_AMissingManifestKeepsItsRepositoryTheOtherIsCollected) {
+  const oci::Digest lost = Lose("v1");
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  for (const bool is_restarted : {false, true}) {
+    SCOPED_TRACE(is_restarted);
+    if (is_restarted) {
+      Scan();  // which has nothing new to read
+      Restart();
+      ASSERT_THAT(collector_->Recover(), IsOk());
+    }
+    const gc::Plan plan = MakePlan(Request());
+    ExpectOnlyOtherGoes(plan);
+    ASSERT_EQ(plan.kept_scopes.size(), 1u);
+    EXPECT_EQ(plan.kept_scopes[0].scope, "app");
+    EXPECT_THAT(plan.kept_scopes[0].why,
+                AllOf(HasSubstr(lost.ToString()), HasSubstr("is not there"),
+                      HasSubstr("the others are collected")));
+  }
+  Prune();
+  EXPECT_EQ(StateOf(other_old_), NodeState::kQuarantined);
+  ExpectKept();
+  ASSERT_THAT(PurgeNow(), IsOk());
+  EXPECT_FALSE(folder_.Exists(tree_.BlobPath(other_old_)));
+  ExpectKept();
+  ExpectExact();
+}
+
+TEST_F(DoubtTest, Case084_EachScanTellsOfAMissingManifest) {
+  const oci::Digest lost = Lose("v1");
+  Open(store::StoreKind::kRegistry);
+  for (int i = 0; i < 3; ++i) {
+    const auto run = collector_->Scan("s", i == 2, "test", {});
+    ASSERT_THAT(run, IsOk());
+    EXPECT_EQ(run->phase, gc::RunPhase::kPartial);
+    EXPECT_THAT(run->problems,
+                ElementsAre(AllOf(HasSubstr(lost.ToString()),
+                                  HasSubstr("app:v1 names it, and it is not "
+                                            "there"))));
+  }
+}
+
+TEST_F(DoubtTest, Case084_OnceItIsThereAgainItsRepositoryIsCollected) {
+  const oci::Digest lost = Lose("v1");
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  Prune();
+  ExpectKept();
+  Mend(lost);
+  Scan();
+  const gc::Plan plan = MakePlan(Request());
+  EXPECT_TRUE(plan.kept_scopes.empty());
+  EXPECT_EQ(Blobs(plan).count(app_old_.ToString()), 1u);
+  EXPECT_EQ(Blobs(plan).count(orphan_.ToString()), 1u);
+  ASSERT_THAT(Apply(plan), IsOk());
+  EXPECT_EQ(StateOf(lost), NodeState::kPresent);
+  EXPECT_EQ(StateOf(D("app new")), NodeState::kPresent);
+  ExpectExact();
+}
+
+TEST_F(DoubtTest, Case084_OnceItIsDeletedItsRepositoryIsCollected) {
+  const oci::Digest lost = Lose("v1");
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  Prune();
+  ExpectKept();
+  // Over the API of a registry that leaves the tag.
+  folder_.Remove(
+      absl::StrCat("docker/registry/v2/repositories/app/_manifests/"
+                   "revisions/sha256/",
+                   lost.hex(), "/link"));
+  Scan();
+  const gc::Plan plan = MakePlan(Request());
+  EXPECT_TRUE(plan.kept_scopes.empty());
+  EXPECT_EQ(Blobs(plan).count(app_old_.ToString()), 1u);
+  EXPECT_EQ(Blobs(plan).count(D("app new").ToString()), 1u);
+  EXPECT_EQ(Blobs(plan).count(orphan_.ToString()), 1u);
+}
+
+// Only what a tag names can be asked for by those who do not know it.
+TEST_F(DoubtTest, Case084_AMissingManifestWithoutATagIsNoDoubt) {
+  Lose("");
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  const gc::Plan plan = MakePlan(Request());
+  EXPECT_TRUE(plan.kept_scopes.empty());
+  EXPECT_EQ(Blobs(plan).count(app_old_.ToString()), 1u);
+}
+
+// An image whose labels nobody can read: they might say that it stays.
+TEST_F(DoubtTest, Case084_AnUnreadableConfigKeepsItsRepository) {
+  const oci::Digest config =
+      tree_.Layer("app", std::string(size_t{5} << 20, ' '));
+  const oci::Digest image = tree_.Manifest(
+      "app", store::ImageText({config, tree_.Layer("app", "app new")}));
+  tree_.Tag("app", "v1", image);
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  const gc::Plan plan = MakePlan(Request());
+  ExpectOnlyOtherGoes(plan);
+  ASSERT_EQ(plan.kept_scopes.size(), 1u);
+  EXPECT_EQ(plan.kept_scopes[0].scope, "app");
+  Prune();
+  ExpectKept();
+  EXPECT_EQ(StateOf(config), NodeState::kPresent);
+  ExpectExact();
+}
+
+TEST_F(DoubtTest, Case084_AnUnreadableConfigThatComesLaterDoesSoAsWell) {
+  const std::string bytes(size_t{5} << 20, ' ');
+  const oci::Digest config = tree_.Layer("app", bytes);
+  const oci::Digest image = tree_.Manifest(
+      "app", store::ImageText({config, tree_.Layer("app", "app new")}));
+  tree_.Tag("app", "v1", image);
+  folder_.Remove(tree_.BlobPath(config));
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  EXPECT_TRUE(MakePlan(Request()).kept_scopes.empty());
+  folder_.Write(tree_.BlobPath(config), bytes);
+  Age();
+  Scan();
+  ExpectOnlyOtherGoes(MakePlan(Request()));
+  ExpectKept();
+  // It goes again: an image without its config is none that anybody filters.
+  folder_.Remove(tree_.BlobPath(config));
+  Scan();
+  EXPECT_TRUE(MakePlan(Request()).kept_scopes.empty());
 }
 
 }  // namespace
