@@ -80,6 +80,10 @@ class PolicyBook final : public RuleSource {
  private:
   template <typename Value>
   using EntryMap = std::map<std::string, Value, std::less<>>;
+  struct Tenancy {
+    EntryMap<Tenant> tenants;
+    EntryMap<RepositoryQuota> quotas;
+  };
 
   PolicyBook(index::Engine* engine, const base::Clock* clock)
       : engine_(engine), clock_(clock) {}
@@ -90,17 +94,29 @@ class PolicyBook final : public RuleSource {
   absl::Status OpenTenants(const TenantSettings& file)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<std::shared_ptr<const TenantBook>> Compile(
-      const EntryMap<Tenant>& tenants,
-      const EntryMap<RepositoryQuota>& quotas) const
+      const Tenancy& tenancy) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Change(Tenancy tenancy, const std::string& key,
+                      std::optional<std::string> bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The calls about both, of whichever `map` holds.
+  template <typename Value>
+  std::vector<Value> List(EntryMap<Value> Tenancy::*map) const;
+  template <typename Value>
+  absl::StatusOr<Value> Get(EntryMap<Value> Tenancy::*map,
+                            absl::string_view name) const;
+  template <typename Value>
+  absl::StatusOr<Value> Put(EntryMap<Value> Tenancy::*map, Value value,
+                            absl::string_view etag);
+  template <typename Value>
+  absl::Status Delete(EntryMap<Value> Tenancy::*map, absl::string_view name,
+                      absl::string_view etag);
 
   index::Engine* engine_;
   const base::Clock* clock_;
   mutable base::Mutex mutex_;
   EntryMap<RuleSet> rule_sets_ ABSL_GUARDED_BY(mutex_);
   EntryMap<Schedule> schedules_ ABSL_GUARDED_BY(mutex_);
-  EntryMap<Tenant> tenants_ ABSL_GUARDED_BY(mutex_);
-  EntryMap<RepositoryQuota> quotas_ ABSL_GUARDED_BY(mutex_);
+  Tenancy tenancy_ ABSL_GUARDED_BY(mutex_);
   // The names that the file gives, in its order.
   std::vector<std::string> file_tenants_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> file_quotas_ ABSL_GUARDED_BY(mutex_);

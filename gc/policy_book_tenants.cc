@@ -13,8 +13,33 @@
 namespace reclaim::gc {
 namespace {
 
-constexpr char kTenant[] = "tenant/";
-constexpr char kQuota[] = "quota/";
+// What is different between the two.
+template <typename Value>
+struct Kind;
+template <>
+struct Kind<Tenant> {
+  static constexpr char kWord[] = "tenant";
+  static constexpr auto* kEncode = EncodeTenant;
+  static constexpr auto* kDecode = DecodeTenant;
+};
+template <>
+struct Kind<RepositoryQuota> {
+  static constexpr char kWord[] = "quota";
+  static constexpr auto* kEncode = EncodeQuota;
+  static constexpr auto* kDecode = DecodeQuota;
+};
+
+template <typename Value>
+std::string KeyOf(absl::string_view name) {
+  return absl::StrCat(Kind<Value>::kWord, "/", name);
+}
+
+template <typename Value>
+absl::Status LoadMap(const index::Engine& engine, EntryMap<Value>* map) {
+  return LoadAll<Value>(
+      engine, KeyOf<Value>("").c_str(), Kind<Value>::kDecode,
+      [map](Value value) { (*map)[value.name] = std::move(value); });
+}
 
 // Those of the file in its order, for of several quotas the first decides; then
 // the others by name.
@@ -26,13 +51,6 @@ std::vector<Value> InOrder(const EntryMap<Value>& map,
   for (const auto& [name, value] : map) {
     if (!value.is_from_file) values.push_back(value);
   }
-  return values;
-}
-
-template <typename Value>
-std::vector<Value> ByName(const EntryMap<Value>& map) {
-  std::vector<Value> values;
-  for (const auto& [name, value] : map) values.push_back(value);
   return values;
 }
 
@@ -52,31 +70,81 @@ std::vector<std::string> Overlay(const std::vector<Value>& of_file,
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const TenantBook>> PolicyBook::Compile(
-    const EntryMap<Tenant>& tenants,
-    const EntryMap<RepositoryQuota>& quotas) const {
-  RECLAIM_ASSIGN_OR_RETURN(TenantBook book,
-                           TenantBook::Create({InOrder(tenants, file_tenants_),
-                                               InOrder(quotas, file_quotas_)}));
+    const Tenancy& tenancy) const {
+  RECLAIM_ASSIGN_OR_RETURN(
+      TenantBook book,
+      TenantBook::Create({InOrder(tenancy.tenants, file_tenants_),
+                          InOrder(tenancy.quotas, file_quotas_)}));
   return std::make_shared<const TenantBook>(std::move(book));
 }
 
 absl::Status PolicyBook::OpenTenants(const TenantSettings& file) {
   // The file alone first: a name that it gives twice is its error.
   RECLAIM_RETURN_IF_ERROR(TenantBook::Create(file).status());
-  RECLAIM_RETURN_IF_ERROR(
-      LoadAll<Tenant>(*engine_, kTenant, DecodeTenant, [this](Tenant tenant) {
-        mutex_.AssertHeld();
-        tenants_[tenant.name] = std::move(tenant);
-      }));
-  RECLAIM_RETURN_IF_ERROR(LoadAll<RepositoryQuota>(
-      *engine_, kQuota, DecodeQuota, [this](RepositoryQuota quota) {
-        mutex_.AssertHeld();
-        quotas_[quota.name] = std::move(quota);
-      }));
-  file_tenants_ = Overlay(file.tenants, &tenants_);
-  file_quotas_ = Overlay(file.quotas, &quotas_);
-  RECLAIM_ASSIGN_OR_RETURN(book_, Compile(tenants_, quotas_));
+  Tenancy tenancy;
+  RECLAIM_RETURN_IF_ERROR(LoadMap(*engine_, &tenancy.tenants));
+  RECLAIM_RETURN_IF_ERROR(LoadMap(*engine_, &tenancy.quotas));
+  file_tenants_ = Overlay(file.tenants, &tenancy.tenants);
+  file_quotas_ = Overlay(file.quotas, &tenancy.quotas);
+  RECLAIM_ASSIGN_OR_RETURN(book_, Compile(tenancy));
+  tenancy_ = std::move(tenancy);
   return absl::OkStatus();
+}
+
+// What does not compile is not written, and what is not written is not held.
+absl::Status PolicyBook::Change(Tenancy tenancy, const std::string& key,
+                                std::optional<std::string> bytes) {
+  RECLAIM_ASSIGN_OR_RETURN(auto book, Compile(tenancy));
+  RECLAIM_RETURN_IF_ERROR(Write(key, std::move(bytes)));
+  tenancy_ = std::move(tenancy);
+  book_ = std::move(book);
+  return absl::OkStatus();
+}
+
+template <typename Value>
+std::vector<Value> PolicyBook::List(EntryMap<Value> Tenancy::*map) const {
+  base::MutexLock lock(&mutex_);
+  std::vector<Value> values;
+  for (const auto& [name, value] : tenancy_.*map) values.push_back(value);
+  return values;
+}
+
+template <typename Value>
+absl::StatusOr<Value> PolicyBook::Get(EntryMap<Value> Tenancy::*map,
+                                      absl::string_view name) const {
+  base::MutexLock lock(&mutex_);
+  return FindEntry(tenancy_.*map, Kind<Value>::kWord, name);
+}
+
+template <typename Value>
+absl::StatusOr<Value> PolicyBook::Put(EntryMap<Value> Tenancy::*map,
+                                      Value value, absl::string_view etag) {
+  base::MutexLock lock(&mutex_);
+  RECLAIM_RETURN_IF_ERROR(
+      CheckChange(tenancy_.*map, Kind<Value>::kWord, value.name, etag));
+  value.changed = clock_->Now();
+  RECLAIM_ASSIGN_OR_RETURN(const std::string bytes,
+                           Kind<Value>::kEncode(value));
+  RECLAIM_ASSIGN_OR_RETURN(const Value stored, Kind<Value>::kDecode(bytes));
+  Tenancy changed = tenancy_;
+  (changed.*map)[stored.name] = stored;
+  RECLAIM_RETURN_IF_ERROR(
+      Change(std::move(changed), KeyOf<Value>(stored.name), bytes));
+  return stored;
+}
+
+template <typename Value>
+absl::Status PolicyBook::Delete(EntryMap<Value> Tenancy::*map,
+                                absl::string_view name,
+                                absl::string_view etag) {
+  base::MutexLock lock(&mutex_);
+  Tenancy changed = tenancy_;
+  const auto it = (changed.*map).find(name);
+  if (it == (changed.*map).end()) return NoSuch(Kind<Value>::kWord, name);
+  RECLAIM_RETURN_IF_ERROR(
+      CheckChange(changed.*map, Kind<Value>::kWord, name, etag));
+  (changed.*map).erase(it);
+  return Change(std::move(changed), KeyOf<Value>(name), std::nullopt);
 }
 
 std::shared_ptr<const TenantBook> PolicyBook::Tenants() const {
@@ -85,86 +153,34 @@ std::shared_ptr<const TenantBook> PolicyBook::Tenants() const {
 }
 
 std::vector<Tenant> PolicyBook::ListTenants() const {
-  base::MutexLock lock(&mutex_);
-  return ByName(tenants_);
+  return List(&Tenancy::tenants);
 }
-
 absl::StatusOr<Tenant> PolicyBook::GetTenant(absl::string_view name) const {
-  base::MutexLock lock(&mutex_);
-  return FindEntry(tenants_, "tenant", name);
+  return Get(&Tenancy::tenants, name);
 }
-
 absl::StatusOr<Tenant> PolicyBook::PutTenant(Tenant tenant,
                                              absl::string_view etag) {
-  base::MutexLock lock(&mutex_);
-  RECLAIM_RETURN_IF_ERROR(CheckChange(tenants_, "tenant", tenant.name, etag));
-  tenant.changed = clock_->Now();
-  RECLAIM_ASSIGN_OR_RETURN(const std::string bytes, EncodeTenant(tenant));
-  RECLAIM_ASSIGN_OR_RETURN(const Tenant stored, DecodeTenant(bytes));
-  EntryMap<Tenant> tenants = tenants_;
-  tenants[stored.name] = stored;
-  RECLAIM_ASSIGN_OR_RETURN(auto book, Compile(tenants, quotas_));
-  RECLAIM_RETURN_IF_ERROR(Write(kTenant + stored.name, bytes));
-  tenants_ = std::move(tenants);
-  book_ = std::move(book);
-  return stored;
+  return Put(&Tenancy::tenants, std::move(tenant), etag);
 }
-
 absl::Status PolicyBook::DeleteTenant(absl::string_view name,
                                       absl::string_view etag) {
-  base::MutexLock lock(&mutex_);
-  EntryMap<Tenant> tenants = tenants_;
-  const auto it = tenants.find(name);
-  if (it == tenants.end()) return NoSuch("tenant", name);
-  RECLAIM_RETURN_IF_ERROR(CheckChange(tenants, "tenant", name, etag));
-  tenants.erase(it);
-  RECLAIM_ASSIGN_OR_RETURN(auto book, Compile(tenants, quotas_));
-  RECLAIM_RETURN_IF_ERROR(Write(absl::StrCat(kTenant, name), std::nullopt));
-  tenants_ = std::move(tenants);
-  book_ = std::move(book);
-  return absl::OkStatus();
+  return Delete(&Tenancy::tenants, name, etag);
 }
 
 std::vector<RepositoryQuota> PolicyBook::ListQuotas() const {
-  base::MutexLock lock(&mutex_);
-  return ByName(quotas_);
+  return List(&Tenancy::quotas);
 }
-
 absl::StatusOr<RepositoryQuota> PolicyBook::GetQuota(
     absl::string_view name) const {
-  base::MutexLock lock(&mutex_);
-  return FindEntry(quotas_, "quota", name);
+  return Get(&Tenancy::quotas, name);
 }
-
 absl::StatusOr<RepositoryQuota> PolicyBook::PutQuota(RepositoryQuota quota,
                                                      absl::string_view etag) {
-  base::MutexLock lock(&mutex_);
-  RECLAIM_RETURN_IF_ERROR(CheckChange(quotas_, "quota", quota.name, etag));
-  quota.changed = clock_->Now();
-  RECLAIM_ASSIGN_OR_RETURN(const std::string bytes, EncodeQuota(quota));
-  RECLAIM_ASSIGN_OR_RETURN(const RepositoryQuota stored, DecodeQuota(bytes));
-  EntryMap<RepositoryQuota> quotas = quotas_;
-  quotas[stored.name] = stored;
-  RECLAIM_ASSIGN_OR_RETURN(auto book, Compile(tenants_, quotas));
-  RECLAIM_RETURN_IF_ERROR(Write(kQuota + stored.name, bytes));
-  quotas_ = std::move(quotas);
-  book_ = std::move(book);
-  return stored;
+  return Put(&Tenancy::quotas, std::move(quota), etag);
 }
-
 absl::Status PolicyBook::DeleteQuota(absl::string_view name,
                                      absl::string_view etag) {
-  base::MutexLock lock(&mutex_);
-  EntryMap<RepositoryQuota> quotas = quotas_;
-  const auto it = quotas.find(name);
-  if (it == quotas.end()) return NoSuch("quota", name);
-  RECLAIM_RETURN_IF_ERROR(CheckChange(quotas, "quota", name, etag));
-  quotas.erase(it);
-  RECLAIM_ASSIGN_OR_RETURN(auto book, Compile(tenants_, quotas));
-  RECLAIM_RETURN_IF_ERROR(Write(absl::StrCat(kQuota, name), std::nullopt));
-  quotas_ = std::move(quotas);
-  book_ = std::move(book);
-  return absl::OkStatus();
+  return Delete(&Tenancy::quotas, name, etag);
 }
 
 }  // namespace reclaim::gc
