@@ -263,6 +263,12 @@ absl::StatusOr<TimeWindow> TimeWindow::Parse(absl::string_view text) {
   }
   RECLAIM_ASSIGN_OR_RETURN(window.begin_minute_, ReadMinuteOfDay(span.first));
   RECLAIM_ASSIGN_OR_RETURN(window.end_minute_, ReadMinuteOfDay(span.second));
+  // Nobody knows whether that is meant as all day or as never.
+  if (window.begin_minute_ == window.end_minute_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("window: \"", text,
+                     "\" begins when it ends; all day is \"00:00-24:00\""));
+  }
   if (window.begin_minute_ == kMinutesADay) window.begin_minute_ = 0;
   if (window.end_minute_ <= window.begin_minute_) {
     window.end_minute_ += kMinutesADay;

@@ -144,8 +144,9 @@ TEST(TimeWindowTest, HoldsAndOpens) {
             At("2026-01-04T00:00:00Z"));
   EXPECT_EQ(weekend->NextOpening(At("2026-01-05T00:00:00Z"), utc),
             At("2026-01-10T00:00:00Z"));
-  for (const char* text : {"", "22:00", "22-06", "25:00-26:00", "xyz 1:00-2:00",
-                           "01:00-02:00 mon tue"}) {
+  for (const char* text :
+       {"", "22:00", "22-06", "25:00-26:00", "xyz 1:00-2:00",
+        "01:00-02:00 mon tue", "22:00-22:00", "sat 24:00-24:00"}) {
     EXPECT_THAT(TimeWindow::Parse(text),
                 StatusIs(absl::StatusCode::kInvalidArgument))
         << text;
