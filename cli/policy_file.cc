@@ -221,9 +221,11 @@ class FileReader {
   }
   absl::Status Unknown(const toml::node& node, absl::string_view key,
                        const std::vector<std::string>& keys) const {
-    return At(node, key,
-              absl::StrCat("is not a key; the nearest one is ",
-                           base::NearestName(key, keys)));
+    const std::string nearest = base::NearestName(key, keys);
+    return At(
+        node, key,
+        absl::StrCat("is not a key",
+                     nearest.empty() ? "" : "; the nearest one is ", nearest));
   }
 
   absl::Status ReadTable(const toml::table& table, const KeyNames& names,
