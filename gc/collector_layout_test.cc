@@ -19,6 +19,7 @@
 #include "gc/collector_fixture.h"
 #include "gc/plan.h"
 #include "gc/prune_request.h"
+#include "gc/run.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "oci/digest.h"
@@ -29,6 +30,9 @@ namespace reclaim::gc {
 namespace {
 
 using ::reclaim::base::IsOk;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -287,6 +291,57 @@ TEST_F(EditedLayoutTest, WhatIsHeldBackKeepsItsLayout) {
   Restart();
   ASSERT_THAT(collector_->Recover(), IsOk());
   ExpectNames({"v1", "new"});
+}
+
+// He has opened it in place, and is not done.
+TEST_F(EditedLayoutTest, AHalfWrittenIndexIsLeftToItsWriter) {
+  const Plan plan = MakePlan(Request());
+  ASSERT_FALSE(plan.items.empty());
+  const std::string whole = folder_.Read("a/index.json");
+  const std::string half = whole.substr(0, whole.size() / 2);
+  for (const std::string& bytes : {half, std::string()}) {
+    SCOPED_TRACE(bytes.size());
+    Scan();
+    const Plan again = MakePlan(Request());
+    folder_.Write("a/index.json", bytes);
+    const auto run = Apply(bytes.empty() ? again : plan);
+    ASSERT_THAT(run, IsOk());
+    EXPECT_EQ(run->phase, RunPhase::kPartial);
+    EXPECT_THAT(
+        run->skipped,
+        Contains(AllOf(
+            Field(&SkippedItem::reason, SkipReason::kChanged),
+            Field(&SkippedItem::detail, AllOf(HasSubstr("a/index.json"),
+                                              HasSubstr("a writer is at work"),
+                                              HasSubstr("try again"))))));
+    EXPECT_THAT(run->problems, IsEmpty());
+    EXPECT_EQ(folder_.Read("a/index.json"), bytes);
+    EXPECT_EQ(QuarantineCount(), 0u) << "what its entry names stays with it";
+    folder_.Write("a/index.json", whole);
+    Age();
+  }
+  clock_.Advance(absl::Hours(1));
+  Scan();
+  Prune();
+  EXPECT_EQ(StateOf(garbage_, "a"), NodeState::kQuarantined);
+  ExpectNames({"v1"});
+}
+
+TEST_F(EditedLayoutTest, AHalfWrittenIndexIsNotRestoredInto) {
+  const gc::Run run = Prune();
+  const std::string whole = folder_.Read("a/index.json");
+  const std::string half = whole.substr(0, whole.size() / 2);
+  folder_.Write("a/index.json", half);
+  const auto restored = RestoreRun(run.id);
+  ASSERT_THAT(restored, IsOk());
+  EXPECT_EQ(restored->phase, RunPhase::kPartial);
+  EXPECT_THAT(restored->problems, Contains(HasSubstr("try again")));
+  EXPECT_EQ(folder_.Read("a/index.json"), half);
+  EXPECT_EQ(QuarantineCount(), 1u) << "the entry; the bytes are back";
+  folder_.Write("a/index.json", whole);
+  ASSERT_THAT(RestoreRun(run.id), IsOk());
+  EXPECT_EQ(QuarantineCount(), 0u);
+  EXPECT_THAT(folder_.Read("a/index.json"), HasSubstr(garbage_.hex()));
 }
 
 // What `ctr image export` writes, for one.

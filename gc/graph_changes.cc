@@ -103,6 +103,16 @@ void AddReturning(const QuarantineRecord& record, GraphChanges* changes) {
   }
 }
 
+void AddRefused(const QuarantineRecord& record, GraphChanges* changes) {
+  AddReturning(record, changes);
+  if (!IsLink(record)) return;
+  index::Touch touch;
+  touch.name = {record.store, record.item.removal->place,
+                *record.item.removal->digest};
+  touch.use = index::UseKind::kExists;
+  changes->operations.push_back(std::move(touch));
+}
+
 void AddPurging(const QuarantineRecord& record, GraphChanges* changes) {
   if (IsBlob(record) && record.state == QuarantineState::kQuarantined) {
     AddState(record, NodeState::kAbsent, changes);

@@ -24,6 +24,11 @@ void AddLeaving(const QuarantineRecord& record, GraphChanges* changes);
 // It comes back as it was.
 void AddReturning(const QuarantineRecord& record, GraphChanges* changes);
 
+// The store left it where it was, for somebody wrote there since: back as it
+// was, and what a link names is spared by the rest of the run, or the link
+// would lead to nothing (I3).
+void AddRefused(const QuarantineRecord& record, GraphChanges* changes);
+
 // It is gone for good: content that was quarantined is absent from now on.
 void AddPurging(const QuarantineRecord& record, GraphChanges* changes);
 

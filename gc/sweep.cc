@@ -182,7 +182,7 @@ void Sweep::SettleOne(const RemovalOutcome& outcome, QuarantineRecord record,
     AddLoss(record, &changes);
     run_->Skip(subject, SkipReason::kGone, std::string(status.message()));
   } else {
-    AddReturning(record, &changes);
+    AddRefused(record, &changes);
     // An engine refuses what it has in use.
     run_->Skip(subject,
                site_->store->traits().knows_containers ? SkipReason::kInUse

@@ -11,6 +11,7 @@
 #include "oci/image_layout_index.h"
 #include "store/image_layout_scan.h"
 #include "store/layout_index_file.h"
+#include "oci/json_reader.h"
 
 namespace reclaim::store {
 namespace {
@@ -145,6 +146,21 @@ absl::StatusOr<std::unique_ptr<ContentStore>> OpenImageLayoutStore(
     store->Tidy().IgnoreError();
   }
   return std::unique_ptr<ContentStore>(std::move(store));
+          if (!IsWhole(now))
+            return absl::UnavailableError(HalfWritten(removal));
 }
 
 }  // namespace reclaim::store
+  // Tools write the file in place: what is no JSON is half of it, as a rule.
+  static bool IsWhole(const std::string& bytes) {
+    return oci::ReadJsonObject(bytes).ok();
+  }
+  static std::string HalfWritten(const Removal& removal) {
+    return absl::StrCat(
+        JoinPath(removal.place, "index.json"),
+        " is not whole: a writer is at work on it; try again when it is done "
+        "(if nobody writes, it is damaged: `reclaim scan` says how)");
+  }
+
+  // ABORTED while somebody writes: nothing has changed.
+    if (!IsWhole(bytes)) return absl::AbortedError(HalfWritten(removal));
