@@ -12,9 +12,12 @@ using base::IsOk;
 using base::StatusIs;
 using gc::SpaceTarget;
 using gc::TargetKind;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 // Two images that nothing uses, and one that is used.  On disk each image takes
@@ -171,6 +174,39 @@ TEST_F(SpaceTest, ASignaturesNameFollowsWhatIsChosen) {
   gc::PruneRequest by_rules = With(TargetKind::kFree, 1);
   by_rules.verb = gc::PruneVerb::kRetention;
   EXPECT_THAT(Doomed(by_rules), UnorderedElementsAre("a:v1", "M1", "c1", "l1"));
+}
+
+// One whose subject had gone before is not asked about again, and nobody
+// regrets it; without rules it is what nothing uses, like any image.
+TEST_F(SpaceTest, ASignatureWhoseSubjectHadGoneGoesFirst) {
+  const std::string sig =
+      "a:sha256-" + TextGraph::DigestOf("gone").hex() + ".sig";
+  const std::string sig2 =
+      "a:sha256-" + TextGraph::DigestOf("S1").hex() + ".sig";
+  g.Add("S1(s1); T1(t1); !gone; " + sig + "=S1; " + sig2 + "=T1");
+  EXPECT_THAT(Doomed(With(TargetKind::kFree, 50 * kImage)),
+              IsSupersetOf({sig, std::string("S1"), sig2, std::string("T1"),
+                            std::string("M1"), std::string("M2")}));
+  gc::ReferrerRule referrers;
+  referrers.name = "signatures";
+  referrers.includes_cosign_tags = true;
+  gc::RetentionRule rest;
+  rest.name = "rest";
+  rest.keep_pushed_within = absl::Minutes(1);
+  rules.rules = {rest};
+  rules.referrers = {referrers};
+  gc::PruneRequest by_rules = With(TargetKind::kFree, 1);
+  by_rules.verb = gc::PruneVerb::kRetention;
+  EXPECT_THAT(Doomed(by_rules),
+              UnorderedElementsAre(sig, "S1", "s1", sig2, "T1", "t1"));
+  EXPECT_EQ(OutcomeOf(by_rules).evicted_count, 0u);
+  rules.referrers[0].fate = gc::ReferrerFate::kKeep;
+  EXPECT_THAT(Doomed(by_rules), Not(Contains(sig)));
+  index::ContentRow& row = g.content("gone");
+  row.recorded = absl::UnixEpoch();
+  g.PutContent(row);
+  rules.referrers[0].fate = gc::ReferrerFate::kCascade;
+  EXPECT_THAT(Doomed(by_rules), Not(Contains(sig))) << "it was never here";
 }
 
 // The build cache by itself: children before parents, the longest unused first.
