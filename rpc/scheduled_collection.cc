@@ -86,6 +86,10 @@ absl::StatusOr<gc::Plan> ScheduledCollection::PlanOne(
     RECLAIM_RETURN_IF_ERROR(AwaitRun(parts_, scan.id, caller));
   }
   gc::PruneRequest request = schedule.request;
+  // As `image prune --all` has it.
+  if (request.verb == gc::PruneVerb::kImages && request.all_images) {
+    request.verb = gc::PruneVerb::kAllImages;
+  }
   request.store = store;
   request.actor = caller.actor;
   request.schedule = schedule.name;

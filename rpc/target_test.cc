@@ -145,6 +145,37 @@ TEST_F(TargetTest, ShareOfTenantsAddUpToTheLiveBytes) {
   }
 }
 
+// "images" with all_images is `image prune --all`: under pressure what nothing
+// uses goes, not only what has no name.
+TEST_F(TargetTest, AScheduleOfAllImagesTakesThoseWithNames) {
+  v1::SetScheduleRequest request;
+  v1::Schedule* schedule = request.mutable_schedule();
+  schedule->set_name("pressure");
+  schedule->mutable_every()->set_seconds(3600);
+  schedule->set_verb(v1::PRUNE_VERB_IMAGES);
+  schedule->set_all_images(true);
+  schedule->set_containers_are_complete(true);
+  schedule->mutable_target()->set_keep_under_bytes(0);
+  schedule->set_approve(true);
+  v1::Schedule stored;
+  ASSERT_TRUE(Ask(policy_stub_, &Policies::SetSchedule, request, &stored).ok());
+  EXPECT_EQ(stored.verb(), v1::PRUNE_VERB_IMAGES) << "it is kept as written";
+  v1::RunScheduleRequest run;
+  run.set_name("pressure");
+  ASSERT_TRUE(Ask(policy_stub_, &Policies::RunSchedule, run, &stored).ok());
+  v1::GetScheduleRequest get;
+  get.set_name("pressure");
+  ASSERT_TRUE(Ask(policy_stub_, &Policies::GetSchedule, get, &stored).ok());
+  ASSERT_EQ(stored.state().last_plan_ids_size(), 1)
+      << stored.state().last_message();
+  v1::GetPlanRequest ask;
+  ask.set_id(stored.state().last_plan_ids(0));
+  v1::Plan plan;
+  ASSERT_TRUE(Ask(collection_stub_, &Collection::GetPlan, ask, &plan).ok());
+  EXPECT_EQ(plan.image_count(), 4u);
+  EXPECT_EQ(plan.target_outcome().evicted_count(), 2u);
+}
+
 TEST_F(TargetTest, ASchedulePrunesAsFarAsItsTarget) {
   v1::SetScheduleRequest request;
   v1::Schedule* schedule = request.mutable_schedule();
