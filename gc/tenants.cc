@@ -87,6 +87,11 @@ absl::StatusOr<TenantBook> TenantBook::Create(const TenantSettings& settings) {
                    "give it repositories or labels; [\"**\"] is all "
                    "repositories");
     }
+    // It would ask for all of the tenant's tags.
+    if (tenant.quota_bytes == 0) {
+      return Wrong("tenant", tenant.name,
+                   "a quota is 1 byte or more; without one leave it out");
+    }
     for (const std::string& label : tenant.labels) {
       if (!label.empty() && label[0] != '=') continue;
       return Wrong("tenant", tenant.name,

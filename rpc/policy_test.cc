@@ -465,6 +465,10 @@ TEST_F(PolicyTest, TenantsAndQuotasOverTheApi) {
   EXPECT_EQ(
       Ask(policy_stub_, &Policies::DeleteTenant, remove, &none).error_code(),
       grpc::StatusCode::NOT_FOUND);
+  set.mutable_tenant()->set_quota_bytes(0);
+  set.clear_request_id();
+  EXPECT_EQ(Ask(policy_stub_, &Policies::SetTenant, set, &tenant).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
   limit.mutable_quota()->set_quota_bytes(0);
   EXPECT_EQ(Ask(policy_stub_, &Policies::SetRepositoryQuota, limit, &quota)
                 .error_code(),
