@@ -26,6 +26,15 @@ absl::StatusOr<std::optional<uint64_t>> ReadIfGiven(const char* flag,
   return std::optional<uint64_t>(bytes);
 }
 
+// "" would be no target, and all that may go would go.
+CLI::Validator IsSaid() {
+  const auto problem = [](const std::string& text) {
+    return std::string(
+        text.empty() ? "is empty; say how many bytes, or leave it out" : "");
+  };
+  return CLI::Validator(problem, "");
+}
+
 }  // namespace
 
 void PruneFlags::DeclareTarget(CLI::App* command) {
@@ -36,29 +45,35 @@ void PruneFlags::DeclareTarget(CLI::App* command) {
       "Begin if the disk is so full, in per cent, or fuller"));
   auto* low = option(command->add_option(
       "--low", this->low, "Then free until it is so full, in per cent"));
-  high->needs(low);
-  low->needs(high);
+  high->needs(low)->check(CLI::Range(1, 100));
+  low->needs(high)->check(CLI::Range(1, 100));
   auto* by_free = option(command->add_option(
       "--free", free, "Take no more than it needs to free so much, e.g. 10GB"));
   auto* by_size = option(command->add_option(
       "--keep-under", keep_under,
       "Take no more than it needs to leave so much in the store"));
+  by_free->check(IsSaid());
+  by_size->check(IsSaid());
   auto* by_quotas = option(command->add_flag(
       "--quotas", quotas, "Bring repositories and tenants under their quotas"));
   option(command->add_option("--reserved", reserved,
-                             "Ask for less than so much in no case"));
+                             "Ask for less than so much in no case"))
+      ->check(IsSaid());
   by_free->excludes(high)->excludes(by_size)->excludes(by_quotas);
   by_size->excludes(high)->excludes(by_quotas);
   by_quotas->excludes(high);
 }
 
 void PruneFlags::DeclareCacheLimits(CLI::App* command) {
-  command->add_option(
-      "--max-used-space", keep_under,
-      "Take no more than it needs to leave so much build cache, "
-      "e.g. 10GB");
-  command->add_option("--reserved-space,--keep-storage", reserved,
-                      "Leave so much build cache in any case");
+  command
+      ->add_option("--max-used-space", keep_under,
+                   "Take no more than it needs to leave so much build cache, "
+                   "e.g. 10GB")
+      ->check(IsSaid());
+  command
+      ->add_option("--reserved-space,--keep-storage", reserved,
+                   "Leave so much build cache in any case")
+      ->check(IsSaid());
 }
 
 void PruneFlags::DeclareScope(CLI::App* command, Session* session) {

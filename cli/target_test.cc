@@ -59,6 +59,20 @@ TEST_F(TargetTest, FlagsThatContradictAreRefused) {
   EXPECT_EQ(Run({"volume", "prune", "--free", "1"}), kUsage);
 }
 
+// What says nothing is no plan without a target, which would take all.
+TEST_F(TargetTest, ATargetThatSaysNothingIsRefused) {
+  EXPECT_EQ(Run({"plan", "--high", "0", "--low", "0"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("--high"));
+  EXPECT_EQ(Run({"plan", "--high", "85", "--low", "0"}), kUsage);
+  EXPECT_EQ(Run({"plan", "--free", ""}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("--free"));
+  EXPECT_EQ(Run({"image", "prune", "--keep-under", "", "-f"}), kUsage);
+  EXPECT_EQ(Run({"builder", "prune", "--max-used-space", "", "-f"}), kUsage);
+  EXPECT_EQ(Run({"schedule", "set", "x", "--every", "5m", "--high", "0",
+                 "--low", "0"}),
+            kUsage);
+}
+
 TEST_F(TargetTest, QuotasAndTenants) {
   ASSERT_EQ(Run({"df", "--by", "tenant"}), kDone) << err_;
   EXPECT_THAT(out_, HasSubstr("TENANT"));
