@@ -14,20 +14,20 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "gc/eviction.h"
+#include "tests/benchmark/eviction_orders.h"
 #include "tests/benchmark/image_population.h"
 #include "tests/support/naive_eviction.h"
 
 namespace reclaim::tests {
 namespace {
 
-constexpr double kRatioMax = 1.02;
 constexpr int kTimings = 3;
 
 #ifdef NDEBUG
@@ -36,51 +36,11 @@ constexpr bool kIsRelease = true;
 constexpr bool kIsRelease = false;
 #endif
 
-std::vector<uint32_t> UpTo(size_t count) {
-  std::vector<uint32_t> all(count);
-  std::iota(all.begin(), all.end(), 0);
-  return all;
-}
-
 gc::EvictionProblem ProblemOf(const ImagePopulation& population) {
   gc::EvictionProblem problem;
   for (const uint64_t bytes : population.layer_bytes) problem.AddPiece(bytes);
   for (const auto& layers : population.images) problem.AddCandidate(1, layers);
   return problem;
-}
-
-// The shortest beginning of `order` that frees the target; FreedBytes() grows
-// with the beginning.
-size_t CountInOrder(const gc::EvictionProblem& problem,
-                    const std::vector<uint32_t>& order, uint64_t target) {
-  size_t low = 0;
-  size_t high = order.size();
-  while (low < high) {
-    const size_t middle = (low + high) / 2;
-    const std::vector<uint32_t> begin(
-        order.begin(), order.begin() + static_cast<ptrdiff_t>(middle));
-    if (gc::FreedBytes(problem, begin) >= target) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return low;
-}
-
-std::vector<uint32_t> LargestFirst(const gc::EvictionProblem& problem) {
-  std::vector<uint64_t> sizes;
-  for (uint32_t i = 0; i < problem.candidate_count(); ++i) {
-    uint64_t bytes = 0;
-    for (const uint32_t piece : problem.pieces(i)) {
-      bytes += problem.bytes(piece);
-    }
-    sizes.push_back(bytes);
-  }
-  std::vector<uint32_t> order = UpTo(sizes.size());
-  std::stable_sort(order.begin(), order.end(),
-                   [&](uint32_t a, uint32_t b) { return sizes[a] > sizes[b]; });
-  return order;
 }
 
 bool SmallProblemsAgree(uint64_t seed) {
@@ -154,10 +114,10 @@ bool Measure(uint32_t image_count, uint64_t seed, absl::Duration time_max) {
                   eviction.freed_bytes);
       is_good = false;
     }
-    is_good &= ratio <= kRatioMax;
+    is_good &= ratio <= kEvictionRatioMax;
     is_good &= !kIsRelease || took <= time_max;
   }
-  std::printf("at most %.2f times the bound and %.0f ms%s\n", kRatioMax,
+  std::printf("at most %.2f times the bound and %.0f ms%s\n", kEvictionRatioMax,
               absl::ToDoubleMilliseconds(time_max),
               kIsRelease ? "" : " (the time is judged in a release build)");
   return is_good;

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +23,7 @@
 #include "index/node.h"
 #include "index/resident_graph.h"
 #include "oci/digest.h"
+#include "tests/benchmark/eviction_orders.h"
 #include "tests/benchmark/graph_measures.h"
 #include "tests/benchmark/image_population.h"
 #include "tests/benchmark/measuring.h"
@@ -36,15 +36,8 @@ namespace {
 
 using index::NodeId;
 
-constexpr double kRatioMax = 1.02;
 // Below, one image more than the bound is more than two per cent.
 constexpr uint64_t kRatioCountMin = 50;
-
-std::vector<uint32_t> UpTo(size_t count) {
-  std::vector<uint32_t> all(count);
-  std::iota(all.begin(), all.end(), 0);
-  return all;
-}
 
 // Images of one age on a node: each a manifest with a tag.  The problem is what
 // the graph says, without the graph: layers, and a piece for each manifest.
@@ -60,7 +53,7 @@ struct Images {
       pieces.push_back(problem.AddPiece(500 + 150 * layers.size()));
       problem.AddCandidate(1, pieces);
     }
-    total_bytes = gc::FreedBytes(problem, UpTo(count));
+    total_bytes = gc::FreedBytes(problem, tests::UpTo(count));
     MakeGraph();
   }
 
@@ -121,40 +114,6 @@ struct Images {
   NodeId next = 0;
   std::vector<uint32_t> image_of_tag;  // by node
 };
-
-// The shortest beginning of `order` that frees the target; FreedBytes() grows
-// with the beginning.
-size_t CountInOrder(const gc::EvictionProblem& problem,
-                    const std::vector<uint32_t>& order, uint64_t target) {
-  size_t low = 0;
-  size_t high = order.size();
-  while (low < high) {
-    const size_t middle = (low + high) / 2;
-    const std::vector<uint32_t> begin(
-        order.begin(), order.begin() + static_cast<ptrdiff_t>(middle));
-    if (gc::FreedBytes(problem, begin) >= target) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return low;
-}
-
-std::vector<uint32_t> LargestFirst(const gc::EvictionProblem& problem) {
-  std::vector<uint64_t> sizes;
-  for (uint32_t i = 0; i < problem.candidate_count(); ++i) {
-    uint64_t bytes = 0;
-    for (const uint32_t piece : problem.pieces(i)) {
-      bytes += problem.bytes(piece);
-    }
-    sizes.push_back(bytes);
-  }
-  std::vector<uint32_t> order = UpTo(sizes.size());
-  std::stable_sort(order.begin(), order.end(),
-                   [&](uint32_t a, uint32_t b) { return sizes[a] > sizes[b]; });
-  return order;
-}
 
 auto PlanToFree(const Images& images, uint64_t bytes) {
   const NoDetails details;
@@ -226,18 +185,19 @@ bool MeasureTarget(const Images& images, uint64_t percent) {
   line.unit = "images";
   line.ours = static_cast<double>(outcome.evicted_count);
   line.limit = static_cast<double>(outcome.lower_bound_count);
-  line.peer = static_cast<double>(CountInOrder(
-      images.problem, UpTo(images.problem.candidate_count()), target));
+  line.peer = static_cast<double>(tests::CountInOrder(
+      images.problem, tests::UpTo(images.problem.candidate_count()), target));
   line.peer_name = "least recently used";
   line.cpu = ours.cpu;
   line.wall = ours.wall;
   line.peak_bytes = peak;
-  line.is_good =
-      IsPlanRight(images, *plan, plan->items, target) &&
-      (ratio <= kRatioMax || outcome.lower_bound_count < kRatioCountMin);
+  line.is_good = IsPlanRight(images, *plan, plan->items, target) &&
+                 (ratio <= tests::kEvictionRatioMax ||
+                  outcome.lower_bound_count < kRatioCountMin);
   line.note = absl::StrCat(
       "limit: the proven bound; largest first ",
-      CountInOrder(images.problem, LargestFirst(images.problem), target),
+      tests::CountInOrder(images.problem, tests::LargestFirst(images.problem),
+                          target),
       "; the choice alone ", eviction.evicted_count);
   Print(line);
   line.what = absl::StrCat("the same, planned: ", percent, " %");
