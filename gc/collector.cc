@@ -21,6 +21,8 @@ namespace reclaim::gc {
 namespace {
 
 constexpr absl::Duration kTrimInterval = absl::Minutes(10);
+// The kernel gives files the time of its last tick, at most 10 ms ago.
+constexpr absl::Duration kFileClockLag = absl::Milliseconds(10);
 
 absl::Status NoSuchStore(absl::string_view name) {
   return absl::NotFoundError(
@@ -136,6 +138,7 @@ absl::StatusOr<PlanInputs> StoreCollector::InputsFor(
   PlanInputs inputs;
   inputs.store = site.id;
   inputs.now = clock_->Now();
+  inputs.names_seen = inputs.now;
   inputs.store_holds_records = site.store->traits().knows_containers;
   inputs.tags_leave_entries =
       site.store->traits().kind == store::StoreKind::kImageLayout;
@@ -148,6 +151,12 @@ absl::StatusOr<PlanInputs> StoreCollector::InputsFor(
       return absl::FailedPreconditionError(absl::StrCat(
           "the store ", site.name, " has not been scanned; run `reclaim scan ",
           site.name, "` first"));
+    }
+    if (was_scanned && site.store->traits().has_foreign_writers) {
+      // A name that was written while the scan went on may have been read
+      // before that.
+      inputs.names_seen =
+          std::min(inputs.now, record.last_scan_begin - kFileClockLag);
     }
     for (const index::UnreadableScope& scope : record.unreadable_scopes) {
       inputs.unreadable_scopes.push_back({scope.scope, scope.why});
@@ -278,6 +287,7 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   for (const PlanItem& item : plan.items) {
     if (item.removal) removals.push_back(*item.removal);
   }
+  site->store->ForgetListings();
   RECLAIM_ASSIGN_OR_RETURN(const store::RemovalBytes measured,
                            site->store->Measure(removals));
   plan.totals.bytes.metadata = measured.metadata;

@@ -65,15 +65,21 @@ class CollectorFixture : public ::testing::Test {
     ASSERT_THAT(collector_->AttachStore("s", store_.get()), base::IsOk());
   }
 
-  void Age() {
-    const int64_t seconds =
-        absl::ToUnixSeconds(clock_.Now() - absl::Hours(1000));
+  void Age() { SetTimes("", clock_.Now() - absl::Hours(1000)); }
+
+  // The file time of one thing, and that of everything below a folder.
+  void SetTime(const std::filesystem::path& path, absl::Time time) {
+    const int64_t seconds = absl::ToUnixSeconds(time);
     const struct timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    const std::filesystem::path whole = folder_.path() / path;
+    ASSERT_EQ(utimensat(AT_FDCWD, whole.c_str(), times, AT_SYMLINK_NOFOLLOW),
+              0);
+  }
+  void SetTimes(const std::string& below, absl::Time time) {
+    const std::filesystem::path top = folder_.path();
     for (const auto& entry :
-         std::filesystem::recursive_directory_iterator(folder_.path())) {
-      ASSERT_EQ(
-          utimensat(AT_FDCWD, entry.path().c_str(), times, AT_SYMLINK_NOFOLLOW),
-          0);
+         std::filesystem::recursive_directory_iterator(top / below)) {
+      SetTime(entry.path(), time);
     }
   }
 

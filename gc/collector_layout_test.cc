@@ -364,33 +364,5 @@ TEST_F(EditedLayoutTest, WhatContainerdCallsAnImageIsATag) {
       << "an entry without a name beside named ones is dangling";
 }
 
-// Pushed again after the plan, with the same digest.
-class LayoutRepushTest : public CollectorFixture {};
-
-TEST_F(LayoutRepushTest, NamesThatWereWrittenSinceThePlanStay) {
-  std::vector<oci::Digest> images;
-  for (const char* place : {"a", "b"}) {
-    store::LayoutTree tree(&folder_, place);
-    images.push_back(tree.Image({place}));
-    tree.Entry(images.back(), "v1");
-  }
-  Open(store::StoreKind::kImageLayout);
-  Scan();
-  PruneRequest request = Request(PruneVerb::kAllImages);
-  request.containers_are_complete = true;
-  request.policy.batch_item_count = 1;
-  const Plan plan = MakePlan(request);
-  folder_.Write("a/index.json", folder_.Read("a/index.json"));
-  const std::string before = folder_.Read("a/index.json");
-  ASSERT_THAT(Apply(plan), IsOk());
-  EXPECT_EQ(folder_.Read("a/index.json"), before);
-  EXPECT_TRUE(HasTag("a", "v1"));
-  EXPECT_EQ(StateOf(images[0], "a"), NodeState::kPresent);
-  EXPECT_EQ(StateOf(oci::Digest::Sha256Of("a"), "a"), NodeState::kPresent);
-  EXPECT_FALSE(HasTag("b", "v1"));
-  EXPECT_EQ(StateOf(images[1], "b"), NodeState::kQuarantined);
-  ExpectExact();
-}
-
 }  // namespace
 }  // namespace reclaim::gc

@@ -154,6 +154,29 @@ TEST_F(RepushTest, ATagThatNamesTheSameAgainStays) {
   EXPECT_EQ(StateOf(images_[4]), index::NodeState::kQuarantined);
 }
 
+// The scan had read the tag already, and the plan came an hour later.
+TEST_F(RepushTest, ATagPushedWhileTheScanWentOnStays) {
+  const absl::Time during = clock_.Now() + absl::Minutes(1);
+  clock_.Advance(absl::Hours(1));
+  tree_.Tag("app", "v3", images_[3]);
+  SetTimes("docker/registry/v2/repositories/app/_manifests/tags/v3", during);
+  const Plan plan = MakePlan(Everything());
+  ASSERT_THAT(Apply(plan), IsOk());
+  ExpectWhole(3, "v3");
+  EXPECT_FALSE(HasTag("app", "v4"));
+}
+
+// The file server's clock is behind: its times say nothing, but they differ.
+TEST_F(RepushTest, ATagPushedByAClockThatIsBehindStays) {
+  const Plan plan = MakePlan(Everything());
+  tree_.Tag("app", "v3", images_[3]);
+  SetTimes("docker/registry/v2/repositories/app/_manifests/tags/v3",
+           clock_.Now() - absl::Hours(2));
+  ASSERT_THAT(Apply(plan), IsOk());
+  ExpectWhole(3, "v3");
+  EXPECT_FALSE(HasTag("app", "v4"));
+}
+
 TEST_F(RepushTest, ATagThatNamesAnotherDoomedImageKeepsThat) {
   const Plan plan = MakePlan(Everything());
   tree_.Tag("app", "v3", images_[5]);

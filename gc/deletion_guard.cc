@@ -43,7 +43,8 @@ const index::GraphReader& DeletionGuard::reader() const {
 void DeletionGuard::BeginTerms(const GuardTerms& terms) {
   RECLAIM_CHECK(order_ != nullptr, "what is judged is judged in order (I1)");
   terms_ = terms;
-  permit_.planned_ = terms.keeper.planned;
+  permit_.planned_ = terms.names_seen;
+  permit_.is_forced_ = terms.is_forced;
   is_store_kept_ = false;
   kept_repositories_.clear();
   kept_places_.clear();
@@ -180,7 +181,7 @@ Verdict DeletionGuard::JudgeLink(const PlanItem& item,
                                       removal.kind == RemovalKind::kRevisionLink
                                           ? store::MembershipKind::kRevision
                                           : store::MembershipKind::kLayer);
-  if (WasTouched(content) || (linked && *linked > terms_.keeper.planned)) {
+  if (WasTouched(content) || (linked && *linked > terms_.names_seen)) {
     return {SkipReason::kTouched, "a writer asked for it since the plan"};
   }
   search->AddUnnamed(content);

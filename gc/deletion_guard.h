@@ -39,8 +39,12 @@ namespace reclaim::gc {
 struct GuardTerms {
   index::StoreId store = index::kNoStore;
   KeeperTerms keeper;
+  // Names with a later file time stay; see Plan::names_seen.
+  absl::Time names_seen = absl::InfiniteFuture();
   // Scopes that the last scan could not read whole (I5).
   std::vector<index::UnreadableScope> unreadable_scopes;
+  // See DeletionPermit::is_forced().
+  bool is_forced = false;
 };
 
 // kNone: the item may go.

@@ -48,6 +48,7 @@ class DeletionGuardTest : public ::testing::Test {
     terms_.keeper.upload_lifetime = absl::Hours(168);
     terms_.keeper.epoch = *epoch;
     terms_.keeper.planned = clock_.Now();
+    terms_.names_seen = clock_.Now();
   }
 
   absl::Status Record(std::vector<Operation> operations) {

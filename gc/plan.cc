@@ -167,6 +167,7 @@ absl::Status Planner::Begin() {
   plan_.store_id = in_.store;
   plan_.request = request_;
   plan_.created = in_.now;
+  plan_.names_seen = in_.names_seen;
   RECLAIM_ASSIGN_OR_RETURN(
       target_, ResolveTarget(request_.target,
                              IsForCache() ? SpaceOfCache() : in_.space));
@@ -186,6 +187,10 @@ absl::StatusOr<Plan> Planner::Run() {
       (IsSystem() && request_.with_volumes)) {
     RECLAIM_RETURN_IF_ERROR(PlanVolumes());
   }
+  // Before images: it lets go of layers that it has in common with them.
+  if (Concerns(PruneVerb::kBuildCache)) {
+    RECLAIM_RETURN_IF_ERROR(PlanBuildCache());
+  }
   if (ConcernsImages() && !is_whole_store_kept_) {
     RECLAIM_RETURN_IF_ERROR(PlanImages());
   } else if (HasTarget() && !IsForCache()) {
@@ -193,9 +198,6 @@ absl::StatusOr<Plan> Planner::Run() {
   }
   // A container that goes lets go of the snapshots below it.
   if (request_.verb == PruneVerb::kContainers) PlanSnapshots();
-  if (Concerns(PruneVerb::kBuildCache)) {
-    RECLAIM_RETURN_IF_ERROR(PlanBuildCache());
-  }
   Finish();
   return std::move(plan_);
 }

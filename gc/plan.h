@@ -76,6 +76,13 @@ struct PlanTotals {
   store::RemovalBytes bytes;  // exact for the union of the items
 };
 
+// Content that would be an item if no build cache had it, or might have it, as
+// well: it goes with the cache.  Not in the totals.
+struct CachedContent {
+  uint64_t blob_count = 0;
+  store::Bytes bytes;
+};
+
 // A scope that is not collected, and why (I5).
 struct KeptScope {
   std::string scope;  // place, repository, or "" for the whole store
@@ -89,12 +96,16 @@ struct Plan {
   index::Epoch epoch = 0;  // begun with this plan; the guard compares stamps
   PruneRequest request;    // as resolved: the filter's instants are in it
   absl::Time created;
+  // A name whose file is younger than this may be another one than the plan
+  // saw: the begin of the scan that the plan rests on.
+  absl::Time names_seen;
   absl::Time expires;
   // In the order of the deed: named nodes, tags, links, then bytes; within a
   // kind by name.  Equal inputs give equal plans.
   std::vector<PlanItem> items;
   PlanTotals totals;
   std::vector<KeptScope> kept_scopes;
+  CachedContent cached;
   TargetOutcome target_outcome;  // of request.target
   // The content that the caller named, or whose name goes.  Not stored.
   std::vector<index::NodeId> asked;
@@ -137,6 +148,7 @@ struct PlanInputs {
   // What a target is held against.
   SpaceState space;
   absl::Time now;
+  absl::Time names_seen;  // see Plan
   std::function<bool()> is_cancelled;
 };
 

@@ -244,6 +244,7 @@ absl::StatusOr<std::string> EncodePlan(const StoredPlan& stored) {
   out.set_epoch(plan.epoch);
   codec::ToProto(plan.request, out.mutable_request());
   out.set_created(ToMicros(plan.created));
+  out.set_names_seen(ToMicros(plan.names_seen));
   out.set_expires(ToMicros(plan.expires));
   out.set_item_count(plan.totals.item_count);
   out.set_blob_count(plan.totals.blob_count);
@@ -254,6 +255,8 @@ absl::StatusOr<std::string> EncodePlan(const StoredPlan& stored) {
     kept->set_scope(scope.scope);
     kept->set_why(scope.why);
   }
+  out.set_cached_blob_count(plan.cached.blob_count);
+  codec::ToProto(plan.cached.bytes, out.mutable_cached_bytes());
   if (plan.request.target.is_set()) {
     ToProto(plan.target_outcome, out.mutable_target_outcome());
   }
@@ -277,6 +280,8 @@ absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes) {
   plan.epoch = in.epoch();
   plan.request = codec::FromProto(in.request());
   plan.created = FromMicros(in.created());
+  // A plan of an earlier version does not tell: then every name is younger.
+  plan.names_seen = FromMicros(in.names_seen());
   plan.expires = FromMicros(in.expires());
   plan.totals.item_count = in.item_count();
   plan.totals.blob_count = in.blob_count();
@@ -285,6 +290,7 @@ absl::StatusOr<StoredPlan> DecodePlan(absl::string_view bytes) {
   for (const pb::KeptScope& kept : in.kept_scopes()) {
     plan.kept_scopes.push_back({kept.scope(), kept.why()});
   }
+  plan.cached = {in.cached_blob_count(), codec::FromProto(in.cached_bytes())};
   if (in.has_target_outcome()) {
     plan.target_outcome = FromProto(in.target_outcome());
   }

@@ -73,8 +73,10 @@ GuardTerms Sweep::Terms() const {
   const GcPolicy& policy = plan_.request.policy;
   terms.keeper = {site_->clock->Now(), policy.grace_period,
                   policy.upload_lifetime, plan_.epoch, plan_.created};
+  terms.names_seen = plan_.names_seen;
   // No scan runs beside a sweep: the scopes stay what they are.
   terms.unreadable_scopes = Registered().unreadable_scopes;
+  terms.is_forced = plan_.request.force;
   return terms;
 }
 
@@ -294,6 +296,7 @@ void Sweep::Undo() {
 }
 
 absl::Status Sweep::Run() {
+  site_->store->ForgetListings();
   CanaryWatch canaries(site_, Registered());
   const absl::Status swept = RunBatches(&canaries);
   // Without a proof what was moved stays in quarantine for longer.

@@ -64,6 +64,7 @@ class Sweep {
   // is vetoed.
   absl::Status FollowNames(const std::vector<PlanItem>& items,
                            std::vector<Verdict>* vetoes) const;
+  bool IsAnotherWrite(const PlanItem& item, absl::Time modified) const;
   absl::StatusOr<std::optional<index::Hint>> LookAtLink(
       const PlanItem& item) const;
   absl::StatusOr<std::optional<index::Hint>> LookAtTag(const PlanItem& item,
@@ -82,9 +83,9 @@ class Sweep {
   void Undo();
   // Unset for what is no link.
   static std::optional<store::MembershipKind> LinkKindOf(const PlanItem& item);
-  // Whether a file time is later than the plan.
+  // Whether the plan may have seen another file than the one of this time.
   bool IsSincePlan(absl::Time modified) const {
-    return absl::ToUnixMicros(modified) > absl::ToUnixMicros(plan_.created);
+    return absl::ToUnixMicros(modified) > absl::ToUnixMicros(plan_.names_seen);
   }
   GuardTerms Terms() const;
   index::StoreRecord Registered() const;

@@ -50,13 +50,38 @@ std::vector<Verdict> Sweep::CheckFiles(
   return verdicts;
 }
 
+// Another time than the graph's is another write, wherever the clocks stand.
+bool Sweep::IsAnotherWrite(const PlanItem& item, absl::Time modified) const {
+  if (IsSincePlan(modified)) return true;
+  std::optional<absl::Time> recorded;
+  const auto reader = site_->graph->Read();
+  const index::GraphView& view = reader->view();
+  if (const auto kind = LinkKindOf(item)) {
+    const index::PlaceId place = view.FindPlace(site_->id, item.removal->place);
+    const index::NodeId repository =
+        view.FindNamed({index::NodeKind::kRepository, site_->id, "",
+                        item.removal->repository});
+    const index::NodeId content =
+        place == index::kNoPlace
+            ? index::kNoNode
+            : view.FindContent(place, *item.removal->digest);
+    if (repository != index::kNoNode && content != index::kNoNode) {
+      recorded = view.LinkedAt(repository, content, *kind);
+    }
+  } else if (item.node != index::kNoNode && view.Exists(item.node)) {
+    recorded = view.fields(item.node).recorded;
+  }
+  return recorded &&
+         absl::ToUnixMicros(*recorded) != absl::ToUnixMicros(modified);
+}
+
 absl::StatusOr<std::optional<index::Hint>> Sweep::LookAtLink(
     const PlanItem& item) const {
   RECLAIM_ASSIGN_OR_RETURN(
       const std::optional<store::MembershipFact> link,
       site_->store->names()->FindLink(
           item.removal->repository, *item.removal->digest, *LinkKindOf(item)));
-  if (!link || !IsSincePlan(link->modified)) return std::nullopt;
+  if (!link || !IsAnotherWrite(item, link->modified)) return std::nullopt;
   index::Hint hint;
   hint.repository = item.removal->repository;
   hint.digest = item.removal->digest;
@@ -74,7 +99,7 @@ absl::StatusOr<std::optional<index::Hint>> Sweep::LookAtTag(
   }
   RECLAIM_RETURN_IF_ERROR(tag.status());
   if (!tag->has_value()) return std::nullopt;
-  const bool is_new = IsSincePlan((*tag)->modified);
+  const bool is_new = IsAnotherWrite(item, (*tag)->modified);
   if (!is_new && (*tag)->digest == *removal.digest) return std::nullopt;
   if (is_new) {
     *veto = {SkipReason::kTouched, "the tag was pushed anew since the plan"};

@@ -73,6 +73,11 @@ class ContentStore : public ContentReader {
   virtual absl::StatusOr<RemovalBytes> Measure(
       absl::Span<const Removal> removals) const = 0;
 
+  // A store may remember what it lists in order to know what a removal takes
+  // away.  Called before a plan is measured and before a run, so that what is
+  // remembered is never older than either.
+  virtual void ForgetListings() {}
+
   // Moves `removals` into the quarantine of `run_id`, in the given order, and
   // makes that durable.  One outcome an item, in order.  A store without a
   // quarantine returns FAILED_PRECONDITION for all; one that deletes for good

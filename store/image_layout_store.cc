@@ -1,6 +1,7 @@
 #include "store/image_layout_store.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -8,10 +9,11 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
+#include "oci/digest.h"
 #include "oci/image_layout_index.h"
+#include "oci/json_reader.h"
 #include "store/image_layout_scan.h"
 #include "store/layout_index_file.h"
-#include "oci/json_reader.h"
 
 namespace reclaim::store {
 namespace {
@@ -60,6 +62,14 @@ class ImageLayoutStore final : public TreeStore {
            removal.kind == RemovalKind::kRevisionLink;
   }
 
+  // Asked when the blob is out of its place: whoever names it later has to put
+  // it there.
+  absl::Status CheckMoved(const RunId&, const Removal& removal,
+                          absl::Time planned) const override {
+    if (removal.kind != RemovalKind::kBlob) return absl::OkStatus();
+    return IndexOf(removal).CheckUnwritten(planned);
+  }
+
   // The note is the file before the edit and the digest of the file after it:
   // while that one stands, undoing gives back the very bytes.
   absl::StatusOr<std::string> NoteOf(const Removal& removal) const override {
@@ -78,6 +88,50 @@ class ImageLayoutStore final : public TreeStore {
         planned);
   }
 
+  bool IsNoteOf(const Removal& removal,
+                const std::string& note) const override {
+    if (!IsEdit(removal)) return false;
+    const nlohmann::json parsed =
+        nlohmann::json::parse(note, nullptr, /*allow_exceptions=*/false);
+    if (!parsed.is_object() || !parsed.contains("before") ||
+        !parsed["before"].is_string() || !parsed.contains("after") ||
+        !parsed["after"].is_string()) {
+      return false;
+    }
+    const absl::StatusOr<std::string> after =
+        Edited(parsed["before"].get<std::string>(), removal);
+    return after.ok() && oci::Digest::Sha256Of(*after).ToString() ==
+                             parsed["after"].get<std::string>();
+  }
+
+  absl::Status CheckUndone(const Removal& removal) const override {
+    base::MutexLock lock(&mutex_);
+    const absl::StatusOr<std::string> now = IndexOf(removal).Read();
+    const auto entries =
+        now.ok() ? oci::ParseLayoutIndex(*now)
+                 : absl::StatusOr<std::vector<oci::LayoutEntry>>(now.status());
+    bool is_taken = false;
+    for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
+      const oci::LayoutEntry& entry = (*entries)[i];
+      const bool is_same = entry.descriptor.digest == *removal.digest;
+      if (is_same && (removal.tag.empty() || entry.name == removal.tag)) {
+        return absl::OkStatus();
+      }
+      is_taken |= !removal.tag.empty() && entry.name == removal.tag;
+    }
+    const std::string index = JoinPath(removal.place, "index.json");
+    if (is_taken) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          index, " gives the name ", removal.tag, " to another image by now"));
+    }
+    return absl::DataLossError(absl::StrCat(
+        "the note that undoes the removal of ", ToString(removal),
+        " is not in quarantine, and ", index, " does not list ",
+        removal.digest->ToString(),
+        "; name it again by hand (an older version lost the note if another "
+        "removal of its run had the same text)"));
+  }
+
   absl::Status UndoEdit(const Removal& removal,
                         const std::string& note) override {
     base::MutexLock lock(&mutex_);
@@ -92,6 +146,8 @@ class ImageLayoutStore final : public TreeStore {
     return IndexOf(removal).Change(
         [&](const std::string& now) -> absl::StatusOr<std::string> {
           if (oci::Digest::Sha256Of(now).ToString() == after) return before;
+          if (!IsWhole(now))
+            return absl::UnavailableError(HalfWritten(removal));
           // Somebody edited it since: the entry goes back into what it is.
           return oci::RestoreLayoutEntry(now, before,
                                          {removal.tag, *removal.digest});
@@ -103,8 +159,21 @@ class ImageLayoutStore final : public TreeStore {
     return LayoutIndexFile(&root(), removal.place);
   }
 
+  // Tools write the file in place: what is no JSON is half of it, as a rule.
+  static bool IsWhole(const std::string& bytes) {
+    return oci::ReadJsonObject(bytes).ok();
+  }
+  static std::string HalfWritten(const Removal& removal) {
+    return absl::StrCat(
+        JoinPath(removal.place, "index.json"),
+        " is not whole: a writer is at work on it; try again when it is done "
+        "(if nobody writes, it is damaged: `reclaim scan` says how)");
+  }
+
+  // ABORTED while somebody writes: nothing has changed.
   static absl::StatusOr<std::string> Edited(const std::string& bytes,
                                             const Removal& removal) {
+    if (!IsWhole(bytes)) return absl::AbortedError(HalfWritten(removal));
     RECLAIM_ASSIGN_OR_RETURN(
         oci::EditedLayoutIndex edited,
         oci::EditLayoutIndex(bytes, {{removal.tag, *removal.digest}}));
@@ -146,21 +215,6 @@ absl::StatusOr<std::unique_ptr<ContentStore>> OpenImageLayoutStore(
     store->Tidy().IgnoreError();
   }
   return std::unique_ptr<ContentStore>(std::move(store));
-          if (!IsWhole(now))
-            return absl::UnavailableError(HalfWritten(removal));
 }
 
 }  // namespace reclaim::store
-  // Tools write the file in place: what is no JSON is half of it, as a rule.
-  static bool IsWhole(const std::string& bytes) {
-    return oci::ReadJsonObject(bytes).ok();
-  }
-  static std::string HalfWritten(const Removal& removal) {
-    return absl::StrCat(
-        JoinPath(removal.place, "index.json"),
-        " is not whole: a writer is at work on it; try again when it is done "
-        "(if nobody writes, it is damaged: `reclaim scan` says how)");
-  }
-
-  // ABORTED while somebody writes: nothing has changed.
-    if (!IsWhole(bytes)) return absl::AbortedError(HalfWritten(removal));

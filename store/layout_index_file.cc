@@ -93,6 +93,11 @@ absl::Status LayoutIndexFile::CheckTime(const std::string& path,
       absl::StrCat(path_, " was written after the plan was made"));
 }
 
+absl::Status LayoutIndexFile::CheckUnwritten(absl::Time planned) const {
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_.Exists(path_));
+  return is_there ? CheckTime(path_, planned) : absl::OkStatus();
+}
+
 absl::Status LayoutIndexFile::Change(const Edit& edit,
                                      absl::Time planned) const {
   for (int attempt = 0; attempt < kAttemptMax; ++attempt) {

@@ -49,6 +49,10 @@ class LayoutIndexFile {
   absl::Status Change(const Edit& edit,
                       absl::Time planned = absl::InfiniteFuture()) const;
 
+  // ABORTED if somebody has written it later than `planned`: it may name what
+  // it did not name before.  OK if it is not there.
+  absl::Status CheckUnwritten(absl::Time planned) const;
+
   // Gives back what an exchange that broke off has left beside index.json.
   // Call it before anything else, and before a change.
   absl::Status Settle() const;

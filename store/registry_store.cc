@@ -10,6 +10,7 @@
 #include "oci/name.h"
 #include "store/registry_names.h"
 #include "store/registry_scan.h"
+#include "store/tag_histories.h"
 
 namespace reclaim::store {
 namespace {
@@ -38,6 +39,7 @@ class RegistryStore final : public TreeStore {
     return RegistryScan(&root(), &request, sink).Run();
   }
   const NameReader* names() const override { return &names_; }
+  void ForgetListings() override { histories_.Forget(); }
 
  protected:
   std::string BlobPath(const Place&, const oci::Digest& digest) const override {
@@ -161,22 +163,18 @@ class RegistryStore final : public TreeStore {
   absl::Status AddRevision(const std::string& repository,
                            const oci::Digest& digest,
                            RemovalPaths* paths) const {
-    const std::string link = DigestPath(digest);
-    paths->paths = {absl::StrCat(repository, "/_manifests/revisions/", link)};
-    RECLAIM_ASSIGN_OR_RETURN(
-        const std::optional<std::vector<DirEntry>> tags,
-        root().ListIfThere(repository + "/_manifests/tags"));
-    if (!tags) return absl::OkStatus();
-    for (const DirEntry& tag : *tags) {
-      const std::string history =
-          absl::StrCat(TagFolder(repository, tag.name), "/index/", link);
-      RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root().Exists(history));
-      if (is_there) paths->paths.push_back(history);
+    paths->paths = {
+        absl::StrCat(repository, "/_manifests/revisions/", DigestPath(digest))};
+    RECLAIM_ASSIGN_OR_RETURN(std::vector<std::string> histories,
+                             histories_.Find(repository, digest));
+    for (std::string& history : histories) {
+      paths->paths.push_back(std::move(history));
     }
     return absl::OkStatus();
   }
 
   const RegistryNames names_{&root()};
+  mutable TagHistories histories_{&root()};
 };
 
 }  // namespace
