@@ -1,6 +1,5 @@
 #include "store/image_layout_scan.h"
 
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,7 +8,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "oci/digest.h"
@@ -22,52 +20,6 @@ namespace reclaim::store {
 namespace {
 
 constexpr uint64_t kIndexBytesMax = uint64_t{4} << 20;
-constexpr int kDepthMax = 6;
-
-bool Has(const std::vector<DirEntry>& entries, absl::string_view name) {
-  return std::any_of(entries.begin(), entries.end(),
-                     [&](const DirEntry& entry) { return entry.name == name; });
-}
-
-// A layout may lie within another one, as when somebody makes one of the folder
-// above.  And tools read one without oci-layout, or with a link in its place:
-// it is a layout whose names can't be relied on, never a folder of no concern.
-void Find(const RootedDir& root, const std::string& folder, int depth,
-          std::vector<FoundLayout>* layouts,
-          std::vector<ProblemFact>* problems) {
-  const absl::StatusOr<std::optional<FileStat>> mark =
-      root.StatIfThere(JoinPath(folder, "oci-layout"));
-  const auto entries =
-      mark.ok()
-          ? root.ListIfThere(folder)
-          : absl::StatusOr<std::optional<std::vector<DirEntry>>>(mark.status());
-  if (!entries.ok()) {
-    problems->push_back({folder, entries.status(), "", std::nullopt});
-    return;
-  }
-  if (!entries->has_value()) return;  // gone meanwhile
-  const std::vector<DirEntry>& found = **entries;
-  const bool has_mark = mark->has_value() && (*mark)->type == FileType::kFile;
-  const bool is_layout =
-      has_mark || (Has(found, "index.json") && Has(found, "blobs"));
-  if (is_layout) {
-    layouts->push_back({folder, LayoutRepository(root, folder), has_mark});
-  }
-  if (depth == 0) return;
-  for (const DirEntry& entry : found) {
-    if (entry.type != FileType::kFolder || entry.name == kReclaimFolder ||
-        (is_layout && entry.name == "blobs")) {
-      continue;
-    }
-    const absl::Status named = CheckIsText(entry.name);
-    if (!named.ok()) {
-      problems->push_back(
-          {JoinPath(folder, entry.name), named, "", std::nullopt});
-      continue;
-    }
-    Find(root, JoinPath(folder, entry.name), depth - 1, layouts, problems);
-  }
-}
 
 absl::Status NoMark() {
   return absl::FailedPreconditionError(
@@ -332,7 +284,9 @@ absl::StatusOr<ScanResult> LayoutScan::Run() {
   }
   first.sections.push_back(std::move(repositories));
   for (const FoundLayout& layout : layouts) {
-    first.repositories.push_back({layout.repository, layout.place});
+    if (!layout.is_nameless) {
+      first.repositories.push_back({layout.repository, layout.place});
+    }
     places_.insert(layout.place);
   }
   RECLAIM_RETURN_IF_ERROR(scan_.Deliver(std::move(first)));
@@ -350,6 +304,7 @@ absl::StatusOr<ScanResult> LayoutScan::Run() {
     };
     blobs.push_back(std::move(section));
     names.push_back([this, &layout] { return ScanStrays(layout); });
+    if (layout.is_nameless) continue;
     names.push_back([this, &layout] { return ScanNames(layout); });
   }
   RECLAIM_RETURN_IF_ERROR(scan_.ScanBlobs(std::move(blobs)));
@@ -360,21 +315,6 @@ absl::StatusOr<ScanResult> LayoutScan::Run() {
 }
 
 }  // namespace
-
-std::string LayoutRepository(const RootedDir& root, const Place& place) {
-  if (!place.empty()) return place;
-  std::string path = root.root();
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
-std::vector<FoundLayout> FindLayouts(const RootedDir& root,
-                                     std::vector<ProblemFact>* problems) {
-  std::vector<FoundLayout> layouts;
-  Find(root, "", kDepthMax, &layouts, problems);
-  return layouts;
-}
 
 absl::StatusOr<ScanResult> ScanImageLayouts(const RootedDir& root,
                                             const ScanRequest& request,

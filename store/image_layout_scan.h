@@ -20,14 +20,16 @@ struct FoundLayout {
   std::string repository;
   // False: there is an index.json beside blobs, and no file oci-layout.
   bool has_mark = true;
+  // True: its repository is that of the root as well, so its names have none.
+  bool is_nameless = false;
 };
 
 // The repository that a place's layout is.
 std::string LayoutRepository(const RootedDir& root, const Place& place);
 
 // Layouts at the root, or down to six levels below it, also within each other,
-// and what was one or is about to be one.  Folders that cannot be read become
-// problems of the whole store.
+// and what was one or is about to be one.  Folders that cannot be read, and two
+// layouts with the name of one repository, become problems of the whole store.
 std::vector<FoundLayout> FindLayouts(const RootedDir& root,
                                      std::vector<ProblemFact>* problems);
 
