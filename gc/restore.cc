@@ -101,6 +101,13 @@ absl::Status RestoreBatch::Settle(const QuarantineRecord& record,
     return absl::OkStatus();
   }
   if (absl::IsNotFound(outcome.status)) return SettleMissing(record);
+  if (absl::IsDataLoss(outcome.status) && run_ == nullptr && !IsBlob(record)) {
+    // Nobody knows how to give it back.  A start or a writer goes on without;
+    // on record, it is told to whoever asks for it.
+    settled_.put.push_back(record);
+    settled_.put.back().state = QuarantineState::kQuarantined;
+    return absl::OkStatus();
+  }
   if (!absl::IsAlreadyExists(outcome.status)) {
     return Fail(record, outcome.status);
   }

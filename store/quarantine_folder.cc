@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "oci/digest.h"
 #include "store/quarantine_paths.h"
 
 namespace reclaim::store {
@@ -12,10 +14,27 @@ namespace {
 
 constexpr uint64_t kJournalBytesMax = uint64_t{1} << 30;
 
-// A note lies beside the moved files, in a file of its own.
+std::string PathOfNote(const RunId& run_id, absl::string_view text) {
+  return QuarantineTreePath(
+      run_id, absl::StrCat(".note-", oci::Digest::Sha256Of(text).hex()));
+}
+
+// A note lies beside the moved files, in a file of its own.  Each field is told
+// by its length: a ':' may be part of a folder's name and of a tag's.
 std::string NotePath(const RunId& run_id, const Removal& removal) {
-  const std::string name = oci::Digest::Sha256Of(ToString(removal)).hex();
-  return QuarantineTreePath(run_id, ".note-" + name);
+  std::string text;
+  for (const std::string& field :
+       {std::to_string(static_cast<int>(removal.kind)), removal.place,
+        removal.repository, removal.tag, removal.upload_id, removal.name,
+        removal.digest ? removal.digest->ToString() : std::string()}) {
+    absl::StrAppend(&text, field.size(), ":", field);
+  }
+  return PathOfNote(run_id, text);
+}
+
+// Where older versions put it: one path for all removals of the same text.
+std::string OldNotePath(const RunId& run_id, const Removal& removal) {
+  return PathOfNote(run_id, ToString(removal));
 }
 
 // "" if there is none.
@@ -172,6 +191,27 @@ absl::Status QuarantineFolder::MakeParents(const QuarantineJournal& journal,
   return root_->SetAttributes(folder, known->second);
 }
 
+absl::StatusOr<std::string> QuarantineFolder::FindNote(
+    const RunId& run_id, const Removal& removal) const {
+  std::string path = NotePath(run_id, removal);
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));
+  if (is_there) return path;
+  if (!proof_) return std::string();
+  path = OldNotePath(run_id, removal);
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> note,
+                           root_->ReadIfThere(path, kJournalBytesMax));
+  return note && proof_(removal, *note) ? path : std::string();
+}
+
+absl::StatusOr<bool> QuarantineFolder::RemoveNote(const RunId& run_id,
+                                                  const Journal::Item& item) {
+  // What has files has no note.
+  if (!item.paths.empty()) return false;
+  RECLAIM_ASSIGN_OR_RETURN(const std::string path,
+                           FindNote(run_id, item.removal));
+  return path.empty() ? false : RemoveIfThere(*root_, path);
+}
+
 absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
                                                        const Removal& removal) {
   base::MutexLock lock(&mutex_);
@@ -180,8 +220,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
   RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal::Item* item,
                            FindItem(*journal, removal));
   RemovalBytes bytes;
-  RECLAIM_ASSIGN_OR_RETURN(bool found,
-                           RemoveIfThere(*root_, NotePath(run_id, removal)));
+  RECLAIM_ASSIGN_OR_RETURN(bool found, RemoveNote(run_id, *item));
   for (const std::string& path : item->paths) {
     const std::string from = QuarantineTreePath(run_id, path);
     RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(from));
@@ -207,8 +246,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Purge(const RunId& run_id,
   RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal::Item* item,
                            FindItem(*journal, removal));
   RemovalBytes bytes;
-  RECLAIM_ASSIGN_OR_RETURN(bool found,
-                           RemoveIfThere(*root_, NotePath(run_id, removal)));
+  RECLAIM_ASSIGN_OR_RETURN(bool found, RemoveNote(run_id, *item));
   for (const std::string& path : item->paths) {
     const std::string at = QuarantineTreePath(run_id, path);
     RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(at));
@@ -235,8 +273,12 @@ absl::StatusOr<std::vector<QuarantinedItem>> QuarantineFolder::List() const {
                              OpenJournal(run.name));
     for (const auto& [removal, item] : journal->items) {
       QuarantinedItem found{run.name, removal, {}};
-      RECLAIM_ASSIGN_OR_RETURN(bool is_there,
-                               root_->Exists(NotePath(run.name, removal)));
+      bool is_there = false;
+      if (item.paths.empty()) {
+        RECLAIM_ASSIGN_OR_RETURN(const std::string note,
+                                 FindNote(run.name, removal));
+        is_there = !note.empty();
+      }
       for (const std::string& path : item.paths) {
         const std::string at = QuarantineTreePath(run.name, path);
         RECLAIM_ASSIGN_OR_RETURN(const bool has_moved, root_->Exists(at));
@@ -258,9 +300,11 @@ std::string QuarantineFolder::MovedPath(const RunId& run_id,
 
 absl::StatusOr<std::string> QuarantineFolder::Note(
     const RunId& run_id, const Removal& removal) const {
-  const std::string path = NotePath(run_id, removal);
-  RECLAIM_ASSIGN_OR_RETURN(std::optional<std::string> note,
-                           root_->ReadIfThere(path, kJournalBytesMax));
+  RECLAIM_ASSIGN_OR_RETURN(const std::string path, FindNote(run_id, removal));
+  std::optional<std::string> note;
+  if (!path.empty()) {
+    RECLAIM_ASSIGN_OR_RETURN(note, root_->ReadIfThere(path, kJournalBytesMax));
+  }
   if (note) return *std::move(note);
   return absl::NotFoundError(
       absl::StrCat(ToString(removal), " is not in quarantine"));

@@ -14,9 +14,11 @@
 #ifndef RECLAIM_STORE_QUARANTINE_FOLDER_H_
 #define RECLAIM_STORE_QUARANTINE_FOLDER_H_
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -40,7 +42,14 @@ struct RemovalPaths {
 
 class QuarantineFolder {
  public:
-  explicit QuarantineFolder(const RootedDir* root) : root_(root) {}
+  // Whether a note says by itself that it undoes this removal.
+  using NoteProof =
+      std::function<bool(const Removal& removal, const std::string& note)>;
+
+  // Notes of older versions, which lie where those of other removals may lie as
+  // well, count only if they prove to be a removal's own.
+  explicit QuarantineFolder(const RootedDir* root, NoteProof proof = nullptr)
+      : root_(root), proof_(std::move(proof)) {}
 
   // Moves the paths of one removal.  `note` is kept beside them until it is
   // restored or purged (the names of image layouts).  NOT_FOUND: neither is
@@ -106,7 +115,15 @@ class QuarantineFolder {
   // may itself be an empty folder, and stays.
   absl::Status RemoveEmptyFolders(const RunId& run_id);
 
+  // Where the note of a removal lies; "" if there is none.
+  absl::StatusOr<std::string> FindNote(const RunId& run_id,
+                                       const Removal& removal) const;
+  // False if there is none.
+  absl::StatusOr<bool> RemoveNote(const RunId& run_id,
+                                  const Journal::Item& item);
+
   const RootedDir* root_;
+  const NoteProof proof_;
   mutable base::Mutex mutex_;
   mutable std::map<RunId, Journal> journals_;
   std::set<RunId> unsettled_;  // what is left of them could not be removed

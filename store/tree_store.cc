@@ -63,6 +63,9 @@ absl::StatusOr<Capacity> TreeStore::GetCapacity() const {
 absl::StatusOr<std::string> TreeStore::NoteOf(const Removal& removal) const {
   return absl::UnimplementedError(ToString(removal));
 }
+absl::Status TreeStore::CheckUndone(const Removal& removal) const {
+  return absl::UnimplementedError(ToString(removal));
+}
 absl::Status TreeStore::EditAway(const Removal& removal, absl::Time) {
   return absl::UnimplementedError(ToString(removal));
 }
@@ -147,6 +150,10 @@ RemovalOutcome TreeStore::RestoreOne(const RunId& run_id,
   if (IsEdit(removal)) {
     const absl::StatusOr<std::string> note = quarantine_.Note(run_id, removal);
     outcome.status = note.ok() ? UndoEdit(removal, *note) : note.status();
+    if (absl::IsNotFound(note.status())) {
+      const absl::Status undone = CheckUndone(removal);
+      if (!undone.ok()) outcome.status = undone;
+    }
     if (!outcome.status.ok()) return outcome;
   }
   const absl::StatusOr<RemovalBytes> bytes =

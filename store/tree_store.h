@@ -21,7 +21,10 @@ class TreeStore : public ContentStore {
  public:
   TreeStore(std::unique_ptr<RootedDir> root, bool is_read_only)
       : root_(std::move(root)),
-        quarantine_(root_.get()),
+        quarantine_(root_.get(),
+                    [this](const Removal& removal, const std::string& note) {
+                      return IsNoteOf(removal, note);
+                    }),
         is_read_only_(is_read_only) {}
 
   // Takes away what crashes have left of us.  Call it once, before anything
@@ -68,6 +71,13 @@ class TreeStore : public ContentStore {
   // What undoes the edit; kept durably before EditAway() is called.  NOT_FOUND
   // if there is nothing to edit away.
   virtual absl::StatusOr<std::string> NoteOf(const Removal& removal) const;
+  // Whether a note was made for this very removal.
+  virtual bool IsNoteOf(const Removal&, const std::string& /*note*/) const {
+    return false;
+  }
+  // Of an edit without a note: OK if it is undone, as after a crash; DATA_LOSS
+  // if nobody knows how to; ALREADY_EXISTS if the name is another's by now.
+  virtual absl::Status CheckUndone(const Removal& removal) const;
   // ABORTED if the file was written after the edit was `planned`.
   virtual absl::Status EditAway(const Removal& removal, absl::Time planned);
   // Idempotent.

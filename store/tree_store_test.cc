@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
@@ -442,6 +443,123 @@ TEST(ImageLayoutTest, AnEntryComesBackIntoAFileThatOthersEdited) {
   EXPECT_THAT((*restored)[0].status, IsOk());
   const Facts facts = ScanAll(*store);
   EXPECT_THAT(facts.tags, SizeIs(2));
+}
+
+// "tag a:b:c" of the folder "a" and of the folder "a:b".
+class SameTextTest : public ::testing::Test {
+ protected:
+  SameTextTest() {
+    const auto add = [this](const Place& place, const std::string& tag) {
+      LayoutTree tree(&folder_, place);
+      Removal removal = Named(RemovalKind::kTag, place, tree.Image({tag}), tag);
+      removal.place = place;
+      tree.Entry(*removal.digest, tag);
+      removals_.push_back(std::move(removal));
+    };
+    add("a", "b:c");
+    add("a:b", "c");
+    EXPECT_EQ(ToString(removals_[0]), ToString(removals_[1]));
+    store_ = Open(folder_.path());
+  }
+  void Quarantine() {
+    const auto outcomes = store_->Quarantine(*permit_, "run1", removals_);
+    ASSERT_THAT(outcomes, IsOk());
+    for (const auto& outcome : *outcomes) EXPECT_THAT(outcome.status, IsOk());
+  }
+  // Leaves the note of the second removal alone, where older versions wrote
+  // those of both.
+  void MakeOld() {
+    const std::filesystem::path tree =
+        folder_.path() + "/.reclaim/quarantine/run1/tree";
+    std::vector<std::filesystem::path> notes;
+    for (const auto& entry : std::filesystem::directory_iterator(tree)) {
+      notes.push_back(entry.path());
+    }
+    ASSERT_THAT(notes, SizeIs(2));
+    const std::string old =
+        ".note-" + oci::Digest::Sha256Of(ToString(removals_[1])).hex();
+    for (const std::filesystem::path& note : notes) {
+      const std::string text = folder_.Read(".reclaim/quarantine/run1/tree/" +
+                                            note.filename().string());
+      if (text.find(removals_[1].digest->ToString()) == std::string::npos) {
+        std::filesystem::remove(note);
+      } else {
+        std::filesystem::rename(note, tree / old);
+      }
+    }
+    store_ = Open(folder_.path());
+  }
+  // Of the first and the second.
+  std::vector<absl::Status> Restore() {
+    const auto outcomes = store_->Restore("run1", removals_);
+    EXPECT_THAT(outcomes, IsOk());
+    if (!outcomes.ok()) return {outcomes.status(), outcomes.status()};
+    return {(*outcomes)[0].status, (*outcomes)[1].status};
+  }
+
+  TempFolder folder_;
+  std::vector<Removal> removals_;
+  std::unique_ptr<ContentStore> store_;
+  DeletionPermitForTest permit_;
+};
+
+TEST_F(SameTextTest, EachHasItsNote) {
+  const std::string first = folder_.Read("a/index.json");
+  const std::string second = folder_.Read("a:b/index.json");
+  Quarantine();
+  EXPECT_THAT(*store_->ListQuarantine(), SizeIs(2));
+  for (const absl::Status& status : Restore()) EXPECT_THAT(status, IsOk());
+  EXPECT_EQ(folder_.Read("a/index.json"), first);
+  EXPECT_EQ(folder_.Read("a:b/index.json"), second);
+}
+
+TEST_F(SameTextTest, OfAnOldNoteItsOwnRemovalComesBack) {
+  const std::string second = folder_.Read("a:b/index.json");
+  Quarantine();
+  MakeOld();
+  ASSERT_THAT(*store_->ListQuarantine(), SizeIs(1));
+  EXPECT_EQ((*store_->ListQuarantine())[0].removal, removals_[1]);
+  const auto restored = Restore();
+  EXPECT_THAT(restored[0],
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("by hand")));
+  EXPECT_THAT(restored[1], IsOk());
+  EXPECT_EQ(folder_.Read("a:b/index.json"), second);
+  EXPECT_FALSE(folder_.Exists(".reclaim"));
+  EXPECT_THAT(Restore()[0], StatusIs(absl::StatusCode::kDataLoss))
+      << "also when nothing is left of the run";
+  LayoutTree(&folder_, "a").Entry(*removals_[0].digest, "b:c");
+  EXPECT_THAT(Restore()[0], StatusIs(absl::StatusCode::kNotFound))
+      << "it is back";
+  LayoutTree again(&folder_, "a");
+  again.Entry(again.Image({"new"}), "b:c");
+  EXPECT_THAT(Restore()[0], StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST_F(SameTextTest, APurgeLeavesTheNoteOfTheOther) {
+  Quarantine();
+  MakeOld();
+  ASSERT_THAT(store_->Purge(*permit_, "run1", {removals_[0]}), IsOk());
+  EXPECT_THAT(*store_->ListQuarantine(), SizeIs(1));
+  EXPECT_THAT(Restore()[1], IsOk());
+}
+
+TEST(ImageLayoutTest, TwoOfOneNameAreAProblemOfTheStore) {
+  TempFolder folder;
+  const std::string name = folder.path().substr(folder.path().rfind('/') + 1);
+  for (const std::string& place : {std::string(), name}) {
+    LayoutTree tree(&folder, place);
+    tree.Entry(tree.Image({place}), "of " + place);
+  }
+  const auto store = Open("image-layout:" + folder.path());
+  const Facts facts = ScanAll(*store);
+  EXPECT_THAT(facts.repositories, UnorderedElementsAre(name));
+  EXPECT_THAT(facts.tags, UnorderedElementsAre(name + ":of "));
+  EXPECT_THAT(facts.blobs, SizeIs(6));
+  ASSERT_THAT(facts.problems, SizeIs(1));
+  EXPECT_EQ(facts.problems[0].repository, "");
+  EXPECT_FALSE(facts.problems[0].place.has_value());
+  EXPECT_THAT(std::string(facts.problems[0].status.message()),
+              HasSubstr(folder.path() + "/" + name));
 }
 
 TEST(ImageLayoutTest, ADamagedIndexIsUnreadableAndItsBlobsAreStillKnown) {
