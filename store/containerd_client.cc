@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "store/containerd_calls.h"
@@ -191,16 +192,18 @@ ContainerdClient::ListSnapshots(const std::string& space,
   return all;
 }
 
-absl::Status ContainerdClient::StatSnapshot(const std::string& space,
-                                            const std::string& snapshotter,
-                                            const std::string& key) const {
+absl::StatusOr<ctrd::snapshots::v1::Info> ContainerdClient::StatSnapshot(
+    const std::string& space, const std::string& snapshotter,
+    const std::string& key) const {
   Call call(space);
   ctrd::snapshots::v1::StatSnapshotRequest request;
   request.set_snapshotter(snapshotter);
   request.set_key(key);
   ctrd::snapshots::v1::StatSnapshotResponse response;
-  return ToStatus(snapshots_->Stat(call.context(), request, &response),
-                  absl::StrCat("snapshot ", key));
+  RECLAIM_RETURN_IF_ERROR(
+      ToStatus(snapshots_->Stat(call.context(), request, &response),
+               absl::StrCat("snapshot ", key)));
+  return response.info();
 }
 
 absl::StatusOr<uint64_t> ContainerdClient::GetUsage(
@@ -218,10 +221,15 @@ absl::StatusOr<uint64_t> ContainerdClient::GetUsage(
 }
 
 absl::StatusOr<std::vector<ctrd::containers::v1::Container>>
-ContainerdClient::ListContainers(const std::string& space) const {
+ContainerdClient::ListContainers(const std::string& space,
+                                 const std::string& image) const {
   Call call(space, kListPatience);
+  ctrd::containers::v1::ListContainersRequest request;
+  if (!image.empty()) {
+    request.add_filters(absl::StrCat("image==\"", absl::CEscape(image), "\""));
+  }
   std::vector<ctrd::containers::v1::Container> all;
-  auto reader = containers_->ListStream(call.context(), {});
+  auto reader = containers_->ListStream(call.context(), request);
   RECLAIM_RETURN_IF_ERROR(
       Drain(reader.get(), "list of containers",
             [&](ctrd::containers::v1::ListContainerMessage* message) {

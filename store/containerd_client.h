@@ -70,16 +70,17 @@ class ContainerdClient {
 
   absl::StatusOr<std::vector<ctrd::snapshots::v1::Info>> ListSnapshots(
       const std::string& space, const std::string& snapshotter) const;
-  absl::Status StatSnapshot(const std::string& space,
-                            const std::string& snapshotter,
-                            const std::string& key) const;
+  absl::StatusOr<ctrd::snapshots::v1::Info> StatSnapshot(
+      const std::string& space, const std::string& snapshotter,
+      const std::string& key) const;
   // Bytes on disk of the snapshot alone.
   absl::StatusOr<uint64_t> GetUsage(const std::string& space,
                                     const std::string& snapshotter,
                                     const std::string& key) const;
 
+  // With `image`: those alone whose image has this name.
   absl::StatusOr<std::vector<ctrd::containers::v1::Container>> ListContainers(
-      const std::string& space) const;
+      const std::string& space, const std::string& image = "") const;
   absl::StatusOr<ctrd::containers::v1::Container> GetContainer(
       const std::string& space, const std::string& id) const;
   absl::Status CreateContainer(

@@ -67,6 +67,16 @@ absl::StatusOr<Thing> ThingOf(const Removal& removal) {
                name.key};
 }
 
+std::optional<absl::Time> ExpiryOf(const Lease& lease) {
+  const auto expires = lease.labels().find(kExpireLabel);
+  absl::Time time;
+  if (expires == lease.labels().end() ||
+      !absl::ParseTime(absl::RFC3339_full, expires->second, &time, nullptr)) {
+    return std::nullopt;
+  }
+  return time;
+}
+
 std::string SpaceOf(const Removal& removal) {
   switch (removal.kind) {
     case RemovalKind::kTag:

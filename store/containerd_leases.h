@@ -5,9 +5,11 @@
 #define RECLAIM_STORE_CONTAINERD_LEASES_H_
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "containerd/leases.pb.h"
 #include "store/types.h"
 
@@ -52,6 +54,10 @@ inline bool IsThing(const Removal& removal) {
   return removal.kind == RemovalKind::kBlob ||
          removal.kind == RemovalKind::kSnapshot;
 }
+
+// When a lease ends; unset if never.  An end that can't be read is none
+// (SEMANTICS.md, rule 9).
+std::optional<absl::Time> ExpiryOf(const Lease& lease);
 
 // The namespace that a removal is about.
 std::string SpaceOf(const Removal& removal);

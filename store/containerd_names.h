@@ -46,6 +46,18 @@ std::string QualifiedSnapshot(const SnapshotName& name);
 // INVALID_ARGUMENT if there is no snapshotter in it.
 absl::StatusOr<SnapshotName> SplitSnapshot(absl::string_view qualified);
 
+// Labels of containerd's collector and of its CRI plugin.
+inline constexpr char kRootLabel[] = "containerd.io/gc.root";
+inline constexpr char kPinnedLabel[] = "io.cri-containerd.pinned";
+inline constexpr char kKubeletLabel[] = "io.cri-containerd.kind";
+inline constexpr char kKubeletImageLabel[] = "io.cri-containerd.image";
+
+template <typename Labels>
+bool IsPinned(const Labels& labels) {
+  const auto label = labels.find(kPinnedLabel);
+  return label != labels.end() && label->second == "pinned";
+}
+
 }  // namespace reclaim::store
 
 #endif  // RECLAIM_STORE_CONTAINERD_NAMES_H_

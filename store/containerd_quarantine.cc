@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "store/containerd_leases.h"
 #include "store/containerd_names.h"
+#include "store/containerd_use.h"
 
 namespace reclaim::store {
 namespace {
@@ -36,7 +37,8 @@ bool ContainerdQuarantine::Holds(const Removal& removal) const {
 // The lease that holds all that the image reaches comes first: containerd may
 // collect at any time.
 absl::Status ContainerdQuarantine::TakeImage(const RunId& run_id,
-                                             const Removal& removal) {
+                                             const Removal& removal,
+                                             ContainerdUse* use) {
   const NameInSpace name = JoinImageName(removal.repository, removal.tag);
   RECLAIM_ASSIGN_OR_RETURN(const Image image,
                            client_->GetImage(name.name_space, name.name));
@@ -44,6 +46,7 @@ absl::Status ContainerdQuarantine::TakeImage(const RunId& run_id,
     return absl::AbortedError(
         absl::StrCat(name.name, " names ", image.target().digest(), " now"));
   }
+  RECLAIM_RETURN_IF_ERROR(use->CheckImage(name.name_space, image));
   const std::string lease = RecordLease(run_id, removal);
   RECLAIM_RETURN_IF_ERROR(client_->CreateLease(
       name.name_space, lease,
@@ -55,16 +58,14 @@ absl::Status ContainerdQuarantine::TakeImage(const RunId& run_id,
 }
 
 absl::Status ContainerdQuarantine::TakeContainer(const RunId& run_id,
-                                                 const Removal& removal) {
+                                                 const Removal& removal,
+                                                 const ContainerdUse& use) {
   const NameInSpace name = SplitQualifiedName(removal.name);
   RECLAIM_ASSIGN_OR_RETURN(const Container container,
                            client_->GetContainer(name.name_space, name.name));
-  const auto task = client_->GetTask(name.name_space, name.name);
-  if (!task.ok() && !absl::IsNotFound(task.status())) return task.status();
-  if (task.ok() && task->status() != ctrd::tasks::v1::STOPPED) {
-    return absl::AbortedError(absl::StrCat("the container ", name.name,
-                                           " has a task that is not stopped"));
-  }
+  bool has_task = false;
+  RECLAIM_RETURN_IF_ERROR(
+      use.CheckContainer(name.name_space, container, &has_task));
   const std::string lease = RecordLease(run_id, removal);
   RECLAIM_RETURN_IF_ERROR(client_->CreateLease(
       name.name_space, lease,
@@ -76,20 +77,22 @@ absl::Status ContainerdQuarantine::TakeContainer(const RunId& run_id,
         container.snapshot_key()));
   }
   // A stopped task is no more than an exit status, and must go first.
-  if (task.ok()) {
+  if (has_task) {
     RECLAIM_RETURN_IF_ERROR(client_->DeleteTask(name.name_space, name.name));
   }
   return client_->DeleteContainer(name.name_space, name.name);
 }
 
 absl::Status ContainerdQuarantine::TakeResource(const RunId& run_id,
-                                                const Removal& removal) {
+                                                const Removal& removal,
+                                                ContainerdUse* use) {
   RECLAIM_ASSIGN_OR_RETURN(const Thing thing, ThingOf(removal));
   const absl::Status gone = CheckGone(removal);
   if (gone.ok()) {
     return absl::NotFoundError(absl::StrCat(thing.id, " is not there"));
   }
   if (!absl::IsAborted(gone)) return gone;
+  RECLAIM_RETURN_IF_ERROR(use->CheckThing(thing));
   const std::string lease = ThingsLease(run_id);
   const absl::Status added =
       client_->AddResource(thing.space, lease, thing.type, thing.id);
@@ -101,26 +104,29 @@ absl::Status ContainerdQuarantine::TakeResource(const RunId& run_id,
 }
 
 absl::Status ContainerdQuarantine::Take(const RunId& run_id,
-                                        const Removal& removal) {
+                                        const Removal& removal,
+                                        ContainerdUse* use) {
   switch (removal.kind) {
     case RemovalKind::kTag:
-      return TakeImage(run_id, removal);
+      return TakeImage(run_id, removal, use);
     case RemovalKind::kContainer:
-      return TakeContainer(run_id, removal);
+      return TakeContainer(run_id, removal, *use);
     case RemovalKind::kBlob:
     case RemovalKind::kSnapshot:
-      return TakeResource(run_id, removal);
+      return TakeResource(run_id, removal, use);
     default:
       return NoSuchKind(removal);
   }
 }
 
 std::vector<RemovalOutcome> ContainerdQuarantine::Take(
-    const RunId& run_id, absl::Span<const Removal> removals) {
+    const DeletionPermit& permit, const RunId& run_id,
+    absl::Span<const Removal> removals) {
+  ContainerdUse use(client_, &permit, collects_kubelet_, clock_->Now());
   std::vector<RemovalOutcome> outcomes;
   for (const Removal& removal : removals) {
     RemovalOutcome outcome;
-    outcome.status = Take(run_id, removal);
+    outcome.status = Take(run_id, removal, &use);
     if (outcome.status.ok()) {
       std::lock_guard<std::mutex> lock(mutex_);
       held_.insert(removal);
@@ -265,7 +271,8 @@ absl::Status ContainerdQuarantine::CheckGone(const Removal& removal) const {
   } else {
     RECLAIM_ASSIGN_OR_RETURN(const SnapshotName name,
                              SplitSnapshot(removal.name));
-    status = client_->StatSnapshot(thing.space, name.snapshotter, name.key);
+    status =
+        client_->StatSnapshot(thing.space, name.snapshotter, name.key).status();
   }
   if (absl::IsNotFound(status)) return absl::OkStatus();
   RECLAIM_RETURN_IF_ERROR(status);

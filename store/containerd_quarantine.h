@@ -35,17 +35,24 @@
 #include "absl/types/span.h"
 #include "base/clock.h"
 #include "store/containerd_client.h"
+#include "store/deletion_permit.h"
 #include "store/types.h"
 
 namespace reclaim::store {
 
+class ContainerdUse;
+
 class ContainerdQuarantine {
  public:
-  // Neither is owned.
-  ContainerdQuarantine(const ContainerdClient* client, const base::Clock* clock)
-      : client_(client), clock_(clock) {}
+  // Neither is owned.  `collects_kubelet`: images of a kubelet may go.
+  ContainerdQuarantine(const ContainerdClient* client, const base::Clock* clock,
+                       bool collects_kubelet)
+      : client_(client), clock_(clock), collects_kubelet_(collects_kubelet) {}
 
-  std::vector<RemovalOutcome> Take(const RunId& run_id,
+  // ABORTED: containerd says, when it is asked once more, that it is in use, or
+  // that it is not what the plan judged (store/containerd_use.h).
+  std::vector<RemovalOutcome> Take(const DeletionPermit& permit,
+                                   const RunId& run_id,
                                    absl::Span<const Removal> removals);
   std::vector<RemovalOutcome> GiveBack(const RunId& run_id,
                                        absl::Span<const Removal> removals);
@@ -62,10 +69,14 @@ class ContainerdQuarantine {
   static bool IsOurs(const ctrd::leases::v1::Lease& lease);
 
  private:
-  absl::Status Take(const RunId& run_id, const Removal& removal);
-  absl::Status TakeImage(const RunId& run_id, const Removal& removal);
-  absl::Status TakeContainer(const RunId& run_id, const Removal& removal);
-  absl::Status TakeResource(const RunId& run_id, const Removal& removal);
+  absl::Status Take(const RunId& run_id, const Removal& removal,
+                    ContainerdUse* use);
+  absl::Status TakeImage(const RunId& run_id, const Removal& removal,
+                         ContainerdUse* use);
+  absl::Status TakeContainer(const RunId& run_id, const Removal& removal,
+                             const ContainerdUse& use);
+  absl::Status TakeResource(const RunId& run_id, const Removal& removal,
+                            ContainerdUse* use);
   absl::Status GiveBack(const RunId& run_id, const Removal& removal);
   absl::Status GiveBackImage(const RunId& run_id, const Removal& removal);
   absl::Status GiveBackContainer(const RunId& run_id, const Removal& removal);
@@ -81,6 +92,7 @@ class ContainerdQuarantine {
 
   const ContainerdClient* client_;
   const base::Clock* clock_;
+  const bool collects_kubelet_;
   mutable std::mutex mutex_;  // guards held_
   std::set<Removal> held_;
 };

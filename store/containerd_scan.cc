@@ -16,7 +16,7 @@ constexpr size_t kBatchSize = 1024;
 
 bool IsOfKubelet(const ContainerdListing& listing) {
   for (const auto& image : listing.images) {
-    if (image.labels().contains("io.cri-containerd.image")) return true;
+    if (image.labels().contains(kKubeletImageLabel)) return true;
   }
   for (const auto& container : listing.containers) {
     if (container.labels().contains("io.kubernetes.pod.uid")) return true;

@@ -7,19 +7,16 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "store/containerd_leases.h"
 #include "store/containerd_names.h"
 #include "store/containerd_scan.h"
 
 namespace reclaim::store {
 namespace {
 
-constexpr char kRootLabel[] = "containerd.io/gc.root";
 constexpr char kContentReference[] = "containerd.io/gc.ref.content";
 constexpr char kSnapshotReference[] = "containerd.io/gc.ref.snapshot.";
-constexpr char kExpireLabel[] = "containerd.io/gc.expire";
 constexpr char kFlatLabel[] = "containerd.io/gc.flat";
-constexpr char kPinnedLabel[] = "io.cri-containerd.pinned";
-constexpr char kKubeletLabel[] = "io.cri-containerd.kind";
 constexpr uint64_t kExplainedBytesMax = uint64_t{4} << 20;
 
 LabelMap LabelsOf(
@@ -242,13 +239,7 @@ void ContainerdScan::AddLeases(const ContainerdListing& listing,
     fact.owner = "containerd lease";
     fact.labels = LabelsOf(foreign.lease.labels());
     fact.is_flat = foreign.lease.labels().contains(kFlatLabel);
-    const auto expires = foreign.lease.labels().find(kExpireLabel);
-    absl::Time time;
-    // One that can't be read never ends (SEMANTICS.md, rule 9).
-    if (expires != foreign.lease.labels().end() &&
-        absl::ParseTime(absl::RFC3339_full, expires->second, &time, nullptr)) {
-      fact.expires = time;
-    }
+    fact.expires = containerd_leases::ExpiryOf(foreign.lease);
     for (const auto& resource : foreign.resources) {
       absl::string_view type = resource.type();
       const auto digest = oci::Digest::Parse(resource.id());
@@ -266,9 +257,7 @@ void ContainerdScan::AddLeases(const ContainerdListing& listing,
 void ContainerdScan::AddPins(const ContainerdListing& listing,
                              ScanBatch* batch) const {
   for (const auto& image : listing.images) {
-    const auto label = image.labels().find(kPinnedLabel);
-    const bool is_pinned =
-        label != image.labels().end() && label->second == "pinned";
+    const bool is_pinned = IsPinned(image.labels());
     std::vector<HeldThing> targets;
     AddLabelTargets(listing.space, image.labels(), &targets);
     if (is_pinned) {

@@ -46,7 +46,7 @@ class ContainerdStore final : public ContentStore {
       : client_(socket),
         options_(std::move(options)),
         is_read_only_(is_read_only),
-        quarantine_(&client_, clock),
+        quarantine_(&client_, clock, options_.collects_kubelet),
         events_(std::make_unique<ContainerdEvents>(&client_)) {}
 
   StoreTraits traits() const override {
@@ -206,10 +206,10 @@ absl::Status ContainerdStore::CheckWritable() const {
 }
 
 absl::StatusOr<std::vector<RemovalOutcome>> ContainerdStore::Quarantine(
-    const DeletionPermit&, const RunId& run_id,
+    const DeletionPermit& permit, const RunId& run_id,
     absl::Span<const Removal> removals) {
   RECLAIM_RETURN_IF_ERROR(CheckWritable());
-  return quarantine_.Take(run_id, removals);
+  return quarantine_.Take(permit, run_id, removals);
 }
 
 absl::StatusOr<std::vector<RemovalOutcome>> ContainerdStore::Restore(

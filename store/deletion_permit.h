@@ -31,12 +31,17 @@ class DeletionPermit {
   // Names with a later file time stay (ABORTED).
   absl::Time planned() const { return planned_; }
 
+  // The caller named what is to go, and said that a container that does not run
+  // may lose its image's last name (SEMANTICS.md, case 16).
+  bool is_forced() const { return is_forced_; }
+
  private:
   friend class ::reclaim::gc::DeletionGuard;
   friend class DeletionPermitForTest;
   DeletionPermit() = default;
 
   absl::Time planned_ = absl::InfiniteFuture();
+  bool is_forced_ = false;
 };
 
 }  // namespace reclaim::store

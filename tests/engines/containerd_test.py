@@ -380,6 +380,59 @@ class ContainerdTest(FilterCases, AwayCases, Containerd):
         self.settle()
         self.assertIn("0 findings", self.reclaim("verify"))
 
+    def test_what_containerd_has_in_use_at_the_deed_stays(self):
+        """Leases and labels make no events: containerd is asked once more."""
+        self.create("old", "a")
+        plan, _ = self.plan("--all", of="system")
+        self.ctr("containers", "rm", "old")
+        self.create("old", "a")
+        self.ctr("images", "label", B, "io.cri-containerd.pinned=pinned")
+        self.ctr("leases", "create", "--id", "late")
+        self.lease_content("late", self.made[C]["digest"])
+        before = self.state()
+        said = self.reclaim("apply", plan, "--force", "--purge",
+                            with_notes=True)
+        self.assertEqual(self.state(), before, said)
+        self.assertEqual(self.containers(), {"old"})
+        self.settle()
+        self.assertIn("0 findings", self.reclaim("verify"))
+
+    def test_a_name_that_was_pulled_again_after_the_plan_stays(self):
+        plan, _ = self.plan("--all")
+        again = self.layout("again")
+        self.load(self.archive(again, {C: again.image([("alone", 500_000)])}))
+        self.reclaim("apply", plan, "--force", "--purge")
+        self.assertEqual(self.names(), {C})
+        self.assertEqual(len(self.content()), 3)
+        self.ctr("content", "get", self.made[C]["digest"])
+
+    def test_content_with_a_label_of_after_the_plan_stays(self):
+        plan, predicted = self.plan("--all")
+        layer = [digest for digest in self.labels_of(
+            self.made[C]["digest"]).values() if digest.startswith("sha256:")
+            and digest != self.made[C]["digest"]][0]
+        self.ctr("content", "label", layer, "containerd.io/gc.root=now")
+        before = sum(self.true_bytes())
+        said = self.reclaim("apply", plan, "--force", with_notes=True)
+        self.assertIn("containerd.io/gc.root", said)
+        freed = self.bytes_on_disk(self.reclaim("purge", "--now", "--force"))
+        self.assertEqual(self.content(), {layer})
+        self.assertEqual(before - sum(self.true_bytes()), freed)
+        self.assertLess(freed, predicted)
+
+    def test_the_name_of_a_stopped_containers_image_goes_by_force_alone(self):
+        """SEMANTICS, cases 10 and 16."""
+        self.create("web", "a")
+        self.settle()
+        self.assertIn("web uses", self.reclaim(
+            "image", "rm", "-y", A, code=None))
+        self.assertEqual(self.names(), {A, B, C})
+        self.reclaim("image", "rm", "--force", A)
+        self.assertEqual(self.names(), {B, C})
+        self.assertEqual(self.containers(), {"web"})
+        self.reclaim("purge", "--now", "--force")
+        self.assertEqual(len(self.snapshots()), 5, "it stands on two of them")
+
     def test_an_engine_of_another_version(self):
         path = self.path("strange.sock")
         self.check_version(containerd_without_services(path), path,
