@@ -201,7 +201,11 @@ TEST_F(CommandsTest, WhatDamageKeepsIsTold) {
   AddAndScan();
   tree_.Manifest("app", "{");
   ASSERT_EQ(Run({"scan"}), kPartial);
-  EXPECT_EQ(Run({"prune", "--dry-run"}), kDone) << err_;
+  // A preview ends as the deed would.
+  EXPECT_EQ(Run({"prune", "--dry-run"}), kPartial) << err_;
+  EXPECT_EQ(Run({"plan"}), kPartial) << err_;
+  EXPECT_THAT(err_, HasSubstr("is kept as it is"));
+  EXPECT_EQ(Run({"volume", "prune", "--dry-run"}), kDone) << "no content";
   EXPECT_EQ(Run({"prune", "-f", "--allow-large"}), kPartial) << err_;
   EXPECT_THAT(err_, HasSubstr("is kept as it is"));
   EXPECT_EQ(Run({"prune", "-f", "--fail-if-empty"}), kPartial);

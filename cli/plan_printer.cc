@@ -87,12 +87,9 @@ int ReportItems(Session* session, const v1::Plan& plan, const v1::Run& run) {
   return kDone;
 }
 
-// What damage keeps from being judged is content: that part was not done.
+// What could not be judged was not done.
 int CodeOf(const v1::Plan& plan, const PruneFlags& flags, int code) {
-  const bool takes_content =
-      flags.is_system() || flags.verb == v1::PRUNE_VERB_IMAGES;
-  const bool is_partial = takes_content && !plan.kept_scopes().empty();
-  return code == kDone && is_partial ? kPartial : code;
+  return code == kDone && flags.IsPartial(plan) ? kPartial : code;
 }
 
 }  // namespace

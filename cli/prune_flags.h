@@ -61,9 +61,17 @@ struct PruneFlags {
   void DeclareCacheLimits(CLI::App* command);
   // Those that say what to look at.
   void DeclareScope(CLI::App* command, Session* session);
-  // kShort if the plan's target is not reached, kNothing if there was nothing
-  // to do and that is to be told; else kDone.
+  // Whether damage keeps a part of what the plan is about, which is content,
+  // from being judged.
+  bool IsPartial(const v1::Plan& made) const {
+    const bool takes_content = is_system() || verb == v1::PRUNE_VERB_IMAGES;
+    return takes_content && !made.kept_scopes().empty();
+  }
+  // The same for a plan as for the prune that carries it out.  kPartial if a
+  // part could not be judged, kShort if the plan's target is not reached,
+  // kNothing if there was nothing to do and that is to be told; else kDone.
   int CodeOf(const v1::Plan& made) const {
+    if (IsPartial(made)) return kPartial;
     if (made.target_outcome().short_by_bytes() > 0) return kShort;
     return fail_if_empty && !HasWork(made) ? kNothing : kDone;
   }
