@@ -176,30 +176,6 @@ absl::Status GraphScan::AcceptManifests(const store::ScanBatch& batch) {
   return ReadManifests(std::move(names));
 }
 
-void GraphScan::AddTag(const GraphView& view, const store::TagFact& fact) {
-  ++report_.seen.tag_count;
-  const NodeId id =
-      view.FindNamed({NodeKind::kTag, record_.id, fact.repository, fact.tag});
-  if (id == kNoNode) {
-    ++report_.added_count;
-  } else {
-    const NodeFields fields = view.fields(id);
-    const absl::Span<const NodeId> targets = view.Kept(id);
-    const bool is_same = !targets.empty() &&
-                         view.digest(targets[0]) == fact.digest &&
-                         IsSameTime(fields.recorded, fact.modified);
-    if (is_same || fields.stamp >= epoch_) return;
-  }
-  PutTag put;
-  put.store = record_.name;
-  put.repository = fact.repository;
-  put.tag = fact.tag;
-  put.digest = fact.digest;
-  put.media_type = fact.media_type;
-  put.pushed = fact.modified;
-  Add(std::move(put));
-}
-
 void GraphScan::AddMembership(const GraphView& view,
                               const store::MembershipFact& fact) {
   const NodeId repository =
@@ -273,6 +249,7 @@ absl::Status GraphScan::AcceptNames(const store::ScanBatch& batch) {
     for (const store::UploadFact& fact : batch.uploads) AddUpload(view, fact);
   }
   RECLAIM_RETURN_IF_ERROR(Flush());
+  RECLAIM_RETURN_IF_ERROR(SettleTags());
   MarkNamesSeen(batch);
   return absl::OkStatus();
 }

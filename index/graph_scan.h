@@ -80,7 +80,6 @@ class GraphScan final : public store::ScanSink {
   void AcceptProblems(const store::ScanBatch& batch);
   void NoteSections(const store::ScanBatch& batch);
   void NoteUnchanged(const store::SectionReport& section);
-  void AddTag(const GraphView& view, const store::TagFact& fact);
   void AddMembership(const GraphView& view, const store::MembershipFact& fact);
   void AddUpload(const GraphView& view, const store::UploadFact& fact);
   bool IsKnownBlob(const GraphView& view, const store::BlobFact& fact) const;
@@ -94,6 +93,11 @@ class GraphScan final : public store::ScanSink {
   void KeepScope(const std::string& scope, const std::string& why);
   void Add(Operation operation) { pending_.push_back(std::move(operation)); }
   absl::Status Flush();
+
+  // scan_tags.cc: tags, which are used and moved while they are read.
+  void AddTag(const GraphView& view, const store::TagFact& fact);
+  void PutTagOf(const store::TagFact& fact);
+  absl::Status SettleTags();
 
   // scan_records.cc: what an engine has besides content.
   absl::Status AcceptRecords(const store::ScanBatch& batch);
@@ -172,6 +176,7 @@ class GraphScan final : public store::ScanSink {
   ReadSet read_;
   ReadSet guessed_;
   ReadSet read_configs_;
+  std::vector<store::TagFact> disputed_tags_;
   std::vector<ManifestName> missing_;  // manifests that were not there
   std::vector<std::pair<store::Place, oci::Digest>> late_configs_;
 

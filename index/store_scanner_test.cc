@@ -1,5 +1,8 @@
 #include "index/store_scanner.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <memory>
 #include <string>
 
@@ -297,6 +300,45 @@ TEST_F(StoreScannerTest, AWritersWordDuringTheScanStands) {
   };
   ASSERT_THAT(ScanStore(graph_.get(), "s", *store_, clock_, options), IsOk());
   EXPECT_TRUE(HasTag("app", "pushed-meanwhile"));
+}
+
+// A pull that is told of while a scan is under way stamps the tag, and knows
+// nothing of what the tag names by now.
+TEST_F(StoreScannerTest, APullDuringTheScanHidesNoTagThatWasMoved) {
+  registry_.Image("app", "v1", {"old"});
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  for (const bool is_of_older_time : {false, true}) {
+    const std::string layer = is_of_older_time ? "older" : "newer";
+    const oci::Digest fresh = registry_.Image("app", "v1", {layer});
+    if (is_of_older_time) {
+      const std::string link = absl::StrCat(
+          folder_.path(),
+          "/docker/registry/v2/repositories/app/_manifests/tags/v1/current/"
+          "link");
+      const timespec times[] = {{1000, 0}, {1000, 0}};
+      ASSERT_EQ(::utimensat(AT_FDCWD, link.c_str(), times, 0), 0);
+    }
+    folder_.WaitForClock();
+    ScanOptions options;
+    options.on_progress = [&](const ScanProgress&) {
+      index::Touch touch;
+      touch.use = UseKind::kPulled;
+      touch.time = clock_.Now();
+      touch.name.store = "s";
+      touch.repository = "app";
+      touch.tag = "v1";
+      Mutation mutation;
+      mutation.operations = {touch};
+      EXPECT_THAT(graph_->Apply(mutation, Durability::kDurable), IsOk());
+    };
+    ASSERT_THAT(ScanStore(graph_.get(), "s", *store_, clock_, options), IsOk());
+    ExpectExact();
+    const auto reader = graph_->Read();
+    EXPECT_TRUE(reader->IsLive(
+        reader->view().FindContent(reader->view().FindPlace(0, ""), fresh)))
+        << layer;
+  }
 }
 
 TEST_F(StoreScannerTest, LayoutsInAFolderAreNotMixed) {
