@@ -1,6 +1,7 @@
 #include "tests/simulation/explorer.h"
 
 #include <array>
+#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -10,6 +11,8 @@
 
 namespace reclaim::simulation {
 namespace {
+
+constexpr uint64_t kProgressRuns = 10000;
 
 bool CallsDaemon(const Scenario& scenario) {
   return scenario.writers[0] == WriterKind::kRecords ||
@@ -30,6 +33,7 @@ class Explorer {
       const Todo next = std::move(todo_.back());
       todo_.pop_back();
       RunPath(next);
+      if (out_.run_count % kProgressRuns == 0) ShowProgress();
     }
     out_.is_complete = out_.loss.empty();
     out_.state_count = seen_.size();
@@ -41,6 +45,14 @@ class Explorer {
     std::vector<Actor> path;
     bool is_known = false;  // the state that it leads to is in seen_
   };
+
+  // For whoever waits: depth first, what is left to do grows and shrinks.
+  void ShowProgress() const {
+    fprintf(stderr, "  %llu runs, %llu states, %llu paths to go on with\n",
+            static_cast<unsigned long long>(out_.run_count),
+            static_cast<unsigned long long>(seen_.size()),
+            static_cast<unsigned long long>(todo_.size()));
+  }
 
   // Repeats a path and goes on to the end, or to a state that is known.
   void RunPath(const Todo& todo) {

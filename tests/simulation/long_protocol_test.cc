@@ -7,6 +7,25 @@
 namespace reclaim::simulation {
 namespace {
 
+TEST(LongProtocolTest, AnUploadAndAPut) {
+  Scenario scenario;
+  scenario.writers = {WriterKind::kUploads, WriterKind::kPuts};
+  scenario.may_crash = false;
+  ExpectSafe("upload and put", scenario);
+}
+
+TEST(LongProtocolTest, APullWhileTheTagMovesAndACrash) {
+  Scenario scenario;
+  scenario.writers = {WriterKind::kPulls, WriterKind::kPuts};
+  ExpectSafe("a pull, a put that moves the tag, and a crash", scenario);
+}
+
+TEST(LongProtocolTest, AnUploadAndACrash) {
+  Scenario scenario;
+  scenario.writers = {WriterKind::kUploads, WriterKind::kNone};
+  ExpectSafe("upload and a crash", scenario);
+}
+
 TEST(LongProtocolTest, AnUploadAPutAndACrash) {
   Scenario scenario;
   scenario.writers = {WriterKind::kUploads, WriterKind::kPuts};

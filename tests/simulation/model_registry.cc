@@ -197,7 +197,7 @@ absl::StatusOr<store::ScanResult> ModelRegistry::Scan(
                                  SectionKind::kBlobs, SectionKind::kLayerLinks,
                                  SectionKind::kRevisions, SectionKind::kTags}) {
     RECLAIM_RETURN_IF_ERROR(
-        pause_(absl::StrCat("scan ", static_cast<int>(kind))));
+        pause_(absl::StrCat(kScanStep, static_cast<int>(kind))));
     store::ScanBatch batch;
     ReportSection(kind, &batch);
     RECLAIM_RETURN_IF_ERROR(sink->Accept(std::move(batch)));

@@ -126,6 +126,9 @@ class ModelRegistry final : public store::ContentStore {
   const Observe observe_;
 };
 
+// How the steps of a scan begin.
+inline constexpr char kScanStep[] = "scan ";
+
 // The one repository of the model.
 inline constexpr char kRepository[] = "app";
 

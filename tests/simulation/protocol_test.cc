@@ -30,6 +30,11 @@ TEST(ProtocolTest, AnUpload) {
   ExpectSafe("an upload", Of(WriterKind::kUploads, WriterKind::kNone, false));
 }
 
+TEST(ProtocolTest, APullWhileTheTagMoves) {
+  ExpectSafe("a pull and a put that moves the tag",
+             Of(WriterKind::kPulls, WriterKind::kPuts, false));
+}
+
 TEST(ProtocolTest, APutAndACrash) {
   ExpectSafe("a put and a crash",
              Of(WriterKind::kNone, WriterKind::kPuts, true));

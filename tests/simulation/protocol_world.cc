@@ -163,9 +163,11 @@ World::World(const Scenario& scenario) : scenario_(scenario) {
   writers_.push_back(std::make_unique<Writer>(
       scenario.writers[0], Image{"fresh", fresh, blobs, "layer"},
       scenario.remembers, &disk_));
-  writers_.push_back(std::make_unique<Writer>(
-      scenario.writers[1], Image{"again", again, blobs, "layer"},
-      scenario.remembers, &disk_));
+  // Beside one who pulls a tag, the other moves it.
+  const char* const tag = writers_[0]->IsPull() ? "live" : "again";
+  writers_.push_back(std::make_unique<Writer>(scenario.writers[1],
+                                              Image{tag, again, blobs, "layer"},
+                                              scenario.remembers, &disk_));
   StartDaemon();
   RECLAIM_CHECK(daemon_->collector()->Scan("s", false, "setup", {}).ok(),
                 "the store can be read");
@@ -256,7 +258,8 @@ void World::PurgeAll() {
 
 // No lock of the daemon's is held: a caller would not wait.
 bool World::IsFree() const {
-  return baton_->has_ended() || paused_at_ == kFree || paused_at_ == kWait;
+  return baton_->has_ended() || paused_at_ == kFree || paused_at_ == kWait ||
+         absl::StartsWith(paused_at_, kScanStep);
 }
 
 std::vector<Actor> World::Enabled() const {
@@ -307,8 +310,9 @@ void World::Crash() {
 std::array<bool, 2> World::WritersThatMind() const {
   std::array<bool, 2> mind = {};
   for (size_t i = 0; i < mind.size(); ++i) {
-    mind[i] =
-        has_moved_time_ || AnyConflict(writers_[i]->LaterAccesses(), accesses_);
+    // What a pull changes is in the graph, which each step may read.
+    mind[i] = has_moved_time_ || writers_[i]->IsPull() ||
+              AnyConflict(writers_[i]->LaterAccesses(), accesses_);
   }
   for (size_t i = 0; i < mind.size(); ++i) {
     bool& other = mind[1 - i];
@@ -327,10 +331,8 @@ void World::Step(Actor actor) {
       baton_->Resume();
       return;
     case Actor::kFirstWriter:
-      StepWriter(0);
-      return;
     case Actor::kSecondWriter:
-      StepWriter(1);
+      StepWriter(actor == Actor::kFirstWriter ? 0 : 1);
       return;
     case Actor::kCrash:
       Crash();

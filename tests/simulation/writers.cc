@@ -20,7 +20,7 @@ Writer::Writer(WriterKind kind, Image image, bool remembers, Disk* disk)
 }
 
 bool Writer::CallsDaemon() const {
-  return kind_ == WriterKind::kRecords && at_.step != 1;
+  return IsPull() || (kind_ == WriterKind::kRecords && at_.step != 1);
 }
 
 void Writer::Look() {
@@ -68,9 +68,28 @@ void Writer::Record(index::ReferenceGraph* graph) {
   at_.is_refused = !is_recorded;
 }
 
+void Writer::Pull(absl::Time now, index::ReferenceGraph* graph) {
+  index::Touch touch;
+  touch.name.store = "s";
+  touch.repository = kRepository;
+  touch.tag = "live";
+  touch.use = index::UseKind::kPulled;
+  touch.time = now;
+  index::Mutation mutation;
+  mutation.actor = "registry";
+  mutation.operations = {touch};
+  // A daemon that is down is told later, or never.
+  at_.is_accepted = graph->Apply(mutation, index::Durability::kDurable).ok();
+  at_.is_refused = !at_.is_accepted;
+}
+
 void Writer::Step(absl::Time now, index::ReferenceGraph* graph) {
   RECLAIM_CHECK(!IsDone(), "a writer that is done has no step left");
   const int step = at_.step++;
+  if (IsPull()) {
+    Pull(now, graph);
+    return;
+  }
   if (kind_ == WriterKind::kRecords) {
     if (step == 0) Ask(graph);
     if (step == 1 && !at_.has_manifest) {
@@ -142,13 +161,13 @@ void Writer::AddAccesses(Stage stage, std::vector<Access>* out) const {
 
 std::vector<Access> Writer::NextAccesses() const {
   std::vector<Access> accesses;
-  if (!IsDone()) AddAccesses(StageOf(at_.step), &accesses);
+  if (!IsDone() && !IsPull()) AddAccesses(StageOf(at_.step), &accesses);
   return accesses;
 }
 
 std::vector<Access> Writer::LaterAccesses() const {
   std::vector<Access> accesses;
-  if (IsDone()) return accesses;
+  if (IsDone() || IsPull()) return accesses;
   for (int stage = StageOf(at_.step); stage < kEnd; ++stage) {
     AddAccesses(static_cast<Stage>(stage), &accesses);
   }
@@ -161,7 +180,7 @@ std::string Writer::ToText() const {
 }
 
 std::string Writer::Missing() const {
-  if (!at_.is_accepted) return "";
+  if (!at_.is_accepted || IsPull()) return "";
   for (const oci::Digest& blob : image_.blobs) {
     if (disk_.blobs.count(blob) == 0) {
       return absl::StrCat("the bytes of ", blob.Short());

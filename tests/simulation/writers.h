@@ -27,6 +27,9 @@ enum class WriterKind {
   kUploads,
   // An orchestrator: asks over the API, writes its manifest, records it.
   kRecords,
+  // Whoever pulls the tag "live", of which the registry tells: a use, and no
+  // word of what the tag names.
+  kPulls,
 };
 
 struct Image {
@@ -59,6 +62,7 @@ class Writer {
   bool IsInWindow() const { return at_.has_looked && !IsDone(); }
   // Whether its next step calls the daemon.
   bool CallsDaemon() const;
+  bool IsPull() const { return kind_ == WriterKind::kPulls; }
   // What its next step reads and changes of the disk, and all that are left.
   std::vector<Access> NextAccesses() const;
   std::vector<Access> LaterAccesses() const;
@@ -81,6 +85,7 @@ class Writer {
   void WriteManifest(absl::Time now);
   void Ask(index::ReferenceGraph* graph);
   void Record(index::ReferenceGraph* graph);
+  void Pull(absl::Time now, index::ReferenceGraph* graph);
 
   const WriterKind kind_;
   const Image image_;
