@@ -163,6 +163,15 @@ void SayTarget(const v1::Plan& plan, std::ostream* out) {
   }
 }
 
+void SayCached(const v1::Plan& plan, std::ostream* out) {
+  if (plan.cached_blob_count() == 0) return;
+  const v1::Bytes& bytes = plan.cached_bytes();
+  *out << plan.cached_blob_count() << " more layers, "
+       << HumanSize(bytes.logical_bytes()) << " (" << bytes.allocated_bytes()
+       << " bytes on disk), stay because the build cache has them as well, or "
+          "may have them; `reclaim builder prune --all` lets them go\n";
+}
+
 int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
   SayKept(session, plan);
   if (session->json) session->out() << JsonLine("plan", plan) << '\n';
@@ -198,6 +207,7 @@ int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
                  << plan.bytes().content().allocated_bytes() +
                         plan.bytes().metadata().allocated_bytes()
                  << " bytes on disk)\n";
+  SayCached(plan, &session->out());
   SayTarget(plan, &session->out());
   if (!plan.is_restorable()) {
     session->out() << "It is deleted for good: what goes cannot be given "

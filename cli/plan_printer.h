@@ -17,6 +17,9 @@ namespace reclaim::cli {
 // With a format the items alone.
 int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags);
 
+// What stays with the build cache; nothing where nothing does.
+void SayCached(const v1::Plan& plan, std::ostream* out);
+
 // What comes of a plan's target; nothing where it has none.
 void SayTarget(const v1::Plan& plan, std::ostream* out);
 

@@ -154,7 +154,8 @@ int ListContainers(Session* session, const RecordFlags& flags) {
   if (!filter.ok()) return session->Fail(filter.status());
   std::vector<Column> columns = {
       {"CONTAINER ID", "ID"},    {"IMAGE", "Image"},   {"COMMAND", "Command"},
-      {"CREATED", "RunningFor"}, {"STATUS", "Status"}, {"NAMES", "Names"}};
+      {"CREATED", "RunningFor"}, {"STATUS", "Status"}, {"PORTS", "Ports"},
+      {"NAMES", "Names"}};
   if (flags.size) columns.push_back({"SIZE", "Size"});
   RowPrinter rows(session, "container", flags.format, std::move(columns));
   // Asking for a state asks for all that are in it, as Docker has it.
@@ -182,8 +183,10 @@ int ListVolumes(Session* session, const RecordFlags& flags) {
 }
 
 Row NetworkRow(const v1::Network& network) {
-  return {{"Name", network.name()},
+  return {{"ID", ShortId(network.id())},
+          {"Name", network.name()},
           {"Driver", network.driver()},
+          {"Scope", network.scope()},
           {"Labels", LabelsOf(network.labels())},
           {"Containers", absl::StrCat(network.container_count())},
           {"CreatedAt", Moment(network.create_time())},
@@ -194,9 +197,11 @@ int ListNetworks(Session* session, const RecordFlags& flags) {
   const auto filter = RecordFilter::Parse(
       flags.filters, {"dangling", "driver", "label", "name"});
   if (!filter.ok()) return session->Fail(filter.status());
-  RowPrinter rows(
-      session, "network", flags.format,
-      {{"NAME", "Name"}, {"DRIVER", "Driver"}, {"CONTAINERS", "Containers"}});
+  RowPrinter rows(session, "network", flags.format,
+                  {{"NETWORK ID", "ID"},
+                   {"NAME", "Name"},
+                   {"DRIVER", "Driver"},
+                   {"SCOPE", "Scope"}});
   return PrintList<v1::Network>(session, flags, &rows, "Name", *filter,
                                 ForEachNetwork, NetworkRow);
 }

@@ -26,9 +26,10 @@ class RecordsTest : public CommandFixture {
         "{\"putVolume\":{\"name\":\"db\",\"driver\":\"local\",\"labels\":"
         "{\"team\":\"red\"}}}\n"
         "{\"putVolume\":{\"name\":\"left\",\"driver\":\"local\"}}\n"
-        "{\"putNetwork\":{\"name\":\"front\",\"driver\":\"bridge\"}}\n"
+        "{\"putNetwork\":{\"name\":\"front\",\"driver\":\"bridge\",\"id\":"
+        "\"0123456789abcdef\",\"scope\":\"local\"}}\n"
         "{\"putNetwork\":{\"name\":\"host\",\"driver\":\"host\","
-        "\"isPredefined\":true}}\n";
+        "\"isPredefined\":true,\"scope\":\"local\"}}\n";
     absl::StrAppend(&lines, Container("web", "RUNNING", kept_.ToString()),
                     Container("job", "EXITED", old_.ToString()));
     ASSERT_EQ(Run({"record", "-"}, lines), kDone) << err_;
@@ -42,6 +43,9 @@ class RecordsTest : public CommandFixture {
         "\",\"imageReference\":\"app:v1\",\"imageDigest\":\"", digest,
         "\",\"command\":\"a command that is longer than twenty letters\","
         "\"writableBytes\":\"5\",\"volumes\":[\"db\"],\"networks\":[\"front\"],"
+        "\"ports\":[{\"hostIp\":\"0.0.0.0\",\"hostPort\":8080,"
+        "\"containerPort\":80,\"protocol\":\"tcp\"},{\"containerPort\":443,"
+        "\"protocol\":\"tcp\"}],"
         "\"labels\":{\"of\":\"",
         name, "\"}}}\n");
   }
@@ -59,7 +63,9 @@ TEST_F(RecordsTest, ContainersAreListedAsDockerDoes) {
   EXPECT_THAT(out_, HasSubstr("CONTAINER ID   IMAGE"));
   EXPECT_THAT(out_, AllOf(HasSubstr("0123456789ab   app:v1"),
                           HasSubstr("\"a command that is l…\""),
-                          HasSubstr("running   web"), Not(HasSubstr("job"))));
+                          HasSubstr("running   0.0.0.0:8080->80/tcp, 443/tcp"
+                                    "   web"),
+                          HasSubstr("STATUS    PORTS"), Not(HasSubstr("job"))));
   EXPECT_EQ(Names({"container", "ls", "-a"}), "job\nweb\n");
   EXPECT_EQ(Names({"ps", "--all"}), "job\nweb\n");
   EXPECT_EQ(Names({"ps", "-f", "status=exited"}), "job\n");
@@ -93,8 +99,13 @@ TEST_F(RecordsTest, VolumesAndNetworksAreListedAsDockerDoes) {
   EXPECT_EQ(out_, "db\n");
   EXPECT_EQ(Run({"volume", "ls", "-f", "dangling=perhaps"}), kUsage);
   ASSERT_EQ(Run({"network", "ls"}), kDone) << err_;
-  EXPECT_THAT(out_, HasSubstr("front     bridge    2"));
-  EXPECT_THAT(out_, HasSubstr("host      host      0"));
+  EXPECT_EQ(out_,
+            "NETWORK ID     NAME      DRIVER    SCOPE\n"
+            "0123456789ab   front     bridge    local\n"
+            "               host      host      local\n");
+  ASSERT_EQ(Run({"network", "ls", "--format", "{{.Name}} {{.Containers}}"}),
+            kDone);
+  EXPECT_EQ(out_, "front 2\nhost 0\n");
   ASSERT_EQ(Run({"network", "ls", "-q", "-f", "driver=host"}), kDone);
   EXPECT_EQ(out_, "host\n");
   ASSERT_EQ(Run({"network", "ls", "-q", "-f", "dangling=true"}), kDone);

@@ -257,6 +257,24 @@ std::string LabelsOf(const LabelMap& m) {
   return absl::StrJoin(labels, ",");
 }
 
+namespace {
+
+// As Docker has it: "0.0.0.0:8080->80/tcp, 443/tcp".
+std::string PortsOf(const v1::Container& container) {
+  std::vector<std::string> ports;
+  for (const v1::PortMapping& port : container.ports()) {
+    std::string host;
+    if (port.host_port() != 0) {
+      host = absl::StrCat(port.host_ip(), ":", port.host_port(), "->");
+    }
+    ports.push_back(
+        absl::StrCat(host, port.container_port(), "/", port.protocol()));
+  }
+  return absl::StrJoin(ports, ", ");
+}
+
+}  // namespace
+
 Row ContainerRow(const Session& session, const v1::Container& container,
                  bool whole) {
   const std::string command =
@@ -270,6 +288,7 @@ Row ContainerRow(const Session& session, const v1::Container& container,
                        : "N/A"},
           {"CreatedAt", Moment(container.create_time())},
           {"RunningFor", Ago(TimeOf(container.create_time()), session.Now())},
+          {"Ports", PortsOf(container)},
           {"State", container.state()},
           {"Status", container.state()},
           {"Labels", LabelsOf(container.labels())},

@@ -315,5 +315,45 @@ TEST_F(CollectorEngineTest, AParentGoesWithItsLastChild) {
   EXPECT_TRUE(node_->has.blobs.empty()) << "the whole chain (case 19)";
 }
 
+// Docker's: the engine frees them with the last of both.
+TEST_F(CollectorEngineTest, LayersThatTheBuildCacheHasStayWithIt) {
+  OpenEngine(true);
+  node_->AddImage("a", "v1", {"base", "a"}, 1000);
+  node_->AddImage("b", "v1", {"base", "b"}, 500);
+  store::BuildCacheFact cache;
+  cache.id = "r";
+  cache.bytes = store::Bytes();
+  cache.is_shared = true;
+  cache.layers = {oci::Digest::Sha256Of("a")};
+  node_->has.build_cache.push_back(cache);
+  Scan();
+  PruneRequest system = Request();
+  system.all_images = true;
+  system.all_cache = true;
+  const Plan both = MakePlan(system);
+  EXPECT_EQ(both.totals.bytes.content.logical_bytes, 2500u);
+  EXPECT_EQ(both.cached.blob_count, 0u) << "the cache goes as well";
+  PruneRequest named = Request(PruneVerb::kImages);
+  named.only_references = {"b:v1"};
+  EXPECT_EQ(MakePlan(named).cached.blob_count, 0u) << "it has nothing of b";
+  named.only_references = {"a:v1"};
+  EXPECT_EQ(MakePlan(named).cached.bytes.logical_bytes, 1000u);
+
+  const Plan plan = MakePlan(Request(PruneVerb::kAllImages));
+  EXPECT_EQ(plan.totals.bytes.content.logical_bytes, 1500u);
+  EXPECT_EQ(plan.cached.blob_count, 1u);
+  EXPECT_EQ(plan.cached.bytes.logical_bytes, 1000u);
+  const auto stored = collector_->GetPlan(plan.id, 0, 0);
+  ASSERT_THAT(stored.status(), IsOk());
+  EXPECT_EQ(stored->plan.cached.blob_count, 1u) << "it is told later as well";
+  const auto run = Apply(plan);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->bytes.content, plan.totals.bytes.content);
+  EXPECT_TRUE(run->skipped.empty());
+  EXPECT_TRUE(Has(NodeKind::kBuildCache, "r"));
+  EXPECT_EQ(StateOf(oci::Digest::Sha256Of("a")), index::NodeState::kPresent);
+  ExpectExact();
+}
+
 }  // namespace
 }  // namespace reclaim::gc

@@ -111,6 +111,33 @@ void Planner::DoomContent() {
   });
 }
 
+// What the plan would take as well if the build cache did not stand on it.
+absl::Status Planner::CountCached() {
+  std::vector<Root> others;
+  bool has_layers = false;
+  for (const Root& root : RemainingRoots()) {
+    if (!view_.Exists(root.node) ||
+        view_.kind(root.node) != NodeKind::kBuildCache) {
+      others.push_back(root);
+      continue;
+    }
+    has_layers |= !view_.Kept(root.node).empty();
+  }
+  if (!has_layers) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const LiveSet live, MarkNow(others));
+  ForEachContent([&](NodeId id) {
+    const bool is_kept = id < kept_.node_count() && kept_.Contains(id);
+    if (!is_kept || id >= live.node_count() || live.Contains(id) ||
+        view_.state(id) != NodeState::kPresent ||
+        (IsExplicit() && !asked_reach_.Contains(id))) {
+      return;
+    }
+    ++plan_.cached.blob_count;
+    plan_.cached.bytes += view_.fields(id).bytes;
+  });
+  return absl::OkStatus();
+}
+
 void Planner::DoomUploads() {
   for (const NodeId id : Named(NodeKind::kUpload)) {
     if (id >= kept_.node_count() || kept_.Contains(id) ||
@@ -144,6 +171,7 @@ absl::Status Planner::PlanImages() {
   SpareByRules(live);
   RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
   if (HasTarget()) RECLAIM_RETURN_IF_ERROR(ChooseForTarget());
+  RECLAIM_RETURN_IF_ERROR(CountCached());
   DoomContent();
   RECLAIM_RETURN_IF_ERROR(DoomLinks());
   if (!IsExplicit()) DoomUploads();

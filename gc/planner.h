@@ -160,6 +160,7 @@ class Planner {
   }
   bool DoomsContent(NodeId id) const;
   void DoomContent();
+  absl::Status CountCached();
   void DoomUploads();
   std::vector<std::string> LinkedBy(NodeId id) const;
   DoomReason ReasonOf(NodeId id) const;

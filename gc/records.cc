@@ -125,8 +125,11 @@ absl::StatusOr<index::NamedRecord> NamedFrom(
       return index::NamedRecord(index::FromProto(record.volume()));
     case Proto::kNetwork:
       return index::NamedRecord(index::FromProto(record.network()));
-    case Proto::kBuildCache:
-      return index::NamedRecord(index::FromProto(record.build_cache()));
+    case Proto::kBuildCache: {
+      RECLAIM_ASSIGN_OR_RETURN(auto put,
+                               index::FromProto(record.build_cache()));
+      return index::NamedRecord(std::move(put));
+    }
     case Proto::kUpload:
       return index::NamedRecord(index::FromProto(record.upload()));
     default:

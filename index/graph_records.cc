@@ -141,7 +141,7 @@ absl::StatusOr<NamedRecord> ToNamedRecord(
     case NamedRecord::kNetwork:
       return index::NamedRecord(FromProto(record.network()));
     case NamedRecord::kBuildCache:
-      return index::NamedRecord(FromProto(record.build_cache()));
+      return Wrap(record.build_cache());
     case NamedRecord::kUpload:
       return index::NamedRecord(FromProto(record.upload()));
     case NamedRecord::kLease:

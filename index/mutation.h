@@ -145,6 +145,7 @@ struct PutContainer {
   std::vector<std::string> networks;
   std::vector<oci::Digest> mounted_images;  // images mounted as volumes: in use
   std::string snapshot;
+  std::vector<store::PortMapping> ports;
   std::optional<absl::Time> created;
   std::optional<absl::Time> exited;
 };
@@ -173,7 +174,9 @@ struct PutVolume {
 struct PutNetwork {
   std::string store;
   std::string name;
+  std::string id;  // the engine's own
   std::string driver;
+  std::string scope;
   Labels labels;
   bool is_predefined = false;
   std::optional<absl::Time> created;
@@ -188,6 +191,7 @@ struct PutBuildCache {
   bool is_in_use = false;
   bool is_shared = false;
   uint64_t usage_count = 0;
+  std::vector<oci::Digest> layers;  // of images; they stay while it stays
   std::optional<absl::Time> created;
   std::optional<absl::Time> used;
 };

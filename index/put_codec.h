@@ -25,12 +25,12 @@ absl::StatusOr<ContentName> FromProto(const v1::ContentName& name);
 absl::StatusOr<PutTag> FromProto(const v1::PutTag& put);
 absl::StatusOr<PutContainer> FromProto(const v1::PutContainer& put);
 absl::StatusOr<PutSnapshot> FromProto(const v1::PutSnapshot& put);
+absl::StatusOr<PutBuildCache> FromProto(const v1::PutBuildCache& put);
 absl::StatusOr<PutLease> FromProto(const v1::Lease& lease);
 absl::StatusOr<PutPin> FromProto(const v1::Pin& pin);
 PutRepository FromProto(const v1::PutRepository& put);
 PutVolume FromProto(const v1::PutVolume& put);
 PutNetwork FromProto(const v1::PutNetwork& put);
-PutBuildCache FromProto(const v1::PutBuildCache& put);
 PutUpload FromProto(const v1::PutUpload& put);
 
 v1::ContentName ToProto(const ContentName& name);

@@ -230,6 +230,11 @@ absl::Status OperationApplier::operator()(const PutBuildCache& op) {
         set_->FindNamed({NodeKind::kBuildCache, store->id, "", op.parent}));
     if (parent != nullptr) targets.push_back(parent->id());
   }
+  for (const oci::Digest& digest : op.layers) {
+    RECLAIM_ASSIGN_OR_RETURN(const PlaceId place, PlaceOf(*store, ""));
+    RECLAIM_ASSIGN_OR_RETURN(targets.emplace_back(),
+                             Reference(*store, place, digest, NodeKind::kBlob));
+  }
   FinishNamed(*store, put, targets);
   return absl::OkStatus();
 }

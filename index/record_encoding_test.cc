@@ -231,7 +231,7 @@ TEST_F(HostileTextTest, InWhatClientsPut) {
   v1::PutNetwork network;
   network.set_store("s");
   network.set_name("n");
-  ExpectEachTextSafe(network, 4);
+  ExpectEachTextSafe(network, 6);
   v1::PutContainer container;
   container.set_store("s");
   container.set_id("c");

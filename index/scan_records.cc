@@ -43,7 +43,9 @@ PutNetwork ToPut(const std::string& store, const store::NetworkFact& fact) {
   PutNetwork put;
   put.store = store;
   put.name = fact.name;
+  put.id = fact.id;
   put.driver = fact.driver;
+  put.scope = fact.scope;
   put.labels = fact.labels;
   put.is_predefined = fact.is_predefined;
   put.created = fact.created;
@@ -66,6 +68,7 @@ PutContainer ToPut(const std::string& store, const store::ContainerFact& fact) {
   put.networks = fact.networks;
   put.mounted_images = fact.mounted_images;
   put.snapshot = fact.snapshot;
+  put.ports = fact.ports;
   put.created = fact.created;
   put.exited = fact.exited;
   return put;
@@ -83,6 +86,7 @@ PutBuildCache ToPut(const std::string& store,
   put.is_in_use = fact.is_in_use;
   put.is_shared = fact.is_shared;
   put.usage_count = fact.usage_count;
+  put.layers = fact.layers;
   put.created = fact.created;
   put.used = fact.used;
   return put;

@@ -171,6 +171,8 @@ v1::Plan ToProto(const gc::Plan& plan) {
     scope->set_scope(kept.scope);
     scope->set_why(kept.why);
   }
+  out.set_cached_blob_count(plan.cached.blob_count);
+  *out.mutable_cached_bytes() = ToProto(plan.cached.bytes);
   for (std::string& term : Terms(plan.request.filter)) {
     out.add_resolved_filters(std::move(term));
   }

@@ -172,7 +172,8 @@ absl::StatusOr<Operation> Read(const v1::PutNetwork& put) {
 
 absl::StatusOr<Operation> Read(const v1::PutBuildCache& put) {
   RECLAIM_RETURN_IF_ERROR(CheckName("id", put.id()));
-  return Operation(FromProto(put));
+  RECLAIM_ASSIGN_OR_RETURN(index::PutBuildCache out, FromProto(put));
+  return Operation(std::move(out));
 }
 
 absl::StatusOr<Operation> Read(const v1::PutUpload& put) {

@@ -105,6 +105,13 @@ absl::StatusOr<v1::ListContainersResponse> ListContainers(
       SetTime(*put.exited, [&] { return out->mutable_exit_time(); });
     }
     out->mutable_labels()->insert(put.labels.begin(), put.labels.end());
+    for (const auto& port : put.ports) {
+      v1::PortMapping* mapping = out->add_ports();
+      mapping->set_host_ip(port.host_ip);
+      mapping->set_host_port(port.host_port);
+      mapping->set_container_port(port.container_port);
+      mapping->set_protocol(port.protocol);
+    }
   }
   response.set_next_page_token(page.next_token);
   return response;
@@ -142,7 +149,9 @@ absl::StatusOr<v1::ListNetworksResponse> ListNetworks(
     v1::Network* out = response.add_networks();
     out->set_store(put.store);
     out->set_name(put.name);
+    out->set_id(put.id);
     out->set_driver(put.driver);
+    out->set_scope(put.scope);
     out->set_container_count(page.keeper_counts[i]);
     out->set_is_predefined(put.is_predefined);
     out->mutable_labels()->insert(put.labels.begin(), put.labels.end());

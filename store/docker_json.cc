@@ -27,6 +27,7 @@ using oci::Json;
 
 constexpr int kOldestMinor = 24;
 constexpr int kNewestMinor = 41;
+constexpr uint64_t kPortMax = 65535;
 
 // podman leaves the algorithm out at some places.
 absl::StatusOr<oci::Digest> Id(const std::string& text) {
@@ -68,6 +69,27 @@ std::vector<std::string> Folders(const Json& object) {
   const std::string upper = Text(*data, "UpperDir");
   if (!upper.empty()) folders.push_back(upper);
   return folders;
+}
+
+// podman leaves the address out where it is any.
+std::vector<PortMapping> Ports(const Json& object) {
+  std::vector<PortMapping> ports;
+  const Json* list = Member(object, "Ports");
+  if (list == nullptr || !list->is_array()) return ports;
+  const auto number = [](const Json& entry, const char* member) {
+    const uint64_t port = Size(entry, member).value_or(0);
+    return port <= kPortMax ? static_cast<uint32_t>(port) : 0;
+  };
+  for (const Json& entry : *list) {
+    PortMapping port;
+    port.host_ip = Text(entry, "IP");
+    port.host_port = number(entry, "PublicPort");
+    port.container_port = number(entry, "PrivatePort");
+    port.protocol = Text(entry, "Type");
+    if (port.host_port != 0 && port.host_ip.empty()) port.host_ip = "0.0.0.0";
+    ports.push_back(std::move(port));
+  }
+  return ports;
 }
 
 // "1.41" is 41; -1 for what is not understood.
@@ -208,6 +230,7 @@ absl::StatusOr<std::vector<DockerContainerDetails>> ParseContainers(
     if (const auto created = Size(object, "Created")) {
       fact.created = absl::FromUnixSeconds(static_cast<int64_t>(*created));
     }
+    fact.ports = Ports(object);
     if (const Json* settings = Member(object, "NetworkSettings")) {
       if (const Json* networks = Member(*settings, "Networks")) {
         for (const auto& [name, network] : networks->items()) {

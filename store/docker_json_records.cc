@@ -47,13 +47,14 @@ absl::StatusOr<std::vector<NetworkFact>> ParseNetworks(absl::string_view body) {
   for (const Json& entry : list) {
     NetworkFact fact;
     fact.name = Text(entry, "Name");
+    fact.id = Text(entry, "Id");
     fact.driver = Text(entry, "Driver");
+    fact.scope = Text(entry, "Scope");
     fact.labels = Labels(entry, "Labels");
     fact.created = Time(entry, "Created");
     fact.is_predefined = fact.name == "bridge" || fact.name == "host" ||
                          fact.name == "none" || fact.name == "podman" ||
-                         IsTrue(entry, "Ingress") ||
-                         Text(entry, "Scope") == "swarm";
+                         IsTrue(entry, "Ingress") || fact.scope == "swarm";
     networks.push_back(std::move(fact));
   }
   return networks;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "store/docker_cache.h"
 
 namespace reclaim::store {
 namespace {
@@ -201,13 +202,63 @@ void DockerLister::MeasureCache(const std::string& top,
   }
   // What is nobody's may still be written to: it is not remembered.
   cache_sizes_.clear();
-  for (Bytes* bytes : committed) {
-    const auto it = folders.find(bytes->logical_bytes);
-    if (it == folders.end()) continue;
+  using Folder = std::multimap<uint64_t, std::string>::iterator;
+  const auto take = [&](Folder it, Bytes* bytes) {
     *bytes = measured[it->second];
     cache_sizes_[it->second] = *bytes;
     folders.erase(it);
+  };
+  std::vector<Bytes*> pulled;
+  for (Bytes* bytes : committed) {
+    const auto it = folders.find(bytes->logical_bytes);
+    if (it != folders.end()) {
+      take(it, bytes);
+    } else if (bytes->logical_bytes == 0) {
+      pulled.push_back(bytes);
+    }
   }
+  // The engine says 0 of what was pulled.  If more is left than there are such
+  // records, some of it is lost, and nobody can say what.
+  if (folders.size() > pulled.size()) return;
+  for (Bytes* bytes : pulled) {
+    if (!folders.empty()) take(folders.begin(), bytes);
+  }
+}
+
+// Bytes of layers as the engine counts them for the build cache as well; empty
+// if it does not tell.
+absl::StatusOr<std::vector<uint64_t>> DockerLister::SizesOf(
+    const oci::Digest& id, const DockerImage& image) {
+  if (!image.details.sizes.empty()) return image.details.sizes;
+  absl::StatusOr<std::vector<uint64_t>> sizes =
+      api_.LayerSizes(id.ToString(), image.layers.size());
+  if (absl::IsNotFound(sizes.status())) return std::vector<uint64_t>();
+  RECLAIM_RETURN_IF_ERROR(sizes.status());
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto known = details_.find(id);
+  if (known != details_.end()) known->second.second.sizes = *sizes;
+  return sizes;
+}
+
+absl::Status DockerLister::FindCached(DockerListing* listing) {
+  const bool has_shared = std::any_of(
+      listing->build_cache.begin(), listing->build_cache.end(),
+      [](const BuildCacheFact& record) { return record.is_shared; });
+  if (!has_shared) return absl::OkStatus();
+  DockerLayerTree tree;
+  for (const auto& [id, image] : listing->images) {
+    RECLAIM_ASSIGN_OR_RETURN(const std::vector<uint64_t> sizes,
+                             SizesOf(id, image));
+    for (size_t i = 0; i < image.layers.size(); ++i) {
+      DockerLayer& layer = tree[image.layers[i]];
+      if (i > 0) layer.parent = image.layers[i - 1];
+      layer.bytes = i < sizes.size()
+                        ? sizes[i]
+                        : listing->layers.at(image.layers[i]).logical_bytes;
+    }
+  }
+  FindCachedLayers(tree, &listing->build_cache);
+  return absl::OkStatus();
 }
 
 // The folders of layers that images and containers name; nothing if it can't
@@ -301,6 +352,7 @@ absl::StatusOr<DockerListing> DockerLister::List() {
   if (layers.empty() && !place.root.empty() && !place.driver.empty()) {
     layers = absl::StrCat(place.root, "/", place.driver);
   }
+  RECLAIM_RETURN_IF_ERROR(FindCached(&listing));
   if (!listing.build_cache.empty()) MeasureCache(layers, &listing);
   FindStrays(top, names, &listing);
   return listing;

@@ -53,6 +53,9 @@ class DockerLister {
   void MeasureLayers(DockerListing* listing);
   void MeasureContainers(DockerListing* listing) const;
   void MeasureCache(const std::string& top, DockerListing* listing);
+  absl::Status FindCached(DockerListing* listing);
+  absl::StatusOr<std::vector<uint64_t>> SizesOf(const oci::Digest& id,
+                                                const DockerImage& image);
   static std::optional<std::set<std::string>> NamedFolders(
       const DockerListing& listing);
   void FindStrays(const std::string& top, const std::vector<std::string>& names,

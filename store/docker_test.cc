@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "oci/manifest.h"
 #include "store/docker_api.h"
+#include "store/docker_cache.h"
 #include "store/docker_images.h"
 #include "store/docker_json.h"
 #include "store/docker_scan.h"
@@ -245,6 +246,119 @@ TEST(DockerScanTest, WhatAKubeletUsesIsCountedOnly) {
   ASSERT_THAT(ReportDocker(listing, none, true, &opted_in), base::IsOk());
   EXPECT_TRUE(opted_in.problems.empty());
   EXPECT_EQ(opted_in.containers.at(0).state, ContainerState::kUnknown);
+}
+
+TEST(DockerJsonTest, PortsOfContainersAndTheScopeOfNetworks) {
+  const auto containers = docker_json::ParseContainers(
+      R"([{"Id":"c","Ports":[
+            {"IP":"127.0.0.1","PrivatePort":80,"PublicPort":8080,"Type":"tcp"},
+            {"IP":"","PrivatePort":53,"PublicPort":53,"Type":"udp"},
+            {"PrivatePort":443,"Type":"tcp"},
+            {"PrivatePort":70000,"Type":"tcp"}]},
+          {"Id":"d","Ports":null}])");
+  ASSERT_THAT(containers.status(), base::IsOk());
+  const std::vector<PortMapping>& ports = containers->at(0).fact.ports;
+  ASSERT_EQ(ports.size(), 4u);
+  EXPECT_EQ(ports[0].host_ip, "127.0.0.1");
+  EXPECT_EQ(ports[0].host_port, 8080u);
+  EXPECT_EQ(ports[0].container_port, 80u);
+  EXPECT_EQ(ports[0].protocol, "tcp");
+  EXPECT_EQ(ports[1].host_ip, "0.0.0.0") << "podman says nothing for any";
+  EXPECT_EQ(ports[2].host_port, 0u) << "not published";
+  EXPECT_EQ(ports[2].host_ip, "");
+  EXPECT_EQ(ports[3].container_port, 0u) << "no port";
+  EXPECT_TRUE(containers->at(1).fact.ports.empty());
+
+  const auto networks = docker_json::ParseNetworks(
+      R"([{"Name":"front","Id":"0123","Driver":"bridge","Scope":"local"},
+          {"Name":"mesh","Id":"4567","Driver":"overlay","Scope":"swarm"}])");
+  ASSERT_THAT(networks.status(), base::IsOk());
+  EXPECT_EQ(networks->at(0).id, "0123");
+  EXPECT_EQ(networks->at(0).scope, "local");
+  EXPECT_FALSE(networks->at(0).is_predefined);
+  EXPECT_TRUE(networks->at(1).is_predefined) << "a swarm's is not ours";
+}
+
+class DockerCacheTest : public testing::Test {
+ protected:
+  void Layer(char digest, char parent, uint64_t bytes) {
+    DockerLayer layer;
+    if (parent != 0) layer.parent = D(parent);
+    layer.bytes = bytes;
+    tree_[D(digest)] = layer;
+  }
+  void Record(const std::string& id, const std::string& parent, uint64_t bytes,
+              bool is_shared = true) {
+    BuildCacheFact fact;
+    fact.id = id;
+    fact.parent = parent;
+    fact.bytes = Bytes{bytes, bytes};
+    fact.is_shared = is_shared;
+    records_.push_back(std::move(fact));
+  }
+  // The first digits of the layers of each record.
+  std::string Find() {
+    FindCachedLayers(tree_, &records_);
+    std::string text;
+    for (const BuildCacheFact& record : records_) {
+      text += text.empty() ? "" : " ";
+      text += record.id + ":";
+      for (const oci::Digest& layer : record.layers) text += layer.hex()[0];
+    }
+    return text;
+  }
+
+  DockerLayerTree tree_;
+  std::vector<BuildCacheFact> records_;
+};
+
+// As dockerd 20.10 tells it of two images on one base layer.
+TEST_F(DockerCacheTest, ARecordHasTheLayerAtItsPlace) {
+  Layer('a', 0, 300);
+  Layer('b', 'a', 200);
+  Layer('c', 'a', 300);
+  Layer('d', 0, 200);
+  Record("base", "", 300);
+  Record("more", "base", 200);
+  Record("same", "base", 300);
+  Record("context", "", 500, false);
+  EXPECT_EQ(Find(), "base:a more:ab same:ac context:");
+}
+
+// What was pulled says 0 bytes: what was built upon it tells what it is.
+TEST_F(DockerCacheTest, WhatStandsOnARecordTellsWhichLayerItHas) {
+  Layer('a', 0, 50);
+  Layer('b', 'a', 300);
+  Layer('c', 'b', 200);
+  Layer('d', 0, 70);
+  Layer('e', 'd', 400);
+  Record("low", "", 0);
+  Record("top", "high", 200);
+  Record("high", "low", 0);
+  EXPECT_EQ(Find(), "low:a top:abc high:ab");
+}
+
+TEST_F(DockerCacheTest, WhatMayBeHeldIsHeld) {
+  Layer('a', 0, 50);
+  Layer('b', 'a', 300);
+  Layer('c', 0, 70);
+  Record("low", "", 0);
+  EXPECT_EQ(Find(), "low:ac") << "either may be what was pulled";
+  Layer('d', 'a', 300);
+  records_.clear();
+  Record("low", "", 50);
+  Record("high", "low", 300);
+  EXPECT_EQ(Find(), "low:a high:abd") << "two are equally large";
+  records_.clear();
+  Record("strange", "", 300);
+  EXPECT_EQ(Find(), "strange:abd") << "not where a record should stand";
+  records_.clear();
+  Record("strange", "", 999);
+  EXPECT_EQ(Find(), "strange:abcd") << "nothing fits";
+  records_.clear();
+  Record("one", "two", 0);
+  Record("two", "one", 0);
+  EXPECT_EQ(Find(), "one:abcd two:abcd") << "a circle";
 }
 
 }  // namespace

@@ -34,6 +34,14 @@ enum class ContainerState : uint8_t {
 };
 const char* ToString(ContainerState state);
 
+// Of a container; `host_port` 0: not published.
+struct PortMapping {
+  std::string host_ip;
+  uint32_t host_port = 0;
+  uint32_t container_port = 0;
+  std::string protocol;  // "tcp"
+};
+
 struct ContainerFact {
   std::string id;
   Place place;
@@ -50,6 +58,7 @@ struct ContainerFact {
   std::vector<std::string> volumes;
   std::vector<std::string> networks;
   std::vector<oci::Digest> mounted_images;
+  std::vector<PortMapping> ports;
   std::optional<absl::Time> created;
   std::optional<absl::Time> exited;
 };
@@ -81,6 +90,8 @@ struct NetworkFact {
   LabelMap labels;
   bool is_predefined = false;
   std::optional<absl::Time> created;
+  std::string id = {};
+  std::string scope = {};  // "local", "global", "swarm"
 };
 
 // Parents are reported before their children.
@@ -93,6 +104,8 @@ struct BuildCacheFact {
   bool is_in_use = false;
   bool is_shared = false;
   uint64_t usage_count = 0;
+  // Layers of images that it has, or may have, as well.
+  std::vector<oci::Digest> layers;
   std::optional<absl::Time> created;
   std::optional<absl::Time> used;
 };

@@ -327,6 +327,27 @@ class Cases(FilterCases, AwayCases):
                          code=None)
         self.assertEqual(self.networks(), predefined | {"used"} | mine)
 
+    def test_lists_have_the_engines_own_words(self):
+        self.create_network("front")
+        self.create("web", "a", "-p", "127.0.0.1:18080:80", "-p", "53/udp")
+        self.settle()
+        for record in self.listed("network", "ls"):
+            theirs = self.get("/networks/" + record["Name"])
+            self.assertEqual(
+                (record["ID"], record["Driver"], record["Scope"]),
+                (theirs["Id"][:12], theirs["Driver"], theirs["Scope"]))
+        self.assertIn("NETWORK ID", self.reclaim("network", "ls"))
+        self.assertIn("SCOPE", self.reclaim("network", "ls"))
+        self.assertIn("PORTS", self.reclaim("container", "ls"))
+        theirs = self.get("/containers/json?all=1")[0]["Ports"]
+        ours = self.listed("container", "ls", "--all")[0]["Ports"]
+        self.assertEqual(ours, ", ".join(
+            "%s%d/%s" % ("%s:%d->" % (port.get("IP") or "0.0.0.0",
+                                      port["PublicPort"])
+                         if port.get("PublicPort") else "",
+                         port["PrivatePort"], port["Type"])
+            for port in theirs))
+
     def volumes(self):
         return {v["Name"] for v in self.get("/volumes")["Volumes"] or []}
 
@@ -409,11 +430,48 @@ class DockerTest(Cases, Dockerd):
         self.settle()
         self.assertEqual(self.rows()["Build Cache"].total_count, 0)
 
-    def build(self):
+    def all_on_disk(self):
+        return self.layers_on_disk() + self.build_folders()
+
+    def test_a_plan_of_images_leaves_out_what_the_build_cache_has(self):
+        self.build("a:v1")
+        self.settle()
+        before = self.all_on_disk()
+        said = self.reclaim("image", "prune", "--all", "--dry-run")
+        predicted = self.bytes_on_disk(said)
+        # Base and top of a, and what was built on them.
+        stays = int(said.split("3 more layers, ")[1].split("(")[1].split()[0])
+        self.assertIn("bytes on disk), stay because the build cache", said)
+        self.reclaim("image", "prune", "--all", "--force")
+        self.assertEqual(self.images(), set())
+        self.assertEqual(before - self.all_on_disk(), predicted)
+        self.assertGreater(stays, 1_500_000)
+        self.assertLessEqual(stays, self.all_on_disk())
+        self.settle()
+        left = self.all_on_disk()
+        self.assertEqual(self.rows()["Build Cache"].bytes.allocated_bytes,
+                         left)
+        self.assertEqual(self.bytes_on_disk(self.reclaim(
+            "builder", "prune", "--all", "--dry-run")), left)
+        self.reclaim("builder", "prune", "--all", "--force")
+        self.assertEqual(self.all_on_disk(), 0)
+
+    def test_a_plan_of_images_and_of_build_cache_is_the_whole(self):
+        self.build("a:v1")
+        self.settle()
+        before = self.all_on_disk()
+        said = self.reclaim("system", "prune", "--all", "--dry-run")
+        self.assertNotIn("more layers", said)
+        self.assertEqual(self.bytes_on_disk(said), before)
+        self.reclaim("system", "prune", "--all", "--force")
+        self.assertEqual(self.images(), set())
+        self.assertEqual(self.all_on_disk(), 0)
+
+    def build(self, base="scratch"):
         context = self.path("context")
         os.makedirs(context)
         with open(os.path.join(context, "Dockerfile"), "w") as file:
-            file.write("FROM scratch\nCOPY data /data\n")
+            file.write("FROM %s\nCOPY data /data\n" % base)
         with open(os.path.join(context, "data"), "wb") as file:
             file.write(os.urandom(300_000))
         built = subprocess.run(
