@@ -51,7 +51,12 @@ EvictionOffer::EvictionOffer(const index::GraphView& view, const LiveSet& kept,
   }
 }
 
+void EvictionOffer::YieldNowAndThen() {
+  if (++step_count_ % kStepsPerSlice == 0) view_.Yield();
+}
+
 void EvictionOffer::AddPiece(NodeId id) {
+  YieldNowAndThen();
   vertices_[id] = problem_.AddPiece(view_.fields(id).bytes.allocated_bytes);
   nodes_.push_back(id);
   if (!view_.Exists(id) || view_.kind(id) != NodeKind::kSnapshot) return;
@@ -78,6 +83,7 @@ bool EvictionOffer::IsKeptAlone(NodeId id) const {
 
 // The file behind several names goes with the last of them.
 void EvictionOffer::AddExtentOf(NodeId id) {
+  YieldNowAndThen();
   const NodeId extent = view_.ExtentOf(id);
   if (extent == kNoNode || vertices_.contains(extent)) return;
   bool goes = true;
@@ -111,7 +117,7 @@ void EvictionOffer::ForEachEdge(NodeId id,
 // each of them the same.
 void EvictionOffer::FindEdges() {
   for (uint32_t vertex = 0; vertex < nodes_.size(); ++vertex) {
-    if (vertex % kStepsPerSlice == 0) view_.Yield();
+    YieldNowAndThen();
     first_edge_.push_back(edges_.size());
     ForEachEdge(nodes_[vertex], [&](NodeId to) {
       if (to >= kept_.node_count()) return;
@@ -147,7 +153,7 @@ void EvictionOffer::AddCandidate(uint32_t top, uint32_t tier) {
     for (size_t i = first_edge_[vertex]; i < first_edge_[vertex + 1]; ++i) {
       push(edges_[i]);
     }
-    if (++step_count_ % kStepsPerSlice == 0) view_.Yield();
+    YieldNowAndThen();
   }
   problem_.AddCandidate(tier, reached);
 }

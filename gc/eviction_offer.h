@@ -51,6 +51,7 @@ class EvictionOffer {
  private:
   using NodeId = index::NodeId;
 
+  void YieldNowAndThen();
   void AddPiece(NodeId id);
   void AddExtentOf(NodeId id);
   void FindFlatTargets(index::StoreId store);

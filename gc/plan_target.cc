@@ -15,6 +15,12 @@ namespace reclaim::gc {
 
 using index::RootReason;
 
+namespace {
+
+constexpr uint64_t kTagsPerSlice = 1024;
+
+}  // namespace
+
 // What would go if all went that may go; nothing goes yet.
 std::vector<index::NodeId> Planner::TryAll() {
   const size_t item_count = plan_.items.size();
@@ -43,7 +49,9 @@ std::vector<index::NodeId> Planner::TryAll() {
 void Planner::KeepTags(absl::FunctionRef<bool(NodeId)> is_kept) {
   tops_.clear();
   std::vector<PlanItem> dropped;
+  uint64_t step = 0;
   for (PlanItem& item : plan_.items) {
+    if (++step % kTagsPerSlice == 0) view_.Yield();
     const auto targets = view_.Exists(item.node) ? view_.Kept(item.node)
                                                  : absl::Span<const NodeId>();
     if (targets.empty() || is_kept(item.node)) {
@@ -140,7 +148,9 @@ absl::Status Planner::ChooseForTarget() {
 // used last longest ago.
 std::map<index::NodeId, uint32_t> Planner::RegretOfImages() const {
   std::map<NodeId, uint32_t> tiers;
+  uint64_t step = 0;
   for (const PlanItem& item : plan_.items) {
+    if (++step % kTagsPerSlice == 0) view_.Yield();
     if (!view_.Exists(item.node)) continue;
     for (const NodeId image : view_.Kept(item.node)) {
       absl::Time used =
