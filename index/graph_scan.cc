@@ -106,12 +106,27 @@ bool GraphScan::IsKnownBlob(const GraphView& view,
              absl::ToUnixMicros(fact.stat.modified);
 }
 
+// A repository that moved within a scan would take the names of its first place
+// to blobs of the second.
+bool GraphScan::IsOnePlace(const store::RepositoryFact& fact) {
+  const auto [known, is_new] = places_.try_emplace(fact.repository, fact.place);
+  if (is_new || known->second == fact.place) return true;
+  const std::string why = absl::StrCat(
+      "the repository ", fact.repository, " is in two places, \"",
+      known->second, "\" and \"", fact.place,
+      "\": nothing of this store is collected until one of them has another "
+      "name");
+  AddProblem("", fact.place, why);
+  KeepScope("", why);
+  return false;
+}
+
 absl::Status GraphScan::AcceptBytes(const store::ScanBatch& batch) {
   {
     const std::unique_ptr<GraphReader> reader = graph_->Read();
     const GraphView& view = reader->view();
     for (const store::RepositoryFact& fact : batch.repositories) {
-      places_[fact.repository] = fact.place;
+      if (!IsOnePlace(fact)) continue;
       const NodeId id = view.FindNamed(
           {NodeKind::kRepository, record_.id, "", fact.repository});
       if (id != kNoNode &&

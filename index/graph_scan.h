@@ -83,6 +83,7 @@ class GraphScan final : public store::ScanSink {
   void AddMembership(const GraphView& view, const store::MembershipFact& fact);
   void AddUpload(const GraphView& view, const store::UploadFact& fact);
   bool IsKnownBlob(const GraphView& view, const store::BlobFact& fact) const;
+  bool IsOnePlace(const store::RepositoryFact& fact);
   void MarkSeen(NodeId id);
   void MarkNamesSeen(const store::ScanBatch& batch);
   bool WasSeen(NodeId id) const { return id < seen_.size() && seen_[id]; }
@@ -127,6 +128,14 @@ class GraphScan final : public store::ScanSink {
   // scan_missing.cc: manifests that are named, not there, and were never read.
   void DoubtMissing();
   std::vector<ContentName> FindMissing();
+  // Of an image layout, what it lacks and another one of the store has.
+  struct Lacking {
+    ContentName name;
+    store::Place found_in;
+  };
+  bool IsLacking(const GraphView& view, NodeId id) const;
+  std::vector<Lacking> FindLacking() const;
+  void KeepShared();
 
   // scan_unread.cc: what the names of a store lead to and the graph does not
   // know whole: a blob may have come, or become readable, since.
@@ -178,13 +187,13 @@ class GraphScan final : public store::ScanSink {
   ReadSet read_configs_;
   std::vector<store::TagFact> disputed_tags_;
   std::vector<ManifestName> missing_;  // manifests that were not there
+  // In doubt since an earlier scan, and absent.
+  std::vector<NodeId> absent_doubts_;
   std::vector<std::pair<store::Place, oci::Digest>> late_configs_;
 
   // Which sections were listed, and which are not to be judged.
   bool has_listed_repositories_ = false;
   bool has_listed_blobs_ = false;
-  // In doubt since an earlier scan, and absent.
-  std::vector<NodeId> absent_doubts_;
   std::set<std::pair<store::Place, int>> unjudged_blobs_;
   std::set<std::pair<store::Place, int>> unchanged_blobs_;  // of these
   // Places that the scan has found, in whatever state; and others of which the

@@ -148,6 +148,7 @@ absl::Status GraphScan::Finish() {
   }
   RECLAIM_RETURN_IF_ERROR(Flush());
   DoubtMissing();
+  KeepShared();
   return Flush();
 }
 
