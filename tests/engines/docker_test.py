@@ -154,6 +154,17 @@ class Cases(FilterCases, AwayCases):
         self.reclaim("volume", "prune", "--all", "--force")
         self.assertEqual(self.volumes(), {"used"}, "a container has it")
 
+    def test_no_image_is_taken_from_under_a_container(self):
+        """These engines would delete its content too (SEMANTICS, case 16)."""
+        self.create("web", "a")
+        self.settle()
+        said = self.reclaim("image", "rm", "--force", self.name("a"),
+                            with_notes=True)
+        self.assertIn("in-use", said)
+        self.assertIn("Total reclaimed space: 0B", said)
+        self.assertIn(self.name("a"), self.images())
+        self.assertIn("0 findings", self.reclaim("verify"))
+
     def test_a_running_container_is_never_touched(self):
         self.load_pause()
         started = subprocess.run(
