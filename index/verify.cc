@@ -1,7 +1,9 @@
 #include "index/verify.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -79,10 +81,11 @@ void Verifier::CheckScopes() {
   }
 }
 
-// Of these the scan has told as well (index/doubts.h).
+// Manifests that a name leads to and that are not there: the scan has told of
+// them as well (index/doubts.h).
 void Verifier::CheckDoubts() {
   constexpr NodeId kYieldInterval = 4096;
-  std::vector<std::pair<std::string, bool>> doubts;
+  std::vector<std::string> missing;
   {
     const auto reader = graph_->Read();
     const GraphView& view = reader->view();
@@ -90,19 +93,16 @@ void Verifier::CheckDoubts() {
       if (id % kYieldInterval == kYieldInterval - 1) view.Yield();
       if (!view.Exists(id) || !IsContent(view.kind(id))) continue;
       const NodeFields fields = view.fields(id);
-      if (fields.store != store_.id || (fields.flags & kOpaque) == 0 ||
-          ScopeOfDoubt(view, id).empty()) {
+      if (fields.store != store_.id || fields.state != NodeState::kAbsent ||
+          (fields.flags & kOpaque) == 0 || ScopeOfDoubt(view, id).empty()) {
         continue;
       }
-      doubts.emplace_back(NameOf(view.PlaceName(fields.place), view.digest(id)),
-                          fields.state == NodeState::kAbsent);
+      missing.push_back(NameOf(view.PlaceName(fields.place), view.digest(id)));
     }
   }
-  for (auto& [name, is_missing] : doubts) {
+  for (std::string& name : missing) {
     Report({"kept-scope", FindingSeverity::kWarning, std::move(name),
-            absl::StrCat("the manifest ",
-                         is_missing ? "is not there" : "is not understood",
-                         ", so what it references is unknown"),
+            "the manifest is not there, so what it references is unknown",
             "nothing that it may reference is collected: push it again, or "
             "delete it, and scan the store"});
   }
