@@ -206,6 +206,37 @@ TEST_F(ManifestEdgesTest, ALateManifestThatAnImageNamesAsALayerIsRead) {
   ExpectPruneKeeps({D(text), config, layer});
 }
 
+// An artifact that bundles images.
+TEST_F(ManifestEdgesTest, AManifestAmongTheLayersOfAnImageKeepsItsLayers) {
+  const oci::Digest layer = tree_.Blob("bundled layer");
+  const oci::Digest config = tree_.Blob("{}");
+  const oci::Digest inner = tree_.Blob(PlainImage(config, layer));
+  const oci::Digest index = tree_.Blob(Index({{inner, kLayerType}}));
+  const std::string late = store::ImageText({config, tree_.Blob("late layer")});
+  const auto bundle = [](const oci::Digest& part, const std::string& type) {
+    return absl::StrCat(R"({"schemaVersion":2,"mediaType":")",
+                        oci::kOciManifestType, R"(","config":)",
+                        Descriptor({part, type}), R"(,"layers":[)",
+                        Descriptor({part, type}), "]}");
+  };
+  // Nothing but bytes, whatever they are called.
+  const oci::Digest bytes = tree_.Blob("no manifest");
+  int tag = 0;
+  for (const std::string& text :
+       {bundle(inner, oci::kOciManifestType), bundle(index, oci::kOciIndexType),
+        bundle(D(late), oci::kOciManifestType),
+        bundle(bytes, oci::kOciManifestType)}) {
+    tree_.Tag("app", absl::StrCat("v", ++tag), tree_.Manifest("app", text));
+  }
+  OpenRegistry();
+  Arrive(tree_.BlobPath(D(late)), late);
+  Scan();
+  Scan();
+  ExpectPruneKeeps(
+      {inner, index, bytes, config, layer, D(late), D("late layer")});
+  ExpectGarbageTaken();
+}
+
 TEST_F(ManifestEdgesTest, ALateManifestOfALayoutIsReadTwoLevelsDeep) {
   store::LayoutTree tree(&folder_, "a");
   const oci::Digest layer = tree.Blob("late layer");

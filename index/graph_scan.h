@@ -117,6 +117,10 @@ class GraphScan final : public store::ScanSink {
   void AddManifest(const ManifestName& name, std::string bytes,
                    const store::BlobStat& stat,
                    std::vector<ManifestName>* more);
+  static void FollowChild(const ManifestName& name,
+                          const oci::Manifest& manifest,
+                          const oci::Descriptor& child,
+                          std::vector<ManifestName>* more);
   bool IsGuessWrong(const ManifestName& name, absl::string_view bytes) const;
   bool IsOpaque(const ManifestName& name) const;
   absl::StatusOr<std::optional<PutImageConfig>> ReadConfig(

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
+#include "oci/media_type.h"
 
 namespace reclaim::index {
 
@@ -181,13 +182,20 @@ absl::StatusOr<std::vector<OperationApplier::Edge>> OperationApplier::EdgesOf(
     }
     return absl::OkStatus();
   };
+  // What is listed by the type of a manifest may be one, wherever that is: its
+  // bytes have to tell.
+  const auto add_part = [&](const oci::Descriptor& part, NodeKind role) {
+    const bool may_lead_on =
+        oci::ClassifyMediaType(part.media_type) != oci::ManifestKind::kUnknown;
+    return add(part.digest, may_lead_on ? NodeKind::kBlob : role);
+  };
   if (manifest.config) {
-    RECLAIM_RETURN_IF_ERROR(add(manifest.config->digest, NodeKind::kConfig));
+    RECLAIM_RETURN_IF_ERROR(add_part(*manifest.config, NodeKind::kConfig));
   }
   const bool is_index = manifest.kind == oci::ManifestKind::kIndex;
   for (const oci::Descriptor& child : manifest.children) {
     RECLAIM_RETURN_IF_ERROR(
-        add(child.digest, is_index ? NodeKind::kBlob : NodeKind::kLayer));
+        add_part(child, is_index ? NodeKind::kBlob : NodeKind::kLayer));
   }
   return edges;
 }

@@ -162,13 +162,26 @@ void GraphScan::AddManifest(const ManifestName& name, std::string bytes,
   Add(std::move(put));
   if (!manifest.ok()) return;  // becomes opaque
   if (image_config) Add(*std::move(image_config));
-  if (manifest->kind != oci::ManifestKind::kIndex) return;
+  if (manifest->config) FollowChild(name, *manifest, *manifest->config, more);
   for (const oci::Descriptor& child : manifest->children) {
-    const oci::ChildRole role = oci::RoleOfIndexChild(child.media_type);
-    if (role == oci::ChildRole::kLeaf) continue;
-    more->push_back({name.place, child.digest, child.media_type,
-                     role == oci::ChildRole::kUnknown});
+    FollowChild(name, *manifest, child, more);
   }
+}
+
+// An artifact may have manifests for its layers; what only says so is a layer.
+void GraphScan::FollowChild(const ManifestName& name,
+                            const oci::Manifest& manifest,
+                            const oci::Descriptor& child,
+                            std::vector<ManifestName>* more) {
+  oci::ChildRole role = oci::RoleOfIndexChild(child.media_type);
+  if (manifest.kind != oci::ManifestKind::kIndex) {
+    const bool is_plain =
+        oci::ClassifyMediaType(child.media_type) == oci::ManifestKind::kUnknown;
+    role = is_plain ? oci::ChildRole::kLeaf : oci::ChildRole::kUnknown;
+  }
+  if (role == oci::ChildRole::kLeaf) return;
+  more->push_back({name.place, child.digest, child.media_type,
+                   role == oci::ChildRole::kUnknown});
 }
 
 absl::StatusOr<std::optional<PutImageConfig>> GraphScan::ReadConfig(

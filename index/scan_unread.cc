@@ -39,10 +39,14 @@ bool GraphScan::NeedsReading(const GraphView& view, NodeId id) const {
   const NodeFields fields = view.fields(id);
   if ((fields.flags & kOpaque) != 0) return true;
   // A child of an image index that came later has not been read yet, whatever
-  // else names it: as an image's layer or config it is no manifest.
-  if (fields.kind != NodeKind::kImageIndex) return false;
+  // else names it: as an image's layer or config it is no manifest.  Of an
+  // image's own parts those are unexplained that it lists as manifests.
+  const bool is_index = fields.kind == NodeKind::kImageIndex;
   for (const NodeId child : view.Kept(id)) {
-    if (!IsManifestLike(view.kind(child)) && IsHere(view, child)) return true;
+    const NodeKind kind = view.kind(child);
+    const bool is_unread =
+        is_index ? !IsManifestLike(kind) : kind == NodeKind::kBlob;
+    if (is_unread && IsHere(view, child)) return true;
   }
   return false;
 }
@@ -109,7 +113,7 @@ std::vector<NodeId> GraphScan::DoubtfulContent() {
   return found;
 }
 
-// Of `tops` and, through indexes that are known, of what lies below them.
+// Of `tops` and, through manifests that are known, of what lies below them.
 std::vector<NodeId> GraphScan::UnreadBelow(
     const std::vector<NodeId>& tops) const {
   std::vector<NodeId> unread;
@@ -128,7 +132,6 @@ std::vector<NodeId> GraphScan::UnreadBelow(
       unread.push_back(id);
       continue;
     }
-    if (view.kind(id) != NodeKind::kImageIndex) continue;
     for (const NodeId child : view.Kept(id)) {
       if (IsManifestLike(view.kind(child))) stack.push_back(child);
     }
