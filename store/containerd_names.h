@@ -48,6 +48,7 @@ absl::StatusOr<SnapshotName> SplitSnapshot(absl::string_view qualified);
 
 // Labels of containerd's collector and of its CRI plugin.
 inline constexpr char kRootLabel[] = "containerd.io/gc.root";
+inline constexpr char kContentReference[] = "containerd.io/gc.ref.content";
 inline constexpr char kPinnedLabel[] = "io.cri-containerd.pinned";
 inline constexpr char kKubeletLabel[] = "io.cri-containerd.kind";
 inline constexpr char kKubeletImageLabel[] = "io.cri-containerd.image";

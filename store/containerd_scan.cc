@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "store/containerd_files.h"
 #include "store/containerd_names.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr char kDockersSpace[] = "moby";
 constexpr size_t kBatchSize = 1024;
+constexpr uint64_t kExplainedBytesMax = uint64_t{4} << 20;
 
 bool IsOfKubelet(const ContainerdListing& listing) {
   for (const auto& image : listing.images) {
@@ -79,6 +81,39 @@ void ContainerdScan::AddProblems(const ContainerdListing& listing,
     fact.place = listing.space;
     batch->problems.push_back(std::move(fact));
   }
+}
+
+std::set<std::string> ContainerdScan::LabelledReferences(
+    const ctrd::content::v1::Info& info) {
+  std::set<std::string> targets;
+  for (const auto& [key, value] : info.labels()) {
+    if (absl::StartsWith(key, kContentReference)) targets.insert(value);
+  }
+  return targets;
+}
+
+// A manifest's labels say what its bytes say.  Labels that say more are edges
+// that we do not see, so their targets are kept.
+absl::StatusOr<bool> ContainerdScan::IsExplained(
+    const std::string& space, const ctrd::content::v1::Info& info,
+    const std::set<std::string>& targets) const {
+  if (targets.empty()) return true;
+  const std::string references = absl::StrJoin(targets, " ");
+  if (memory_->IsExplained(info.digest(), references)) return true;
+  if (static_cast<uint64_t>(info.size()) > kExplainedBytesMax) return false;
+  std::string bytes;
+  const absl::Status read =
+      client_.ReadContent(space, info.digest(), [&](const std::string& piece) {
+        bytes += piece;
+        return absl::OkStatus();
+      });
+  if (absl::IsNotFound(read)) return true;  // gone meanwhile: it keeps nothing
+  RECLAIM_RETURN_IF_ERROR(read);
+  for (const std::string& target : targets) {
+    if (!absl::StrContains(bytes, target)) return false;
+  }
+  memory_->RememberExplained(info.digest(), references);
+  return true;
 }
 
 absl::Status ContainerdScan::ReportContent(const ContainerdListing& listing) {

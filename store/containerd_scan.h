@@ -53,6 +53,11 @@ class ContainerdScan {
   absl::Status ReportStrays();
   void AddProblems(const ContainerdListing& listing, ScanBatch* batch) const;
   std::string KeeperOf(const ContainerdListing& listing) const;
+  static std::set<std::string> LabelledReferences(
+      const ctrd::content::v1::Info& info);
+  absl::StatusOr<bool> IsExplained(const std::string& space,
+                                   const ctrd::content::v1::Info& info,
+                                   const std::set<std::string>& targets) const;
   // containerd_scan_records.cc: the rest.
   absl::Status ReportRecords();
   void AddSnapshots(const ContainerdListing& listing, ScanBatch* batch) const;
@@ -61,11 +66,6 @@ class ContainerdScan {
   void AddPins(const ContainerdListing& listing, ScanBatch* batch) const;
   absl::Status AddLabelHolds(const ContainerdListing& listing,
                              ScanBatch* batch) const;
-  static std::set<std::string> LabelledReferences(
-      const ctrd::content::v1::Info& info);
-  absl::StatusOr<bool> IsExplained(const std::string& space,
-                                   const ctrd::content::v1::Info& info,
-                                   const std::set<std::string>& targets) const;
   std::set<std::string> OwnSnapshots(const ContainerdListing& listing) const;
   bool IsQuarantined(Removal removal) const {
     return quarantine_->Holds(removal);

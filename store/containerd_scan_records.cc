@@ -4,7 +4,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "store/containerd_leases.h"
@@ -14,10 +13,8 @@
 namespace reclaim::store {
 namespace {
 
-constexpr char kContentReference[] = "containerd.io/gc.ref.content";
 constexpr char kSnapshotReference[] = "containerd.io/gc.ref.snapshot.";
 constexpr char kFlatLabel[] = "containerd.io/gc.flat";
-constexpr uint64_t kExplainedBytesMax = uint64_t{4} << 20;
 
 LabelMap LabelsOf(
     const google::protobuf::Map<std::string, std::string>& labels) {
@@ -49,6 +46,15 @@ HeldThing ThatSnapshot(const SnapshotName& name) {
   return thing;
 }
 
+HeldThing ThatName(const std::string& space, const std::string& image) {
+  const RepositoryTag name = SplitImageName(space, image);
+  HeldThing thing;
+  thing.place = space;
+  thing.repository = name.repository;
+  thing.tag = name.tag;
+  return thing;
+}
+
 // What labels of an image or container make containerd keep besides.
 void AddLabelTargets(
     const std::string& space,
@@ -62,6 +68,20 @@ void AddLabelTargets(
       const auto digest = oci::Digest::Parse(value);
       if (digest.ok()) targets->push_back(ThatContent(space, *digest));
     }
+  }
+}
+
+// All names of the image that has this one: a kubelet gives each image several,
+// and the container of a pod says one of them.
+void AddNamesOfImage(const ContainerdListing& listing, const std::string& named,
+                     std::vector<HeldThing>* targets) {
+  std::string digest;
+  for (const auto& image : listing.images) {
+    if (image.name() == named) digest = image.target().digest();
+  }
+  for (const auto& image : listing.images) {
+    if (digest.empty() || image.target().digest() != digest) continue;
+    targets->push_back(ThatName(listing.space, image.name()));
   }
 }
 
@@ -194,7 +214,10 @@ void ContainerdScan::AddContainers(const ContainerdListing& listing,
     fact.place = listing.space;
     fact.name = container.id();
     fact.state = StateOf(listing, container);
-    fact.image_reference = container.image();
+    if (!container.image().empty()) {
+      // As images are listed, so that it is known as one of their names.
+      fact.image_reference = QualifiedName(listing.space, container.image());
+    }
     const auto target = targets.find(container.image());
     if (target != targets.end()) {
       const auto digest = oci::Digest::Parse(target->second);
@@ -261,12 +284,7 @@ void ContainerdScan::AddPins(const ContainerdListing& listing,
     std::vector<HeldThing> targets;
     AddLabelTargets(listing.space, image.labels(), &targets);
     if (is_pinned) {
-      const RepositoryTag name = SplitImageName(listing.space, image.name());
-      HeldThing thing;
-      thing.place = listing.space;
-      thing.repository = name.repository;
-      thing.tag = name.tag;
-      targets.push_back(std::move(thing));
+      targets.push_back(ThatName(listing.space, image.name()));
     }
     if (targets.empty()) continue;
     HoldFact fact;
@@ -277,39 +295,6 @@ void ContainerdScan::AddPins(const ContainerdListing& listing,
     fact.targets = std::move(targets);
     batch->holds.push_back(std::move(fact));
   }
-}
-
-std::set<std::string> ContainerdScan::LabelledReferences(
-    const ctrd::content::v1::Info& info) {
-  std::set<std::string> targets;
-  for (const auto& [key, value] : info.labels()) {
-    if (absl::StartsWith(key, kContentReference)) targets.insert(value);
-  }
-  return targets;
-}
-
-// A manifest's labels say what its bytes say.  Labels that say more are edges
-// that we do not see, so their targets are kept.
-absl::StatusOr<bool> ContainerdScan::IsExplained(
-    const std::string& space, const ctrd::content::v1::Info& info,
-    const std::set<std::string>& targets) const {
-  if (targets.empty()) return true;
-  const std::string references = absl::StrJoin(targets, " ");
-  if (memory_->IsExplained(info.digest(), references)) return true;
-  if (static_cast<uint64_t>(info.size()) > kExplainedBytesMax) return false;
-  std::string bytes;
-  const absl::Status read =
-      client_.ReadContent(space, info.digest(), [&](const std::string& piece) {
-        bytes += piece;
-        return absl::OkStatus();
-      });
-  if (absl::IsNotFound(read)) return true;  // gone meanwhile: it keeps nothing
-  RECLAIM_RETURN_IF_ERROR(read);
-  for (const std::string& target : targets) {
-    if (!absl::StrContains(bytes, target)) return false;
-  }
-  memory_->RememberExplained(info.digest(), references);
-  return true;
 }
 
 absl::Status ContainerdScan::AddLabelHolds(const ContainerdListing& listing,
@@ -351,6 +336,10 @@ absl::Status ContainerdScan::AddLabelHolds(const ContainerdListing& listing,
     fact.id = HoldId("container", listing.space, container.id());
     fact.owner = "containerd container label";
     AddLabelTargets(listing.space, container.labels(), &fact.targets);
+    if (container.labels().contains(kKubeletLabel)) {
+      fact.owner = "a container of a pod";
+      AddNamesOfImage(listing, container.image(), &fact.targets);
+    }
     if (!fact.targets.empty()) batch->holds.push_back(std::move(fact));
   }
   return absl::OkStatus();

@@ -178,6 +178,18 @@ class World(unittest.TestCase):
         return (said.split("reclaim apply ")[1].split()[0],
                 self.bytes_on_disk(said))
 
+    def verify(self, *arguments):
+        """Nothing is found.  While the daemon follows an event the store is
+        being read, and `verify` says so."""
+        said = []
+
+        def is_read():
+            said.append(self.reclaim("verify", *arguments))
+            return "a scan is under way" not in said[-1]
+
+        self.wait_for("the end of a sync", is_read)
+        self.assertIn("0 findings", said[-1])
+
     def last_apply(self):
         return [line.split()[0] for line in self.reclaim(
             "runs", "ls", "--format", "{{.ID}} {{.Kind}}").splitlines()
