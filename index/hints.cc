@@ -17,6 +17,8 @@ namespace {
 
 using store::MembershipKind;
 
+// A writer waits for one mutation at most (I10).
+constexpr size_t kTouchesPerMutation = 256;
 constexpr MembershipKind kLinkKinds[] = {MembershipKind::kRevision,
                                          MembershipKind::kLayer};
 
@@ -49,6 +51,7 @@ class HintReader {
   absl::Status PutFacts();
   absl::Status Remove();
   absl::Status Touch(absl::Span<const Hint> hints);
+  absl::Status ApplyTouches(absl::Span<const index::Touch> touches);
   std::vector<index::Touch> TouchesOf(const Hint& hint) const;
   std::vector<Hint> Unsettled(absl::Span<const Hint> hints) const;
   store::Place PlaceOf(const std::string& repository) const;
@@ -243,19 +246,33 @@ std::vector<index::Touch> HintReader::TouchesOf(const Hint& hint) const {
   return touches;
 }
 
+absl::Status HintReader::ApplyTouches(absl::Span<const index::Touch> touches) {
+  Mutation mutation;
+  mutation.actor = options_.actor;
+  mutation.operations.assign(touches.begin(), touches.end());
+  const absl::Status status =
+      graph_->Apply(mutation, Durability::kDurable).status();
+  if (!absl::IsNotFound(status)) return status;
+  // Gone since it was looked up: nothing is left to renew, but of the others.
+  for (size_t i = 0; touches.size() > 1 && i < touches.size(); ++i) {
+    RECLAIM_RETURN_IF_ERROR(ApplyTouches(touches.subspan(i, 1)));
+  }
+  return absl::OkStatus();
+}
+
+// Many at once: a commit waits for the disk, and a registry does not wait for
+// thousands of them.
 absl::Status HintReader::Touch(absl::Span<const Hint> hints) {
+  std::vector<index::Touch> touches;
   for (const Hint& hint : hints) {
     if (!hint.pulled) continue;
-    Mutation mutation;
-    mutation.actor = options_.actor;
     for (index::Touch& touch : TouchesOf(hint)) {
-      mutation.operations.push_back(std::move(touch));
+      touches.push_back(std::move(touch));
     }
-    if (mutation.operations.empty()) continue;
-    const absl::Status status =
-        graph_->Apply(mutation, Durability::kDurable).status();
-    // Gone since it was looked up: nothing is left to renew.
-    if (!status.ok() && !absl::IsNotFound(status)) return status;
+  }
+  for (size_t i = 0; i < touches.size(); i += kTouchesPerMutation) {
+    RECLAIM_RETURN_IF_ERROR(ApplyTouches(
+        absl::MakeConstSpan(touches).subspan(i, kTouchesPerMutation)));
   }
   return absl::OkStatus();
 }

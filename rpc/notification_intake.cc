@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <deque>
 #include <fstream>
-#include <sstream>
+#include <iterator>
+#include <map>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/types/span.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "oci/digest.h"
@@ -26,6 +29,12 @@ constexpr size_t kSecretBytesMin = 16;
 constexpr size_t kSecretBytesMax = 4096;
 constexpr double kBurstSeconds = 10;
 constexpr size_t kSecondLookMax = 10000;
+constexpr size_t kLooksAtOnce = 256;
+// Names that can't be read, and for how long a registry is asked to send what
+// it says of them again.
+constexpr size_t kUnreadableMax = 1000;
+constexpr absl::Duration kUnreadablePatience = absl::Seconds(10);
+constexpr absl::Duration kUnreadableMemory = absl::Minutes(10);
 constexpr absl::Duration kLookDelays[] = {absl::Milliseconds(250),
                                           absl::Seconds(2), absl::Seconds(8)};
 
@@ -75,6 +84,21 @@ index::Hint HintOf(const oci::Notification& event, absl::Time now) {
   return hint;
 }
 
+// What is too large stays so: "later" would be no answer.
+absl::StatusOr<oci::NotificationEnvelope> ReadEnvelope(absl::string_view body) {
+  absl::StatusOr<oci::NotificationEnvelope> envelope =
+      oci::ParseNotifications(body);
+  if (!absl::IsResourceExhausted(envelope.status())) return envelope;
+  return absl::OutOfRangeError(envelope.status().message());
+}
+
+// Whether it is what a store says of a single name, or may be.
+bool IsAboutAName(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDataLoss(status) ||
+         absl::IsInvalidArgument(status) || absl::IsPermissionDenied(status) ||
+         absl::IsFailedPrecondition(status);
+}
+
 class RegistryIntake final : public NotificationIntake {
  public:
   RegistryIntake(const NotificationOptions& options, const ServiceParts& parts)
@@ -82,6 +106,8 @@ class RegistryIntake final : public NotificationIntake {
         parts_(parts),
         rate_(options.events_per_second, parts.clock->Monotonic()) {}
 
+  absl::Status Admit(const std::string& store,
+                     absl::string_view authorization) const override;
   absl::Status Take(const std::string& store, absl::string_view authorization,
                     absl::string_view body) override;
   void LookAgain() override;
@@ -118,16 +144,28 @@ class RegistryIntake final : public NotificationIntake {
   bool IsAuthorized(absl::string_view authorization) const;
   bool IsOwnQuestion(const oci::Notification& event) const;
   absl::Status CheckStore(const std::string& store) const;
+  // One at a time: what is read takes many times the memory of its text.
+  absl::StatusOr<oci::NotificationEnvelope> ReadOne(absl::string_view body) {
+    base::MutexLock one(&reading_);
+    return ReadEnvelope(body);
+  }
   absl::Status CheckRate(size_t count);
   absl::Status Follow(const std::string& store,
-                      const std::vector<index::Hint>& hints, size_t attempt);
+                      absl::Span<const index::Hint> hints, size_t attempt);
+  void QueueLooks(const std::string& store, std::vector<index::Hint> hints,
+                  size_t attempt);
+  bool IsLeftToScans(const std::string& store, const index::Hint& hint);
 
   const NotificationOptions options_;
   const ServiceParts parts_;
+  base::Mutex reading_;
   base::Mutex mutex_;  // guards what follows
   Rate rate_;
   int waiting_count_ = 0;
   std::deque<SecondLook> looks_;
+  // Since when; by store and name.
+  using Name = std::tuple<std::string, std::string, std::string, std::string>;
+  std::map<Name, absl::Duration> unreadable_;
 };
 
 bool RegistryIntake::IsAuthorized(absl::string_view authorization) const {
@@ -165,20 +203,23 @@ absl::Status RegistryIntake::CheckRate(size_t count) {
                    "(notifications.events_per_second)"));
 }
 
+absl::Status RegistryIntake::Admit(const std::string& store,
+                                   absl::string_view authorization) const {
+  if (IsAuthorized(authorization)) return CheckStore(store);
+  return absl::UnauthenticatedError(
+      "show \"Authorization: Bearer SECRET\" with the secret of "
+      "notifications.secret_file");
+}
+
 absl::Status RegistryIntake::Take(const std::string& store,
                                   absl::string_view authorization,
                                   absl::string_view body) {
-  if (!IsAuthorized(authorization)) {
-    return absl::UnauthenticatedError(
-        "show \"Authorization: Bearer SECRET\" with the secret of "
-        "notifications.secret_file");
-  }
-  RECLAIM_RETURN_IF_ERROR(CheckStore(store));
+  RECLAIM_RETURN_IF_ERROR(Admit(store, authorization));
   if (body.size() > kNotificationBytesMax) {
     return absl::OutOfRangeError("an envelope of more than 4 MiB");
   }
   RECLAIM_ASSIGN_OR_RETURN(const oci::NotificationEnvelope envelope,
-                           oci::ParseNotifications(body));
+                           ReadOne(body));
   const size_t count = envelope.notifications.size() + envelope.passed_by_count;
   RECLAIM_RETURN_IF_ERROR(CheckRate(count));
   const Seat seat(this);
@@ -202,39 +243,87 @@ absl::Status RegistryIntake::Take(const std::string& store,
   return absl::OkStatus();
 }
 
+// Halves again and again: one name that can't be read holds up no other.
 absl::Status RegistryIntake::Follow(const std::string& store,
-                                    const std::vector<index::Hint>& hints,
+                                    absl::Span<const index::Hint> hints,
                                     size_t attempt) {
   if (hints.empty()) return absl::OkStatus();
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<index::Hint> unsettled,
-                           parts_.collector->FollowHints(store, hints, kActor));
-  if (attempt >= std::size(kLookDelays)) return absl::OkStatus();
+  absl::StatusOr<std::vector<index::Hint>> unsettled =
+      parts_.collector->FollowHints(store, hints, kActor);
+  if (unsettled.ok()) {
+    QueueLooks(store, *std::move(unsettled), attempt);
+    return absl::OkStatus();
+  }
+  if (!IsAboutAName(unsettled.status())) return unsettled.status();
+  if (hints.size() == 1) {
+    return IsLeftToScans(store, hints[0]) ? absl::OkStatus()
+                                          : unsettled.status();
+  }
+  const size_t half = hints.size() / 2;
+  absl::Status status = Follow(store, hints.subspan(0, half), attempt);
+  status.Update(Follow(store, hints.subspan(half), attempt));
+  return status;
+}
+
+void RegistryIntake::QueueLooks(const std::string& store,
+                                std::vector<index::Hint> hints,
+                                size_t attempt) {
+  if (attempt >= std::size(kLookDelays)) return;
   base::MutexLock lock(&mutex_);
-  for (index::Hint& hint : unsettled) {
+  for (index::Hint& hint : hints) {
     // Beyond the bound the next scan finds them.
     if (looks_.size() >= kSecondLookMax) break;
     looks_.push_back({store, std::move(hint), attempt + 1,
                       parts_.clock->Monotonic() + kLookDelays[attempt]});
   }
-  return absl::OkStatus();
+}
+
+// A pull is never left: no scan finds the time of a use.
+bool RegistryIntake::IsLeftToScans(const std::string& store,
+                                   const index::Hint& hint) {
+  if (hint.pulled) return false;
+  base::MutexLock lock(&mutex_);
+  const absl::Duration now = parts_.clock->Monotonic();
+  const auto is_old = [now](absl::Duration since) {
+    return now - since > kUnreadableMemory;
+  };
+  if (unreadable_.size() >= kUnreadableMax) {
+    for (auto it = unreadable_.begin(); it != unreadable_.end();) {
+      it = is_old(it->second) ? unreadable_.erase(it) : std::next(it);
+    }
+  }
+  // So many at once are no writers at work.
+  if (unreadable_.size() >= kUnreadableMax) return true;
+  const Name name = {store, hint.repository, hint.tag,
+                     hint.digest ? hint.digest->ToString() : ""};
+  absl::Duration& since = unreadable_.try_emplace(name, now).first->second;
+  if (is_old(since)) since = now;
+  if (now - since < kUnreadablePatience) return false;
+  unreadable_.erase(name);
+  return true;
 }
 
 void RegistryIntake::LookAgain() {
-  std::vector<SecondLook> due;
+  std::map<std::pair<std::string, size_t>, std::vector<index::Hint>> due;
   {
     base::MutexLock lock(&mutex_);
     const absl::Duration now = parts_.clock->Monotonic();
     const auto later = std::stable_partition(
         looks_.begin(), looks_.end(),
         [&](const SecondLook& look) { return look.due <= now; });
-    due.assign(std::make_move_iterator(looks_.begin()),
-               std::make_move_iterator(later));
+    for (auto it = looks_.begin(); it != later; ++it) {
+      due[{it->store, it->attempt}].push_back(std::move(it->hint));
+    }
     looks_.erase(looks_.begin(), later);
   }
-  for (const SecondLook& look : due) {
-    // A store that can't be read now is read by the next scan, before which no
-    // plan is made: what is not looked at is only kept for longer.
-    Follow(look.store, {look.hint}, look.attempt).IgnoreError();
+  for (const auto& [which, hints] : due) {
+    for (size_t i = 0; i < hints.size(); i += kLooksAtOnce) {
+      // A store that can't be read now is read by the next scan, before which
+      // no plan is made: what is not looked at is only kept for longer.
+      Follow(which.first, absl::MakeConstSpan(hints).subspan(i, kLooksAtOnce),
+             which.second)
+          .IgnoreError();
+    }
   }
 }
 

@@ -7,6 +7,10 @@
 // order, and those that never come are made up for by the next scan
 // (index/hints.h).
 //
+// A registry sends what is refused again and again, and nothing else meanwhile.
+// So an event about a name that can't be read (a torn link) is accepted after
+// ten seconds: scans tell of such a name, and keep what it may name.
+//
 // Bounds: kNotificationBytesMax an envelope, `waiting_max` envelopes at a time,
 // `events_per_second`.  What is beyond is refused, to be sent again later.
 //
@@ -49,7 +53,13 @@ class NotificationIntake {
 
   virtual ~NotificationIntake() = default;
 
-  // `authorization` is the header's value.  OK: durable.  UNAUTHENTICATED;
+  // Who may post, and for what: before the body is read.  `authorization` is
+  // the header's value.  Errors as of Take().
+  virtual absl::Status Admit(const std::string& store,
+                             absl::string_view authorization) const = 0;
+
+  // `authorization` is the header's value.  OK: durable, or of names that have
+  // been unreadable for so long that they are a scan's.  UNAUTHENTICATED;
   // NOT_FOUND (store); INVALID_ARGUMENT (not an envelope);
   // FAILED_PRECONDITION (a store that takes no notifications);
   // RESOURCE_EXHAUSTED: too many a second; UNAVAILABLE: later.

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "index/memory_engine.h"
 #include "index/reference_graph.h"
+#include "oci/notification.h"
 #include "rpc/run_board.h"
 #include "rpc/store_table.h"
 #include "store/testing/store_tree.h"
@@ -195,6 +196,46 @@ TEST_F(NotificationIntakeTest, TooManyASecondAreSentAgainLater) {
   clock_.Advance(absl::Seconds(2));
   EXPECT_THAT(intake_->Take("hub", kBearer, Event("pull", "v1", image)),
               IsOk());
+}
+
+std::string Joined(const std::vector<std::string>& envelopes) {
+  const std::string head = R"({"events":[)";
+  std::string events;
+  for (const std::string& one : envelopes) {
+    absl::StrAppend(&events, events.empty() ? "" : ",",
+                    one.substr(head.size(), one.size() - head.size() - 2));
+  }
+  return absl::StrCat(head, events, "]}");
+}
+
+TEST_F(NotificationIntakeTest, WhatIsTooLargeIsNotAskedForAgain) {
+  std::string many = R"({"events":[0)";
+  for (size_t i = 0; i < oci::kNotificationEventMax; ++i) many += ",0";
+  EXPECT_THAT(intake_->Take("hub", kBearer, many + "]}"),
+              StatusIs(absl::StatusCode::kOutOfRange));
+}
+
+// A registry sends it again until it is taken, and nothing else before.
+TEST_F(NotificationIntakeTest, ANameThatStaysUnreadableHoldsNothingUp) {
+  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
+  const oci::Digest image = tree_.Image("app", "v2", {"base", "two"});
+  const oci::Digest torn = tree_.Image("app", "torn", {"base", "three"});
+  folder_.Write(
+      "docker/registry/v2/repositories/app/_manifests/tags/torn/current/link",
+      "");
+  const std::string envelope =
+      Joined({Event("push", "torn", torn), Event("push", "v2", image)});
+  EXPECT_THAT(intake_->Take("hub", kBearer, envelope),
+              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_TRUE(HasTag("v2")) << "what stands beside it is followed up";
+  clock_.Advance(absl::Seconds(9));
+  EXPECT_THAT(intake_->Take("hub", kBearer, envelope),
+              StatusIs(absl::StatusCode::kUnavailable));
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_THAT(intake_->Take("hub", kBearer, envelope), IsOk());
+  // It was left to the scan, which says so.
+  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
+  EXPECT_FALSE(graph_->Stores()[0].unreadable_scopes.empty());
 }
 
 // The registry tells of a push before it writes the tag.

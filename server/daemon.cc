@@ -254,29 +254,29 @@ rpc::ServiceParts ReclaimDaemon::Parts() {
 }
 
 absl::Status ReclaimDaemon::ListenHttp() {
-  const bool takes_notifications = !config_.notification_secret_file.empty();
-  const bool has_own_address = !config_.notification_address.empty();
-  const auto notify = [this](const std::string& store,
-                             absl::string_view authorization,
-                             absl::string_view body) {
-    // Registries send again what they could not deliver.
-    const absl::Status ready = readiness_.Check();
-    return ready.ok() ? intake_->Take(store, authorization, body) : ready;
-  };
-  if (!config_.http_address.empty()) {
-    HttpPages pages;
-    pages.metrics = [this] { return metrics_->Scrape(); };
-    pages.readiness = [this] { return readiness_.Check(); };
-    if (takes_notifications && !has_own_address) pages.notify = notify;
-    RECLAIM_ASSIGN_OR_RETURN(
-        http_, HttpServer::Start(config_.http_address, std::move(pages)));
-  }
-  if (!takes_notifications || !has_own_address) return absl::OkStatus();
   HttpPages pages;
-  pages.notify = notify;
+  // Registries send again what they could not deliver.
+  pages.admit = [this](const std::string& store,
+                       absl::string_view authorization) {
+    const absl::Status ready = readiness_.Check();
+    return ready.ok() ? intake_->Admit(store, authorization) : ready;
+  };
+  pages.notify = [this](const std::string& store,
+                        absl::string_view authorization,
+                        absl::string_view body) {
+    return intake_->Take(store, authorization, body);
+  };
+  if (config_.notification_secret_file.empty()) pages = HttpPages();
+  if (pages.notify && !config_.notification_address.empty()) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        notifications_, HttpServer::Start(config_.notification_address,
+                                          std::exchange(pages, HttpPages())));
+  }
+  if (config_.http_address.empty()) return absl::OkStatus();
+  pages.metrics = [this] { return metrics_->Scrape(); };
+  pages.readiness = [this] { return readiness_.Check(); };
   RECLAIM_ASSIGN_OR_RETURN(
-      notifications_,
-      HttpServer::Start(config_.notification_address, std::move(pages)));
+      http_, HttpServer::Start(config_.http_address, std::move(pages)));
   return absl::OkStatus();
 }
 

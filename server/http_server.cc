@@ -3,6 +3,7 @@
 #include <CivetServer.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,10 @@ namespace reclaim::server {
 namespace {
 
 constexpr int64_t kBodyBytesMax = int64_t{4} << 20;
+// The server waits for each piece as long as bytes keep coming: a sender who
+// drips is noticed between pieces.
+constexpr size_t kPieceBytes = 64;
+constexpr std::chrono::seconds kBodyPatience{30};
 constexpr char kNotifications[] = "/v1/notifications/";
 
 struct Page {
@@ -58,6 +63,8 @@ const char* ReasonOf(int code) {
       return "Unauthorized";
     case 404:
       return "Not Found";
+    case 408:
+      return "Request Timeout";
     case 411:
       return "Length Required";
     case 413:
@@ -86,8 +93,9 @@ Page AnswerWith(int code, absl::string_view message) {
 // Takes what registries post.
 class NotificationPost final : public CivetHandler {
  public:
-  explicit NotificationPost(decltype(HttpPages::notify) notify)
-      : notify_(std::move(notify)) {}
+  NotificationPost(decltype(HttpPages::admit) admit,
+                   decltype(HttpPages::notify) notify)
+      : admit_(std::move(admit)), notify_(std::move(notify)) {}
 
   bool handlePost(CivetServer*, mg_connection* connection) override {
     Send(connection, Answer(connection), true);
@@ -103,21 +111,38 @@ class NotificationPost final : public CivetHandler {
     if (request->content_length > kBodyBytesMax) {
       return AnswerWith(413, "an envelope of more than 4 MiB");
     }
-    std::string body(static_cast<size_t>(request->content_length), '\0');
-    size_t read = 0;
-    while (read < body.size()) {
-      const int n = mg_read(connection, body.data() + read, body.size() - read);
-      if (n <= 0) return AnswerWith(400, "the body ended early");
-      read += static_cast<size_t>(n);
-    }
-    const char* authorization = mg_get_header(connection, "Authorization");
+    const char* header = mg_get_header(connection, "Authorization");
+    const std::string authorization = header == nullptr ? "" : header;
     const std::string uri = request->local_uri;
-    const absl::Status status =
-        notify_(uri.substr(std::min(uri.size(), sizeof(kNotifications) - 1)),
-                authorization == nullptr ? "" : authorization, body);
+    const std::string store =
+        uri.substr(std::min(uri.size(), sizeof(kNotifications) - 1));
+    // Who may not post costs no memory, and no time.
+    absl::Status status =
+        admit_ ? admit_(store, authorization) : absl::OkStatus();
+    if (!status.ok()) return AnswerWith(HttpCode(status), status.message());
+    std::string body(static_cast<size_t>(request->content_length), '\0');
+    if (const int code = ReadBody(connection, &body); code != 200) {
+      return AnswerWith(code, "the body did not come to its end");
+    }
+    status = notify_(store, authorization, body);
     return AnswerWith(HttpCode(status), status.ok() ? "ok" : status.message());
   }
 
+  // 200, or what to answer.
+  static int ReadBody(mg_connection* connection, std::string* body) {
+    const auto begin = std::chrono::steady_clock::now();
+    size_t read = 0;
+    while (read < body->size()) {
+      if (std::chrono::steady_clock::now() - begin > kBodyPatience) return 408;
+      const int n = mg_read(connection, body->data() + read,
+                            std::min(kPieceBytes, body->size() - read));
+      if (n <= 0) return 400;
+      read += static_cast<size_t>(n);
+    }
+    return 200;
+  }
+
+  const decltype(HttpPages::admit) admit_;
   const decltype(HttpPages::notify) notify_;
 };
 
@@ -139,7 +164,7 @@ class CivetHttp final : public HttpServer {
           page.body = "there are /metrics, /livez, /readyz and /healthz\n";
           return page;
         }),
-        notifications_(pages_.notify),
+        notifications_(pages_.admit, pages_.notify),
         server_(std::move(server)) {
     if (pages_.metrics) server_->addHandler("/metrics", &metrics_);
     server_->addHandler("/livez", &liveness_);
@@ -213,10 +238,12 @@ int HttpCode(const absl::Status& status) {
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(
     const std::string& address, HttpPages pages) {
+  // A thread waits up to ten seconds for a request: more threads than slow
+  // senders, so that probes are answered meanwhile.
   const std::vector<std::string> options = {"listening_ports",
                                             address,
                                             "num_threads",
-                                            "4",
+                                            "32",
                                             "request_timeout_ms",
                                             "10000",
                                             "enable_directory_listing",

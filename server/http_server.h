@@ -21,6 +21,10 @@ struct HttpPages {
   std::function<std::string()> metrics;
   // OK: ready; else 503 with the reason.  /healthz says the same.
   std::function<absl::Status()> readiness;
+  // Whether a body may come, before it is read; none: any may.
+  std::function<absl::Status(const std::string& store,
+                             absl::string_view authorization)>
+      admit;
   // What was posted for `store`; `authorization` is the header's value, "" if
   // it was not sent.  Bodies over 4 MiB (413) and without a length (411) do not
   // come here.
@@ -31,6 +35,7 @@ struct HttpPages {
 };
 
 // What a status is over HTTP: 200, 400, 401, 404, 413, 429, 503, or 500.
+// A body that takes more than half a minute is 408.
 int HttpCode(const absl::Status& status);
 
 class HttpServer {

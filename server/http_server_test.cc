@@ -24,6 +24,9 @@ class HttpServerTest : public ::testing::Test {
     HttpPages pages;
     pages.metrics = [] { return std::string("a_metric 1\n"); };
     pages.readiness = [this] { return ready_; };
+    pages.admit = [this](const std::string&, absl::string_view) {
+      return admitted_;
+    };
     pages.notify = [this](const std::string& store,
                           absl::string_view authorization,
                           absl::string_view body) {
@@ -67,6 +70,7 @@ class HttpServerTest : public ::testing::Test {
   }
 
   absl::Status ready_;
+  absl::Status admitted_;
   absl::Status answer_;
   std::string posted_;
   std::unique_ptr<HttpServer> server_;
@@ -132,6 +136,15 @@ TEST_F(HttpServerTest, BodiesAreBounded) {
               StartsWith("HTTP/1.1 413"));
   EXPECT_THAT(Post("Content-Length: 99999999999999999999\r\n", ""),
               Not(StartsWith("HTTP/1.1 200")));
+  EXPECT_EQ(posted_, "");
+}
+
+TEST_F(HttpServerTest, WhoMayNotPostIsToldBeforeTheBody) {
+  EXPECT_THAT(Post("Content-Length: 4194304\r\n", "half of it"),
+              AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("its end")));
+  admitted_ = absl::UnauthenticatedError("no");
+  EXPECT_THAT(Post("Content-Length: 4194304\r\n", "half of it"),
+              StartsWith("HTTP/1.1 401"));
   EXPECT_EQ(posted_, "");
 }
 
