@@ -192,8 +192,9 @@ write_duration_max = "%ds"
         return output
 
     def insist(self, *arguments):
-        """The daemon's own purge may be at work."""
-        for _ in range(100):
+        """The daemon's own purge may be at work, on thousands of files."""
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
             code, output = self.reclaim(*arguments)
             if code == 0:
                 return
