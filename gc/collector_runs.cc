@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "gc/adopted_return.h"
 #include "gc/leftovers.h"
 #include "gc/link_return.h"
 #include "gc/ongoing_run.h"
@@ -44,8 +45,7 @@ absl::StatusOr<Run> StoreCollector::Scan(absl::string_view store,
     progress.done_bytes = seen.bytes;
     run.Report();
   };
-  const absl::StatusOr<index::ScanReport> report =
-      index::ScanStore(graph_, site->name, *site->store, *clock_, options);
+  const absl::StatusOr<index::ScanReport> report = ScanAndReturn(site, options);
   if (!report.ok()) return run.End(report.status());
   const absl::Status returned = ReturnLinks(site, actor);
   if (!returned.ok()) return run.End(returned);

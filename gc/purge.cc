@@ -9,11 +9,13 @@
 #include "base/fault_point.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "gc/adopted_return.h"
 #include "gc/cache_proof.h"
 #include "gc/deletion_guard.h"
 #include "gc/graph_changes.h"
 #include "gc/link_return.h"
 #include "gc/pacer.h"
+#include "gc/restore.h"
 #include "index/store_scanner.h"
 
 namespace reclaim::gc {
@@ -124,9 +126,7 @@ absl::Status Purge::ScanForProof() {
   options.actor = run_->run().actor;
   options.is_proof = true;
   options.is_cancelled = [this] { return run_->IsCancelled(); };
-  return index::ScanStore(site_->graph, site_->name, *site_->store,
-                          *site_->clock, options)
-      .status();
+  return ScanAndReturn(site_, options).status();
 }
 
 bool Purge::IsEnough() const {
@@ -134,106 +134,100 @@ bool Purge::IsEnough() const {
          run_->run().bytes.total().allocated_bytes >= request_.free_bytes;
 }
 
-void Purge::Settle(const QuarantineRecord& record,
-                   const RemovalOutcome& outcome, QuarantineChanges* settled,
-                   std::vector<QuarantineRecord>* staying) {
-  if (absl::IsAborted(outcome.status)) {
-    settled->removed.push_back({record.run_id, record.number});
-    SkipReason reason = SkipReason::kChanged;
-    if (site_->store->traits().knows_containers) {
-      // The engine has it in use, or it is not what was quarantined: it stays.
-      staying->push_back(record);
-      reason = SkipReason::kInUse;
-    } else {
-      // A writer's word came to light: it is back, and the next scan reads it.
-      ++came_back_count_;
+bool Purge::IsLast(const QuarantineRecord& record,
+                   const index::GraphView& view) const {
+  const index::NodeId node = record.item.node;
+  if (node == index::kNoNode || !view.Exists(node) ||
+      view.state(node) != index::NodeState::kQuarantined) {
+    return false;
+  }
+  if (record.state != QuarantineState::kPurging) {
+    return record.state == QuarantineState::kQuarantined;
+  }
+  // A purge that was interrupted may have been one of a second copy.
+  const absl::StatusOr<std::vector<QuarantineRecord>> all =
+      site_->runs->FindQuarantined(site_->name, record.item.removal->place,
+                                   *record.item.digest);
+  return all.ok() &&
+         std::none_of(
+             all->begin(), all->end(), [](const QuarantineRecord& other) {
+               return IsBlob(other) && other.state != QuarantineState::kPurging;
+             });
+}
+
+absl::Status Purge::Intend(std::vector<QuarantineRecord> records,
+                           DeletionGuard* guard, Batch* batch) {
+  std::vector<Verdict> verdicts = guard->JudgePurge(records, terms_);
+  // One that was named since, by a writer of ours: what it is made of is known
+  // only when it has come back and a scan has read it.
+  const std::set<store::Place> kept =
+      NamedPlaces(guard->reader(), site_->id, adopted_);
+  for (size_t i = 0; i < records.size() && !kept.empty(); ++i) {
+    if (records[i].number >= kFirstAdopted && records[i].item.removal &&
+        kept.count(records[i].item.removal->place) > 0) {
+      verdicts[i] = {SkipReason::kBecameLive,
+                     "something names content of its place that was found in "
+                     "quarantine after the database was lost; scan, then purge "
+                     "again"};
     }
-    run_->Skip(SubjectOf(record.item), reason,
-               std::string(outcome.status.message()));
-    return;
   }
-  if (!outcome.status.ok() && !absl::IsNotFound(outcome.status)) {
-    run_->Fail(SubjectOf(record.item), outcome.status);
-    if (!site_->store->traits().deletes_for_good) return;
-    // No later purge may take it: it was set aside nowhere (gc/leftovers.h).
-    settled->removed.push_back({record.run_id, record.number});
-    staying->push_back(record);
-    return;
+  QuarantineChanges intent;
+  for (size_t i = 0; i < records.size(); ++i) {
+    QuarantineRecord& record = records[i];
+    if (!verdicts[i].may_go()) {
+      run_->Skip(SubjectOf(record.item), verdicts[i].reason,
+                 verdicts[i].detail);
+      continue;
+    }
+    if (IsBlob(record) && IsLast(record, guard->reader().view())) {
+      batch->leaving.insert(record.item.node);
+    }
+    batch->before.push_back(record.state);
+    record.state = QuarantineState::kPurging;
+    intent.put.push_back(std::move(record));
   }
-  settled->removed.push_back({record.run_id, record.number});
-  run_->Count(record.item, record.bytes);
-  site_->observer->OnBytesPurged(site_->name, record.bytes.total());
+  if (intent.put.empty()) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::RecordWrite> writes,
+                           RunStore::QuarantineWrites(intent));
+  RECLAIM_RETURN_IF_ERROR(guard->Record({}, {}, writes, run_->run().actor));
+  site_->runs->Note(intent);
+  batch->records = std::move(intent.put);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<RemovalOutcome>> Purge::Free(
+    const DeletionGuard& guard, const Batch& batch) {
+  RECLAIM_RETURN_IF_ERROR(
+      Announce(*site_, DeletionStep::kPurge, run_->run(), batch.records));
+  std::vector<store::Removal> removals;
+  for (const QuarantineRecord& record : batch.records) {
+    if (record.item.removal) removals.push_back(*record.item.removal);
+  }
+  if (removals.empty()) return std::vector<RemovalOutcome>();
+  return site_->store->Purge(guard.permit(), batch.records[0].run_id, removals);
 }
 
 // All of one run.
 absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
   base::MutexLock deed(&site_->deed);
-  GraphChanges changes;
-  QuarantineChanges intent;
-  std::vector<store::Removal> removals;
-  std::vector<RemovalOutcome> outcomes;
+  Batch batch;
+  absl::StatusOr<std::vector<RemovalOutcome>> outcomes =
+      std::vector<RemovalOutcome>();
   {
     DeletionGuard guard(site_->graph);
-    const std::vector<Verdict> verdicts = guard.JudgePurge(records, terms_);
-    for (size_t i = 0; i < records.size(); ++i) {
-      if (!verdicts[i].may_go()) {
-        run_->Skip(SubjectOf(records[i].item), verdicts[i].reason,
-                   verdicts[i].detail);
-        continue;
-      }
-      const index::NodeId node = records[i].item.node;
-      if (node != index::kNoNode && guard.reader().view().Exists(node) &&
-          guard.reader().view().state(node) == index::NodeState::kQuarantined) {
-        AddPurging(records[i], &changes);
-      }
-      records[i].state = QuarantineState::kPurging;
-      intent.put.push_back(std::move(records[i]));
-      const PlanItem& item = intent.put.back().item;
-      if (item.removal) removals.push_back(*item.removal);
-    }
-    if (intent.put.empty()) return absl::OkStatus();
-    RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::RecordWrite> writes,
-                             RunStore::QuarantineWrites(intent));
-    RECLAIM_RETURN_IF_ERROR(
-        guard.Record(changes.states, {}, writes, run_->run().actor));
-    site_->runs->Note(intent);
+    RECLAIM_RETURN_IF_ERROR(Intend(std::move(records), &guard, &batch));
+    if (batch.records.empty()) return absl::OkStatus();
     RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_intent"));
-    RECLAIM_RETURN_IF_ERROR(
-        Announce(*site_, DeletionStep::kPurge, run_->run(), intent.put));
-    if (!removals.empty()) {
-      RECLAIM_ASSIGN_OR_RETURN(
-          outcomes,
-          site_->store->Purge(guard.permit(), intent.put[0].run_id, removals));
-    }
+    outcomes = Free(guard, batch);
+  }
+  if (!outcomes.ok()) {
+    // If even that can't be recorded, the next purge or start does it.
+    const absl::Status returned = ReturnUntouched();
+    if (!returned.ok()) run_->AddProblem(std::string(returned.message()));
+    return outcomes.status();
   }
   RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_free"));
-  return CommitOutcomes(intent.put, outcomes);
-}
-
-absl::Status Purge::CommitOutcomes(absl::Span<const QuarantineRecord> records,
-                                   absl::Span<const RemovalOutcome> outcomes) {
-  QuarantineChanges settled;
-  std::vector<QuarantineRecord> staying;
-  size_t next = 0;
-  for (const QuarantineRecord& record : records) {
-    RemovalOutcome outcome;
-    if (record.item.removal) outcome = outcomes[next++];
-    Settle(record, outcome, &settled, &staying);
-  }
-  run_->run().progress.done_count += records.size();
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<index::RecordWrite> writes,
-                           RunStore::QuarantineWrites(settled));
-  RECLAIM_ASSIGN_OR_RETURN(writes.emplace_back(),
-                           RunStore::RunWrite(run_->stored()));
-  const auto order = site_->graph->HoldWriteOrder();
-  GraphChanges returned;
-  for (const QuarantineRecord& record : staying) {
-    AddStaying(order->reader().view(), site_->id, record, &returned);
-  }
-  RECLAIM_RETURN_IF_ERROR(order->Commit(returned.states, returned.operations,
-                                        writes, run_->run().actor));
-  site_->runs->Note(settled);
-  return absl::OkStatus();
+  return CommitOutcomes(batch, *outcomes);
 }
 
 absl::Status Purge::FreeAll(std::vector<QuarantineRecord> records) {
@@ -287,6 +281,10 @@ absl::StatusOr<std::vector<QuarantineRecord>> Purge::Proven(
 }
 
 absl::Status Purge::Run() {
+  {
+    base::MutexLock deed(&site_->deed);
+    RECLAIM_RETURN_IF_ERROR(ReturnUntouched());
+  }
   RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records, Select());
   RECLAIM_ASSIGN_OR_RETURN(index::StoreRecord store, Registered());
   const bool lacks_scan = std::any_of(
@@ -300,6 +298,13 @@ absl::Status Purge::Run() {
     RECLAIM_ASSIGN_OR_RETURN(store, Registered());
   }
   RECLAIM_RETURN_IF_ERROR(ReturnLinks(site_, run_->run().actor));
+  RECLAIM_ASSIGN_OR_RETURN(const bool has_returned,
+                           ReturnNamed(site_, run_->run().actor));
+  if (has_returned) {
+    RECLAIM_RETURN_IF_ERROR(ScanForProof());
+    RECLAIM_ASSIGN_OR_RETURN(store, Registered());
+  }
+  RECLAIM_ASSIGN_OR_RETURN(adopted_, ListAdopted(*site_));
   // Some may have come back (I4).
   RECLAIM_ASSIGN_OR_RETURN(records, Select());
   RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> proven,
@@ -328,21 +333,6 @@ absl::Status Purge::Run() {
                "a tag came back that no scan has seen; purge again");
   }
   return ScanForProof();
-}
-
-absl::Status Purge::FinishInterrupted() {
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                           site_->runs->ListQuarantine(site_->name));
-  records.erase(std::remove_if(records.begin(), records.end(),
-                               [](const QuarantineRecord& record) {
-                                 return record.state !=
-                                        QuarantineState::kPurging;
-                               }),
-                records.end());
-  if (records.empty()) return absl::OkStatus();
-  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store, Registered());
-  terms_ = Terms(store);
-  return FreeAll(std::move(records));
 }
 
 }  // namespace reclaim::gc

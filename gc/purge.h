@@ -11,7 +11,9 @@
 #ifndef RECLAIM_GC_PURGE_H_
 #define RECLAIM_GC_PURGE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,9 +22,13 @@
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/deletion_guard.h"
-#include "gc/graph_changes.h"
 #include "gc/ongoing_run.h"
 #include "gc/policy.h"
+#include "gc/records.h"
+#include "gc/run_store.h"
+#include "index/graph_view.h"
+#include "index/node.h"
+#include "store/types.h"
 
 namespace reclaim::gc {
 
@@ -33,10 +39,12 @@ class Purge {
       : site_(site), request_(*request), run_(run) {}
 
   // CANCELLED at a boundary of batches.  A failed item is a problem of the run
-  // and stays to be freed by the next purge.
+  // and stays in quarantine; of one that is partly gone the next purge frees
+  // the rest.
   absl::Status Run();
 
-  // Finishes what a crash interrupted: entries whose purge is on record.
+  // Finishes what a crash interrupted: entries whose purge is on record, and of
+  // which something has gone.
   absl::Status FinishInterrupted();
 
  private:
@@ -57,12 +65,40 @@ class Purge {
   absl::StatusOr<index::StoreRecord> Registered() const;
   absl::Status FreeAll(std::vector<QuarantineRecord> records);
   absl::Status FreeBatch(std::vector<QuarantineRecord> records);
-  // Adds to `staying` what the store kept, and is to be present again.
-  void Settle(const QuarantineRecord& record,
-              const store::RemovalOutcome& outcome, QuarantineChanges* settled,
-              std::vector<QuarantineRecord>* staying);
-  absl::Status CommitOutcomes(absl::Span<const QuarantineRecord> records,
+
+  // All of one run, from its intent to its outcome.
+  struct Batch {
+    std::vector<QuarantineRecord> records;  // kPurging from the intent on
+    std::vector<QuarantineState> before;    // what each of them was
+    // Absent once the bytes are gone.  Until then they are quarantined: who
+    // names one waits for the outcome (I4), which may be that it is here still.
+    std::set<index::NodeId> leaving;
+  };
+  // What became of them.
+  struct Outcomes {
+    QuarantineChanges settled;
+    std::vector<QuarantineRecord> staying;  // the store kept it: present again
+    std::vector<QuarantineRecord> gone;     // as they were before the batch
+    std::vector<size_t> failed;             // by number in the batch
+  };
+  // Whether no other bytes of its content would be left in quarantine.
+  bool IsLast(const QuarantineRecord& record,
+              const index::GraphView& view) const;
+  absl::Status Intend(std::vector<QuarantineRecord> records,
+                      DeletionGuard* guard, Batch* batch);
+  absl::StatusOr<std::vector<store::RemovalOutcome>> Free(
+      const DeletionGuard& guard, const Batch& batch);
+  // The rest is in purge_outcome.cc.
+  void Settle(const Batch& batch, size_t number,
+              const store::RemovalOutcome& outcome, Outcomes* out);
+  // What is whole is in quarantine as before.
+  void SettleFailed(const Batch& batch, Outcomes* out);
+  absl::Status CommitOutcomes(const Batch& batch,
                               absl::Span<const store::RemovalOutcome> outcomes);
+  // Whose purge is on record, and which is whole nevertheless: nothing was
+  // freed, nobody knows what has happened since, and it has to be judged and
+  // proven again.  REQUIRES: site_->deed is held.
+  absl::Status ReturnUntouched();
   GuardTerms Terms(const index::StoreRecord& store) const;
   bool IsEnough() const;
 
@@ -70,7 +106,9 @@ class Purge {
   const PurgeRequest& request_;
   OngoingRun* run_;
   GuardTerms terms_;
+  std::vector<QuarantineRecord> adopted_;  // see ListAdopted()
   uint64_t came_back_count_ = 0;
+  uint64_t failed_batch_count_ = 0;
 };
 
 }  // namespace reclaim::gc

@@ -2,9 +2,10 @@
 //
 // The records say what was meant, the store's quarantine folder what happened
 // (I3).  An intent without an outcome is undone; an entry that is not in
-// quarantine any more came back; a purge on record is finished; bytes in
-// quarantine that no record knows (the database was lost) get one, so that they
-// can be restored and are freed in time.
+// quarantine any more came back; a purge on record is finished if something has
+// gone, and undone if nothing has; bytes in quarantine that no record knows
+// (the database was lost) get one, so that they can be restored, also by what
+// names them (gc/adopted_return.h), and are freed in time.
 
 #ifndef RECLAIM_GC_RECOVERY_H_
 #define RECLAIM_GC_RECOVERY_H_

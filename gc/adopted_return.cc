@@ -1,0 +1,122 @@
+#include "gc/adopted_return.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "gc/graph_changes.h"
+#include "gc/restore.h"
+#include "index/graph_view.h"
+#include "index/node.h"
+#include "oci/digest.h"
+
+namespace reclaim::gc {
+namespace {
+
+using index::kNoNode;
+using index::NodeId;
+using index::NodeState;
+
+// The graph knows its digest, of something that is there, and not its bytes.
+bool IsNamed(const index::GraphReader& reader, index::StoreId store,
+             const QuarantineRecord& record) {
+  const index::GraphView& view = reader.view();
+  const index::PlaceId place =
+      view.FindPlace(store, record.item.removal->place);
+  if (place == index::kNoPlace) return false;
+  const NodeId node = view.FindContent(place, *record.item.removal->digest);
+  if (node == kNoNode || view.state(node) != NodeState::kAbsent) return false;
+  if (reader.IsLive(node)) return true;
+  bool is_named = false;
+  view.ForEachKeeper(node, [&](NodeId above) {
+    is_named = view.Exists(above) && (!IsContent(view.kind(above)) ||
+                                      view.state(above) == NodeState::kPresent);
+    return !is_named;
+  });
+  return is_named;
+}
+
+bool IsAdopted(const QuarantineRecord& record) {
+  return record.state == QuarantineState::kQuarantined && IsBlob(record) &&
+         record.item.node == kNoNode;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<QuarantineRecord>> ListAdopted(
+    const CollectedStore& site) {
+  std::vector<QuarantineRecord> records;
+  if (site.runs->Adopted(site.name).count == 0) return records;
+  RECLAIM_ASSIGN_OR_RETURN(records, site.runs->ListQuarantine(site.name));
+  records.erase(std::remove_if(records.begin(), records.end(),
+                               [](const QuarantineRecord& record) {
+                                 return !IsAdopted(record);
+                               }),
+                records.end());
+  return records;
+}
+
+std::set<store::Place> NamedPlaces(const index::GraphReader& reader,
+                                   index::StoreId store,
+                                   absl::Span<const QuarantineRecord> adopted) {
+  std::set<store::Place> places;
+  for (const QuarantineRecord& record : adopted) {
+    const store::Place& place = record.item.removal->place;
+    if (places.count(place) == 0 && IsNamed(reader, store, record)) {
+      places.insert(place);
+    }
+  }
+  return places;
+}
+
+absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
+                                 absl::string_view actor) {
+  if (site->store->traits().is_read_only) return false;
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> adopted,
+                           ListAdopted(*site));
+  std::vector<const QuarantineRecord*> named;
+  {
+    const auto reader = site->graph->Read();
+    for (const QuarantineRecord& record : adopted) {
+      if (IsNamed(*reader, site->id, record)) named.push_back(&record);
+    }
+  }
+  std::vector<QuarantineRecord> wanted;
+  for (const QuarantineRecord* record : named) {
+    // Links come with their content (I4).
+    RECLAIM_ASSIGN_OR_RETURN(
+        std::vector<QuarantineRecord> found,
+        site->runs->FindQuarantined(site->name, record->item.removal->place,
+                                    *record->item.removal->digest));
+    for (QuarantineRecord& one : found) {
+      if (one.item.removal->kind == store::RemovalKind::kTag) continue;
+      wanted.push_back(std::move(one));
+    }
+  }
+  if (wanted.empty()) return false;
+  RECLAIM_RETURN_IF_ERROR(RestoreRecords(site, std::move(wanted), actor,
+                                         nullptr, RestoreOrder::kBytesLast));
+  return true;
+}
+
+absl::StatusOr<index::ScanReport> ScanAndReturn(
+    CollectedStore* site, const index::ScanOptions& options) {
+  uint64_t added_count = 0;
+  uint64_t removed_count = 0;
+  while (true) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        index::ScanReport report,
+        index::ScanStore(site->graph, site->name, *site->store, *site->clock,
+                         options));
+    report.added_count += std::exchange(added_count, 0);
+    report.removed_count += std::exchange(removed_count, 0);
+    RECLAIM_ASSIGN_OR_RETURN(const bool has_returned,
+                             ReturnNamed(site, options.actor));
+    if (!has_returned) return report;
+    added_count = report.added_count;
+    removed_count = report.removed_count;
+  }
+}
+
+}  // namespace reclaim::gc

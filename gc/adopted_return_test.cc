@@ -1,0 +1,154 @@
+// The database is lost while something lies in quarantine; then it is named.
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/status_matchers.h"
+#include "gc/collector.h"
+#include "gc/collector_fixture.h"
+#include "gc/run.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "index/memory_engine.h"
+#include "index/mutation.h"
+#include "index/node.h"
+#include "oci/digest.h"
+#include "store/testing/store_tree.h"
+#include "store/types.h"
+
+namespace reclaim::gc {
+namespace {
+
+using index::NodeState;
+using ::reclaim::base::IsOk;
+
+oci::Digest D(const std::string& bytes) { return oci::Digest::Sha256Of(bytes); }
+
+class AdoptedReturnTest : public CollectorFixture {
+ protected:
+  // Each in a run of its own.
+  void LoseDatabaseWith(const std::vector<std::string>& images) {
+    tree_.Image("app", "keep", {"base", "new"});
+    Open(store::StoreKind::kRegistry);
+    Scan();
+    for (const std::string& image : images) {
+      manifests_.push_back(
+          tree_.Image("app", "", {absl::StrCat("config of ", image), image}));
+      Age();
+      Scan();
+      Prune();
+      ASSERT_FALSE(folder_.Exists(tree_.BlobPath(manifests_.back())));
+    }
+    options_.earlier_database = "there was one";
+    collector_.reset();
+    graph_.reset();
+    engine_ = std::make_unique<index::MemoryEngine>();
+    Restart();
+    ASSERT_THAT(collector_->Recover(), IsOk());
+    Scan();
+    ASSERT_EQ(StateOf(manifests_[0]), NodeState::kAbsent);
+  }
+  bool IsHere(const oci::Digest& digest) const {
+    return folder_.Exists(tree_.BlobPath(digest));
+  }
+  void ExpectWhole(const oci::Digest& manifest, const std::string& image) {
+    for (const oci::Digest& digest :
+         {manifest, D(absl::StrCat("config of ", image)), D(image)}) {
+      EXPECT_TRUE(IsHere(digest)) << digest.ToString();
+      EXPECT_EQ(StateOf(digest), NodeState::kPresent);
+    }
+    for (const std::string& layer :
+         {image, absl::StrCat("config of ", image)}) {
+      EXPECT_TRUE(folder_.Exists(
+          absl::StrCat("docker/registry/v2/repositories/app/_layers/sha256/",
+                       D(layer).hex(), "/link")))
+          << layer;
+    }
+  }
+
+  store::RegistryTree tree_{&folder_};
+  std::vector<oci::Digest> manifests_;
+};
+
+TEST_F(AdoptedReturnTest, AnIndexThatNamesAManifestBringsItBackWhole) {
+  LoseDatabaseWith({"old"});
+  tree_.Tag("app", "late",
+            tree_.Manifest("app", store::IndexText({manifests_[0]})));
+  Scan();
+  ExpectWhole(manifests_[0], "old");
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  ASSERT_THAT(PurgeNow(), IsOk());
+  ExpectWhole(manifests_[0], "old");
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+TEST_F(AdoptedReturnTest, AManifestBringsTheLayerBackThatItShares) {
+  LoseDatabaseWith({"old"});
+  tree_.Blob("another config");
+  tree_.Layer("app", "another config");
+  tree_.Tag(
+      "app", "late",
+      tree_.Manifest("app", store::ImageText({D("another config"), D("old")})));
+  Scan();
+  EXPECT_TRUE(IsHere(D("old")));
+  EXPECT_EQ(StateOf(D("old")), NodeState::kPresent);
+  EXPECT_EQ(StateOf(manifests_[0]), NodeState::kAbsent) << "nothing names it";
+  EXPECT_FALSE(IsHere(manifests_[0]));
+}
+
+TEST_F(AdoptedReturnTest, APurgeBringsBackWhatItsOwnScanFindsNamed) {
+  writers_.write_duration_max = absl::Minutes(1);
+  LoseDatabaseWith({"old", "older"});
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  clock_.Advance(absl::Minutes(2));  // the scans so far prove nothing
+  tree_.Tag("app", "late",
+            tree_.Manifest("app", store::IndexText({manifests_[0]})));
+  ASSERT_THAT(PurgeNow(), IsOk());
+  ExpectWhole(manifests_[0], "old");
+  EXPECT_FALSE(IsHere(manifests_[1]));
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// A writer of ours names one while the purge is at work: what that is made of
+// nobody knows yet, so the rest of its place stays.
+TEST_F(AdoptedReturnTest, WhatIsNamedDuringAPurgeStaysWhole) {
+  LoseDatabaseWith({"old", "older"});
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  std::string left;
+  RunControl control;
+  control.on_progress = [&](const gc::Run& run) {
+    if (run.progress.step != "purging" || run.progress.done_count == 0 ||
+        !left.empty()) {
+      return;
+    }
+    const std::string snapshot = folder_.Snapshot();
+    for (const char* image : {"old", "older"}) {
+      if (snapshot.find(D(image).hex()) != std::string::npos) left = image;
+    }
+    if (left.empty()) return;
+    index::PutTag tag;
+    tag.store = "s";
+    tag.repository = "app";
+    tag.tag = "late";
+    tag.digest = manifests_[left == "old" ? 0 : 1];
+    EXPECT_THAT(Record({tag}), IsOk());
+  };
+  PurgeRequest request;
+  request.store = "s";
+  request.before_period_ends = true;
+  request.actor = "test";
+  ASSERT_THAT(collector_->Purge(request, control), IsOk());
+  ASSERT_FALSE(left.empty()) << "each run is a batch of its own";
+  // The store tells of no such tag, so it is told once more.
+  const oci::Digest manifest = manifests_[left == "old" ? 0 : 1];
+  tree_.Tag("app", "late", tree_.Manifest("app", store::IndexText({manifest})));
+  Scan();
+  ExpectWhole(manifest, left);
+}
+
+}  // namespace
+}  // namespace reclaim::gc
