@@ -1,6 +1,8 @@
 #include "rpc/store_table.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 
 #include <optional>
 #include <set>
@@ -64,10 +66,27 @@ std::string FolderOf(const std::string& text) {
   return absl::StrCat(folder, "/");
 }
 
+// What a folder is, by whatever path: one may be mounted at several.
+std::optional<std::pair<dev_t, ino_t>> IdentityOf(const std::string& folder) {
+  struct stat found = {};
+  if (stat(folder.c_str(), &found) != 0) return std::nullopt;
+  return std::make_pair(found.st_dev, found.st_ino);
+}
+
+bool IsWithin(std::string inner, const std::string& outer) {
+  if (absl::StartsWith(inner, outer)) return true;
+  const auto identity = IdentityOf(outer);  // none if its disk is away
+  while (identity && !inner.empty()) {
+    if (IdentityOf(inner) == identity) return true;
+    inner.pop_back();  // the slash
+    inner.erase(inner.rfind('/') + 1);
+  }
+  return false;
+}
+
 // Whether one of them lies in the other, or is it.
 bool AreNested(const std::string& a, const std::string& b) {
-  return !a.empty() && !b.empty() &&
-         (absl::StartsWith(a, b) || absl::StartsWith(b, a));
+  return !a.empty() && !b.empty() && (IsWithin(a, b) || IsWithin(b, a));
 }
 
 std::string UriOf(const store::StoreUri& uri) { return store::ToString(uri); }
