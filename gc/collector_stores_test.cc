@@ -101,6 +101,7 @@ TEST_F(LayoutCollectorTest, WhatHasSeveralNamesVerifies) {
   const std::string blob = "blobs/sha256/" + D("three").hex();
   std::filesystem::create_hard_link(folder_.path() + "/" + tree_.Path(blob),
                                     folder_.path() + "/" + other.Path(blob));
+  Age();
   Scan();
   const index::NodeId name = Find(D("three"), "c");
   ASSERT_NE(graph_->Read()->view().ExtentOf(name), index::kNoNode);

@@ -69,7 +69,10 @@ bool Sweep::IsAnotherWrite(const PlanItem& item, absl::Time modified) const {
       recorded = view.LinkedAt(repository, content, *kind);
     }
   } else if (item.node != index::kNoNode && view.Exists(item.node)) {
-    recorded = view.fields(item.node).recorded;
+    const index::NodeFields fields = view.fields(item.node);
+    // A writer of ours has put it since: the guard knows.
+    if (fields.stamp >= plan_.epoch) return false;
+    recorded = fields.recorded;
   }
   return recorded &&
          absl::ToUnixMicros(*recorded) != absl::ToUnixMicros(modified);

@@ -1,7 +1,6 @@
 #include "tests/model/machine_twin.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -144,6 +143,41 @@ void MachineTwin::Push(int manifest, const std::string& tag) {
   }
   GiveBack(manifest, true);
   if (!tag.empty()) tags_[tag] = manifest;
+  ReturnNamed();
+}
+
+void MachineTwin::Untag(const std::string& tag) {
+  tags_.erase(tag);
+  ReturnNamed();
+}
+
+bool MachineTwin::IsNamed(int content) const {
+  if (ReachedAnywhere().count(content) != 0) return true;
+  const std::vector<int>& manifests = MachineManifests();
+  return std::any_of(manifests.begin(), manifests.end(), [&](int id) {
+    const std::vector<int>& children = AllMachineContent()[id].children;
+    return present_.count(id) != 0 &&
+           std::find(children.begin(), children.end(), content) !=
+               children.end();
+  });
+}
+
+void MachineTwin::ReturnNamed() {
+  bool has_returned = false;
+  do {
+    has_returned = false;
+    for (Run& run : runs_) {
+      const std::set<int> strangers = run.strangers;
+      for (const int id : strangers) {
+        if (present_.count(id) != 0 || !IsNamed(id)) continue;
+        run.strangers.erase(id);
+        present_.insert(id);
+        known_.insert(id);
+        if (AllMachineContent()[id].is_manifest) GiveBack(id, true);
+        has_returned = true;
+      }
+    }
+  } while (has_returned);
 }
 
 void MachineTwin::Pin(int content) {
@@ -181,21 +215,19 @@ void MachineTwin::Restore(size_t run) {
   for (const int id : strangers) {
     if (AllMachineContent()[id].is_manifest) GiveBack(id, true);
   }
+  ReturnNamed();
 }
 
 void MachineTwin::Purge(int64_t quarantine_hours) {
+  ReturnNamed();
   for (Run& run : runs_) {
     if (run.begun_hours + quarantine_hours <= now_hours_) {
       run.items.clear();
       run.superseded.clear();
     }
-    if (run.found_hours + quarantine_hours > now_hours_) continue;
-    // No reference has given it back, for no node stands for it; but what
-    // something reaches is not freed.
-    const std::set<int> reached = ReachedAnywhere();
-    for (auto it = run.strangers.begin(); it != run.strangers.end();) {
-      const bool stays = reached.count(*it) != 0 && present_.count(*it) == 0;
-      it = stays ? std::next(it) : run.strangers.erase(it);
+    // What something names has come back.
+    if (run.found_hours + quarantine_hours <= now_hours_) {
+      run.strangers.clear();
     }
   }
 }
@@ -211,6 +243,7 @@ void MachineTwin::LoseDatabase() {
     run.superseded.clear();
     run.found_hours = now_hours_;
   }
+  ReturnNamed();
 }
 
 // What is not here is reached all the same, and through it its referrers and,

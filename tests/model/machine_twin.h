@@ -39,8 +39,9 @@ class MachineTwin {
     int64_t begun_hours = 0;
     // Copies that wait for their purge: somebody has written the same anew.
     std::set<int> superseded;
-    // Also there, but found without a record of it: it can be restored and is
-    // purged after a period of its own, and no node stands for it.
+    // Also there, but found without a record of it: it can be restored, comes
+    // back with the next scan if something names it, and else is purged after
+    // a period of its own; no node stands for it.
     std::set<int> strangers;
     int64_t found_hours = 0;
   };
@@ -48,7 +49,7 @@ class MachineTwin {
   // With all that an image consists of; of an index the manifest alone.  A
   // reference to what is in quarantine gives that back.
   void Push(int manifest, const std::string& tag);
-  void Untag(const std::string& tag) { tags_.erase(tag); }
+  void Untag(const std::string& tag);
   void Pin(int content);
   void Unpin(int content) { pins_.erase(content); }
   void Lease(int content, int64_t hours);
@@ -86,6 +87,10 @@ class MachineTwin {
   // With what it references and, if asked, what refers to that.
   std::set<int> MadeOf(int content, bool with_referrers) const;
   void GiveBack(int content, bool with_referrers);
+  // Whether a stranger is missed: a root reaches it, or what is here lists it.
+  bool IsNamed(int content) const;
+  // What each scan does.
+  void ReturnNamed();
   void Reach(int content, std::set<int>* reached) const;
   // Also what is not present.
   std::set<int> ReachedAnywhere() const;
