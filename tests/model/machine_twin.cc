@@ -221,14 +221,13 @@ void MachineTwin::Restore(size_t run) {
 void MachineTwin::Purge(int64_t quarantine_hours) {
   ReturnNamed();
   for (Run& run : runs_) {
-    if (run.begun_hours + quarantine_hours <= now_hours_) {
-      run.items.clear();
-      run.superseded.clear();
-    }
+    if (run.begun_hours + quarantine_hours > now_hours_) continue;
+    run.items.clear();
+    // What was found has a period of its own, named or not by now.
+    if (run.found_hours + quarantine_hours > now_hours_) continue;
+    run.superseded.clear();
     // What something names has come back.
-    if (run.found_hours + quarantine_hours <= now_hours_) {
-      run.strangers.clear();
-    }
+    run.strangers.clear();
   }
 }
 
