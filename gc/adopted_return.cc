@@ -97,7 +97,10 @@ absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
   if (wanted.empty()) return false;
   RECLAIM_RETURN_IF_ERROR(RestoreRecords(site, std::move(wanted), actor,
                                          nullptr, RestoreOrder::kBytesLast));
-  return true;
+  // What lies in the way of one keeps it where it is, and would so for ever.
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> left,
+                           ListAdopted(*site));
+  return left.size() < adopted.size();
 }
 
 absl::StatusOr<index::ScanReport> ScanAndReturn(

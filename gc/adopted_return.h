@@ -29,7 +29,7 @@ absl::StatusOr<index::ScanReport> ScanAndReturn(
     CollectedStore* site, const index::ScanOptions& options);
 
 // Gives back content that lies in quarantine without a node, and is named.
-// Whether there was any: then only a scan knows what it is made of.
+// Whether any came back: then only a scan knows what it is made of.
 absl::StatusOr<bool> ReturnNamed(CollectedStore* site, absl::string_view actor);
 
 // The blobs that were found without a record.
