@@ -4,6 +4,7 @@ Used by tools/seeded_bugs and tools/mutate.  The copy is the working tree as it
 is (files that git tracks), in a folder of its own with a Bazel of its own; the
 disk cache is shared, so an edit costs what depends on it.
 """
+import collections
 import os
 import shutil
 import subprocess
@@ -78,7 +79,7 @@ class BrokenTree:
             return "passed", []
         files, broken = count_tests.of_events(self.events)
         for path in files:
-            failed = count_tests.count(path)[3]
+            failed = count_tests.count(path, collections.Counter())[3]
             broken += [short_name(name) for name in failed]
         if not broken:
             sys.exit("bazel ended with %d:\n%s" % (done.returncode,
