@@ -9,7 +9,9 @@
 //              quarantine.
 //   Restore    gives back a run, an image or a digest out of quarantine.
 //   Purge      frees quarantined bytes after period and proof (I2).
-//   Recover    at start: finishes or undoes what a crash interrupted (I3).
+//   Recover    at start: finishes or undoes what a crash interrupted (I3).  Who
+//              serves others calls BeginRecovery() before, and Resume() while
+//              he serves, for a sweep may have long to go.
 //
 // One acting run at a time a store: a second caller gets ABORTED with the id of
 // the first.  Long calls run on the caller's thread and report through
@@ -70,6 +72,14 @@ struct RecordRetention {
 inline constexpr char kTooLargePayload[] = "reclaim/large_plan_percent";
 // Payload of the FAILED_PRECONDITION after the database was lost: why.
 inline constexpr char kUnconfirmedPayload[] = "reclaim/unconfirmed_loss";
+
+// What BeginRecovery() found.
+struct Recovery {
+  // The first error; a store that is away does not stop the others.
+  absl::Status status;
+  // Sweeps that were interrupted and go on: each with Resume().
+  std::vector<std::string> unfinished_runs;
+};
 
 struct RunControl {
   std::function<bool()> is_cancelled;           // may be empty
@@ -150,8 +160,18 @@ class Collector {
   // Id of the run at work on a store; "" if none (or no such store).
   virtual std::string ActingRun(absl::string_view name) const = 0;
 
-  // Resumes or abandons interrupted runs; call after all stores are attached.
-  virtual absl::Status Recover() = 0;
+  // Ends or undoes the step in which each store was interrupted, and abandons
+  // the runs that do not go on; call after all stores are attached.  The stores
+  // of those that do are busy (ABORTED with the run's id) until Resume() has
+  // ended them.
+  virtual Recovery BeginRecovery() = 0;
+  // Goes on with a sweep of BeginRecovery(), or abandons it if its plan has
+  // gone or expired meanwhile.  FAILED_PRECONDITION: the run was not
+  // interrupted; NOT_FOUND; otherwise as Apply().
+  virtual absl::StatusOr<Run> Resume(absl::string_view run_id,
+                                     const RunControl& control) = 0;
+  // Both, for who serves nobody meanwhile.
+  absl::Status Recover();
 
   // For a store that was attached later: takes up what lies in its quarantine
   // and no record knows, and ends what was interrupted.  ABORTED while a run is

@@ -1,8 +1,6 @@
 // The runs: which step comes next, and who may act.
 
-#include <limits>
 #include <memory>
-#include <set>
 #include <shared_mutex>
 #include <utility>
 
@@ -15,7 +13,6 @@
 #include "gc/link_return.h"
 #include "gc/ongoing_run.h"
 #include "gc/purge.h"
-#include "gc/recovery.h"
 #include "gc/restore.h"
 #include "gc/store_collector.h"
 #include "gc/sweep.h"
@@ -322,68 +319,6 @@ absl::StatusOr<Run> StoreCollector::Purge(const PurgeRequest& request,
   const absl::Status kept = KeepLeftovers(site, "", request.actor);
   if (!kept.ok()) return run.End(kept);
   return run.End(gc::Purge(site, &request, &run).Run());
-}
-
-// A sweep goes on where it was; what else was interrupted is begun anew by
-// whoever wants it.
-absl::Status StoreCollector::ResumeRun(StoredRun stored) {
-  Run& run = stored.run;
-  const absl::StatusOr<CollectedStore*> site = Site(run.store);
-  const absl::StatusOr<StoredPlan> plan = runs_->GetPlan(run.plan_id);
-  run.phase = RunPhase::kInterrupted;
-  const bool goes_on = run.kind == RunKind::kApply && site.ok() && plan.ok() &&
-                       clock_->Now() <= plan->plan.expires;
-  if (!goes_on) {
-    run.ended = clock_->Now();
-    run.problems.push_back(absl::StrCat(
-        "the daemon stopped while this ", ToString(run.kind),
-        " ran; what it had done stands, the rest was left: begin it anew"));
-    return runs_->PutRun(stored);
-  }
-  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
-  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(*site, run.id));
-  run.phase = RunPhase::kRunning;
-  // What was to be purged first may have been: no more is taken than planned.
-  return RunSweep(*site, plan->plan, std::move(stored), 0, RunControl())
-      .status();
-}
-
-absl::Status StoreCollector::RecoverStore(absl::string_view name) {
-  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(name));
-  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, "recovery"));
-  return gc::RecoverStore(site);
-}
-
-absl::Status StoreCollector::Recover() {
-  std::vector<CollectedStore*> sites;
-  {
-    base::MutexLock lock(&mutex_);
-    for (const auto& [name, site] : sites_) sites.push_back(site.get());
-  }
-  absl::Status status;
-  std::set<std::string> away;
-  for (CollectedStore* site : sites) {
-    const absl::Status recovered = gc::RecoverStore(site);
-    if (recovered.ok()) continue;
-    // One store that is away does not stop the others.
-    away.insert(site->name);
-    status.Update(absl::Status(
-        recovered.code(),
-        absl::StrCat("store ", site->name, ": ", recovered.message())));
-  }
-  RECLAIM_ASSIGN_OR_RETURN(
-      std::vector<StoredRun> runs,
-      runs_->ListRuns("", std::numeric_limits<size_t>::max()));
-  for (StoredRun& run : runs) {
-    if (run.run.phase != RunPhase::kRunning &&
-        !(run.run.phase == RunPhase::kInterrupted &&
-          run.run.ended == absl::InfiniteFuture())) {
-      continue;
-    }
-    if (away.count(run.run.store) > 0) continue;  // at the next start
-    RECLAIM_RETURN_IF_ERROR(ResumeRun(std::move(run)));
-  }
-  return status;
 }
 
 }  // namespace reclaim::gc

@@ -1,7 +1,7 @@
 // gc/store_collector.h — private to gc: the collector.
 //
 // collector.cc makes plans, collector_answers.cc answers questions,
-// collector_runs.cc acts.
+// collector_runs.cc acts, collector_recovery.cc goes on after a crash.
 
 #ifndef RECLAIM_GC_STORE_COLLECTOR_H_
 #define RECLAIM_GC_STORE_COLLECTOR_H_
@@ -9,6 +9,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,7 +73,9 @@ class StoreCollector final : public Collector {
                            store::ContentStore* store) override;
   absl::Status DetachStore(absl::string_view name) override;
   std::string ActingRun(absl::string_view name) const override;
-  absl::Status Recover() override;
+  Recovery BeginRecovery() override;
+  absl::StatusOr<Run> Resume(absl::string_view run_id,
+                             const RunControl& control) override;
   absl::Status RecoverStore(absl::string_view name) override;
   absl::StatusOr<Run> Scan(absl::string_view store, bool from_nothing,
                            absl::string_view actor,
@@ -146,7 +149,11 @@ class StoreCollector final : public Collector {
                     OngoingRun* applied, const RunControl& control);
   absl::Status PurgeAtOnce(CollectedStore* site, Run* applied,
                            const RunControl& control);
-  absl::Status ResumeRun(StoredRun stored);
+  // The plan that an interrupted run goes on with; unset if it does not.
+  absl::StatusOr<std::optional<Plan>> PlanToGoOn(const StoredRun& stored) const;
+  absl::StatusOr<Run> Abandon(StoredRun stored);
+  // True if the run goes on; then its store is kept for it.
+  absl::StatusOr<bool> TakeUp(StoredRun stored);
 
   index::ReferenceGraph* graph_;
   const base::Clock* clock_;
@@ -166,6 +173,9 @@ class StoreCollector final : public Collector {
       ABSL_GUARDED_BY(mutex_);
   // Kept, for a plan may be in the making on them.
   std::vector<std::unique_ptr<CollectedStore>> detached_
+      ABSL_GUARDED_BY(mutex_);
+  // The stores that wait for Resume(), by run.
+  std::map<std::string, std::unique_ptr<ActingSlot>> unfinished_
       ABSL_GUARDED_BY(mutex_);
 };
 

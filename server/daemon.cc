@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "accounting/history_store.h"
@@ -85,7 +87,6 @@ class ReclaimDaemon final : public Daemon {
   absl::Status OpenSchedules();
   rpc::ServiceParts Parts();
   void ShowReadiness();
-  void HoldBallast(absl::FunctionRef<void(absl::string_view)> say);
 
   const Config config_;
   const std::function<void(absl::string_view)> say_;
@@ -94,6 +95,7 @@ class ReclaimDaemon final : public Daemon {
   CountedCalls calls_;
   ScheduleLog schedule_log_;
   bool is_rebuilt_ = false;
+  std::vector<std::string> unfinished_runs_;
   rpc::RegistryClient registries_;
   std::unique_ptr<index::Ballast> ballast_;
   std::unique_ptr<index::Engine> database_;
@@ -161,21 +163,11 @@ absl::Status ReclaimDaemon::OpenPolicies() {
   return absl::OkStatus();
 }
 
-void ReclaimDaemon::HoldBallast(
-    absl::FunctionRef<void(absl::string_view)> say) {
-  ballast_ = std::make_unique<index::Ballast>(
-      config_.data_directory + "/ballast",
-      static_cast<uint64_t>(config_.ballast_bytes));
-  const absl::Status held = ballast_->Refill();
-  if (!held.ok()) say(absl::StrCat("ballast: ", held.message()));
-  // The database itself needs some bytes to open.
-  ballast_->ReleaseIfLow();
-}
-
 absl::Status ReclaimDaemon::OpenGraph(
     absl::FunctionRef<void(absl::string_view)> say) {
   RECLAIM_RETURN_IF_ERROR(MakeStateFolders(config_.data_directory));
-  HoldBallast(say);
+  ballast_ = HoldBallast(config_.data_directory,
+                         static_cast<uint64_t>(config_.ballast_bytes), say);
   const std::string path = config_.data_directory + "/graph";
   const absl::Status opened = OpenOnce(path);
   if (!absl::IsDataLoss(opened)) return opened;
@@ -219,9 +211,12 @@ absl::Status ReclaimDaemon::OpenStores(
       store_list_, rpc::StoreList::Open(config_.data_directory + "/stores"));
   stores_ = std::make_unique<rpc::StoreTable>(graph_.get(), collector_.get(),
                                               store_list_.get());
-  return server::OpenStores(
-      {&config_, graph_.get(), collector_.get(), stores_.get(), is_rebuilt_},
-      say);
+  RECLAIM_ASSIGN_OR_RETURN(
+      unfinished_runs_,
+      server::OpenStores({&config_, graph_.get(), collector_.get(),
+                          stores_.get(), is_rebuilt_},
+                         say));
+  return absl::OkStatus();
 }
 
 absl::Status ReclaimDaemon::OpenSchedules() {
@@ -317,6 +312,7 @@ absl::Status ReclaimDaemon::Serve() {
       });
   server_->Open(Parts());
   readiness_.Serve();
+  ResumeRuns(unfinished_runs_, collector_.get(), runs_.get(), say_);
   ShowReadiness();
   readiness_ticker_ = std::make_unique<Ticker>(kReadinessInterval, [this] {
     // Too little space for it is no news: it was said when it was let go.

@@ -2,6 +2,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -10,8 +11,9 @@
 
 namespace reclaim::server {
 
-absl::Status OpenStores(const StoreOpening& opening,
-                        absl::FunctionRef<void(absl::string_view)> say) {
+absl::StatusOr<std::vector<std::string>> OpenStores(
+    const StoreOpening& opening,
+    absl::FunctionRef<void(absl::string_view)> say) {
   if (const auto loss = opening.graph->UnconfirmedLoss(); loss) {
     say(absl::StrCat("the database was lost (", loss->why,
                      "); nothing is deleted until what it alone knew is "
@@ -45,9 +47,9 @@ absl::Status OpenStores(const StoreOpening& opening,
                        " is not open: ", problem.message()));
     }
   }
-  const absl::Status recovered = opening.collector->Recover();
-  if (!recovered.ok()) {
-    say(absl::StrCat("recovery is not complete: ", recovered.message(),
+  gc::Recovery recovery = opening.collector->BeginRecovery();
+  if (!recovery.status.ok()) {
+    say(absl::StrCat("recovery is not complete: ", recovery.status.message(),
                      "; what it concerns stays in quarantine"));
   }
   const absl::Status listed = opening.stores->UpdateList();
@@ -64,7 +66,21 @@ absl::Status OpenStores(const StoreOpening& opening,
                        " could not be scanned: ", scan.status().message()));
     }
   }
-  return absl::OkStatus();
+  return std::move(recovery.unfinished_runs);
+}
+
+void ResumeRuns(const std::vector<std::string>& runs, gc::Collector* collector,
+                rpc::RunBoard* board,
+                absl::FunctionRef<void(absl::string_view)> say) {
+  for (const std::string& id : runs) {
+    const absl::StatusOr<gc::Run> run =
+        board->Start([collector, id](const gc::RunControl& control) {
+          return collector->Resume(id, control);
+        });
+    say(run.ok() ? absl::StrCat("the interrupted run ", id, " goes on")
+                 : absl::StrCat("the interrupted run ", id,
+                                " does not go on: ", run.status().message()));
+  }
 }
 
 }  // namespace reclaim::server

@@ -4,11 +4,15 @@
 #ifndef RECLAIM_SERVER_OPEN_STORES_H_
 #define RECLAIM_SERVER_OPEN_STORES_H_
 
+#include <string>
+#include <vector>
+
 #include "absl/functional/function_ref.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "gc/collector.h"
 #include "index/reference_graph.h"
+#include "rpc/run_board.h"
 #include "rpc/store_table.h"
 #include "server/config.h"
 
@@ -24,12 +28,20 @@ struct StoreOpening {
   bool is_rebuilt = false;
 };
 
-// Opens and registers stores, recovers what a crash interrupted, and scans
-// those that the database did not know.  A store that is away is said and does
-// not take the others with it; an error is one of the configuration or of the
-// list of stores.
-absl::Status OpenStores(const StoreOpening& opening,
-                        absl::FunctionRef<void(absl::string_view)> say);
+// Opens and registers stores, ends the steps that a crash interrupted, and
+// scans those that the database did not know.  A store that is away is said and
+// does not take the others with it; an error is one of the configuration or of
+// the list of stores.  Returns the interrupted runs that go on (ResumeRuns()).
+absl::StatusOr<std::vector<std::string>> OpenStores(
+    const StoreOpening& opening,
+    absl::FunctionRef<void(absl::string_view)> say);
+
+// Goes on with these runs, each on the board, so that they are watched and
+// cancelled like any.  The rest of a sweep takes its time: whoever has to know
+// the graph, writers first, is served meanwhile.
+void ResumeRuns(const std::vector<std::string>& runs, gc::Collector* collector,
+                rpc::RunBoard* board,
+                absl::FunctionRef<void(absl::string_view)> say);
 
 }  // namespace reclaim::server
 

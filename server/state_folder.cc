@@ -58,4 +58,15 @@ std::string TraceOfDatabase(const std::string& data_directory) {
   return absl::StrCat("the data directory cannot be listed: ", error.message());
 }
 
+std::unique_ptr<index::Ballast> HoldBallast(
+    const std::string& data_directory, uint64_t bytes,
+    absl::FunctionRef<void(absl::string_view)> say) {
+  auto ballast =
+      std::make_unique<index::Ballast>(data_directory + "/ballast", bytes);
+  const absl::Status held = ballast->Refill();
+  if (!held.ok()) say(absl::StrCat("ballast: ", held.message()));
+  ballast->ReleaseIfLow();
+  return ballast;
+}
+
 }  // namespace reclaim::server

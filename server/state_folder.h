@@ -3,9 +3,14 @@
 #ifndef RECLAIM_SERVER_STATE_FOLDER_H_
 #define RECLAIM_SERVER_STATE_FOLDER_H_
 
+#include <cstdint>
+#include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "index/ballast.h"
 
 namespace reclaim::server {
 
@@ -19,6 +24,12 @@ absl::Status MakeStateFolders(const std::string& data_directory);
 // audit and the list of stores are made after the first one, and a damaged one
 // is kept aside.  "" if nothing does.  What can't be listed counts as one.
 std::string TraceOfDatabase(const std::string& data_directory);
+
+// The ballast of the data directory, let go if the disk is full already: the
+// database itself needs some bytes to open.  `say` hears why there is none.
+std::unique_ptr<index::Ballast> HoldBallast(
+    const std::string& data_directory, uint64_t bytes,
+    absl::FunctionRef<void(absl::string_view)> say);
 
 }  // namespace reclaim::server
 

@@ -1,0 +1,139 @@
+// What a crash interrupted: ended, abandoned or taken up again.
+
+#include <limits>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "gc/recovery.h"
+#include "gc/store_collector.h"
+
+namespace reclaim::gc {
+namespace {
+
+bool IsInterrupted(const Run& run) {
+  return run.phase == RunPhase::kRunning ||
+         (run.phase == RunPhase::kInterrupted &&
+          run.ended == absl::InfiniteFuture());
+}
+
+}  // namespace
+
+absl::Status Collector::Recover() {
+  Recovery recovery = BeginRecovery();
+  for (const std::string& id : recovery.unfinished_runs) {
+    recovery.status.Update(Resume(id, RunControl()).status());
+  }
+  return recovery.status;
+}
+
+absl::Status StoreCollector::RecoverStore(absl::string_view name) {
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(name));
+  RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, "recovery"));
+  return gc::RecoverStore(site);
+}
+
+Recovery StoreCollector::BeginRecovery() {
+  std::vector<CollectedStore*> sites;
+  {
+    base::MutexLock lock(&mutex_);
+    for (const auto& [name, site] : sites_) sites.push_back(site.get());
+  }
+  Recovery recovery;
+  std::set<std::string> away;
+  for (CollectedStore* site : sites) {
+    const absl::Status recovered = gc::RecoverStore(site);
+    if (recovered.ok()) continue;
+    // One store that is away does not stop the others.
+    away.insert(site->name);
+    recovery.status.Update(absl::Status(
+        recovered.code(),
+        absl::StrCat("store ", site->name, ": ", recovered.message())));
+  }
+  absl::StatusOr<std::vector<StoredRun>> runs =
+      runs_->ListRuns("", std::numeric_limits<size_t>::max());
+  recovery.status.Update(runs.status());
+  if (!runs.ok()) return recovery;
+  for (StoredRun& run : *runs) {
+    if (!IsInterrupted(run.run)) continue;
+    if (away.count(run.run.store) > 0) continue;  // at the next start
+    const std::string id = run.run.id;
+    const absl::StatusOr<bool> goes_on = TakeUp(std::move(run));
+    recovery.status.Update(goes_on.status());
+    if (goes_on.ok() && *goes_on) recovery.unfinished_runs.push_back(id);
+  }
+  return recovery;
+}
+
+absl::StatusOr<bool> StoreCollector::TakeUp(StoredRun stored) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<Plan> plan, PlanToGoOn(stored));
+  if (!plan.has_value()) {
+    RECLAIM_RETURN_IF_ERROR(Abandon(std::move(stored)).status());
+    return false;
+  }
+  stored.run.phase = RunPhase::kInterrupted;
+  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.run.store));
+  absl::StatusOr<std::unique_ptr<ActingSlot>> slot =
+      Acquire(site, stored.run.id);
+  // Behind an earlier one of its store it waits until Resume().
+  if (absl::IsAborted(slot.status())) return true;
+  RECLAIM_RETURN_IF_ERROR(slot.status());
+  base::MutexLock lock(&mutex_);
+  unfinished_[stored.run.id] = *std::move(slot);
+  return true;
+}
+
+// A sweep goes on where it was; what else was interrupted is begun anew by
+// whoever wants it.
+absl::StatusOr<std::optional<Plan>> StoreCollector::PlanToGoOn(
+    const StoredRun& stored) const {
+  const Run& run = stored.run;
+  if (run.kind != RunKind::kApply || !Site(run.store).ok()) return std::nullopt;
+  absl::StatusOr<StoredPlan> plan = runs_->GetPlan(run.plan_id);
+  if (absl::IsNotFound(plan.status())) return std::nullopt;
+  RECLAIM_RETURN_IF_ERROR(plan.status());
+  if (clock_->Now() > plan->plan.expires) return std::nullopt;
+  return std::optional<Plan>(std::move(plan->plan));
+}
+
+absl::StatusOr<Run> StoreCollector::Abandon(StoredRun stored) {
+  Run& run = stored.run;
+  run.phase = RunPhase::kInterrupted;
+  run.ended = clock_->Now();
+  run.problems.push_back(absl::StrCat(
+      "the daemon stopped while this ", ToString(run.kind),
+      " ran; what it had done stands, the rest was left: begin it anew"));
+  RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
+  return run;
+}
+
+absl::StatusOr<Run> StoreCollector::Resume(absl::string_view run_id,
+                                           const RunControl& control) {
+  std::unique_ptr<ActingSlot> slot;
+  {
+    base::MutexLock lock(&mutex_);
+    auto held = unfinished_.extract(std::string(run_id));
+    if (!held.empty()) slot = std::move(held.mapped());
+  }
+  RECLAIM_ASSIGN_OR_RETURN(StoredRun stored, runs_->GetRun(run_id));
+  if (!IsInterrupted(stored.run)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the run ", run_id,
+                     " was not interrupted; make a new plan and apply it"));
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<Plan> plan, PlanToGoOn(stored));
+  if (!plan.has_value()) return Abandon(std::move(stored));
+  RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.run.store));
+  if (slot == nullptr) {
+    RECLAIM_ASSIGN_OR_RETURN(slot, Acquire(site, stored.run.id));
+  }
+  stored.run.phase = RunPhase::kRunning;
+  // What was to be purged first may have been: no more is taken than planned.
+  return RunSweep(site, *plan, std::move(stored), 0, control);
+}
+
+}  // namespace reclaim::gc
