@@ -93,6 +93,9 @@ absl::StatusOr<std::optional<Plan>> StoreCollector::PlanToGoOn(
     const StoredRun& stored) const {
   const Run& run = stored.run;
   if (run.kind != RunKind::kApply || !Site(run.store).ok()) return std::nullopt;
+  // An older copy of the database, taken while this one ran: what keeps its
+  // items may have been recorded since.
+  if (!CheckConfirmed().ok()) return std::nullopt;
   absl::StatusOr<StoredPlan> plan = runs_->GetPlan(run.plan_id);
   if (absl::IsNotFound(plan.status())) return std::nullopt;
   RECLAIM_RETURN_IF_ERROR(plan.status());

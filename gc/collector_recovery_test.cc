@@ -56,6 +56,19 @@ class CollectorRecoveryTest : public CollectorFixture {
   std::string run_;
 };
 
+TEST_F(CollectorRecoveryTest, InAnOlderCopyOfTheDatabaseNothingGoesOn) {
+  options_.later_database = "it is at mark 1";
+  DieInASweep(3);
+  const Recovery recovery = collector_->BeginRecovery();
+  EXPECT_THAT(recovery.status, IsOk());
+  EXPECT_THAT(recovery.unfinished_runs, IsEmpty());
+  EXPECT_EQ(collector_->ActingRun("s"), "");
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  EXPECT_THAT(collector_->Resume(run_, {}).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_TRUE(HasOld());
+}
+
 TEST_F(CollectorRecoveryTest, TheGraphAnswersWhileTheStoreIsKept) {
   DieInASweep(3);
   const Recovery recovery = collector_->BeginRecovery();

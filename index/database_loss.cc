@@ -1,5 +1,6 @@
 // That the database was lost: written with the first record of the one that
-// stands in its place, so no crash comes between, and gone once confirmed.
+// stands in its place, so no crash comes between (or, of an older copy, before
+// its mark says that it is the latest), and gone once confirmed.
 
 #include <optional>
 #include <utility>
@@ -19,6 +20,18 @@ absl::Status DurableGraph::BeginState() {
     state_.set_loss_found(ToMicros(Now()));
     state_.set_loss_why(options_.earlier_database);
   }
+  RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeRecord(state_));
+  Batch batch;
+  batch.Put(Family::kMeta, kStateKey, std::move(bytes));
+  return engine_->Commit(batch, Durability::kDurable);
+}
+
+absl::Status DurableGraph::RecordLaterDatabase() {
+  if (options_.later_database.empty() || state_.has_loss_found()) {
+    return absl::OkStatus();
+  }
+  state_.set_loss_found(ToMicros(Now()));
+  state_.set_loss_why(options_.later_database);
   RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeRecord(state_));
   Batch batch;
   batch.Put(Family::kMeta, kStateKey, std::move(bytes));

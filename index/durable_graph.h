@@ -123,6 +123,8 @@ class DurableGraph final : public ReferenceGraph {
   absl::Status LoadNodes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   // database_loss.cc
   absl::Status BeginState() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  absl::Status RecordLaterDatabase()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   void LoadLoss() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<CommitNumber> ConfirmInOrder();
   // durable_times.cc

@@ -48,6 +48,7 @@ absl::Status DurableGraph::LoadMeta() {
                      ", this program reads ", kFormatVersion,
                      "; move it away, the graph is rebuilt from the stores"));
   }
+  RECLAIM_RETURN_IF_ERROR(RecordLaterDatabase());
   absl::Status status;
   RECLAIM_RETURN_IF_ERROR(engine_->Scan(
       Family::kMeta, kStorePrefix, "",

@@ -61,11 +61,16 @@ struct GraphOptions {
   // new one then stands for one that was lost (DatabaseLoss).  Of no meaning
   // for a database that is there.
   std::string earlier_database;
+  // How it is known that the database that is there is not the latest
+  // (DatabaseMark), "" if nothing says so: what came since was lost.  Of no
+  // meaning for a new one.
+  std::string later_database;
 };
 
-// The database was lost and made anew.  The stores tell again what they hold,
-// but what was recorded here alone (pins, leases, containers, times of use,
-// rules of the API) is gone, and may have kept what now looks like garbage.
+// The database was lost and made anew, or an older copy was put in its place.
+// The stores tell again what they hold, but what was recorded here alone (pins,
+// leases, containers, times of use, rules of the API) is gone, and may have
+// kept what now looks like garbage.
 struct DatabaseLoss {
   absl::Time found;
   std::string why;

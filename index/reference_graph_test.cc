@@ -158,6 +158,27 @@ TEST_F(ReferenceGraphTest, ALostDatabaseIsOnRecordUntilItIsConfirmed) {
   EXPECT_FALSE(reopen("its audit is there"));
 }
 
+TEST_F(ReferenceGraphTest, AnOlderCopyOfTheDatabaseIsALossOfIt) {
+  options_.later_database = "it is at mark 1";
+  options_.earlier_database = "its audit is there";
+  Open();
+  const auto loss = graph_->UnconfirmedLoss();
+  ASSERT_TRUE(loss);
+  EXPECT_EQ(loss->why, "it is at mark 1");
+  EXPECT_EQ(loss->found, clock_.Now());
+  clock_.Advance(absl::Hours(1));
+  options_.later_database = "it is at mark 2";
+  Open();
+  ASSERT_TRUE(graph_->UnconfirmedLoss());
+  EXPECT_EQ(graph_->UnconfirmedLoss()->found, loss->found) << "the first one";
+  options_.later_database = "";
+  Open();
+  ASSERT_TRUE(graph_->UnconfirmedLoss()) << "durable";
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  Open();
+  EXPECT_FALSE(graph_->UnconfirmedLoss());
+}
+
 TEST_F(ReferenceGraphTest, DerivesEdgesFromAManifestsBytes) {
   const std::string text = ImageText({"c", "l1", "l2"});
   ASSERT_THAT(Apply({Blob("l1", 100), Image(text),

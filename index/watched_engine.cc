@@ -1,5 +1,7 @@
 #include "index/watched_engine.h"
 
+#include <utility>
+
 namespace reclaim::index {
 
 absl::Status WatchedEngine::Writable() const {
@@ -16,7 +18,9 @@ absl::Status WatchedEngine::Remember(absl::Status status) {
 }
 
 absl::Status WatchedEngine::Commit(const Batch& batch, Durability durability) {
-  return Remember(below_->Commit(batch, durability));
+  absl::Status status = below_->Commit(batch, durability);
+  if (status.ok()) commit_count_.fetch_add(1, std::memory_order_relaxed);
+  return Remember(std::move(status));
 }
 
 absl::Status WatchedEngine::Sync() {

@@ -8,6 +8,8 @@
 #ifndef RECLAIM_INDEX_WATCHED_ENGINE_H_
 #define RECLAIM_INDEX_WATCHED_ENGINE_H_
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -25,6 +27,11 @@ class WatchedEngine final : public Engine {
   // OK; RESOURCE_EXHAUSTED while the last write found the disk full; any other
   // error of a write stays, for the graph is read-only until it is reopened.
   absl::Status Writable() const;
+
+  // Commits that returned OK.
+  uint64_t commit_count() const {
+    return commit_count_.load(std::memory_order_relaxed);
+  }
 
   absl::StatusOr<std::optional<std::string>> Get(
       Family family, absl::string_view key) const override {
@@ -52,6 +59,7 @@ class WatchedEngine final : public Engine {
   const std::unique_ptr<Engine> below_;
   mutable base::Mutex mutex_;
   absl::Status last_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<uint64_t> commit_count_{0};
 };
 
 }  // namespace reclaim::index

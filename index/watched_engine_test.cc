@@ -63,7 +63,9 @@ TEST(WatchedEngineTest, AFullDiskIsForgottenWithTheNextWrite) {
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(engine.Writable(),
               StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(engine.commit_count(), 0u);
   EXPECT_THAT(engine.Commit(One(), Durability::kDurable), IsOk());
+  EXPECT_EQ(engine.commit_count(), 1u);
   EXPECT_THAT(engine.Writable(), IsOk());
   EXPECT_EQ(engine.Get(Family::kMeta, "k").value(), "v");
   EXPECT_EQ(engine.Stats().disk_bytes, 7u) << "what every engine knows";

@@ -1,9 +1,6 @@
 #include "rpc/store_list.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -13,36 +10,15 @@
 #include "absl/strings/strip.h"
 #include "base/fault_point.h"
 #include "base/status_macros.h"
-#include "oci/digest.h"
+#include "index/state_file.h"
 
 namespace reclaim::rpc {
 namespace {
 
 constexpr char kHeader[] = "reclaim-stores 1\n";
-constexpr absl::string_view kSumMark = "sum ";
 constexpr size_t kFieldCount = 7;
 // Of the file; ten thousand stores take two.
 constexpr size_t kBytesMax = size_t{16} << 20;
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-absl::Status Failed(absl::string_view what, const std::string& path) {
-  const int error = errno;
-  return absl::ErrnoToStatus(
-      error, absl::StrCat("cannot ", what, " the list of stores ", path));
-}
 
 std::string LineOf(const StoreSettings& settings) {
   return absl::StrCat(
@@ -75,59 +51,19 @@ bool ParseLine(absl::string_view line, StoreSettings* settings) {
   return absl::StrCat(line, "\n") == LineOf(*settings);
 }
 
-std::string SumLine(absl::string_view bytes) {
-  return absl::StrCat(kSumMark, oci::Digest::Sha256Of(bytes).ToString(), "\n");
-}
-
-absl::Status WriteAll(int fd, absl::string_view bytes,
-                      const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t count = write(fd, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Failed("write", path);
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status WriteSynced(absl::string_view bytes, const std::string& path) {
-  const FileDescriptor file(
-      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-           0600));
-  if (file.get() < 0) return Failed("make", path);
-  RECLAIM_RETURN_IF_ERROR(WriteAll(file.get(), bytes, path));
-  return fsync(file.get()) == 0 ? absl::OkStatus() : Failed("sync", path);
-}
-
-absl::Status SyncFolderOf(const std::string& path) {
-  const std::string folder = path.substr(0, path.rfind('/') + 1);
-  const FileDescriptor fd(open(folder.empty() ? "." : folder.c_str(),
-                               O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const bool is_synced = fd.get() >= 0 && fsync(fd.get()) == 0;
-  return is_synced ? absl::OkStatus() : Failed("sync the folder of", path);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StoreList>> StoreList::Open(std::string path) {
   std::unique_ptr<StoreList> list(new StoreList(std::move(path)));
-  const FileDescriptor file(
-      open(list->path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (file.get() < 0) {
-    if (errno == ENOENT) return list;
-    return Failed("open", list->path_);
-  }
-  std::string bytes;
-  char buffer[65536];
-  while (bytes.size() <= kBytesMax) {
-    const ssize_t count = read(file.get(), buffer, sizeof(buffer));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Failed("read", list->path_);
-    if (count == 0) break;
-    bytes.append(buffer, static_cast<size_t>(count));
-  }
-  RECLAIM_RETURN_IF_ERROR(list->Read(bytes));
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> bytes,
+                           index::ReadStateFile(list->File(), kBytesMax));
+  if (!bytes) return list;
+  RECLAIM_RETURN_IF_ERROR(list->Read(*bytes));
   return list;
+}
+
+index::StateFile StoreList::File() const {
+  return {path_, "the list of stores"};
 }
 
 absl::Status StoreList::Damaged(absl::string_view why) const {
@@ -144,7 +80,7 @@ absl::Status StoreList::Read(absl::string_view bytes) {
   if (!absl::ConsumePrefix(&rest, kHeader)) {
     return Damaged("it does not begin as version 1 of it does");
   }
-  while (!absl::StartsWith(rest, kSumMark)) {
+  while (!absl::StartsWith(rest, index::kSumMark)) {
     const size_t end = rest.find('\n');
     if (end == absl::string_view::npos) return Damaged("its end is missing");
     StoreSettings settings;
@@ -158,7 +94,7 @@ absl::Status StoreList::Read(absl::string_view bytes) {
     rest.remove_prefix(end + 1);
   }
   const size_t summed = bytes.size() - rest.size();
-  if (rest == SumLine(bytes.substr(0, summed))) return absl::OkStatus();
+  if (rest == index::SumLine(bytes.substr(0, summed))) return absl::OkStatus();
   return Damaged("its lines do not have the checksum in its last one");
 }
 
@@ -178,14 +114,8 @@ absl::Status StoreList::Write(Lines lines) {
   RECLAIM_RETURN_IF_ERROR(base::FaultPoint("store_list.before_write"));
   std::string bytes = kHeader;
   for (const auto& [name, line] : lines) bytes += line;
-  bytes += SumLine(bytes);
-  // Beside it and renamed over it: there is a whole list at any moment.
-  const std::string fresh = absl::StrCat(path_, ".new");
-  RECLAIM_RETURN_IF_ERROR(WriteSynced(bytes, fresh));
-  if (rename(fresh.c_str(), path_.c_str()) != 0) {
-    return Failed("replace", path_);
-  }
-  RECLAIM_RETURN_IF_ERROR(SyncFolderOf(path_));
+  bytes += index::SumLine(bytes);
+  RECLAIM_RETURN_IF_ERROR(index::ReplaceStateFile(File(), bytes));
   lines_ = std::move(lines);
   return absl::OkStatus();
 }

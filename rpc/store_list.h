@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "index/reference_graph.h"
+#include "index/state_file.h"
 
 namespace reclaim::rpc {
 
@@ -52,6 +53,7 @@ class StoreList {
   using Lines = std::map<std::string, std::string, std::less<>>;
 
   explicit StoreList(std::string path) : path_(std::move(path)) {}
+  index::StateFile File() const;
   absl::Status Read(absl::string_view bytes);
   absl::Status Write(Lines lines);
   absl::Status Damaged(absl::string_view why) const;

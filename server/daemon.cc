@@ -1,10 +1,8 @@
 #include "server/daemon.h"
 
-#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -32,6 +30,7 @@
 #include "server/daemon_observers.h"
 #include "server/http_server.h"
 #include "server/listening.h"
+#include "server/mark_keeper.h"
 #include "server/open_stores.h"
 #include "server/policy_keys.h"
 #include "server/readiness.h"
@@ -101,6 +100,7 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<index::Engine> database_;
   // The database with its ballast, watched.
   std::unique_ptr<index::WatchedEngine> engine_;
+  std::unique_ptr<MarkKeeper> mark_;
   Readiness readiness_;
   std::unique_ptr<index::ReferenceGraph> graph_;
   std::unique_ptr<rpc::AuditLog> audit_;
@@ -130,8 +130,13 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   RECLAIM_ASSIGN_OR_RETURN(database_, index::OpenRocksDb(options));
   engine_ = std::make_unique<index::WatchedEngine>(
       index::MakeBallastedEngine(database_.get(), ballast_.get()));
+  auto mark = MarkKeeper::Open(config_.data_directory, database_.get(),
+                               engine_.get(), base::SystemRandom());
+  if (!mark.ok()) return Closed(mark.status());
+  mark_ = *std::move(mark);
   index::GraphOptions graph_options = config_.graph;
   graph_options.earlier_database = TraceOfDatabase(config_.data_directory);
+  graph_options.later_database = mark_->doubt();
   auto graph =
       index::ReferenceGraph::Open(engine_.get(), clock_, graph_options);
   if (!graph.ok()) return Closed(graph.status());
@@ -150,6 +155,7 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
 absl::Status ReclaimDaemon::Closed(const absl::Status& why) {
   collector_.reset();
   graph_.reset();
+  mark_.reset();
   engine_.reset();
   database_.reset();
   return why;
@@ -170,21 +176,17 @@ absl::Status ReclaimDaemon::OpenGraph(
                          static_cast<uint64_t>(config_.ballast_bytes), say);
   const std::string path = config_.data_directory + "/graph";
   const absl::Status opened = OpenOnce(path);
+  // What a later one knew of the stores is read from them again.
+  if (opened.ok()) is_rebuilt_ = !mark_->doubt().empty();
   if (!absl::IsDataLoss(opened)) return opened;
   // The stores are the truth: the graph is read from them again.
-  const std::string aside = absl::StrCat(
-      path, ".damaged-",
-      absl::FormatTime("%Y%m%dT%H%M%SZ", clock_->Now(), absl::UTCTimeZone()));
-  std::error_code error;
-  std::filesystem::rename(path, aside, error);
-  if (error) {
-    return absl::Status(
-        opened.code(),
-        absl::StrCat(opened.message(), "; and it cannot be moved to ", aside,
-                     ": ", error.message()));
+  const auto aside = MoveAside(path, clock_->Now());
+  if (!aside.ok()) {
+    return absl::Status(opened.code(), absl::StrCat(opened.message(), "; and ",
+                                                    aside.status().message()));
   }
   say(absl::StrCat("the database was damaged (", opened.message(),
-                   "); it is kept as ", aside,
+                   "); it is kept as ", *aside,
                    ", and the graph is rebuilt from the stores.  "
                    "What clients had recorded must be recorded again."));
   is_rebuilt_ = true;
@@ -312,6 +314,7 @@ absl::Status ReclaimDaemon::Serve() {
       });
   server_->Open(Parts());
   readiness_.Serve();
+  mark_->Begin(say_);
   ResumeRuns(unfinished_runs_, collector_.get(), runs_.get(), say_);
   ShowReadiness();
   readiness_ticker_ = std::make_unique<Ticker>(kReadinessInterval, [this] {
@@ -372,6 +375,7 @@ void ReclaimDaemon::Stop() {
     stores_.reset();
     store_list_.reset();
     graph_.reset();
+    mark_.reset();
     engine_.reset();
     database_.reset();
   });

@@ -38,22 +38,36 @@ absl::Status MakeStateFolders(const std::string& data_directory) {
   return MakePrivate(graph);
 }
 
+absl::StatusOr<std::string> MoveAside(const std::string& path, absl::Time now) {
+  std::string aside = absl::StrCat(
+      path, ".damaged-",
+      absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()));
+  std::error_code error;
+  std::filesystem::rename(path, aside, error);
+  if (!error) return aside;
+  return absl::UnavailableError(
+      absl::StrCat("it cannot be moved to ", aside, ": ", error.message()));
+}
+
 std::string TraceOfDatabase(const std::string& data_directory) {
   std::error_code error;
-  std::string audit_or_list;
+  std::string made_later;
   for (std::filesystem::directory_iterator entry(data_directory, error), end;
        !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     if (absl::StartsWith(name, "graph.damaged-")) {
       return absl::StrCat("a damaged one is kept as ", name);
     }
-    if (name == "audit") audit_or_list = "its audit is there";
-    if (name == "stores" && audit_or_list.empty()) {
-      audit_or_list = "its list of stores is there";
+    if (name == "audit") made_later = "its audit is there";
+    if (name == "stores" && made_later.empty()) {
+      made_later = "its list of stores is there";
+    }
+    if (name == "graph-mark" && made_later.empty()) {
+      made_later = "its mark is there";
     }
   }
   if (!error || error == std::errc::no_such_file_or_directory) {
-    return audit_or_list;
+    return made_later;
   }
   return absl::StrCat("the data directory cannot be listed: ", error.message());
 }

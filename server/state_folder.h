@@ -9,7 +9,9 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "index/ballast.h"
 
 namespace reclaim::server {
@@ -20,9 +22,13 @@ namespace reclaim::server {
 // keeps its mode, for it may not be ours alone.  Errors name the folder.
 absl::Status MakeStateFolders(const std::string& data_directory);
 
+// Where the damaged database of `path` is kept from now on.
+absl::StatusOr<std::string> MoveAside(const std::string& path, absl::Time now);
+
 // How the data directory shows that a daemon had a database here before: the
-// audit and the list of stores are made after the first one, and a damaged one
-// is kept aside.  "" if nothing does.  What can't be listed counts as one.
+// audit, the list of stores and the mark are made after the first one, and a
+// damaged one is kept aside.  "" if nothing does.  What can't be listed counts
+// as one.
 std::string TraceOfDatabase(const std::string& data_directory);
 
 // The ballast of the data directory, let go if the disk is full already: the

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -49,6 +50,19 @@ TEST(StateFolderTest, WhatCannotBeMadeIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(path));
 }
 
+TEST(StateFolderTest, ADamagedDatabaseIsKept) {
+  const store::TempFolder folder;
+  folder.Write("graph/CURRENT", "x");
+  const std::string path = folder.path() + "/graph";
+  const absl::Time now = absl::FromUnixSeconds(1700000000);
+  const auto aside = MoveAside(path, now);
+  ASSERT_THAT(aside, IsOk());
+  EXPECT_EQ(*aside, path + ".damaged-20231114T221320Z");
+  EXPECT_EQ(folder.Read("graph.damaged-20231114T221320Z/CURRENT"), "x");
+  EXPECT_THAT(std::string(MoveAside(path, now).status().message()),
+              HasSubstr(*aside));
+}
+
 TEST(StateFolderTest, TellsWhetherThereWasADatabase) {
   const store::TempFolder folder;
   EXPECT_EQ(TraceOfDatabase(folder.path() + "/none"), "");
@@ -56,6 +70,9 @@ TEST(StateFolderTest, TellsWhetherThereWasADatabase) {
   ASSERT_THAT(MakeStateFolders(folder.path()), IsOk());
   folder.Write("ballast", "x");
   EXPECT_EQ(TraceOfDatabase(folder.path()), "") << "a first start makes these";
+  folder.Write("graph-mark", "x");
+  EXPECT_EQ(TraceOfDatabase(folder.path()), "its mark is there");
+  folder.Remove("graph-mark");
   folder.Write("stores", "x");
   EXPECT_EQ(TraceOfDatabase(folder.path()), "its list of stores is there");
   folder.Write("audit/0", "x");

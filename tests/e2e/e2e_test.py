@@ -443,6 +443,58 @@ class RegistryTest(World):
         self.reclaim("scan", "hub")
         self.expect_unconfirmed("its audit is there")
 
+    def copy_data(self):
+        """As a backup does while the daemon is stopped."""
+        self.stop_daemons()
+        shutil.copytree(self.path("data"), self.path("backup"))
+        self.start_daemon()
+
+    def put_back(self, name):
+        """A part of the data directory out of that backup."""
+        self.stop_daemons()
+        shutil.rmtree(self.path(name.replace("backup", "data", 1)))
+        shutil.copytree(self.path(name),
+                        self.path(name.replace("backup", "data", 1)))
+
+    def test_an_older_copy_of_the_database_is_noticed(self):
+        self.copy_data()
+        self.reclaim("pin", "add", "app:v1", "--id", "kept-since")
+        self.put_back("backup/graph")
+        self.start_daemon()
+        self.assertNotIn("kept-since", self.reclaim("pin", "ls"))
+        self.expect_unconfirmed("an older copy is in its place")
+        # Killed or stopped, the latest one is not doubted.
+        for kill in (True, False):
+            self.daemon_restart(kill=kill)
+            self.assertNotIn("unconfirmed", self.reclaim("store", "ls"))
+
+    def test_a_backup_without_the_mark_asks(self):
+        self.copy_data()
+        self.put_back("backup")
+        os.remove(os.path.join(self.path("data"), "graph-mark"))
+        self.start_daemon()
+        self.expect_unconfirmed("nobody knows whether it is the latest")
+
+    def test_an_older_copy_is_brought_up_to_date_by_the_stores(self):
+        root = self.path("registry")
+        self.reclaim("system", "prune", "--force")
+        self.copy_data()
+        # What the copy has in quarantine is gone, something else is there.
+        self.reclaim("purge", "--now", "--force")
+        self.reclaim("image", "rm", "--force", "app:v2")
+        self.reclaim("system", "prune", "--force")
+        whole, df = snapshot(root), self.reclaim("df")
+        self.put_back("backup/graph")
+        self.start_daemon()
+        self.assertEqual(snapshot(root), whole)
+        self.reclaim("store", "confirm")
+        self.assertEqual(self.reclaim("df"), df)
+        self.assertIn("0 findings", self.reclaim("verify", "--read-data"))
+        self.reclaim("purge", "--now", "--force")
+        self.assertIn("0 findings", self.reclaim("verify", "--read-data"))
+        for tag in ("v1", "multi", "edge"):
+            self.pull_whole("app", tag)
+
     def test_quarantine_outlives_the_database(self):
         root = self.path("registry")
         before = snapshot(root)
