@@ -16,7 +16,6 @@
 #include "cli/typed_json.h"
 #include "cli/units.h"
 #include "cli/usage_details.h"
-#include "reclaim/v1/store.grpc.pb.h"
 #include "reclaim/v1/usage.grpc.pb.h"
 
 namespace reclaim::cli {
@@ -126,29 +125,17 @@ int PrintGroups(Session* session, const DfFlags& flags) {
 
 // The rows say nothing of a store that was never read, and too much of one that
 // can't be collected now.
-int SayStates(Session* session) {
-  const auto stub = v1::StoreService::NewStub(session->channel());
-  v1::ListStoresRequest request;
-  do {
-    v1::ListStoresResponse page;
-    const int code = session->Ask(&v1::StoreService::Stub::ListStores,
-                                  stub.get(), request, &page);
-    if (code != kDone) return code;
-    for (const v1::Store& store : page.stores()) {
-      const bool is_asked =
-          session->store.empty() || session->store == store.name();
-      if (!is_asked || store.state() == "ready") continue;
-      session->note() << "reclaim: store " << store.name() << ": "
-                      << Safe(store.state())
-                      << (store.state() == "never scanned"
-                              ? absl::StrCat("; run `reclaim scan ",
-                                             store.name(), "` first")
-                              : "; not all that looks reclaimable can go now")
-                      << '\n';
-    }
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  return kDone;
+void SayStates(Session* session, const v1::GetDiskUsageResponse& usage) {
+  for (const v1::StoreUsage& store : usage.stores()) {
+    if (store.state().empty() || store.state() == "ready") continue;
+    session->note() << "reclaim: store " << store.store() << ": "
+                    << Safe(store.state())
+                    << (store.state() == "never scanned"
+                            ? absl::StrCat("; run `reclaim scan ",
+                                           store.store(), "` first")
+                            : "; not all that looks reclaimable can go now")
+                    << '\n';
+  }
 }
 
 int Df(Session* session, const DfFlags& flags) {
@@ -164,7 +151,8 @@ int Df(Session* session, const DfFlags& flags) {
   int code = session->Ask(&Stub::GetDiskUsage, stub.get(), request, &usage);
   if (code != kDone) return code;
   code = PrintRows(session, usage, flags.format);
-  return code != kDone ? code : SayStates(session);
+  if (code == kDone) SayStates(session, usage);
+  return code;
 }
 
 void AddDf(CLI::App* app, Session* session) {

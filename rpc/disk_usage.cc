@@ -8,6 +8,7 @@
 #include "accounting/unpacked_usage.h"
 #include "base/status_macros.h"
 #include "rpc/convert.h"
+#include "rpc/store_condition.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -54,12 +55,11 @@ void AddDisk(const ServiceParts& parts, const index::StoreRecord& record,
   usage->set_store(record.name);
   SetTime(record.last_scan_begin,
           [&] { return usage->mutable_last_scan_time(); });
-  const auto content = parts.stores->Content(record.name);
-  if (!content.ok()) return;
-  const auto capacity = (*content)->GetCapacity();
-  if (!capacity.ok()) return;
-  usage->set_capacity_bytes(capacity->capacity_bytes);
-  usage->set_available_bytes(capacity->available_bytes);
+  const StoreCondition condition = ConditionOf(parts, record);
+  usage->set_state(condition.state);
+  if (!condition.capacity) return;
+  usage->set_capacity_bytes(condition.capacity->capacity_bytes);
+  usage->set_available_bytes(condition.capacity->available_bytes);
 }
 
 }  // namespace

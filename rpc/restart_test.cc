@@ -232,6 +232,11 @@ TEST_F(RestartTest, AfterALostDatabaseAnAdminConfirms) {
     get.set_name("s");
     v1::Store store;
     EXPECT_TRUE(Ask(store_stub_, &Stores::GetStore, get, &store).ok());
+    v1::GetDiskUsageResponse usage;
+    EXPECT_TRUE(Ask(usage_stub_, &v1::UsageService::Stub::GetDiskUsage,
+                    v1::GetDiskUsageRequest(), &usage)
+                    .ok());
+    EXPECT_EQ(usage.stores(0).state(), store.state());
     return store.state();
   };
   EXPECT_THAT(state(), ::testing::StartsWith("unconfirmed: "));

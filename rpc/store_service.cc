@@ -11,6 +11,7 @@
 #include "rpc/convert.h"
 #include "rpc/operations.h"
 #include "rpc/run_starter.h"
+#include "rpc/store_condition.h"
 
 namespace reclaim::rpc {
 
@@ -41,27 +42,6 @@ absl::StatusOr<index::WriterTerms> WritersOf(
 
 }  // namespace
 
-// What a reader of the store's figures has to know first.
-std::string StoreService::StateOf(const index::StoreRecord& record,
-                                  const store::StoreTraits& traits) const {
-  if (const auto loss = parts_.graph->UnconfirmedLoss(); loss) {
-    return absl::StrCat(
-        "unconfirmed: nothing is deleted since the database "
-        "was lost (",
-        loss->why, ")");
-  }
-  if (record.last_scan_end == absl::InfinitePast() &&
-      traits.has_foreign_writers) {
-    return "never scanned";
-  }
-  for (const index::UnreadableScope& scope : record.unreadable_scopes) {
-    if (scope.scope.empty()) return absl::StrCat("kept: ", scope.why);
-  }
-  if (record.unreadable_scopes.empty()) return "ready";
-  const index::UnreadableScope& first = record.unreadable_scopes.front();
-  return absl::StrCat("partly kept: ", first.scope, ": ", first.why);
-}
-
 v1::Store StoreService::Describe(const index::StoreRecord& record) const {
   v1::Store out;
   out.set_name(record.name);
@@ -76,24 +56,17 @@ v1::Store StoreService::Describe(const index::StoreRecord& record) const {
       static_cast<v1::DescriptorCache>(record.writers.descriptor_cache));
   out.set_registry_url(record.writers.registry_url);
   out.set_run_id(parts_.collector->ActingRun(record.name));
-  const auto content = parts_.stores->Content(record.name);
-  if (!content.ok()) {
-    out.set_state(absl::StrCat("unreadable: ",
-                               parts_.stores->Problem(record.name).message()));
-    return out;
+  const StoreCondition condition = ConditionOf(parts_, record);
+  out.set_state(condition.state);
+  if (condition.traits) {
+    out.set_has_quarantine(condition.traits->has_quarantine &&
+                           !condition.traits->is_read_only);
+    out.set_knows_containers(record.knows_containers ||
+                             condition.traits->knows_containers);
   }
-  const store::StoreTraits traits = (*content)->traits();
-  out.set_has_quarantine(traits.has_quarantine && !traits.is_read_only);
-  out.set_knows_containers(record.knows_containers || traits.knows_containers);
-  out.set_state(StateOf(record, traits));
-  const auto capacity = (*content)->GetCapacity();
-  // An engine answers this itself.
-  if (absl::IsUnavailable(capacity.status())) {
-    out.set_state(absl::StrCat("away: ", capacity.status().message()));
-  }
-  if (capacity.ok()) {
-    out.set_capacity_bytes(capacity->capacity_bytes);
-    out.set_available_bytes(capacity->available_bytes);
+  if (condition.capacity) {
+    out.set_capacity_bytes(condition.capacity->capacity_bytes);
+    out.set_available_bytes(condition.capacity->available_bytes);
   }
   return out;
 }

@@ -46,8 +46,6 @@ class StoreService final : public v1::StoreService::Service {
 
  private:
   v1::Store Describe(const index::StoreRecord& record) const;
-  std::string StateOf(const index::StoreRecord& record,
-                      const store::StoreTraits& traits) const;
   absl::StatusOr<v1::ListStoresResponse> Stores(
       const v1::ListStoresRequest& request) const;
   absl::Status Verify(
