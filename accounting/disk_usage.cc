@@ -86,7 +86,8 @@ UsageRow Quarantine(const StoreTotals& totals) {
   row.type = "Quarantine";
   row.total_count = totals.quarantined.count;
   row.bytes = totals.quarantined.bytes;
-  row.reclaimable = totals.quarantined.bytes;
+  row.reclaimable =
+      Less(totals.quarantined.bytes, totals.quarantined_held.bytes);
   return row;
 }
 

@@ -96,6 +96,11 @@ TEST(DiskUsageTest, OurRowsAndTheIdentity) {
   const DiskUsage usage = MakeDiskUsage(totals, false);
   EXPECT_EQ(RowOf(usage, "Other Content").reclaimable.logical_bytes, 40u);
   EXPECT_EQ(RowOf(usage, "Quarantine").reclaimable.logical_bytes, 33u);
+  totals.quarantined_held = Of(1, 13);
+  EXPECT_EQ(RowOf(MakeDiskUsage(totals, false), "Quarantine")
+                .reclaimable.logical_bytes,
+            20u)
+      << "names elsewhere keep the rest on the disk";
   EXPECT_EQ(RowOf(usage, "Orphans").reclaimable.logical_bytes, 0u)
       << "nobody can say what they are";
   EXPECT_EQ(usage.content.bytes.logical_bytes, 570u);

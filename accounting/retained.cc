@@ -227,6 +227,13 @@ std::vector<NodeId> Dominators::Holders() const {
       }
     }
   }
+  // A name elsewhere keeps a file, whoever has others of it.
+  for (NodeId id = 0; id < count_; ++id) {
+    if (view_.Exists(id) && view_.kind(id) == NodeKind::kExtent &&
+        view_.IsLinkedElsewhere(id)) {
+      holders[id] = top_;
+    }
+  }
   // What no repository links is held from above, and passes nothing on.
   for (const NodeId id : unlinked_) {
     for (const NodeId held : {id, view_.ExtentOf(id)}) {

@@ -121,8 +121,9 @@ absl::StatusOr<WhatIfReport> WhatIf(
         view.state(id) != NodeState::kPresent) {
       continue;
     }
-    // An extent goes with the last of its blobs.
-    if (view.kind(id) == index::NodeKind::kExtent) {
+    // An extent goes with the last of its names.
+    if (view.kind(id) == index::NodeKind::kExtent &&
+        !view.IsLinkedElsewhere(id)) {
       bool stays = false;
       view.ForEachKeeper(id, [&](NodeId blob) {
         stays = view.state(blob) == NodeState::kPresent && !gone.contains(blob);

@@ -8,6 +8,8 @@
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/node.h"
+#include "index/resident_graph.h"
 #include "tests/support/graph_text.h"
 #include "tests/support/text_details.h"
 
@@ -74,6 +76,24 @@ TEST_F(WhatIfTest, TwoTogetherFreeWhatTheyShare) {
           {"app:v1", "web:v1"});
   EXPECT_EQ(report.freed.bytes.logical_bytes, 112u);
   EXPECT_EQ(report.kept.count, 0u);
+}
+
+// Its file has two names, and the second is none of this store's.
+TEST_F(WhatIfTest, WhatHasANameElsewhereIsNotFreed) {
+  graph_.Add("M1:5(c1:1 l1); app:v1=M1");
+  index::ContentRow file;
+  file.id = graph_.view().node_count();
+  file.kind = index::NodeKind::kExtent;
+  file.bytes = {100, 512};
+  file.link_count = 2;
+  graph_.PutContent(file);
+  index::ContentRow& layer = graph_.content("l1");
+  layer.bytes = {};
+  layer.extent = file.id;
+  graph_.PutContent(layer);
+  const auto report = Ask("", {"app:v1"});
+  EXPECT_EQ(report.freed.bytes.logical_bytes, 6u);
+  EXPECT_EQ(report.kept.bytes.logical_bytes, 100u);
 }
 
 TEST_F(WhatIfTest, EachByteIsChargedToOneKeeperLargestFirst) {

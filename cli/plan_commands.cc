@@ -145,6 +145,9 @@ int Report(Session* session, const char* did, int code, const v1::Run& run) {
                  << run.bytes().content().allocated_bytes() +
                         run.bytes().metadata().allocated_bytes()
                  << " bytes on disk)\n";
+  if (run.kind() == v1::RUN_KIND_PURGE) {
+    SayHeld(run.bytes(), &session->out());
+  }
   return code;
 }
 

@@ -207,6 +207,7 @@ int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
                  << plan.bytes().content().allocated_bytes() +
                         plan.bytes().metadata().allocated_bytes()
                  << " bytes on disk)\n";
+  SayHeld(plan.bytes(), &session->out());
   SayCached(plan, &session->out());
   SayTarget(plan, &session->out());
   if (!plan.is_restorable()) {
@@ -264,6 +265,7 @@ int ApplyAndReport(Session* session, const v1::Plan& plan,
                        "reclaim purge --run "
                     << run.id() << " --now\n";
   }
+  SayHeld(run.bytes(), &session->note());
   session->out() << "Total reclaimed space: "
                  << HumanSize(FreedBytes(run.bytes())) << '\n';
   return CodeOf(plan, flags, code != kDone ? code : reported);

@@ -111,6 +111,14 @@ uint64_t FreedBytes(const v1::RemovalBytes& bytes) {
   return bytes.content().logical_bytes();
 }
 
+void SayHeld(const v1::RemovalBytes& bytes, std::ostream* out) {
+  if (!bytes.has_held()) return;
+  *out << HumanSize(bytes.held().logical_bytes()) << " ("
+       << bytes.held().allocated_bytes()
+       << " bytes on disk) more leave the store and stay on the disk: their "
+          "files have other names (hard links)\n";
+}
+
 int FollowRun(Session* session, v1::Run* run) {
   const auto stub = v1::CollectionService::NewStub(session->channel());
   v1::WatchRunRequest request;

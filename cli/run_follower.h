@@ -3,6 +3,8 @@
 #ifndef RECLAIM_CLI_RUN_FOLLOWER_H_
 #define RECLAIM_CLI_RUN_FOLLOWER_H_
 
+#include <cstdint>
+#include <ostream>
 #include <string>
 
 #include "cli/session.h"
@@ -24,6 +26,8 @@ inline constexpr char kToldAsProblem[] = "failed";
 std::string KindWord(v1::RunKind kind);
 std::string PhaseWord(v1::RunPhase phase);
 uint64_t FreedBytes(const v1::RemovalBytes& bytes);
+// What stays on the disk although it leaves the store; nothing if nothing does.
+void SayHeld(const v1::RemovalBytes& bytes, std::ostream* out);
 
 }  // namespace reclaim::cli
 

@@ -14,6 +14,7 @@
 #include "gc/graph_details.h"
 #include "gc/records.h"
 #include "gc/roots.h"
+#include "gc/shared_files.h"
 #include "gc/store_collector.h"
 #include "gc/tenants.h"
 
@@ -246,6 +247,25 @@ absl::StatusOr<std::vector<TagDecision>> StoreCollector::TestRules(
   return gc::TestRules(inputs, request);
 }
 
+// What the graph does not know of the files: their links and folders.
+absl::Status StoreCollector::MeasurePlan(const CollectedStore& site,
+                                         Plan* plan) const {
+  std::vector<store::Removal> removals;
+  std::vector<size_t> items;  // of which they are
+  for (size_t i = 0; i < plan->items.size(); ++i) {
+    if (!plan->items[i].removal) continue;
+    removals.push_back(*plan->items[i].removal);
+    items.push_back(i);
+  }
+  site.store->ForgetListings();
+  RECLAIM_ASSIGN_OR_RETURN(const store::Measurement measured,
+                           site.store->Measure(removals));
+  plan->totals.bytes.metadata = measured.metadata;
+  const auto reader = graph_->Read();
+  ChargeSharedFiles(reader->view(), measured.shared, items, plan);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
                                               const RunControl& control) {
   RECLAIM_RETURN_IF_ERROR(request.policy.Validate());
@@ -283,14 +303,7 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   plan.store_id = site->id;
   plan.epoch = epoch;
   plan.expires = plan.created + request.policy.plan_lifetime;
-  std::vector<store::Removal> removals;
-  for (const PlanItem& item : plan.items) {
-    if (item.removal) removals.push_back(*item.removal);
-  }
-  site->store->ForgetListings();
-  RECLAIM_ASSIGN_OR_RETURN(const store::RemovalBytes measured,
-                           site->store->Measure(removals));
-  plan.totals.bytes.metadata = measured.metadata;
+  RECLAIM_RETURN_IF_ERROR(MeasurePlan(*site, &plan));
   DropOldRecords();
   RECLAIM_RETURN_IF_ERROR(runs_->PutPlan(plan));
   observer_->OnPlanned(plan);

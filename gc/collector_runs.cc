@@ -90,7 +90,9 @@ absl::Status StoreCollector::CheckSize(const Plan& plan,
       held += totals.by_kind[static_cast<size_t>(kind)].bytes.logical_bytes;
     }
   }
-  const uint64_t taken = plan.totals.bytes.content.logical_bytes;
+  // What stays on the disk for other names leaves the store all the same.
+  const store::RemovalBytes& bytes = plan.totals.bytes;
+  const uint64_t taken = bytes.content.logical_bytes + bytes.held.logical_bytes;
   const int percent = plan.request.policy.large_plan_percent;
   if (percent >= 100) return absl::OkStatus();
   const double share = 100.0 * static_cast<double>(taken);

@@ -249,6 +249,28 @@ TEST_F(RegistryCollectorTest, AForeignPushOfTheSameBlobSupersedes) {
   EXPECT_FALSE(folder_.Exists(".reclaim"));
 }
 
+// The second copy lies on the disk until it is purged, and counts till then.
+TEST_F(RegistryCollectorTest, WhatIsSupersededCountsWithTheQuarantine) {
+  Prune();
+  const auto quarantined = [&] {
+    return graph_->Read()->totals(id_).quarantined;
+  };
+  const index::Tally before = quarantined();
+  folder_.Write(tree_.BlobPath(orphan_), "nothing names me");
+  Scan();
+  EXPECT_EQ(quarantined(), before);
+  Restart();
+  EXPECT_EQ(quarantined(), before);
+  const uint64_t on_disk = folder_.DiskBytes();
+  const auto purged = PurgeNow();
+  ASSERT_THAT(purged, IsOk());
+  EXPECT_EQ(purged->bytes.content, before.bytes);
+  EXPECT_EQ(quarantined(), index::Tally());
+  // Besides the folders of the quarantine.
+  EXPECT_GE(on_disk - folder_.DiskBytes(),
+            purged->bytes.total().allocated_bytes);
+}
+
 TEST_F(RegistryCollectorTest, WithoutAProofNothingIsPurged) {
   Prune();
   // A repository that can't be read may name anything.

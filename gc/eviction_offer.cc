@@ -86,7 +86,8 @@ void EvictionOffer::AddExtentOf(NodeId id) {
   YieldNowAndThen();
   const NodeId extent = view_.ExtentOf(id);
   if (extent == kNoNode || vertices_.contains(extent)) return;
-  bool goes = true;
+  bool goes = !view_.IsLinkedElsewhere(extent);
+  if (!goes) return;
   view_.ForEachKeeper(extent, [&](NodeId name) {
     goes = view_.state(name) != index::NodeState::kPresent ||
            vertices_.contains(name);

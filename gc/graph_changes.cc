@@ -98,7 +98,7 @@ void AddReturning(const QuarantineRecord& record, GraphChanges* changes) {
                                record.item.removal->place});
     }
     index::Operation put = ToOperation(*record.named);
-    std::visit(SizeSetter{record.item.bytes}, put);
+    std::visit(SizeSetter{record.item.bytes + record.item.held}, put);
     changes->operations.push_back(std::move(put));
   }
 }

@@ -53,8 +53,10 @@ struct PlanItem {
   std::string scope;
   std::string name;
   std::optional<oci::Digest> digest;
-  // Of this item alone; items of one plan never count a byte twice.
+  // What the disk gets from this item; items of one plan never count a byte
+  // twice.
   store::Bytes bytes;
+  store::Bytes held;  // as in store::RemovalBytes
   DoomReason reason = DoomReason::kUnreferenced;
   std::string detail;  // for a person: rule, last keeper, "listed by sha256:…"
   // Of a blob in a registry: the repositories that linked it when the plan was

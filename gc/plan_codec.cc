@@ -45,6 +45,7 @@ void ToProto(const PlanItem& item, pb::PlanItemRecord* out) {
   out->set_name(item.name);
   if (item.digest) out->set_digest(item.digest->ToString());
   ToProto(item.bytes, out->mutable_bytes());
+  if (item.held != store::Bytes()) ToProto(item.held, out->mutable_held());
   out->set_reason(static_cast<uint32_t>(item.reason));
   out->set_detail(item.detail);
   out->mutable_linked_by()->Add(item.linked_by.begin(), item.linked_by.end());
@@ -69,6 +70,7 @@ absl::StatusOr<PlanItem> FromProto(const pb::PlanItemRecord& record) {
     RECLAIM_ASSIGN_OR_RETURN(item.digest, oci::Digest::Parse(record.digest()));
   }
   item.bytes = FromProto(record.bytes());
+  item.held = FromProto(record.held());
   item.reason = static_cast<DoomReason>(record.reason());
   item.detail = record.detail();
   item.linked_by.assign(record.linked_by().begin(), record.linked_by().end());

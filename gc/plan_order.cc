@@ -91,7 +91,12 @@ void Planner::ChargeExtents() {
   for (PlanItem& item : plan_.items) {
     if (item.node == index::kNoNode || !IsContent(item.kind)) continue;
     const NodeId extent = view_.ExtentOf(item.node);
-    if (extent != index::kNoNode) items[extent].push_back(&item);
+    // A plan that may be applied asks the store (gc/shared_files.h).
+    if (extent == index::kNoNode ||
+        (request_.is_question && view_.IsLinkedElsewhere(extent))) {
+      continue;
+    }
+    items[extent].push_back(&item);
   }
   for (const auto& [extent, named] : items) {
     uint64_t present = 0;

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -48,6 +49,19 @@ class PurgeWorld : public CollectorFixture {
     ASSERT_THAT(collector_->Recover(), IsOk());
   }
   size_t Held() const { return QuarantineCount(); }
+  // As a backup with hard links does.
+  void LinkElsewhere() {
+    const std::filesystem::path top =
+        folder_.path() + "/.reclaim/quarantine/" + run_id_;
+    int count = 0;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(top)) {
+      if (entry.path().filename() != "data") continue;
+      std::filesystem::create_hard_link(
+          entry.path(), absl::StrCat(elsewhere_.path(), "/", ++count));
+    }
+    ASSERT_EQ(count, 3);
+  }
 
   // What is on the disk is in quarantine, counted, and comes back to whoever
   // asks for it; what is not is known not to be.
@@ -83,6 +97,7 @@ class PurgeWorld : public CollectorFixture {
   }
 
  private:
+  store::TempFolder elsewhere_;
   store::RegistryTree tree_{&folder_};
   oci::Digest old_;
   std::string run_id_;
@@ -125,6 +140,22 @@ TEST(PurgeFailureTest, ADeathBeforeTheFirstByteFreesNothing) {
   PurgeWorld world;
   world.Begin();
   const size_t held = world.Held();
+  {
+    base::ScopedFault death("purge.after_intent", absl::AbortedError("death"));
+    world.PurgeAll().IgnoreError();  // it died
+    EXPECT_EQ(death.hit_count(), 1);
+  }
+  world.RecoverAnew();
+  EXPECT_EQ(world.Held(), held);
+  world.ExpectNothingForgotten();
+}
+
+// It is whole, though freeing it would give nothing.
+TEST(PurgeFailureTest, SoDoesOneOfFilesThatHaveOtherNames) {
+  PurgeWorld world;
+  world.Begin();
+  const size_t held = world.Held();
+  world.LinkElsewhere();
   {
     base::ScopedFault death("purge.after_intent", absl::AbortedError("death"));
     world.PurgeAll().IgnoreError();  // it died

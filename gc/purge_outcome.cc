@@ -1,6 +1,7 @@
 // What became of a batch that was to be freed.
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -43,7 +44,32 @@ bool IsWhole(const CollectedStore& site, const Listing& listing,
   return !IsBlob(record) ||
          site.store->traits().kind != store::StoreKind::kRegistry ||
          it->second.content.logical_bytes > 0 ||
+         it->second.held.logical_bytes > 0 ||
          record.item.bytes.logical_bytes == 0;
+}
+
+// What the disk gave.  A record says what it was when the plan was made; other
+// names of a file may have come or gone since.  Folders that were emptied went
+// with the move.
+store::RemovalBytes FreedBy(const CollectedStore& site,
+                            const QuarantineRecord& record,
+                            const RemovalOutcome& outcome) {
+  const store::StoreTraits traits = site.store->traits();
+  store::RemovalBytes bytes = record.bytes;
+  if (!outcome.status.ok() || !record.item.removal || !traits.measures_purges) {
+    return bytes;
+  }
+  const auto rest = [](uint64_t all, uint64_t freed, uint64_t held) {
+    return std::min(held, all - std::min(all, freed));
+  };
+  const store::Bytes all = bytes.content + bytes.held;
+  const store::Bytes& held = outcome.bytes.held;
+  bytes.content = outcome.bytes.content;
+  bytes.held = {
+      rest(all.logical_bytes, bytes.content.logical_bytes, held.logical_bytes),
+      rest(all.allocated_bytes, bytes.content.allocated_bytes,
+           held.allocated_bytes)};
+  return bytes;
 }
 
 }  // namespace
@@ -81,8 +107,9 @@ void Purge::Settle(const Batch& batch, size_t number,
   }
   out->settled.removed.push_back(key);
   out->gone.push_back(record);
-  run_->Count(record.item, record.bytes);
-  site_->observer->OnBytesPurged(site_->name, record.bytes.total());
+  const store::RemovalBytes freed = FreedBy(*site_, record, outcome);
+  run_->Count(record.item, freed);
+  site_->observer->OnBytesPurged(site_->name, freed.total());
 }
 
 void Purge::SettleFailed(const Batch& batch, Outcomes* out) {

@@ -36,10 +36,12 @@ store::Bytes FromProto(const pb::ByteCounts& bytes) {
 void ToProto(const store::RemovalBytes& bytes, pb::RemovalByteCounts* out) {
   ToProto(bytes.content, out->mutable_content());
   ToProto(bytes.metadata, out->mutable_metadata());
+  if (bytes.held != store::Bytes()) ToProto(bytes.held, out->mutable_held());
 }
 
 store::RemovalBytes FromProto(const pb::RemovalByteCounts& bytes) {
-  return {FromProto(bytes.content()), FromProto(bytes.metadata())};
+  return {FromProto(bytes.content()), FromProto(bytes.metadata()),
+          FromProto(bytes.held())};
 }
 
 absl::Status Damaged(const char* what) {

@@ -74,6 +74,7 @@ absl::Status Adopt(CollectedStore* site, const Found& strangers) {
     record.store = site->name;
     record.item = ItemOf(found.removal);
     record.item.bytes = found.bytes.content;
+    record.item.held = found.bytes.held;
     record.state = QuarantineState::kQuarantined;
     record.epoch = epoch;
     record.quarantined = site->clock->Now();

@@ -271,9 +271,11 @@ void RunStore::NoteOne(const QuarantineRecord& record) {
   const std::string digest =
       record.item.digest ? record.item.digest->ToString() : "";
   Held held{{record.store, place, digest}, std::nullopt};
-  if (record.item.node == index::kNoNode && record.item.removal &&
-      record.item.removal->kind == store::RemovalKind::kBlob &&
-      record.state != QuarantineState::kSuperseded) {
+  // The node of a second copy stands for the first.
+  const bool has_node = record.item.node != index::kNoNode &&
+                        record.state != QuarantineState::kSuperseded;
+  if (!has_node && record.item.removal &&
+      record.item.removal->kind == store::RemovalKind::kBlob) {
     held.adopted = record.item.bytes;
     index::Tally& tally = adopted_[record.store];
     ++tally.count;

@@ -91,7 +91,8 @@ class RunStore {
       const std::string& store, const store::Place& place,
       const oci::Digest& digest) const;
 
-  // Blobs that no node of the graph stands for, of one store: counted by
+  // Blobs that no node of the graph stands for as being in quarantine (found
+  // there without a record, or second copies), of one store: counted by
   // index::ReferenceGraph::SetAdopted(), to which each change is told.
   index::Tally Adopted(const std::string& store) const;
   // From now on; must not call back.
@@ -108,7 +109,7 @@ class RunStore {
   using Content = std::tuple<std::string, store::Place, std::string>;
   struct Held {
     Content content;
-    std::optional<store::Bytes> adopted;  // of a blob without a node
+    std::optional<store::Bytes> adopted;  // of a blob that counts there
   };
 
   explicit RunStore(index::Engine* engine) : engine_(engine) {}

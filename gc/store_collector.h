@@ -126,6 +126,7 @@ class StoreCollector final : public Collector {
   absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
   // The same; ABORTED while a run reads the store.
   absl::StatusOr<PlanInputs> InputsAtRest(const CollectedStore& site) const;
+  absl::Status MeasurePlan(const CollectedStore& site, Plan* plan) const;
   absl::StatusOr<SpaceState> SpaceOf(const CollectedStore& site,
                                      const SpaceTarget& target) const;
   // Now and then; what fails is tried again the next time.

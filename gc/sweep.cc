@@ -114,6 +114,7 @@ absl::StatusOr<QuarantineRecord> Sweep::RecordOf(const index::GraphView& view,
   record.restorable_until = run_->run().restorable_until;
   record.actor = run_->run().actor;
   record.bytes.content = item.bytes;
+  record.bytes.held = item.held;
   record.state =
       item.removal ? QuarantineState::kIntended : QuarantineState::kQuarantined;
   if (item.node != index::kNoNode && !IsContent(item.kind)) {

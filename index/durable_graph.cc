@@ -322,6 +322,14 @@ absl::Status DurableGraph::ChangeState(const StateChange& change,
   if (change.to == NodeState::kAbsent) {
     record->set_logical_bytes(0);
     record->set_allocated_bytes(0);
+    if (record->has_extent()) {
+      RECLAIM_ASSIGN_OR_RETURN(storage::v1::ContentRecord * extent,
+                               set->ContentById(record->extent()));
+      // One of the names of its file; the next scan tells how many are left.
+      if (extent->link_count() > 0) {
+        extent->set_link_count(extent->link_count() - 1);
+      }
+    }
     record->clear_extent();
   }
   return absl::OkStatus();

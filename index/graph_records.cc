@@ -74,6 +74,7 @@ absl::StatusOr<ContentRow> ToRow(const storage::v1::ContentRecord& record) {
   row.store = static_cast<StoreId>(record.store());
   row.key.place = record.place();
   row.bytes = {record.logical_bytes(), record.allocated_bytes()};
+  row.link_count = record.link_count();
   if (record.has_extent()) {
     row.extent = record.extent();
     row.bytes = {};  // the extent has them

@@ -153,6 +153,7 @@ absl::Status GraphScan::AcceptBytes(const store::ScanBatch& batch) {
       put.name = {record_.name, fact.place, fact.digest};
       put.bytes = fact.stat.bytes;
       put.extent = fact.stat.extent;
+      put.link_count = fact.stat.link_count;
       put.modified = fact.stat.modified;
       Add(std::move(put));
     }

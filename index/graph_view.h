@@ -76,6 +76,21 @@ class GraphView {
   // kNoNode.  An extent is kept by every blob that names it, so bytes behind
   // hard links are counted once and go with the last of them.
   virtual NodeId ExtentOf(NodeId id) const = 0;
+  // How many names the file of an extent had when its store last told, wherever
+  // they lie; 0 if nobody knows.
+  virtual uint64_t LinkCount(NodeId) const { return 0; }
+  // Whether some of them are none of this store's blobs, here or in quarantine:
+  // then its bytes stay on the disk whatever goes.
+  bool IsLinkedElsewhere(NodeId extent) const {
+    const uint64_t links = LinkCount(extent);
+    uint64_t names = 0;
+    if (links == 0) return false;
+    ForEachKeeper(extent, [&](NodeId name) {
+      if (state(name) != NodeState::kAbsent) ++names;
+      return true;
+    });
+    return links > names;
+  }
 
   // The three above in one call, for walks over millions of nodes; nothing if
   // the node does not exist.

@@ -45,6 +45,7 @@ struct PutBlob {
   std::optional<store::Extent> extent;
   std::string media_type;              // "" if unknown
   std::optional<absl::Time> modified;  // file time; default is the apply time
+  uint64_t link_count = 0;             // of `extent`, as in store::BlobStat
 };
 
 // A blob's bytes are not in the store any more (seen by a scan, or told).

@@ -117,6 +117,7 @@ absl::Status OperationApplier::SetBytes(ContentRecord* record,
         set_->Extent(static_cast<StoreId>(record->store()), *op.extent));
     extent->set_logical_bytes(op.bytes.logical_bytes);
     extent->set_allocated_bytes(op.bytes.allocated_bytes);
+    extent->set_link_count(op.link_count);
     record->set_extent(extent->id());
   }
   if (!op.media_type.empty()) record->set_media_type(op.media_type);

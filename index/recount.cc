@@ -1,6 +1,7 @@
 #include "index/recount.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ class Recounter {
 
   StoreTotals Run() {
     FindDoubt();
+    CountNames();
     live_ = Reach(kEverything);
     without_tags_ = Reach(kWithoutTags);
     used_ = Reach(kContainersOnly);
@@ -62,14 +64,28 @@ class Recounter {
       case NodeKind::kLease:
       case NodeKind::kUpload:
         return set != kContainersOnly && f.expires >= inputs_.now;
+      case NodeKind::kExtent:
+        return set != kContainersOnly && HasStrangeName(id);
       default:
         break;
     }
-    if (!IsContent(f.kind) || f.kind == NodeKind::kExtent) return false;
+    if (!IsContent(f.kind)) return false;
     if (set == kContainersOnly) return false;
     const bool is_young = f.state == NodeState::kPresent &&
                           f.recorded + inputs_.grace_period > inputs_.now;
     return is_young || (f.flags & (kOpaque | kOnlyName)) != 0 || IsInDoubt(id);
+  }
+
+  // How many names of each file with several this store holds.
+  void CountNames() {
+    for (NodeId id = 0; id < view_.node_count(); ++id) {
+      if (!IsOurs(id) || view_.ExtentOf(id) == kNoNode) continue;
+      if (view_.state(id) != NodeState::kAbsent) ++names_[view_.ExtentOf(id)];
+    }
+  }
+  bool HasStrangeName(NodeId extent) const {
+    const auto held = names_.find(extent);
+    return view_.LinkCount(extent) > (held == names_.end() ? 0 : held->second);
   }
 
   bool Keeps(NodeId keeper, NodeId target) const {
@@ -214,6 +230,9 @@ class Recounter {
     const NodeFields f = view_.fields(id);
     if (f.state == NodeState::kQuarantined) {
       Add(&totals_.quarantined, f.bytes);
+      if (f.kind == NodeKind::kExtent && HasStrangeName(id)) {
+        Add(&totals_.quarantined_held, f.bytes);
+      }
       return;
     }
     if (f.state == NodeState::kAbsent) {
@@ -281,6 +300,7 @@ class Recounter {
   const GraphView& view_;
   const RecountInputs& inputs_;
   StoreTotals totals_;
+  std::map<NodeId, uint64_t> names_;
   std::vector<bool> live_;
   std::vector<bool> without_tags_;
   std::vector<bool> used_;

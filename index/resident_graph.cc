@@ -57,8 +57,15 @@ void ResidentGraph::AddContent(const ContentRow& row) {
 void ResidentGraph::PutContent(const ContentRow& row) {
   if (!Exists(row.id)) AddContent(row);
   if (row.kind == NodeKind::kExtent) {
-    const Settling settling(this, row.id);
-    SetBytes(row.id, row.bytes);
+    {
+      const Settling settling(this, row.id);
+      SetBytes(row.id, row.bytes);
+    }
+    if (row.link_count > 0) {
+      link_counts_[row.id] = row.link_count;
+    } else {
+      link_counts_.erase(row.id);
+    }
     RefreshExtent(row.id);
     return;
   }
@@ -300,6 +307,7 @@ void ResidentGraph::RefreshExtent(NodeId extent) {
   }
   nodes_[extent].set_state(state);
   imaged_refs_.Set(extent, imaged_count);
+  Reroot(extent);
 }
 
 void ResidentGraph::PutMembership(const MembershipRow& row) {

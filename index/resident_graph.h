@@ -51,6 +51,7 @@ struct ContentRow {
   StoreId store = 0;
   store::Bytes bytes;       // zero for a blob with an extent node
   NodeId extent = kNoNode;  // of a blob whose file has several names
+  uint64_t link_count = 0;  // of an extent
   Epoch stamp = 0;
   absl::Time recorded;
   absl::Time used = absl::InfinitePast();
@@ -132,6 +133,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   }
   absl::Span<const NodeId> Referrers(NodeId id) const override;
   NodeId ExtentOf(NodeId id) const override;
+  uint64_t LinkCount(NodeId extent) const override;
   NodeEdges Edges(NodeId id) const override;
   bool HasEdges(NodeId id) const override {
     return (edge_bits_[id / 64] >> (id % 64) & 1) != 0;
@@ -286,6 +288,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   absl::flat_hash_map<NodeId, IdLists::List> referrers_;
   absl::flat_hash_map<NodeId, NodeId> extents_;
   absl::flat_hash_map<NodeId, IdLists::List> extent_blobs_;
+  absl::flat_hash_map<NodeId, uint64_t> link_counts_;  // of extents, if known
 
   NarrowCounts imaged_refs_;      // present content that lists it
   SparseCounts unlisting_refs_;   // of these, what is no manifest

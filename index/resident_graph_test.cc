@@ -176,6 +176,37 @@ TEST(ResidentGraphTest, HardLinkedBytesCountOnceAndGoWithTheLastName) {
   EXPECT_EQ(g.graph().totals(0).candidate.bytes.logical_bytes, 12u);
 }
 
+// A name that is none of the store's keeps the bytes on the disk.
+TEST(ResidentGraphTest, ANameElsewhereKeepsTheBytesOfItsFileAlone) {
+  TextGraph g("M1(c1 l1)");
+  ContentRow extent;
+  extent.id = g.view().node_count();
+  extent.kind = NodeKind::kExtent;
+  extent.bytes = {500, 512};
+  extent.link_count = 2;
+  g.PutContent(extent);
+  ContentRow& row = g.content("l1");
+  row.bytes = {};
+  row.extent = extent.id;
+  g.PutContent(row);
+  EXPECT_TRUE(g.view().IsLinkedElsewhere(extent.id));
+  EXPECT_FALSE(Live(&g, "l1"));
+  EXPECT_EQ(g.graph().totals(0).live.bytes.logical_bytes, 500u);
+  EXPECT_EQ(g.graph().totals(0).candidate.bytes.logical_bytes, 6u);
+  EXPECT_EQ(g.graph().totals(0).loose_live.bytes.logical_bytes, 0u);
+  EXPECT_EQ(g.graph().totals(0).imaged_live.bytes.logical_bytes, 500u);
+  ExpectExact(&g);
+  row.state = NodeState::kQuarantined;
+  g.PutContent(row);
+  EXPECT_EQ(g.graph().totals(0).quarantined_held.bytes.logical_bytes, 500u);
+  ExpectExact(&g);
+  extent.link_count = 1;
+  g.PutContent(extent);
+  EXPECT_EQ(g.graph().totals(0).quarantined_held, Tally());
+  EXPECT_EQ(g.graph().totals(0).quarantined.bytes.logical_bytes, 500u);
+  ExpectExact(&g);
+}
+
 // Also what does not fit into a packed node.
 TEST(ResidentGraphTest, ARowIsToldAsItWasPut) {
   TextGraph g("M1(c1 l1)");
@@ -413,6 +444,7 @@ class RandomChanges {
     extent.id = 1000 + Below(2);
     extent.kind = NodeKind::kExtent;
     extent.bytes = {500, 4096};
+    extent.link_count = Below(5);
     g_.graph().PutContent(extent);
     ContentRow& row = g_.content(name);
     row.extent = row.extent == kNoNode ? extent.id : kNoNode;

@@ -59,6 +59,10 @@ void ResidentGraph::ContributeContent(NodeId id, int sign) {
   const store::Bytes bytes = BytesOf(id);
   if (node.state() == NodeState::kQuarantined) {
     Add(&totals.quarantined, bytes, sign);
+    // Of an extent the root is a link from elsewhere.
+    if (kind == NodeKind::kExtent && node.root_bits() != 0) {
+      Add(&totals.quarantined_held, bytes, sign);
+    }
     return;
   }
   if (node.state() == NodeState::kAbsent) {
@@ -166,8 +170,9 @@ uint8_t ResidentGraph::RootBits(NodeId id) const {
       return ExpiryOf(id) >= now_ ? kAll | kWithoutTags : 0;
     case NodeKind::kRepository:
     case NodeKind::kSnapshot:
-    case NodeKind::kExtent:
       return 0;
+    case NodeKind::kExtent:
+      return IsLinkedElsewhere(id) ? kAll | kWithoutTags : 0;
     default:
       break;
   }
@@ -215,7 +220,9 @@ void ResidentGraph::ApplyFlat(NodeId id, bool is_applied) {
 
 absl::Time ResidentGraph::Deadline(NodeId id) const {
   const Node& node = nodes_[id];
-  if (!node.exists()) return absl::InfiniteFuture();
+  if (!node.exists() || node.kind() == NodeKind::kExtent) {
+    return absl::InfiniteFuture();
+  }
   if (IsContent(node.kind())) {
     return node.state() == NodeState::kPresent ? node.recorded() + grace_period_
                                                : absl::InfiniteFuture();

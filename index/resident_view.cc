@@ -49,6 +49,11 @@ NodeId ResidentGraph::SubjectOf(NodeId id) const {
   return nodes_[id].has_subject() ? subjects_.find(id)->second : kNoNode;
 }
 
+uint64_t ResidentGraph::LinkCount(NodeId extent) const {
+  const auto it = link_counts_.find(extent);
+  return it == link_counts_.end() ? 0 : it->second;
+}
+
 void ResidentGraph::ForEachKeeper(NodeId id,
                                   absl::FunctionRef<bool(NodeId)> visit) const {
   for (const NodeId keeper : lists_.Get(nodes_[id].keepers)) {

@@ -158,7 +158,8 @@ void GraphScan::AddManifest(const ManifestName& name, std::string bytes,
   put.name = {record_.name, name.place, name.digest};
   put.bytes = std::move(bytes);
   put.media_type = declared;
-  put.stat = PutBlob{put.name, stat.bytes, stat.extent, "", stat.modified};
+  put.stat = PutBlob{put.name, stat.bytes,    stat.extent,
+                     "",       stat.modified, stat.link_count};
   Add(std::move(put));
   if (!manifest.ok()) return;  // becomes opaque
   if (image_config) Add(*std::move(image_config));

@@ -14,6 +14,7 @@ std::vector<std::pair<const char*, Tally>> Figures(const StoreTotals& t) {
   return {{"live", t.live},
           {"candidate", t.candidate},
           {"quarantined", t.quarantined},
+          {"quarantined held", t.quarantined_held},
           {"adopted", t.adopted},
           {"orphan", t.orphan},
           {"absent", t.absent},

@@ -30,11 +30,15 @@ struct StoreTotals {
   // Present nodes of each kind (content: not absent, not quarantined).
   std::array<Tally, kNodeKindCount> by_kind;
 
-  Tally live;         // present content and uploads that some root reaches
+  // Present content and uploads that some root reaches, and files that have a
+  // name elsewhere (GraphView::IsLinkedElsewhere): no deletion here frees them.
+  Tally live;
   Tally candidate;    // present content that no root reaches
   Tally quarantined;  // bytes in quarantine
-  // The part of `quarantined` that no node stands for: it was found there when
-  // the database had been lost.  Blobs, without second copies of what is here.
+  // The part of `quarantined` that names elsewhere keep on the disk.
+  Tally quarantined_held;
+  // The part of `quarantined` that no node stands for: blobs that were found
+  // there when the database had been lost, and second copies of what is here.
   Tally adopted;
   Tally orphan;  // strays
   Tally absent;  // referenced but not here (bytes are zero)

@@ -56,6 +56,9 @@ std::string Verifier::CompareContent(const GraphView& view,
   const bool is_here = row->state != NodeState::kAbsent;
   if (is_here && !(fields.bytes == row->bytes)) return "the sizes differ";
   if (view.ExtentOf(row->id) != row->extent) return "the extents differ";
+  if (view.LinkCount(row->id) != row->link_count) {
+    return "the link counts differ";
+  }
   if (!SameNodes(view.Kept(row->id), row->children)) return "the edges differ";
   return "";
 }

@@ -58,6 +58,7 @@ v1::RemovalBytes ToProto(const store::RemovalBytes& bytes) {
   v1::RemovalBytes out;
   *out.mutable_content() = ToProto(bytes.content);
   *out.mutable_metadata() = ToProto(bytes.metadata);
+  if (bytes.held != store::Bytes()) *out.mutable_held() = ToProto(bytes.held);
   return out;
 }
 
@@ -216,6 +217,7 @@ v1::PlanItem ToProto(const gc::PlanItem& item, const std::string& store) {
   out.set_action(ActionOf(item));
   out.set_subject(gc::SubjectOf(item));
   *out.mutable_bytes() = ToProto(item.bytes);
+  if (item.held != store::Bytes()) *out.mutable_held() = ToProto(item.held);
   out.set_reason(gc::ToString(item.reason));
   out.set_detail(item.detail);
   SetTime(item.last_used, [&] { return out.mutable_last_used_time(); });

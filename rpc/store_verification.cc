@@ -39,7 +39,9 @@ absl::StatusOr<std::vector<index::AdoptedBlob>> ListAdopted(
   std::vector<index::AdoptedBlob> adopted;
   for (const gc::QuarantineEntry& entry : entries) {
     const gc::PlanItem& item = entry.item;
-    if (item.node != index::kNoNode || entry.is_superseded || !item.removal ||
+    // The node of a second copy stands for the first.
+    const bool has_node = item.node != index::kNoNode && !entry.is_superseded;
+    if (has_node || !item.removal ||
         item.removal->kind != store::RemovalKind::kBlob || !item.digest) {
       continue;
     }

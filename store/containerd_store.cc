@@ -69,7 +69,7 @@ class ContainerdStore final : public ContentStore {
   absl::StatusOr<Capacity> GetCapacity() const override;
   absl::StatusOr<ScanResult> Scan(const ScanRequest& request,
                                   ScanSink* sink) const override;
-  absl::StatusOr<RemovalBytes> Measure(
+  absl::StatusOr<Measurement> Measure(
       absl::Span<const Removal> removals) const override;
   absl::StatusOr<std::vector<RemovalOutcome>> Quarantine(
       const DeletionPermit& permit, const RunId& run_id,
@@ -193,7 +193,7 @@ absl::StatusOr<ScanResult> ContainerdStore::Scan(const ScanRequest&,
 
 // containerd keeps its records in one database whose size does not change with
 // them: there is no metadata to free, and content is the graph's to count.
-absl::StatusOr<RemovalBytes> ContainerdStore::Measure(
+absl::StatusOr<Measurement> ContainerdStore::Measure(
     absl::Span<const Removal>) const {
   return RemovalBytes();
 }

@@ -68,9 +68,9 @@ class ContentStore : public ContentReader {
                                           ScanSink* sink) const = 0;
 
   // What quarantining and purging all of `removals` together would free: once
-  // per inode, with the folders that they leave empty.  Reads only (I8).
-  // Things that are not there count zero.
-  virtual absl::StatusOr<RemovalBytes> Measure(
+  // per inode, if none of its names is left, with the folders that they leave
+  // empty.  Reads only (I8).  Things that are not there count zero.
+  virtual absl::StatusOr<Measurement> Measure(
       absl::Span<const Removal> removals) const = 0;
 
   // A store may remember what it lists in order to know what a removal takes

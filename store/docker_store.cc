@@ -107,7 +107,7 @@ class DockerStore final : public ContentStore {
   absl::StatusOr<Capacity> GetCapacity() const override;
   absl::StatusOr<ScanResult> Scan(const ScanRequest& request,
                                   ScanSink* sink) const override;
-  absl::StatusOr<RemovalBytes> Measure(
+  absl::StatusOr<Measurement> Measure(
       absl::Span<const Removal> removals) const override;
   absl::StatusOr<std::vector<RemovalOutcome>> Quarantine(
       const DeletionPermit& permit, const RunId& run_id,
@@ -231,7 +231,7 @@ absl::StatusOr<ScanResult> DockerStore::Scan(const ScanRequest&,
 }
 
 // The engine's own records are not counted: there is no metadata to free.
-absl::StatusOr<RemovalBytes> DockerStore::Measure(
+absl::StatusOr<Measurement> DockerStore::Measure(
     absl::Span<const Removal>) const {
   return RemovalBytes();
 }

@@ -34,7 +34,7 @@ class ExternalStore final : public ContentStore {
                                   ScanSink*) const override {
     return ScanResult();
   }
-  absl::StatusOr<RemovalBytes> Measure(
+  absl::StatusOr<Measurement> Measure(
       absl::Span<const Removal>) const override {
     return RemovalBytes();
   }

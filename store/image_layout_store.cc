@@ -26,6 +26,7 @@ class ImageLayoutStore final : public TreeStore {
     StoreTraits traits;
     traits.kind = StoreKind::kImageLayout;
     traits.has_quarantine = true;
+    traits.measures_purges = true;
     traits.has_foreign_writers = true;
     traits.is_read_only = is_read_only();
     return traits;

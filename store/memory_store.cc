@@ -65,7 +65,7 @@ class MemoryStore final : public ContentStore {
   absl::StatusOr<Capacity> GetCapacity() const override;
   absl::StatusOr<ScanResult> Scan(const ScanRequest& request,
                                   ScanSink* sink) const override;
-  absl::StatusOr<RemovalBytes> Measure(
+  absl::StatusOr<Measurement> Measure(
       absl::Span<const Removal> removals) const override;
   absl::StatusOr<std::vector<RemovalOutcome>> Quarantine(
       const DeletionPermit& permit, const RunId& run_id,
@@ -237,7 +237,7 @@ absl::StatusOr<ScanResult> MemoryStore::Scan(const ScanRequest&,
   return result;
 }
 
-absl::StatusOr<RemovalBytes> MemoryStore::Measure(
+absl::StatusOr<Measurement> MemoryStore::Measure(
     absl::Span<const Removal> removals) const {
   base::MutexLock lock(&content_->mutex_);
   RemovalBytes bytes;

@@ -80,8 +80,8 @@ class QuarantineFolder {
   // The note kept with an item.  NOT_FOUND.
   absl::StatusOr<std::string> Note(const RunId& run_id,
                                    const Removal& removal) const;
-  // What Quarantine() of all of these would free in the end.
-  absl::StatusOr<RemovalBytes> Measure(
+  // What Quarantine() and Purge() of all of these would free.
+  absl::StatusOr<Measurement> Measure(
       const std::vector<std::pair<Removal, RemovalPaths>>& removals) const;
 
  private:
@@ -100,12 +100,15 @@ class QuarantineFolder {
   void RemoveEmptyParents(const std::string& path, const std::string& floor);
   absl::Status MakeParents(const Journal& journal, const std::string& path);
   static bool IsBelow(const std::string& path, const std::string& floor);
-  // Content bytes of files, metadata bytes of folders, below `path`.
+  // What removing `path` with all below it would free now.  `shared`, if it is
+  // not null, gets its files of content that have several names.
   absl::Status AddTree(const std::string& path, bool is_content,
-                       RemovalBytes* bytes) const;
+                       RemovalBytes* bytes,
+                       std::vector<FileStat>* shared = nullptr) const;
   // The same beside writers: nothing for what one of them has taken away.
-  absl::StatusOr<RemovalBytes> Weigh(const std::string& path,
-                                     bool is_content) const;
+  absl::StatusOr<RemovalBytes> Weigh(
+      const std::string& path, bool is_content,
+      std::vector<FileStat>* shared = nullptr) const;
 
   // With mutex_ held: removes a run's folder if nothing is left in it.
   absl::Status RemoveIfEmpty(const RunId& run_id);

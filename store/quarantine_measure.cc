@@ -17,6 +17,19 @@ namespace {
 
 constexpr int kAttemptMax = 3;
 
+// A file all of whose names go is freed with the last of them.
+void ChargeLastNames(Measurement* measured) {
+  std::map<Extent, std::vector<const SharedFile*>> files;
+  for (const SharedFile& name : measured->shared) {
+    files[name.file].push_back(&name);
+  }
+  measured->held = {};
+  for (const auto& [file, names] : files) {
+    const bool goes = names.size() >= names.back()->link_count;
+    (goes ? measured->content : measured->held) += names.back()->bytes;
+  }
+}
+
 }  // namespace
 
 bool QuarantineFolder::IsBelow(const std::string& path,
@@ -26,12 +39,18 @@ bool QuarantineFolder::IsBelow(const std::string& path,
 }
 
 absl::Status QuarantineFolder::AddTree(const std::string& path, bool is_content,
-                                       RemovalBytes* bytes) const {
+                                       RemovalBytes* bytes,
+                                       std::vector<FileStat>* shared) const {
   RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_->Stat(path));
   if (stat.type != FileType::kFolder) {
     // A file with other names frees nothing until the last of them goes.
-    const Bytes freed = stat.link_count > 1 ? Bytes() : stat.bytes;
-    (is_content ? bytes->content : bytes->metadata) += freed;
+    const bool is_shared = stat.link_count > 1;
+    if (!is_shared) {
+      (is_content ? bytes->content : bytes->metadata) += stat.bytes;
+    } else if (is_content) {
+      bytes->held += stat.bytes;
+      if (shared != nullptr) shared->push_back(stat);
+    }
     return absl::OkStatus();
   }
   bytes->metadata += stat.bytes;
@@ -39,17 +58,22 @@ absl::Status QuarantineFolder::AddTree(const std::string& path, bool is_content,
                            root_->List(path));
   for (const DirEntry& entry : entries) {
     RECLAIM_RETURN_IF_ERROR(
-        AddTree(JoinPath(path, entry.name), is_content, bytes));
+        AddTree(JoinPath(path, entry.name), is_content, bytes, shared));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<RemovalBytes> QuarantineFolder::Weigh(const std::string& path,
-                                                     bool is_content) const {
+absl::StatusOr<RemovalBytes> QuarantineFolder::Weigh(
+    const std::string& path, bool is_content,
+    std::vector<FileStat>* shared) const {
   for (int attempt = 1;; ++attempt) {
     RemovalBytes bytes;
-    const absl::Status added = AddTree(path, is_content, &bytes);
-    if (added.ok()) return bytes;
+    std::vector<FileStat> found;
+    const absl::Status added = AddTree(path, is_content, &bytes, &found);
+    if (added.ok()) {
+      if (shared != nullptr) *shared = std::move(found);
+      return bytes;
+    }
     if (!absl::IsNotFound(added)) return added;
     RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));
     if (!is_there) return RemovalBytes();
@@ -59,9 +83,9 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Weigh(const std::string& path,
   }
 }
 
-absl::StatusOr<RemovalBytes> QuarantineFolder::Measure(
+absl::StatusOr<Measurement> QuarantineFolder::Measure(
     const std::vector<std::pair<Removal, RemovalPaths>>& removals) const {
-  RemovalBytes bytes;
+  Measurement bytes;
   std::set<std::string> gone;
   for (const auto& [removal, paths] : removals) {
     gone.insert(paths.paths.begin(), paths.paths.end());
@@ -75,15 +99,23 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Measure(
   };
   std::set<std::string> counted;
   std::map<std::string, std::string> floors;  // parent -> floor
-  for (const auto& [removal, paths] : removals) {
+  for (size_t i = 0; i < removals.size(); ++i) {
+    const auto& [removal, paths] = removals[i];
     for (const std::string& path : paths.paths) {
       if (is_below_gone(path) || !counted.insert(path).second) continue;
-      RECLAIM_ASSIGN_OR_RETURN(const RemovalBytes weight,
-                               Weigh(path, IsContentRemoval(removal.kind)));
+      std::vector<FileStat> shared;
+      RECLAIM_ASSIGN_OR_RETURN(
+          const RemovalBytes weight,
+          Weigh(path, IsContentRemoval(removal.kind), &shared));
       bytes += weight;
+      for (const FileStat& file : shared) {
+        bytes.shared.push_back(
+            {i, {file.device, file.inode}, file.link_count, file.bytes});
+      }
       floors[ParentPath(path)] = paths.floor;
     }
   }
+  ChargeLastNames(&bytes);
   // Folders that become empty, last in order first: a parent is known to go
   // once all of its entries go.
   while (!floors.empty()) {

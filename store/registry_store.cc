@@ -29,6 +29,7 @@ class RegistryStore final : public TreeStore {
     StoreTraits traits;
     traits.kind = StoreKind::kRegistry;
     traits.has_quarantine = true;
+    traits.measures_purges = true;
     traits.has_foreign_writers = true;
     traits.is_read_only = is_read_only();
     return traits;

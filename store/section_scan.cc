@@ -195,6 +195,7 @@ void SectionScan::AddBlob(const Place& place, const oci::Digest& digest,
   if (stat.link_count > 1) {
     mark->Doubt();
     fact.stat.extent = Extent{stat.device, stat.inode};
+    fact.stat.link_count = stat.link_count;
     base::MutexLock lock(&mutex_);
     Names& names = extents_[*fact.stat.extent];
     names.link_count = stat.link_count;

@@ -13,7 +13,10 @@ BlobStat TreeStore::ToBlobStat(const FileStat& stat) const {
   BlobStat out;
   out.bytes = stat.bytes;
   out.modified = stat.modified;
-  if (stat.link_count > 1) out.extent = Extent{stat.device, stat.inode};
+  if (stat.link_count > 1) {
+    out.extent = Extent{stat.device, stat.inode};
+    out.link_count = stat.link_count;
+  }
   return out;
 }
 
@@ -73,11 +76,13 @@ absl::Status TreeStore::UndoEdit(const Removal& removal, const std::string&) {
   return absl::UnimplementedError(ToString(removal));
 }
 
-absl::StatusOr<RemovalBytes> TreeStore::Measure(
+absl::StatusOr<Measurement> TreeStore::Measure(
     absl::Span<const Removal> removals) const {
   RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   std::vector<std::pair<Removal, RemovalPaths>> paths;
-  for (const Removal& removal : removals) {
+  std::vector<size_t> numbers;  // of `paths` in `removals`
+  for (size_t i = 0; i < removals.size(); ++i) {
+    const Removal& removal = removals[i];
     if (IsEdit(removal)) continue;
     absl::StatusOr<RemovalPaths> found = PathsOf(removal);
     if (absl::IsNotFound(found.status()) || absl::IsAborted(found.status())) {
@@ -85,8 +90,11 @@ absl::StatusOr<RemovalBytes> TreeStore::Measure(
     }
     RECLAIM_RETURN_IF_ERROR(found.status());
     paths.emplace_back(removal, *std::move(found));
+    numbers.push_back(i);
   }
-  return quarantine_.Measure(paths);
+  RECLAIM_ASSIGN_OR_RETURN(Measurement measured, quarantine_.Measure(paths));
+  for (SharedFile& name : measured.shared) name.removal = numbers[name.removal];
+  return measured;
 }
 
 RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,

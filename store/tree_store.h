@@ -39,7 +39,7 @@ class TreeStore : public ContentStore {
   absl::Status VerifyDigest(const Place& place,
                             const oci::Digest& digest) const override;
   absl::StatusOr<Capacity> GetCapacity() const override;
-  absl::StatusOr<RemovalBytes> Measure(
+  absl::StatusOr<Measurement> Measure(
       absl::Span<const Removal> removals) const override;
   absl::StatusOr<std::vector<RemovalOutcome>> Quarantine(
       const DeletionPermit& permit, const RunId& run_id,

@@ -265,6 +265,26 @@ TEST_F(RegistryTest, ALinkInThePlaceOfABlobIsNeverFollowed) {
   EXPECT_FALSE((*outcomes)[0].status.ok());
 }
 
+TEST_F(RegistryTest, ALinkInThePlaceOfAFolderIsNeverFollowed) {
+  namespace fs = std::filesystem;
+  const TempFolder outside;
+  const fs::path data = fs::path(folder_.path()) / tree_.BlobPath(image_);
+  const fs::path shard = data.parent_path().parent_path();
+  const fs::path away = fs::path(outside.path()) / "shard";
+  fs::rename(shard, away);
+  fs::create_directory_symlink(away, shard);
+  const std::string before = outside.Snapshot();
+  EXPECT_FALSE(store_->Stat("", image_).ok());
+  EXPECT_FALSE(store_->Read("", image_, 100).ok());
+  EXPECT_FALSE(store_->VerifyDigest("", image_).ok());
+  for (const BlobFact& blob : ScanAll(*store_).blobs) {
+    EXPECT_NE(blob.digest, image_);
+  }
+  const auto outcomes = store_->Quarantine(*permit_, "run1", {Blob(image_)});
+  EXPECT_TRUE(!outcomes.ok() || !(*outcomes)[0].status.ok());
+  EXPECT_EQ(outside.Snapshot(), before);
+}
+
 TEST_F(RegistryTest, APipeInThePlaceOfABlobDoesNotHang) {
   const std::string data = folder_.path() + "/" + tree_.BlobPath(image_);
   unlink(data.c_str());
@@ -591,6 +611,51 @@ TEST(ImageLayoutTest, HardLinksShareAnExtent) {
   }
   ASSERT_THAT(extents, SizeIs(2));
   EXPECT_EQ(extents[0], extents[1]);
+}
+
+// What goes frees nothing as long as another name of its file is left.
+TEST(ImageLayoutTest, OfAFileWithSeveralNamesTheLastFreesTheBytes) {
+  TempFolder folder;
+  TempFolder outside;
+  std::vector<Removal> names;
+  const oci::Digest digest = oci::Digest::Sha256Of("shared");
+  for (const char* place : {"a", "b"}) {
+    LayoutTree tree(&folder, place);
+    tree.Entry(tree.Image({"shared"}), "v1");
+    Removal removal;
+    removal.place = place;
+    removal.digest = digest;
+    names.push_back(removal);
+  }
+  const std::string blob = "/blobs/sha256/" + digest.hex();
+  const std::string first = folder.path() + "/a" + blob;
+  folder.Remove("b" + blob);
+  ASSERT_EQ(link(first.c_str(), (folder.path() + "/b" + blob).c_str()), 0);
+  const auto store = Open(folder.path());
+  const auto both = store->Measure(names);
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(both->content.logical_bytes, 6u);
+  EXPECT_EQ(both->held, Bytes());
+  ASSERT_THAT(both->shared, SizeIs(2));
+  EXPECT_EQ(both->shared[1].removal, 1u);
+  EXPECT_EQ(both->shared[1].link_count, 2u);
+  const auto one = store->Measure(absl::MakeSpan(names).subspan(1));
+  ASSERT_THAT(one, IsOk());
+  EXPECT_EQ(one->content, Bytes());
+  EXPECT_EQ(one->held.logical_bytes, 6u);
+
+  const DeletionPermitForTest permit;
+  ASSERT_THAT(store->Quarantine(*permit, "0123456789abcdef", names), IsOk());
+  const std::string moved =
+      folder.path() + "/.reclaim/quarantine/0123456789abcdef/tree/a" + blob;
+  ASSERT_EQ(link(moved.c_str(), (outside.path() + "/backup").c_str()), 0);
+  const auto purged = store->Purge(*permit, "0123456789abcdef", names);
+  ASSERT_THAT(purged, IsOk());
+  for (const RemovalOutcome& outcome : *purged) {
+    EXPECT_THAT(outcome.status, IsOk());
+    EXPECT_EQ(outcome.bytes.content, Bytes());
+    EXPECT_EQ(outcome.bytes.held.logical_bytes, 6u);
+  }
 }
 
 TEST(StoreUriTest, SaysWhatItUnderstands) {

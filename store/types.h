@@ -6,6 +6,7 @@
 #ifndef RECLAIM_STORE_TYPES_H_
 #define RECLAIM_STORE_TYPES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -65,6 +66,8 @@ struct BlobStat {
   Bytes bytes;
   std::optional<Extent> extent;  // set iff the file has several links
   absl::Time modified;
+  // How many these are, wherever they lie.  0: nobody knows, or just one.
+  uint64_t link_count = 0;
 };
 
 // How a digest is a member of a repository (a link file, or an entry of an
@@ -114,16 +117,37 @@ bool operator<(const Removal& a, const Removal& b);
 std::string ToString(const Removal& removal);
 
 // Bytes of a set of removals.  Content is blobs and uploads; metadata is link
-// files and the folders that become empty with them.
+// files and the folders that become empty with them.  Both are what the disk
+// gives.
 struct RemovalBytes {
   Bytes content;
   Bytes metadata;
+  // Content that stays on the disk for other names of its files.
+  Bytes held = {};
   RemovalBytes& operator+=(const RemovalBytes& other) {
     content += other.content;
     metadata += other.metadata;
+    held += other.held;
     return *this;
   }
   Bytes total() const { return content + metadata; }
+};
+
+// A file of a removal that has several names.
+struct SharedFile {
+  size_t removal = 0;  // by number in what was asked about
+  Extent file;
+  uint64_t link_count = 0;
+  Bytes bytes;
+};
+
+// What a set of removals comes to.
+struct Measurement : RemovalBytes {
+  Measurement() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): of a store without links.
+  Measurement(const RemovalBytes& bytes) : RemovalBytes(bytes) {}
+
+  std::vector<SharedFile> shared;  // content alone
 };
 
 // What became of one removal.
@@ -170,6 +194,8 @@ struct StoreTraits {
   // Nothing can be given back: Quarantine() leaves everything where it is, and
   // Purge() is the deletion.  A plan says so, and its items are purged at once.
   bool deletes_for_good = false;
+  // The outcome of Purge() says what the disk gave for each item's content.
+  bool measures_purges = false;
   bool is_read_only = false;
 };
 

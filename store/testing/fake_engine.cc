@@ -190,7 +190,7 @@ absl::StatusOr<ScanResult> FakeEngine::Scan(const ScanRequest&,
   return ScanResult();
 }
 
-absl::StatusOr<RemovalBytes> FakeEngine::Measure(
+absl::StatusOr<Measurement> FakeEngine::Measure(
     absl::Span<const Removal>) const {
   return RemovalBytes();
 }

@@ -52,7 +52,7 @@ class FakeEngine final : public ContentStore {
   absl::StatusOr<Capacity> GetCapacity() const override;
   absl::StatusOr<ScanResult> Scan(const ScanRequest& request,
                                   ScanSink* sink) const override;
-  absl::StatusOr<RemovalBytes> Measure(
+  absl::StatusOr<Measurement> Measure(
       absl::Span<const Removal> removals) const override;
   absl::StatusOr<std::vector<RemovalOutcome>> Quarantine(
       const DeletionPermit& permit, const RunId& run_id,

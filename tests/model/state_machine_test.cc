@@ -70,7 +70,8 @@ void Compare(const MachineTwin& twin, const MachineWorld& world) {
   // A copy in each run that holds one.
   store::Bytes quarantined;
   for (const MachineTwin::Run& run : twin.runs()) {
-    for (const std::set<int>* held : {&run.items, &run.strangers}) {
+    for (const std::set<int>* held :
+         {&run.items, &run.superseded, &run.strangers}) {
       quarantined.logical_bytes += twin.LogicalBytes(*held);
       quarantined.allocated_bytes += twin.AllocatedBytes(*held);
     }

@@ -205,7 +205,7 @@ absl::StatusOr<store::ScanResult> ModelRegistry::Scan(
   return store::ScanResult();
 }
 
-absl::StatusOr<store::RemovalBytes> ModelRegistry::Measure(
+absl::StatusOr<store::Measurement> ModelRegistry::Measure(
     absl::Span<const Removal> removals) const {
   store::RemovalBytes bytes;
   for (const Removal& removal : removals) {

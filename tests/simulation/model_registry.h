@@ -97,7 +97,7 @@ class ModelRegistry final : public store::ContentStore {
   store::StoreTraits traits() const override;
   absl::StatusOr<store::ScanResult> Scan(const store::ScanRequest& request,
                                          store::ScanSink* sink) const override;
-  absl::StatusOr<store::RemovalBytes> Measure(
+  absl::StatusOr<store::Measurement> Measure(
       absl::Span<const store::Removal> removals) const override;
   absl::StatusOr<std::vector<store::RemovalOutcome>> Quarantine(
       const store::DeletionPermit& permit, const store::RunId& run_id,
