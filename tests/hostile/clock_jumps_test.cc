@@ -1,0 +1,190 @@
+// The machine's clock leaps, by sixty spans and to dates where others' clocks
+// have failed: what a name reaches is there after all of them, and nothing is
+// freed or taken before its time by the clock that everybody sees.  A clock
+// that is set forward beyond a term has reached the end of it: that is what a
+// wall clock says, and what stands between it and a loss is the proof (I2), not
+// time.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/status_matchers.h"
+#include "gc/collector.h"
+#include "gc/collector_fixture.h"
+#include "gc/plan.h"
+#include "gc/prune_request.h"
+#include "gc/run.h"
+#include "gtest/gtest.h"
+#include "index/memory_engine.h"
+#include "index/mutation.h"
+#include "oci/digest.h"
+#include "store/testing/store_tree.h"
+
+namespace reclaim::gc {
+namespace {
+
+using ::reclaim::base::IsOk;
+
+constexpr absl::Duration kDay = absl::Hours(24);
+constexpr absl::Duration kYear = absl::Hours(365 * 24);
+
+// Sixty instants to which a clock that shows `now` may leap.
+std::vector<absl::Time> Leaps(absl::Time now) {
+  std::vector<absl::Time> leaps;
+  const absl::Duration spans[] = {absl::Seconds(1),  absl::Seconds(59),
+                                  absl::Minutes(1),  absl::Minutes(10),
+                                  absl::Minutes(59), absl::Hours(1),
+                                  absl::Hours(2),    absl::Hours(12),
+                                  absl::Hours(23),   kDay,
+                                  absl::Hours(25),   2 * kDay,
+                                  6 * kDay,          7 * kDay,
+                                  8 * kDay,          30 * kDay,
+                                  31 * kDay,         90 * kDay,
+                                  180 * kDay,        kYear,
+                                  2 * kYear,         5 * kYear,
+                                  10 * kYear,        15 * kYear,
+                                  20 * kYear};
+  for (const absl::Duration span : spans) {
+    leaps.push_back(now + span);
+    leaps.push_back(now - span);
+  }
+  for (const int64_t seconds :
+       {int64_t{0}, int64_t{1}, int64_t{-1},          // 1970
+        int64_t{946684800}, int64_t{1230768000},      // 2000, 2009
+        (int64_t{1} << 31) - 1, int64_t{1} << 31,     // 2038
+        (int64_t{1} << 32) - 1, int64_t{1} << 32}) {  // 2106
+    leaps.push_back(absl::FromUnixSeconds(seconds));
+  }
+  leaps.push_back(now);
+  return leaps;
+}
+
+class ClockJumpsTest : public CollectorFixture {
+ protected:
+  ClockJumpsTest() {
+    live_ = tree_.Image("app", "v1", {"base", "new"});
+    old_ = tree_.Image("app", "", {"base", "old"});
+  }
+
+  // One tree, seen anew for each leap; its files are of `written`.
+  void Begin(absl::Time written) {
+    collector_.reset();
+    graph_.reset();
+    engine_ = std::make_unique<index::MemoryEngine>();
+    clock_.Jump(start_);
+    SetTimes("", written);
+    Restart();
+    ASSERT_THAT(collector_->Recover(), IsOk());
+    Scan();
+  }
+  void Begin() { Begin(start_ - absl::Hours(1000)); }
+  void LeapTo(absl::Time leap) {
+    clock_.Jump(leap);
+    ASSERT_THAT(collector_->Scan("s", false, "test", {}), IsOk());
+    // The graph's own clock doesn't go back, as a recount at `leap` would.
+    if (leap >= start_) ExpectExact();
+  }
+  void ExpectLive() {
+    for (const oci::Digest& digest :
+         {live_, oci::Digest::Sha256Of("base"), oci::Digest::Sha256Of("new")}) {
+      EXPECT_TRUE(folder_.Exists(tree_.BlobPath(digest)));
+    }
+    EXPECT_TRUE(HasTag("app", "v1"));
+  }
+  gc::Run PurgeByPeriod() {
+    PurgeRequest request;
+    request.store = "s";
+    request.actor = "test";
+    const auto run = collector_->Purge(request, {});
+    EXPECT_THAT(run, IsOk());
+    return run.ok() ? *run : gc::Run();
+  }
+  void RecordLeaps() {
+    RecordProperty("figure_leaps_of_the_clock",
+                   static_cast<int>(Leaps(start_).size()));
+  }
+
+  store::RegistryTree tree_{&folder_};
+  oci::Digest live_, old_;
+  const absl::Time start_ = absl::FromUnixSeconds(1767225600);  // 2026
+};
+
+TEST_F(ClockJumpsTest, ThereAreSixty) { EXPECT_EQ(Leaps(start_).size(), 60u); }
+
+// What the period keeps can be given back, whatever the clock does in between.
+TEST_F(ClockJumpsTest, QuarantineIsNotFreedBeforeItsPeriodEnds) {
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    Begin();
+    const std::string before = folder_.Snapshot();
+    const gc::Run pruned = Prune();
+    ASSERT_GT(pruned.blob_count, 0u);
+    LeapTo(leap);
+    const gc::Run purged = PurgeByPeriod();
+    ExpectLive();
+    if (leap - start_ < kDay) {
+      EXPECT_EQ(purged.blob_count, 0u);
+      EXPECT_THAT(RestoreRun(pruned.id), IsOk());
+      EXPECT_EQ(folder_.Snapshot(), before);
+    } else {
+      EXPECT_EQ(purged.blob_count, pruned.blob_count);
+      tree_.Image("app", "", {"base", "old"});
+    }
+  }
+  RecordLeaps();
+}
+
+// A file whose time is to come is young, and a leap makes nothing young old
+// but by the span that it is.
+TEST_F(ClockJumpsTest, GraceIsKept) {
+  PruneRequest request = Request();
+  request.policy.grace_period = kDay;
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    Begin(start_);
+    LeapTo(leap);
+    const Plan plan = MakePlan(request);
+    if (leap - start_ < kDay) {
+      EXPECT_TRUE(plan.items.empty()) << "young content is planned";
+    }
+    for (const PlanItem& item : plan.items) {
+      EXPECT_TRUE(!item.digest || *item.digest != live_);
+    }
+    ExpectLive();
+  }
+  RecordLeaps();
+}
+
+TEST_F(ClockJumpsTest, ALeaseHoldsUntilItEnds) {
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    Begin();
+    const Plan plan = MakePlan(Request());
+    EXPECT_FALSE(plan.items.empty());
+    index::PutLease lease;
+    lease.store = "s";
+    lease.id = "mine";
+    lease.owner = "test";
+    lease.expires = start_ + kDay;
+    lease.targets.emplace_back();
+    lease.targets.back().content = index::ContentName{"s", "", old_};
+    ASSERT_THAT(Record({lease}), IsOk());
+    LeapTo(leap);
+    for (const PlanItem& item : MakePlan(Request()).items) {
+      EXPECT_TRUE(!item.digest || *item.digest != old_ || leap - start_ > kDay);
+    }
+    // A plan of before the leap is judged anew at the deed, or has expired.
+    const auto run = Apply(plan);
+    EXPECT_TRUE(!run.ok() || run->blob_count == 0);
+    ExpectLive();
+    EXPECT_TRUE(folder_.Exists(tree_.BlobPath(old_)));
+  }
+  RecordLeaps();
+}
+
+}  // namespace
+}  // namespace reclaim::gc
