@@ -110,18 +110,23 @@ std::set<int> MachineTwin::MadeOf(int content, bool with_referrers) const {
   return made_of;
 }
 
-void MachineTwin::GiveBack(int content, bool with_referrers) {
+void MachineTwin::TakeBack(int content, const Run* also_strangers_of) {
+  for (Run& run : runs_) {
+    size_t copies = run.items.erase(content);
+    if (also_strangers_of == nullptr || also_strangers_of == &run) {
+      copies += run.strangers.erase(content);
+    }
+    if (copies == 0) continue;
+    // The oldest run's comes back; the others wait for their purge.
+    if (!present_.insert(content).second) run.superseded.insert(content);
+  }
+}
+
+void MachineTwin::GiveBack(int content, bool with_referrers,
+                           const Run* also_strangers_of) {
   const std::set<int> known = quarantined();
   for (const int id : MadeOf(content, with_referrers)) {
-    if (known.count(id) == 0) continue;
-    present_.insert(id);
-    for (Run& run : runs_) {
-      run.items.erase(id);
-      // A reference asks for every copy, and one of them comes back.
-      if (with_referrers && run.strangers.erase(id) != 0) {
-        run.superseded.insert(id);
-      }
-    }
+    if (known.count(id) != 0) TakeBack(id, also_strangers_of);
   }
 }
 
@@ -133,13 +138,8 @@ void MachineTwin::Push(int manifest, const std::string& tag) {
     if (!AllMachineContent()[child].is_manifest) present_.insert(child);
   }
   const std::set<int> known = quarantined();
-  for (const int id : present_) {
-    if (known.count(id) == 0) continue;
-    for (Run& run : runs_) {
-      if (run.items.erase(id) + run.strangers.erase(id) != 0) {
-        run.superseded.insert(id);
-      }
-    }
+  for (const int id : std::set<int>(present_)) {
+    if (known.count(id) != 0) TakeBack(id, nullptr);
   }
   GiveBack(manifest, true);
   if (!tag.empty()) tags_[tag] = manifest;
@@ -198,21 +198,32 @@ void MachineTwin::Prune() {
   runs_.push_back(std::move(run));
 }
 
+// Those of a run whose own copy a restore brings: the store has none, and no
+// older run does.
+std::set<int> MachineTwin::StrangersThatReturn(size_t run) const {
+  std::set<int> returning = runs_[run].strangers;
+  for (const int id : present_) returning.erase(id);
+  for (size_t older = 0; older < run; ++older) {
+    for (const int id : runs_[older].items) returning.erase(id);
+  }
+  return returning;
+}
+
 // What the run still holds, and what that is made of.
 void MachineTwin::Restore(size_t run) {
   std::set<int> taken = runs_[run].items;
   taken.insert(runs_[run].strangers.begin(), runs_[run].strangers.end());
-  for (const int id : taken) GiveBack(id, false);
+  const std::set<int> read = StrangersThatReturn(run);
+  for (const int id : taken) GiveBack(id, false, &runs_[run]);
   // The store has it again: this copy waits for its purge.
   for (const int id : runs_[run].strangers) {
     if (present_.count(id) != 0) runs_[run].superseded.insert(id);
   }
   present_.insert(runs_[run].strangers.begin(), runs_[run].strangers.end());
   known_.insert(runs_[run].strangers.begin(), runs_[run].strangers.end());
-  const std::set<int> strangers = std::move(runs_[run].strangers);
   runs_[run].strangers.clear();
   // The next scan reads them, and what they reference comes back.
-  for (const int id : strangers) {
+  for (const int id : read) {
     if (AllMachineContent()[id].is_manifest) GiveBack(id, true);
   }
   ReturnNamed();

@@ -86,7 +86,12 @@ class MachineTwin {
  private:
   // With what it references and, if asked, what refers to that.
   std::set<int> MadeOf(int content, bool with_referrers) const;
-  void GiveBack(int content, bool with_referrers);
+  // From every run that holds it as an item; of strangers those of one run, or
+  // of all (nullptr).
+  void TakeBack(int content, const Run* also_strangers_of);
+  void GiveBack(int content, bool with_referrers,
+                const Run* also_strangers_of = nullptr);
+  std::set<int> StrangersThatReturn(size_t run) const;
   // Whether a stranger is missed: a root reaches it, or what is here lists it.
   bool IsNamed(int content) const;
   // What each scan does.

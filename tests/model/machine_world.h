@@ -5,6 +5,8 @@
 #ifndef RECLAIM_TESTS_MODEL_MACHINE_WORLD_H_
 #define RECLAIM_TESTS_MODEL_MACHINE_WORLD_H_
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +23,16 @@
 #include "store/memory_content.h"
 
 namespace reclaim::tests {
+
+// The n-th id is n: of two copies in quarantine the one comes back whose run
+// has the smaller id, and the twin knows runs by their order.
+class CountingRandom final : public base::RandomSource {
+ public:
+  uint64_t Next() override { return ++last_; }
+
+ private:
+  std::atomic<uint64_t> last_{0};
+};
 
 class MachineWorld {
  public:
@@ -59,7 +71,7 @@ class MachineWorld {
   index::NodeId Find(int content, const index::GraphReader& reader) const;
 
   base::SimulatedClock clock_;
-  base::SeededRandom random_{7};
+  CountingRandom random_;
   std::shared_ptr<store::MemoryContent> content_ =
       std::make_shared<store::MemoryContent>();
   std::unique_ptr<store::ContentStore> store_;
