@@ -23,6 +23,8 @@ using ::reclaim::base::IsOk;
 
 constexpr int kDefaultCuts = 150;
 constexpr int kCommitsMax = 40;
+// Then a new database begins: each cut checks all that its database holds.
+constexpr int kCutsOfOne = 25;
 constexpr size_t kValueBytesMax = 20'000;
 
 int Cuts() {
@@ -122,7 +124,7 @@ TEST_F(PowerCutTest, WhatWasAcknowledgedIsThere) {
   for (int cut = 0; cut < Cuts(); ++cut) {
     SCOPED_TRACE(absl::StrCat("seed ", seed_, ", cut ", cut));
     ASSERT_NO_FATAL_FAILURE(Open(cut));
-    if (cut > 0) {
+    if (cut % kCutsOfOne > 0) {
       ASSERT_NO_FATAL_FAILURE(Check());
     }
     ASSERT_NO_FATAL_FAILURE(Write());
@@ -130,6 +132,13 @@ TEST_F(PowerCutTest, WhatWasAcknowledgedIsThere) {
     lost_bytes += disk_->lost_bytes();
     engine_.reset();
     std::filesystem::remove_all(Path(cut));
+    if ((cut + 1) % kCutsOfOne > 0) continue;
+    ASSERT_NO_FATAL_FAILURE(Open(cut + 1));
+    ASSERT_NO_FATAL_FAILURE(Check());
+    engine_.reset();
+    std::filesystem::remove_all(Path(cut + 1));
+    written_ = 0;
+    acknowledged_ = 0;
   }
   EXPECT_GT(lost_bytes, 0u) << "a disk that loses nothing shows nothing";
   EXPECT_GT(unacknowledged_lost_, 0u);
