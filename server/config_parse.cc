@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <fstream>
 #include <sstream>
 
@@ -126,6 +128,13 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text,
 }
 
 absl::StatusOr<Config> ReadConfig(const std::string& path) {
+  struct stat stat = {};
+  if (::stat(path.c_str(), &stat) == 0 && S_ISREG(stat.st_mode) &&
+      (stat.st_mode & S_IWOTH) != 0) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("anybody may write to the configuration ", path,
+                     ", which says what is deleted; `chmod o-w ", path, "`"));
+  }
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();

@@ -1,5 +1,7 @@
 #include "server/config.h"
 
+#include <sys/stat.h>
+
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -261,6 +263,19 @@ TEST(ConfigTest, ErrorsNameFileLineAndKey) {
   EXPECT_THAT(Error("[listen]\nsocket = \"\"\n"), HasSubstr("nobody"));
   EXPECT_THAT(Error("[listen]\naddress = \"0.0.0.0:1\"\n"),
               HasSubstr("tls_certificate"));
+}
+
+TEST(ConfigTest, AFileThatAnybodyMayWriteIsRefused) {
+  const std::string path = ::testing::TempDir() + "/reclaim-open.toml";
+  std::ofstream(path) << "[gc]\n";
+  for (const mode_t mode : {0600, 0644, 0664}) {
+    ASSERT_EQ(chmod(path.c_str(), mode), 0);
+    EXPECT_THAT(ReadConfig(path), base::IsOk());
+  }
+  ASSERT_EQ(chmod(path.c_str(), 0666), 0);
+  EXPECT_THAT(ReadConfig(path),
+              base::StatusIs(absl::StatusCode::kPermissionDenied,
+                             HasSubstr("chmod o-w")));
 }
 
 TEST(ConfigTest, RolesAndGrantsAreRead) {

@@ -1,6 +1,7 @@
 // reclaimd: reads the configuration, starts the daemon, waits for a signal.
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -168,6 +169,9 @@ int Serve(const Config& config) {
   // Before any thread starts: all of them leave these to the main thread.
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // What we and the database make is ours alone, whoever starts us; where a
+  // store's files need other modes they are given them.
+  umask(0077);
   if (const absl::Status confined = Confine(config); !confined.ok()) {
     Say(absl::StrCat("cannot start: ", confined.message()));
     return 1;
