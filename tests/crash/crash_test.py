@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of the whole daemon at random moments, beside writers.
 
-    tests/crash/crash_test.py [--kills N] [--seed S]
+    tests/crash/crash_test.py [--kills N] [--seed S] [--parallel P]
 
 Run me from the root, after `bazel build //cli:reclaim //server:reclaimd`;
 tools/test does, in short, and tools/soak for hours.  A cycle starts a deed
@@ -10,12 +10,20 @@ writer goes on filling, kills the daemon somewhere in it, starts it again, and
 asks an oracle that shares nothing with the daemon: every blob that a tag
 reaches is there with the right bytes; every acknowledged record stands;
 `verify` finds nothing.  At the end two quiet runs take all that is garbage.
+
+After KILLS_PER_TREE kills a new tree begins, with the next seed; P trees are
+worked on at a time, each by a daemon of its own, so `--seed S --kills N` of a
+failure repeats it with N up to KILLS_PER_TREE.
 """
 import argparse
+import collections
+import concurrent.futures
+import http.client
 import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,12 +38,45 @@ from crash_tree import CrashTree  # noqa: E402
 CLI = os.path.join(os.getcwd(), "bazel-bin/cli/reclaim")
 DAEMON = os.path.join(os.getcwd(), "bazel-bin/server/reclaimd")
 DEEDS = ("scan", "apply", "restore", "purge", "records", "prune")
-LONGEST_FUSE = 0.25
+LONGEST_FUSE = 0.2
 START_PATIENCE = 60
+KILLS_PER_TREE = 60
+# Longer than a push of our writer takes, from its look at a blob to its tag.
+WRITE_SECONDS_MAX = 2
+# A kill is not a power cut: what was written is there, synced or not.
+MEMORY = "/dev/shm"
+MEMORY_BYTES_MIN = 1 << 30
+
+
+def folder_for_trees():
+    """In memory where there is enough of it, else on disk."""
+    try:
+        of = os.statvfs(MEMORY)
+    except OSError:
+        return "/tmp"
+    return MEMORY if of.f_bavail * of.f_frsize > MEMORY_BYTES_MIN else "/tmp"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def is_ready(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 class Writer(threading.Thread):
-    """Pushes images into the tree while the daemon lives and dies."""
+    """Pushes images into the tree while the daemon lives and dies; of some, a
+    client finds that the blobs are there already, garbage though they are."""
 
     def __init__(self, tree, seed):
         super().__init__(daemon=True)
@@ -43,12 +84,22 @@ class Writer(threading.Thread):
         self.random = random.Random(seed)
         self.ends = threading.Event()
         self.pushes = 0
+        self.pushes_of_garbage = 0
+        self.too_slow = 0
 
     def run(self):
         while not self.ends.wait(self.random.uniform(0, 0.05)):
-            self.tree.put_image("live/r%d" % self.random.randrange(4),
-                                "t%d" % self.random.randrange(12), False)
+            repository = "live/r%d" % self.random.randrange(4)
+            tag = "t%d" % self.random.randrange(12)
+            begin = time.monotonic()
+            if self.tree.garbage and self.random.random() < 0.2:
+                self.tree.push_garbage(repository, tag, self.random)
+                self.pushes_of_garbage += 1
+            else:
+                self.tree.put_image(repository, tag, False)
             self.pushes += 1
+            # Such a writer has broken the promise that the proof rests on.
+            self.too_slow += time.monotonic() - begin > WRITE_SECONDS_MAX
 
 
 class Crash:
@@ -65,25 +116,30 @@ class Crash:
         with open(os.path.join(folder, "reclaim.toml"), "w") as file:
             # The writer's grace is what a registry's would be; garbage in
             # this tree is years old.
-            file.write('data_directory = "%s/data"\n[listen]\n'
-                       'socket = "%s/r.sock"\n[http]\naddress = ""\n'
+            file.write('data_directory = "%s/data"\nballast_bytes = 65536\n'
+                       '[listen]\nsocket = "%s/r.sock"\n'
                        '[gc]\ngrace_period = "1h"\nlarge_plan_percent = 100\n'
                        'batch_item_count = 8\n'
                        '[[store]]\nname = "hub"\nuri = "registry:%s"\n'
-                       % (folder, folder, self.tree.root))
+                       'write_duration_max = "%ds"\n'
+                       'descriptor_cache = "none"\n'
+                       % (folder, folder, self.tree.root, WRITE_SECONDS_MAX))
 
     def start(self):
+        """Ready means that it answers; what it resumes may still go on."""
+        port = free_port()
         self.daemon = subprocess.Popen(
-            [DAEMON, "--config", self.folder + "/reclaim.toml"],
+            [DAEMON, "--config", self.folder + "/reclaim.toml", "--http",
+             "127.0.0.1:%d" % port],
             stdout=subprocess.DEVNULL,
             stderr=open(self.folder + "/daemon.log", "a"))
         end = time.monotonic() + START_PATIENCE
-        while self.ask("store", "ls").returncode != 0:
+        while not is_ready(port):
             if time.monotonic() > end or self.daemon.poll() is not None:
                 with open(self.folder + "/daemon.log") as log:
                     raise SystemExit("the daemon does not start:\n" +
                                      log.read()[-3000:])
-            time.sleep(0.02)
+            time.sleep(0.005)
 
     def kill(self):
         self.daemon.kill()
@@ -97,7 +153,7 @@ class Crash:
     def make_garbage(self):
         for _ in range(self.random.randrange(2, 7)):
             repository = "old/r%d" % self.random.randrange(3)
-            self.tree.put_image(repository, None, True)
+            self.tree.put_garbage(repository)
         for _ in range(self.random.randrange(8)):
             self.tree.put_blob(self.tree.random.randbytes(700), True)
 
@@ -146,8 +202,9 @@ class Crash:
         self.judge(deed)
 
     def judge(self, deed):
+        # What was named after its quarantine comes back with the next scan.
         try:
-            self.tree.live()
+            self.tree.live(or_in_quarantine=True)
         except OSError as error:
             self.lost.append("%s: %s" % (deed, error))
         stand = {json.loads(line)["ID"] for line in self.ask(
@@ -162,21 +219,24 @@ class Crash:
         """Two quiet runs; what is left must be what tags reach."""
         for pin in sorted(self.pins):
             self.ask("pin", "rm", pin)
-        # What the writer pushed is young: its moved tags' manifests stay.
-        young = {digest for digest in self.tree.stored()
-                 if os.path.getmtime(os.path.join(
-                     self.tree.root, "docker/registry/v2",
-                     self.tree.blob_path(digest))) > 1700000000}
         for command in (("scan", "hub"), ("system", "prune", "--force"),
                         ("purge", "--now", "--force")) * 2:
             done = self.ask(*command)
-            # 3: a registry is not asked here, so bytes stay in quarantine.
-            if done.returncode not in (0, 3):
+            if done.returncode != 0:
                 self.lost.append("%s: %s" % (command[0], done.stderr))
-        live = self.tree.live()
-        left = self.tree.stored() - live - young
+        try:
+            live = self.tree.live()
+        except OSError as error:
+            self.lost.append("at the end: %s" % error)
+            return 0
+        # What the writer pushed is young: its moved tags' manifests stay.
+        left = self.tree.stored() - live - self.tree.young()
         if left:
             self.lost.append("%d blobs of garbage are left" % len(left))
+        quarantined = self.ask("quarantine", "ls", "--format",
+                               "{{.Run}} {{.Subject}}").stdout.splitlines()
+        if quarantined:
+            self.lost.append("left in quarantine: %s" % quarantined[:5])
         verified = self.ask("verify", "hub", "--read-data")
         if "0 findings" not in verified.stdout:
             self.lost.append("at the end: " + verified.stdout)
@@ -184,8 +244,11 @@ class Crash:
 
 
 def run(kills, seed):
-    folder = tempfile.mkdtemp(prefix="reclaim-crash-", dir="/tmp")
+    """One tree; the Crash, with what was lost, and a line about it."""
+    folder = tempfile.mkdtemp(prefix="reclaim-crash-", dir=folder_for_trees())
     crash = Crash(folder, seed)
+    writer = Writer(crash.tree, seed + 2)
+    live = 0
     try:
         shared = [crash.tree.random.randbytes(5000)]
         for number in range(12):
@@ -196,7 +259,6 @@ def run(kills, seed):
             crash.tree.put_image("live/r0", None, True)], True)
         crash.make_garbage()
         crash.start()
-        writer = Writer(crash.tree, seed + 2)
         writer.start()
         for _ in range(kills):
             crash.cycle()
@@ -204,33 +266,51 @@ def run(kills, seed):
         writer.join()
         live = crash.settle()
     finally:
-        if crash.daemon.poll() is None:
+        writer.ends.set()
+        if crash.daemon and crash.daemon.poll() is None:
             crash.kill()
         if not crash.lost:
             shutil.rmtree(folder, True)
-    xml_cases.FIGURES["kill_points"] = sum(crash.kills.values())
-    xml_cases.FIGURES["lost_to_kills"] = len(crash.lost)
-    print("seed %d: %d kill points (%s), %d deeds ended before their kill, "
-          "%d pushes beside them, %d blobs live at the end, lost: %d"
-          % (seed, sum(crash.kills.values()),
-             ", ".join("%s %d" % item for item in crash.kills.items()),
-             crash.finished, writer.pushes, live, len(crash.lost)))
+    print("seed %d: %d kill points, %d deeds ended before their kill, %d "
+          "pushes beside them (%d of what was garbage), %d blobs live at the "
+          "end, lost: %d%s"
+          % (seed, kills, crash.finished, writer.pushes,
+             writer.pushes_of_garbage, live, len(crash.lost),
+             " (%d writers were too slow)" % writer.too_slow
+             if writer.too_slow else ""), flush=True)
     for loss in crash.lost[:20]:
         print("LOST", loss)
     if crash.lost:
         print("the folder is kept:", folder)
-    return not crash.lost
+    return crash
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--seed", type=int,
                         default=random.SystemRandom().randrange(1 << 30))
     options = parser.parse_args()
-    good = run(options.kills, options.seed)
-    xml_cases.write("crash", {"nothing_is_lost": good})
-    return 0 if good else 1
+    begin = time.monotonic()
+    trees = [min(KILLS_PER_TREE, options.kills - at)
+             for at in range(0, options.kills, KILLS_PER_TREE)]
+    with concurrent.futures.ThreadPoolExecutor(options.parallel) as pool:
+        crashes = list(pool.map(run, trees, range(
+            options.seed, options.seed + len(trees))))
+    kills = collections.Counter()
+    for crash in crashes:
+        kills.update(crash.kills)
+    lost = sum(len(crash.lost) for crash in crashes)
+    took = time.monotonic() - begin
+    print("%d kill points (%s), %d a minute, lost: %d" % (
+        sum(kills.values()), ", ".join("%s %d" % item
+                                       for item in kills.items()),
+        sum(kills.values()) * 60 / took, lost))
+    xml_cases.FIGURES["kill_points"] = sum(kills.values())
+    xml_cases.FIGURES["lost_to_kills"] = lost
+    xml_cases.write("crash", {"nothing_is_lost": lost == 0})
+    return 0 if lost == 0 else 1
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
+OLD = 1600000000  # when what is old was written
+
+
 def digest_of(data):
     return hashlib.sha256(data).hexdigest()
 
@@ -21,6 +24,7 @@ class CrashTree:
         self.root = root
         self.random = random.Random(seed)
         self.number = 0
+        self.garbage = []  # the blobs of images that nothing named at first
         os.makedirs(os.path.join(root, TOP, "blobs", "sha256"))
         os.makedirs(os.path.join(root, TOP, "repositories"))
 
@@ -31,7 +35,7 @@ class CrashTree:
         with open(full + ".new", "wb") as file:
             file.write(data)
         if old:
-            os.utime(full + ".new", (1600000000, 1600000000))
+            os.utime(full + ".new", (OLD, OLD))
         os.rename(full + ".new", full)
 
     def blob_path(self, digest):
@@ -47,10 +51,9 @@ class CrashTree:
     def link(self, path, digest, old):
         self.write(path, b"sha256:" + digest.encode(), old)
 
-    def put_image(self, repository, tag, old, shared=()):
-        """Blobs, layer links, the manifest's blob, its link, then the tag."""
+    def make_image(self, shared=()):
+        """The bytes of layers, of a config, and of a manifest."""
         self.number += 1
-        base = "repositories/%s/" % repository
         layers = [self.random.randbytes(self.random.randrange(200, 9000))
                   for _ in range(self.random.randrange(1, 4))]
         layers += list(shared)
@@ -58,11 +61,8 @@ class CrashTree:
                              "number": self.number,
                              "rootfs": {"type": "layers",
                                         "diff_ids": []}}).encode()
-        parts = []
-        for data in layers + [config]:
-            digest = self.put_blob(data, old)
-            self.link(base + "_layers/sha256/%s/link" % digest, digest, old)
-            parts.append({"digest": "sha256:" + digest, "size": len(data)})
+        parts = [{"digest": "sha256:" + digest_of(data), "size": len(data)}
+                 for data in layers + [config]]
         manifest = json.dumps({
             "schemaVersion": 2, "mediaType": MANIFEST,
             "config": dict(parts[-1], mediaType=MANIFEST.replace(
@@ -70,7 +70,28 @@ class CrashTree:
             "layers": [dict(part, mediaType="application/vnd.oci.image."
                                             "layer.v1.tar+gzip")
                        for part in parts[:-1]]}).encode()
-        return self.put_manifest(repository, tag, manifest, old)
+        return layers + [config, manifest]
+
+    def push(self, repository, tag, image, old):
+        """Blobs that are not there, layer links, the manifest's blob, its
+        link, then the tag."""
+        for data in image[:-1]:
+            digest = self.put_blob(data, old)
+            self.link("repositories/%s/_layers/sha256/%s/link" %
+                      (repository, digest), digest, old)
+        return self.put_manifest(repository, tag, image[-1], old)
+
+    def put_image(self, repository, tag, old, shared=()):
+        return self.push(repository, tag, self.make_image(shared), old)
+
+    def put_garbage(self, repository):
+        image = self.make_image()
+        self.push(repository, None, image, True)
+        self.garbage.append(image)
+
+    def push_garbage(self, repository, tag, chance):
+        """A client that finds the blobs of it, if they are still there."""
+        self.push(repository, tag, chance.choice(self.garbage), False)
 
     def put_index(self, repository, tag, digests, old):
         index = json.dumps({
@@ -91,26 +112,59 @@ class CrashTree:
             self.link(base + "tags/%s/current/link" % tag, digest, old)
         return digest
 
-    def read_blob(self, digest):
-        with open(os.path.join(self.root, TOP, self.blob_path(digest)),
-                  "rb") as file:
-            return file.read()
+    def read_blob(self, digest, or_in_quarantine=False):
+        try:
+            with open(os.path.join(self.root, TOP, self.blob_path(digest)),
+                      "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            if not or_in_quarantine:
+                raise
+        for path, _, files in os.walk(os.path.join(self.root, ".reclaim")):
+            for name in files:
+                if digest in os.path.join(path, name):
+                    with open(os.path.join(path, name), "rb") as file:
+                        data = file.read()
+                    if digest_of(data) == digest:
+                        return data
+        # It may have come back while we looked.
+        return self.read_blob(digest)
 
-    def live(self):
-        """Digests that tags reach; a KeyError or OSError is a loss."""
-        seen = set()
-        queue = []
+    def links(self, folder):
+        """Digest and time of each link in folders of this name."""
         for path, _, files in os.walk(os.path.join(self.root, TOP,
                                                    "repositories")):
-            if path.endswith("/current") and "link" in files:
-                with open(os.path.join(path, "link")) as file:
-                    queue.append(file.read()[len("sha256:"):])
+            if "/%s" % folder in path and "link" in files:
+                name = os.path.join(path, "link")
+                with open(name) as file:
+                    yield file.read()[len("sha256:"):], os.path.getmtime(name)
+
+    def live(self, or_in_quarantine=False):
+        """Digests that tags reach; an OSError is a loss."""
+        return self.reached([digest for digest, _ in self.links("current")],
+                            or_in_quarantine)
+
+    def young(self):
+        """What was written of late, or is of an image that was."""
+        young = {digest for digest in self.stored() if os.path.getmtime(
+            os.path.join(self.root, TOP, self.blob_path(digest))) > OLD}
+        pushed = {digest for digest, time in self.links("revisions")
+                  if time > OLD} & self.stored()
+        for digest in pushed:
+            try:
+                young |= self.reached([digest])
+            except FileNotFoundError:
+                pass  # Nothing names it, so it need not be whole.
+        return young
+
+    def reached(self, queue, or_in_quarantine=False):
+        seen = set()
         while queue:
             digest = queue.pop()
             if digest in seen:
                 continue
             seen.add(digest)
-            data = self.read_blob(digest)
+            data = self.read_blob(digest, or_in_quarantine)
             if digest_of(data) != digest:
                 raise OSError("wrong bytes in " + digest)
             if data[:1] != b"{" or b"schemaVersion" not in data:
