@@ -46,7 +46,7 @@ void ResidentGraph::AddContent(const ContentRow& row) {
   Node& node = Ensure(row.id);
   node.set_exists(true);
   node.set_kind(row.kind);
-  node.home = HomeOf(row.store, row.key.place);
+  SetHome(&node, row.store, row.key.place, row.stamp);
   node.set_recorded(row.recorded);
   if (!reach_[0].IsLive(row.id)) NoteUnreferenced(row.id);
   if (IsManifestLike(row.kind)) flipped_.insert(row.id);
@@ -79,7 +79,7 @@ void ResidentGraph::PutContent(const ContentRow& row) {
     node.set_state(row.state);
     node.set_flags(row.flags);
     SetBytes(row.id, row.bytes);
-    node.stamp = row.stamp;
+    SetHome(&node, StoreOf(node), PlaceOf(node), row.stamp);
     node.set_recorded(row.recorded);
     SetUsed(row.id, row.used);
   }
@@ -111,7 +111,7 @@ void ResidentGraph::AddNamed(const NamedRow& row) {
   node.set_exists(true);
   node.set_kind(row.key.kind);
   node.set_state(NodeState::kPresent);
-  node.home = HomeOf(row.key.store, kNoPlace);
+  SetHome(&node, row.key.store, kNoPlace, row.stamp);
   if (!reach_[0].IsLive(row.id)) NoteUnreferenced(row.id);
   AddName(row.id, row.key);
   Contribute(row.id, +1);
@@ -125,9 +125,8 @@ void ResidentGraph::PutNamed(const NamedRow& row) {
     const Settling settling(this, row.id);
     Node& node = nodes_[row.id];
     node.set_flags(row.flags);
-    node.home = HomeOf(row.key.store, row.place);
+    SetHome(&node, row.key.store, row.place, row.stamp);
     SetBytes(row.id, row.bytes);
-    node.stamp = row.stamp;
     node.set_recorded(row.recorded);
     SetUsed(row.id, row.used);
     SetExpiry(row.id, row.expires);
@@ -206,9 +205,9 @@ void ResidentGraph::LinkKeeper(NodeId keeper, NodeId target, int sign) {
   std::optional<Settling> settling;
   if (is_counted || !is_here) settling.emplace(this, target);
   if (sign > 0) {
-    lists_.Append(&nodes_[target].keepers, keeper);
+    keepers_.Append(&nodes_[target].keepers, keeper);
   } else {
-    lists_.Remove(&nodes_[target].keepers, keeper);
+    keepers_.Remove(&nodes_[target].keepers, keeper);
   }
   if (kind == NodeKind::kTag) tag_refs_.Add(target, sign);
   if (kind == NodeKind::kContainer) container_refs_.Add(target, sign);

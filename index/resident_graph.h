@@ -1,6 +1,6 @@
 // index/resident_graph.h — the reference graph in memory, with its counters.
 //
-// Plain arrays over dense node ids (PERFORMANCE.md, decision 1): a node is 32
+// Plain arrays over dense node ids (PERFORMANCE.md, decision 1): a node is 28
 // bytes, its digest 32 more, and what few nodes have lies beside
 // (index/resident_node.h); docs/BENCHMARKS.md has the measured sum.  Times are
 // those of the durable records, to the microsecond.  It is fed by rows, one for
@@ -20,6 +20,7 @@
 #include <optional>
 #include <queue>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,7 @@
 #include "index/memberships.h"
 #include "index/name_words.h"
 #include "index/narrow_counts.h"
+#include "index/packed_lists.h"
 #include "index/reach_counter.h"
 #include "index/resident_node.h"
 #include "index/totals.h"
@@ -218,9 +220,10 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void RemoveDigest(NodeId id);
   void AddName(NodeId id, const NamedKey& key);
   void RemoveName(NodeId id);
-  uint32_t HomeOf(StoreId store, PlaceId place);
-  StoreId StoreOf(const Node& node) const { return homes_[node.home].first; }
-  PlaceId PlaceOf(const Node& node) const { return homes_[node.home].second; }
+  void SetHome(Node* node, StoreId store, PlaceId place, Epoch stamp);
+  StoreId StoreOf(const Node& node) const { return homes_[node.home].store; }
+  PlaceId PlaceOf(const Node& node) const { return homes_[node.home].place; }
+  Epoch StampOf(const Node& node) const { return homes_[node.home].stamp; }
   store::Bytes BytesOf(NodeId id) const;
   void SetBytes(NodeId id, const store::Bytes& bytes);
   void SetUsed(NodeId id, absl::Time used);
@@ -273,7 +276,8 @@ class ResidentGraph final : public GraphView, private ReachListener {
 
   Chunked<Node> nodes_;
   Chunked<NodeLabel> labels_;
-  IdLists lists_;                    // of edges and their reverse
+  IdLists lists_;                    // of edges
+  PackedLists keepers_;              // their reverse
   std::vector<uint64_t> edge_bits_;  // HasEdges()
   // Since when the nodes that no root reaches have been so, where it is not
   // `first_now_`, as it is of all that was dead when the graph was loaded.
@@ -297,9 +301,20 @@ class ResidentGraph final : public GraphView, private ReachListener {
   SparseCounts active_children_;  // listed manifests that containers reach
   SparseCounts only_name_refs_;
 
-  std::vector<std::pair<StoreId, PlaceId>> homes_ = {{0, kNoPlace}};
-  absl::flat_hash_map<std::pair<StoreId, PlaceId>, uint32_t> home_ids_ = {
-      {{0, kNoPlace}, 0}};
+  // Where nodes are and when they were touched last; the first is that of what
+  // is not there yet.  One that no node has any more is taken again, for epochs
+  // go on for ever.
+  struct Home {
+    StoreId store = 0;
+    PlaceId place = kNoPlace;
+    Epoch stamp = 0;
+    uint32_t node_count = 0;
+  };
+  using HomeKey = std::tuple<StoreId, PlaceId, Epoch>;
+  std::vector<Home> homes_ = {Home()};
+  std::vector<uint32_t> free_homes_;
+  absl::flat_hash_map<HomeKey, uint32_t> home_ids_ = {
+      {HomeKey(StoreId{0}, kNoPlace, Epoch{0}), 0}};
   NameWords words_;
   absl::flat_hash_set<NodeId, ContentHash, ContentEqual> content_ids_;
   absl::flat_hash_set<NodeId, NameHash, NameEqual> named_ids_;

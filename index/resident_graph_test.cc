@@ -461,6 +461,41 @@ class RandomChanges {
   TextGraph g_;
 };
 
+// Nodes share what is said of store, place and stamp, and share it with others
+// after each stamp.
+TEST(ResidentGraphPropertyTest, EachNodeHasTheStampThatItWasGiven) {
+  const uint64_t seed = 20261126;
+  RecordProperty("seed", std::to_string(seed));
+  std::mt19937_64 random(seed);
+  TextGraph g("M1(c1 l1 l2); M2(c2 l1); app:v1=M1; web:v2=M2");
+  g.graph().PutPlace(1, 0, "other");
+  ContentRow row;
+  row.id = 500;
+  row.key = {1, TextGraph::DigestOf("elsewhere")};
+  row.recorded = TextGraph::Recorded();
+  g.graph().PutContent(row);
+  const NodeId count = g.graph().node_count();
+  std::vector<Epoch> stamps(count, 0);
+  for (Epoch epoch = 1; epoch < 20'000; ++epoch) {
+    const auto id = static_cast<NodeId>(random() % count);
+    // Now and then an old one.
+    const Epoch stamp =
+        random() % 5 == 0 ? static_cast<Epoch>(random() % epoch) : epoch;
+    g.graph().SetStamp(id, stamp);
+    stamps[id] = stamp;
+    if (epoch % 100 != 0) continue;
+    for (NodeId each = 0; each < count; ++each) {
+      const NodeFields fields = g.view().fields(each);
+      ASSERT_EQ(fields.stamp, stamps[each]) << epoch << ": " << each;
+      ASSERT_EQ(fields.store, 0) << each;
+    }
+    ASSERT_EQ(g.view().fields(500).place, 1u);
+    ASSERT_EQ(g.view().fields(g.Id("l1")).place, 0u);
+  }
+  EXPECT_EQ(g.view().FindContent(1, TextGraph::DigestOf("elsewhere")), 500u);
+  ExpectExact(&g);
+}
+
 TEST(ResidentGraphPropertyTest, CountersAgreeWithTheRecountAfterEachChange) {
   const uint64_t seed = 20261124;
   RecordProperty("seed", std::to_string(seed));

@@ -161,11 +161,27 @@ NamedKey ResidentGraph::named_key(NodeId id) const {
   return {label.kind, label.store, words_[label.scope], words_[label.name]};
 }
 
-uint32_t ResidentGraph::HomeOf(StoreId store, PlaceId place) {
+void ResidentGraph::SetHome(Node* node, StoreId store, PlaceId place,
+                            Epoch stamp) {
+  const uint32_t before = node->home;
+  const Home& old = homes_[before];
+  if (old.store == store && old.place == place && old.stamp == stamp) return;
   const auto [it, is_new] = home_ids_.try_emplace(
-      {store, place}, static_cast<uint32_t>(homes_.size()));
-  if (is_new) homes_.push_back({store, place});
-  return it->second;
+      HomeKey(store, place, stamp), static_cast<uint32_t>(homes_.size()));
+  if (is_new && free_homes_.empty()) {
+    homes_.push_back({store, place, stamp, 0});
+  } else if (is_new) {
+    it->second = free_homes_.back();
+    free_homes_.pop_back();
+    homes_[it->second] = {store, place, stamp, 0};
+  }
+  node->home = it->second;
+  ++homes_[node->home].node_count;
+  if (before == 0) return;
+  Home& left = homes_[before];
+  if (--left.node_count > 0) return;
+  home_ids_.erase(HomeKey(left.store, left.place, left.stamp));
+  free_homes_.push_back(before);
 }
 
 store::Bytes ResidentGraph::BytesOf(NodeId id) const {

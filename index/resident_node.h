@@ -1,4 +1,4 @@
-// index/resident_node.h — private to the resident graph: a node in 32 bytes.
+// index/resident_node.h — private to the resident graph: a node in 28 bytes.
 //
 // What few nodes have (large counts, uses, expiries, extents, subjects) lies
 // beside, and a bit says so.
@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "index/id_lists.h"
 #include "index/node.h"
+#include "index/packed_lists.h"
 #include "oci/digest.h"
 #include "store/types.h"
 
@@ -31,6 +32,8 @@ inline absl::Time FromPackedMicros(int64_t micros) {
   return absl::FromUnixMicros(micros);
 }
 
+// Words of four bytes, so that there is no padding.
+#pragma pack(push, 4)
 class ResidentNode {
  public:
   NodeKind kind() const { return static_cast<NodeKind>(kind_); }
@@ -130,10 +133,9 @@ class ResidentNode {
   uint64_t has_use_ : 1;
 
  public:
-  uint32_t home = 0;  // store and place
-  Epoch stamp = 0;
+  uint32_t home = 0;  // store, place and stamp, which many share
   IdLists::List kept = IdLists::kEmpty;
-  IdLists::List keepers = IdLists::kEmpty;  // each edge to it once
+  PackedLists::List keepers = PackedLists::kEmpty;  // each edge to it once
 
   ResidentNode()
       : recorded_(0),
@@ -152,7 +154,8 @@ class ResidentNode {
         has_referrers_(0),
         has_use_(0) {}
 };
-static_assert(sizeof(ResidentNode) == 32, "two share a cache line");
+#pragma pack(pop)
+static_assert(sizeof(ResidentNode) == 28, "there are millions");
 
 // What a node is called: the (first) 32 bytes of a content node's digest, or
 // the words of a named node's key.

@@ -66,7 +66,7 @@ void ResidentGraph::ContributeContent(NodeId id, int sign) {
     return;
   }
   if (node.state() == NodeState::kAbsent) {
-    if (kind != NodeKind::kExtent && !lists_.IsEmpty(node.keepers)) {
+    if (kind != NodeKind::kExtent && !keepers_.IsEmpty(node.keepers)) {
       Add(&totals.absent, {}, sign);
     }
     return;
@@ -301,11 +301,13 @@ absl::flat_hash_set<NodeId> ResidentGraph::TakeFlipped() {
 // A container has begun or ceased to reach `manifest`.
 void ResidentGraph::CountActive(NodeId manifest) {
   const int sign = reach_[2].IsLive(manifest) ? +1 : -1;
-  for (const NodeId keeper : lists_.Get(nodes_[manifest].keepers)) {
-    if (nodes_[keeper].kind() != NodeKind::kImageIndex) continue;
-    const Settling settling(this, keeper);
-    active_children_.Add(keeper, sign);
-  }
+  keepers_.ForEach(nodes_[manifest].keepers, [&](NodeId keeper) {
+    if (nodes_[keeper].kind() == NodeKind::kImageIndex) {
+      const Settling settling(this, keeper);
+      active_children_.Add(keeper, sign);
+    }
+    return true;
+  });
 }
 
 }  // namespace reclaim::index

@@ -15,7 +15,7 @@ NodeFields ResidentGraph::fields(NodeId id) const {
   fields.store = StoreOf(node);
   fields.place = PlaceOf(node);
   fields.bytes = BytesOf(id);
-  fields.stamp = node.stamp;
+  fields.stamp = StampOf(node);
   fields.recorded = node.recorded();
   fields.used = absl::InfinitePast();
   if (node.has_use()) fields.used = FromPackedMicros(uses_.find(id)->second);
@@ -56,9 +56,12 @@ uint64_t ResidentGraph::LinkCount(NodeId extent) const {
 
 void ResidentGraph::ForEachKeeper(NodeId id,
                                   absl::FunctionRef<bool(NodeId)> visit) const {
-  for (const NodeId keeper : lists_.Get(nodes_[id].keepers)) {
-    if (!visit(keeper)) return;
-  }
+  bool goes_on = true;
+  keepers_.ForEach(nodes_[id].keepers, [&](NodeId keeper) {
+    goes_on = visit(keeper);
+    return goes_on;
+  });
+  if (!goes_on) return;
   const NodeId subject = SubjectOf(id);
   if (subject != kNoNode && !visit(subject)) return;
   if (nodes_[id].kind() != NodeKind::kExtent) return;
@@ -121,7 +124,8 @@ std::optional<MembershipRow> ResidentGraph::FindMembership(
 }
 
 void ResidentGraph::SetStamp(NodeId id, Epoch stamp) {
-  nodes_[id].stamp = stamp;
+  Node& node = nodes_[id];
+  SetHome(&node, StoreOf(node), PlaceOf(node), stamp);
 }
 
 void ResidentGraph::ForEachNamed(NodeKind kind, StoreId store,
