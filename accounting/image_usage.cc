@@ -1,6 +1,7 @@
 #include "accounting/image_usage.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 
@@ -162,31 +163,30 @@ bool IsListedImage(const GraphView& view, NodeId id) {
   return has_tag || !is_listed_by_other;
 }
 
-std::vector<ImageUsage> ListImageUsage(const GraphView& view,
-                                       index::StoreId store, bool all) {
-  std::vector<ImageUsage> images;
+void ForEachImageUsage(const GraphView& view, index::StoreId store, bool all,
+                       absl::FunctionRef<void(ImageUsage)> visit) {
+  std::vector<NodeId> images;
   for (NodeId id = 0; id < view.node_count(); ++id) {
     if (id % kYieldInterval == 0) view.Yield();
     if (!IsPresentManifest(view, id) || view.fields(id).store != store) {
       continue;
     }
-    if (all || IsListedImage(view, id)) {
-      images.emplace_back();
-      images.back().node = id;
-    }
+    if (all || IsListedImage(view, id)) images.push_back(id);
   }
   // How many of the images reach each node: none, one, or more.
   std::vector<uint8_t> reach(view.node_count(), 0);
   Visits visits;
-  for (const ImageUsage& image : images) {
-    Walk(view, image.node, &visits, [&](NodeId id) {
+  for (const NodeId top : images) {
+    Walk(view, top, &visits, [&](NodeId id) {
       if (id >= reach.size()) reach.resize(id + 1, 0);
       if (reach[id] < 2) ++reach[id];
     });
     view.Yield();
   }
-  for (ImageUsage& image : images) {
-    Walk(view, image.node, &visits, [&](NodeId id) {
+  for (const NodeId top : images) {
+    ImageUsage image;
+    image.node = top;
+    Walk(view, top, &visits, [&](NodeId id) {
       const NodeState state = view.state(id);
       if (state == NodeState::kAbsent) ++image.absent_count;
       if (view.kind(id) == NodeKind::kConfig) image.configs.push_back(id);
@@ -197,8 +197,17 @@ std::vector<ImageUsage> ListImageUsage(const GraphView& view,
       (is_shared ? image.shared : image.unique) += bytes;
     });
     Describe(view, &image);
+    visit(std::move(image));
     view.Yield();
   }
+}
+
+std::vector<ImageUsage> ListImageUsage(const GraphView& view,
+                                       index::StoreId store, bool all) {
+  std::vector<ImageUsage> images;
+  ForEachImageUsage(view, store, all, [&](ImageUsage image) {
+    images.push_back(std::move(image));
+  });
   return images;
 }
 

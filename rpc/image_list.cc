@@ -165,10 +165,10 @@ absl::StatusOr<std::vector<v1::Image>> ListOne(const ServiceParts& parts,
   std::vector<Listed> listed;
   {
     const auto reader = parts.graph->Read();
-    for (const ImageUsage& usage :
-         accounting::ListImageUsage(reader->view(), store.id, all)) {
-      listed.push_back(FromArrays(*reader, store.name, usage));
-    }
+    accounting::ForEachImageUsage(
+        reader->view(), store.id, all, [&](const ImageUsage& usage) {
+          listed.push_back(FromArrays(*reader, store.name, usage));
+        });
   }
   std::vector<v1::Image> images;
   for (Listed& one : listed) {
