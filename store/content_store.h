@@ -20,6 +20,7 @@
 #define RECLAIM_STORE_CONTENT_STORE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,18 @@ class ContentReader {
   virtual absl::StatusOr<Capacity> GetCapacity() const = 0;
 };
 
+// Measures a set of removals that is too large for memory, piece by piece.
+class RemovalMeter {
+ public:
+  virtual ~RemovalMeter() = default;
+  // Pieces come in the order of the deed; nothing comes twice.  Appends to
+  // `shared`, as numbered in this piece (see Measurement).
+  virtual absl::Status Add(absl::Span<const Removal> removals,
+                           std::vector<SharedFile>* shared) = 0;
+  // Of all pieces together.  Once, after the last.
+  virtual absl::StatusOr<RemovalBytes> Finish() = 0;
+};
+
 class ContentStore : public ContentReader {
  public:
   virtual StoreTraits traits() const = 0;
@@ -72,6 +85,11 @@ class ContentStore : public ContentReader {
   // empty.  Reads only (I8).  Things that are not there count zero.
   virtual absl::StatusOr<Measurement> Measure(
       absl::Span<const Removal> removals) const = 0;
+
+  // The same for more than fits into a span; the store outlives it.  This one
+  // sums up what Measure() says of each piece, which is right for a store
+  // where nothing becomes empty with what it holds.
+  virtual std::unique_ptr<RemovalMeter> NewMeter() const;
 
   // A store may remember what it lists in order to know what a removal takes
   // away.  Called before a plan is measured and before a run, so that what is

@@ -14,6 +14,7 @@
 #ifndef RECLAIM_STORE_QUARANTINE_FOLDER_H_
 #define RECLAIM_STORE_QUARANTINE_FOLDER_H_
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <set>
@@ -21,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
@@ -81,8 +83,38 @@ class QuarantineFolder {
   absl::StatusOr<std::string> Note(const RunId& run_id,
                                    const Removal& removal) const;
   // What Quarantine() and Purge() of all of these would free.
-  absl::StatusOr<Measurement> Measure(
-      const std::vector<std::pair<Removal, RemovalPaths>>& removals) const;
+  using Measured = std::vector<std::pair<Removal, RemovalPaths>>;
+  absl::StatusOr<Measurement> Measure(const Measured& removals) const;
+
+  // The same piece by piece, in the order of the deed: a folder that goes comes
+  // before, or in one piece with, what goes from within.  Holds eight bytes for
+  // a path, the folders above, and each file that has several names.
+  class Meter {
+   public:
+    explicit Meter(const QuarantineFolder* folder) : folder_(folder) {}
+    // Appends to `shared`, as numbered in this piece.
+    absl::Status Add(const Measured& removals, std::vector<SharedFile>* shared);
+    absl::StatusOr<RemovalBytes> Finish();
+
+   private:
+    bool IsGone(const std::string& path) const;
+    bool IsBelowGone(const std::string& path) const;
+    void NoteShared(const SharedFile& name);
+    absl::Status AddEmptied();
+
+    const QuarantineFolder* folder_;
+    RemovalBytes bytes_;
+    // Hashes of paths: that two of some millions are equal is not reached, and
+    // what is measured decides nothing.
+    absl::flat_hash_set<uint64_t> gone_;
+    std::map<std::string, std::string> floors_;  // parent -> floor
+    struct Names {
+      uint64_t going = 0;
+      uint64_t all = 0;
+      Bytes bytes;
+    };
+    std::map<Extent, Names> files_;
+  };
 
  private:
   using Journal = QuarantineJournal;

@@ -1,12 +1,12 @@
 // What a quarantine would move, in bytes.
 
+#include <cstddef>
 #include <iterator>
-#include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -16,19 +16,6 @@ namespace reclaim::store {
 namespace {
 
 constexpr int kAttemptMax = 3;
-
-// A file all of whose names go is freed with the last of them.
-void ChargeLastNames(Measurement* measured) {
-  std::map<Extent, std::vector<const SharedFile*>> files;
-  for (const SharedFile& name : measured->shared) {
-    files[name.file].push_back(&name);
-  }
-  measured->held = {};
-  for (const auto& [file, names] : files) {
-    const bool goes = names.size() >= names.back()->link_count;
-    (goes ? measured->content : measured->held) += names.back()->bytes;
-  }
-}
 
 }  // namespace
 
@@ -83,62 +70,101 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Weigh(
   }
 }
 
-absl::StatusOr<Measurement> QuarantineFolder::Measure(
-    const std::vector<std::pair<Removal, RemovalPaths>>& removals) const {
-  Measurement bytes;
-  std::set<std::string> gone;
-  for (const auto& [removal, paths] : removals) {
-    gone.insert(paths.paths.begin(), paths.paths.end());
+bool QuarantineFolder::Meter::IsGone(const std::string& path) const {
+  return gone_.contains(absl::HashOf(path));
+}
+
+// What lies below something that goes is counted with it.
+bool QuarantineFolder::Meter::IsBelowGone(const std::string& path) const {
+  for (std::string at = ParentPath(path); !at.empty(); at = ParentPath(at)) {
+    if (IsGone(at)) return true;
   }
-  // What lies below something that goes is counted with it.
-  const auto is_below_gone = [&](const std::string& path) {
-    for (std::string at = ParentPath(path); !at.empty(); at = ParentPath(at)) {
-      if (gone.count(at) > 0) return true;
-    }
-    return false;
+  return false;
+}
+
+void QuarantineFolder::Meter::NoteShared(const SharedFile& name) {
+  Names& names = files_[name.file];
+  ++names.going;
+  names.all = name.link_count;
+  names.bytes = name.bytes;
+}
+
+absl::Status QuarantineFolder::Meter::Add(const Measured& removals,
+                                          std::vector<SharedFile>* shared) {
+  struct Going {
+    size_t number;
+    const std::string* path;
   };
-  std::set<std::string> counted;
-  std::map<std::string, std::string> floors;  // parent -> floor
+  std::vector<Going> going;
   for (size_t i = 0; i < removals.size(); ++i) {
-    const auto& [removal, paths] = removals[i];
-    for (const std::string& path : paths.paths) {
-      if (is_below_gone(path) || !counted.insert(path).second) continue;
-      std::vector<FileStat> shared;
-      RECLAIM_ASSIGN_OR_RETURN(
-          const RemovalBytes weight,
-          Weigh(path, IsContentRemoval(removal.kind), &shared));
-      bytes += weight;
-      for (const FileStat& file : shared) {
-        bytes.shared.push_back(
-            {i, {file.device, file.inode}, file.link_count, file.bytes});
-      }
-      floors[ParentPath(path)] = paths.floor;
+    for (const std::string& path : removals[i].second.paths) {
+      if (!gone_.insert(absl::HashOf(path)).second) continue;
+      going.push_back({i, &path});
     }
   }
-  ChargeLastNames(&bytes);
-  // Folders that become empty, last in order first: a parent is known to go
-  // once all of its entries go.
-  while (!floors.empty()) {
-    const auto deepest = std::prev(floors.end());
+  for (const Going& one : going) {
+    if (IsBelowGone(*one.path)) continue;
+    const auto& [removal, paths] = removals[one.number];
+    std::vector<FileStat> found;
+    RECLAIM_ASSIGN_OR_RETURN(
+        const RemovalBytes weight,
+        folder_->Weigh(*one.path, IsContentRemoval(removal.kind), &found));
+    bytes_ += weight;
+    for (const FileStat& file : found) {
+      shared->push_back(
+          {one.number, {file.device, file.inode}, file.link_count, file.bytes});
+      NoteShared(shared->back());
+    }
+    floors_[ParentPath(*one.path)] = paths.floor;
+  }
+  return absl::OkStatus();
+}
+
+// Folders that become empty, last in order first: a parent is known to go once
+// all of its entries go.
+absl::Status QuarantineFolder::Meter::AddEmptied() {
+  const RootedDir* root = folder_->root_;
+  while (!floors_.empty()) {
+    const auto deepest = std::prev(floors_.end());
     const std::string folder = deepest->first;
     const std::string floor = deepest->second;
-    floors.erase(deepest);
-    if (!IsBelow(folder, floor) || gone.count(folder) > 0) continue;
-    const absl::StatusOr<std::vector<DirEntry>> entries = root_->List(folder);
+    floors_.erase(deepest);
+    if (!IsBelow(folder, floor) || IsGone(folder)) continue;
+    const absl::StatusOr<std::vector<DirEntry>> entries = root->List(folder);
     if (!entries.ok()) continue;
     bool is_empty = true;
     for (const DirEntry& entry : *entries) {
-      is_empty &= gone.count(JoinPath(folder, entry.name)) > 0;
+      is_empty &= IsGone(JoinPath(folder, entry.name));
     }
     if (!is_empty) continue;
-    const absl::StatusOr<FileStat> stat = root_->Stat(folder);
+    const absl::StatusOr<FileStat> stat = root->Stat(folder);
     if (absl::IsNotFound(stat.status())) continue;  // a writer was faster
     RECLAIM_RETURN_IF_ERROR(stat.status());
-    bytes.metadata += stat->bytes;
-    gone.insert(folder);
-    floors.emplace(ParentPath(folder), floor);
+    bytes_.metadata += stat->bytes;
+    gone_.insert(absl::HashOf(folder));
+    floors_.emplace(ParentPath(folder), floor);
   }
-  return bytes;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RemovalBytes> QuarantineFolder::Meter::Finish() {
+  RECLAIM_RETURN_IF_ERROR(AddEmptied());
+  // A file all of whose names go is freed with the last of them.
+  bytes_.held = {};
+  for (const auto& [file, names] : files_) {
+    (names.going >= names.all ? bytes_.content : bytes_.held) += names.bytes;
+  }
+  return bytes_;
+}
+
+absl::StatusOr<Measurement> QuarantineFolder::Measure(
+    const Measured& removals) const {
+  Meter meter(this);
+  std::vector<SharedFile> shared;
+  RECLAIM_RETURN_IF_ERROR(meter.Add(removals, &shared));
+  RECLAIM_ASSIGN_OR_RETURN(Measurement measured, meter.Finish());
+  measured.shared = std::move(shared);
+  return measured;
 }
 
 }  // namespace reclaim::store

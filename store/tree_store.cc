@@ -1,5 +1,6 @@
 #include "store/tree_store.h"
 
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -76,11 +77,10 @@ absl::Status TreeStore::UndoEdit(const Removal& removal, const std::string&) {
   return absl::UnimplementedError(ToString(removal));
 }
 
-absl::StatusOr<Measurement> TreeStore::Measure(
-    absl::Span<const Removal> removals) const {
+absl::StatusOr<QuarantineFolder::Measured> TreeStore::Locate(
+    absl::Span<const Removal> removals, std::vector<size_t>* numbers) const {
   RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
-  std::vector<std::pair<Removal, RemovalPaths>> paths;
-  std::vector<size_t> numbers;  // of `paths` in `removals`
+  QuarantineFolder::Measured paths;
   for (size_t i = 0; i < removals.size(); ++i) {
     const Removal& removal = removals[i];
     if (IsEdit(removal)) continue;
@@ -90,11 +90,51 @@ absl::StatusOr<Measurement> TreeStore::Measure(
     }
     RECLAIM_RETURN_IF_ERROR(found.status());
     paths.emplace_back(removal, *std::move(found));
-    numbers.push_back(i);
+    numbers->push_back(i);
   }
+  return paths;
+}
+
+absl::StatusOr<Measurement> TreeStore::Measure(
+    absl::Span<const Removal> removals) const {
+  std::vector<size_t> numbers;
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineFolder::Measured paths,
+                           Locate(removals, &numbers));
   RECLAIM_ASSIGN_OR_RETURN(Measurement measured, quarantine_.Measure(paths));
   for (SharedFile& name : measured.shared) name.removal = numbers[name.removal];
   return measured;
+}
+
+class TreeStore::Meter final : public RemovalMeter {
+ public:
+  explicit Meter(const TreeStore* store)
+      : store_(store), meter_(&store->quarantine_) {}
+
+  absl::Status Add(absl::Span<const Removal> removals,
+                   std::vector<SharedFile>* shared) override {
+    std::vector<size_t> numbers;
+    RECLAIM_ASSIGN_OR_RETURN(const QuarantineFolder::Measured paths,
+                             store_->Locate(removals, &numbers));
+    std::vector<SharedFile> found;
+    RECLAIM_RETURN_IF_ERROR(meter_.Add(paths, &found));
+    for (SharedFile& name : found) {
+      name.removal = numbers[name.removal];
+      shared->push_back(name);
+    }
+    return absl::OkStatus();
+  }
+  absl::StatusOr<RemovalBytes> Finish() override {
+    RECLAIM_RETURN_IF_ERROR(store_->root_->CheckInPlace());
+    return meter_.Finish();
+  }
+
+ private:
+  const TreeStore* store_;
+  QuarantineFolder::Meter meter_;
+};
+
+std::unique_ptr<RemovalMeter> TreeStore::NewMeter() const {
+  return std::make_unique<Meter>(this);
 }
 
 RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,

@@ -41,6 +41,8 @@ class TreeStore : public ContentStore {
   absl::StatusOr<Capacity> GetCapacity() const override;
   absl::StatusOr<Measurement> Measure(
       absl::Span<const Removal> removals) const override;
+  // Measure() of folders that become empty with several pieces, too.
+  std::unique_ptr<RemovalMeter> NewMeter() const override;
   absl::StatusOr<std::vector<RemovalOutcome>> Quarantine(
       const DeletionPermit& permit, const RunId& run_id,
       absl::Span<const Removal> removals) override;
@@ -89,6 +91,11 @@ class TreeStore : public ContentStore {
   BlobStat ToBlobStat(const FileStat& stat) const;
 
  private:
+  class Meter;
+
+  // Where removals are, of those that are there; their `numbers` in `removals`.
+  absl::StatusOr<QuarantineFolder::Measured> Locate(
+      absl::Span<const Removal> removals, std::vector<size_t>* numbers) const;
   RemovalOutcome QuarantineOne(const RunId& run_id, const Removal& removal,
                                absl::Time planned);
   RemovalOutcome RestoreOne(const RunId& run_id, const Removal& removal);

@@ -1,9 +1,11 @@
 #include "store/testing/content_store_suite.h"
 
+#include <memory>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 
@@ -215,6 +217,31 @@ TEST_P(ContentStoreSuite, PurgeFreesWhatWasMeasured) {
   EXPECT_EQ(freed.content, expected);
   EXPECT_THAT(*store_->ListQuarantine(), IsEmpty());
   ExpectAll(store_->Restore("run-1", all), absl::StatusCode::kNotFound);
+}
+
+TEST_P(ContentStoreSuite, MeasuredInPiecesItIsTheSame) {
+  const std::vector<Removal> all = {Tag("v1", named_), Revision(unnamed_),
+                                    Blob(unnamed_), Blob(D("of the unnamed")),
+                                    Blob(D("none"))};
+  const auto whole = store_->Measure(all);
+  ASSERT_THAT(whole, IsOk());
+  const ScanPicture before = Scan();
+  for (const size_t size : {size_t{1}, size_t{2}, all.size()}) {
+    const std::unique_ptr<RemovalMeter> meter = store_->NewMeter();
+    std::vector<SharedFile> shared;
+    for (size_t at = 0; at < all.size(); at += size) {
+      ASSERT_THAT(
+          meter->Add(absl::MakeConstSpan(all).subspan(at, size), &shared),
+          IsOk());
+    }
+    const auto sum = meter->Finish();
+    ASSERT_THAT(sum, IsOk());
+    EXPECT_EQ(sum->content, whole->content) << size;
+    EXPECT_EQ(sum->metadata, whole->metadata) << size;
+    EXPECT_EQ(sum->held, whole->held) << size;
+    EXPECT_EQ(shared.size(), whole->shared.size()) << size;
+  }
+  EXPECT_EQ(Scan().facts, before.facts);
 }
 
 TEST_P(ContentStoreSuite, MeasuringChangesNothing) {
