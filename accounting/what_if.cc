@@ -76,7 +76,7 @@ void ListKeepers(const GraphView& view, const std::vector<gc::Root>& roots,
 // The roots that the removal leaves.
 std::vector<gc::Root> Remaining(const gc::PlanInputs& inputs,
                                 const gc::GcPolicy& policy,
-                                const gc::Plan& plan) {
+                                const gc::WholePlan& plan) {
   absl::flat_hash_set<NodeId> gone;
   for (const gc::PlanItem& item : plan.items) gone.insert(item.node);
   std::vector<gc::Root> remaining;
@@ -99,7 +99,8 @@ absl::StatusOr<WhatIfReport> WhatIf(
   request.only_references = references;
   request.is_question = true;
   request.policy = policy;
-  RECLAIM_ASSIGN_OR_RETURN(const gc::Plan plan, gc::MakePlan(inputs, request));
+  RECLAIM_ASSIGN_OR_RETURN(const gc::WholePlan plan,
+                           gc::MakePlan(inputs, request));
   WhatIfReport report;
   report.freed.bytes = plan.totals.bytes.content;
   absl::flat_hash_set<NodeId> gone;

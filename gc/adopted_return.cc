@@ -1,6 +1,5 @@
 #include "gc/adopted_return.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -46,15 +45,10 @@ bool IsAdopted(const QuarantineRecord& record) {
 
 absl::StatusOr<std::vector<QuarantineRecord>> ListAdopted(
     const CollectedStore& site) {
-  std::vector<QuarantineRecord> records;
-  if (site.runs->Adopted(site.name).count == 0) return records;
-  RECLAIM_ASSIGN_OR_RETURN(records, site.runs->ListQuarantine(site.name));
-  records.erase(std::remove_if(records.begin(), records.end(),
-                               [](const QuarantineRecord& record) {
-                                 return !IsAdopted(record);
-                               }),
-                records.end());
-  return records;
+  if (site.runs->Adopted(site.name).count == 0) {
+    return std::vector<QuarantineRecord>();
+  }
+  return site.runs->ListQuarantine(site.name, IsAdopted);
 }
 
 std::set<store::Place> NamedPlaces(const index::GraphReader& reader,

@@ -6,15 +6,16 @@
 #include <optional>
 #include <shared_mutex>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/graph_details.h"
+#include "gc/plan_draft.h"
 #include "gc/records.h"
 #include "gc/roots.h"
-#include "gc/shared_files.h"
 #include "gc/store_collector.h"
 #include "gc/tenants.h"
 
@@ -111,10 +112,15 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
 absl::Status StoreCollector::DetachStore(absl::string_view name) {
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(name));
   const std::shared_lock<std::shared_mutex> settled(site->sync_gate);
-  RECLAIM_ASSIGN_OR_RETURN(const auto held, runs_->ListQuarantine(name));
-  if (!held.empty()) {
+  uint64_t held_count = 0;
+  RECLAIM_RETURN_IF_ERROR(
+      runs_->ForEachQuarantined(name, [&](const QuarantineRecord&) {
+        ++held_count;
+        return true;
+      }));
+  if (held_count > 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("the store ", name, " has ", held.size(),
+        absl::StrCat("the store ", name, " has ", held_count,
                      " items in quarantine; restore or purge them first"));
   }
   base::MutexLock lock(&mutex_);
@@ -202,14 +208,15 @@ absl::StatusOr<SpaceState> StoreCollector::SpaceOf(
   if (target.kind == TargetKind::kMarks) {
     RECLAIM_ASSIGN_OR_RETURN(space.capacity, site.store->GetCapacity());
   }
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> held,
-                           runs_->ListQuarantine(site.name));
-  for (const QuarantineRecord& record : held) {
-    if (record.state == QuarantineState::kIntended) continue;
-    space.quarantined_bytes += record.bytes.total().allocated_bytes;
-    // The graph counts content alone; a purge frees links and folders as well.
-    space.stored_bytes += record.bytes.metadata.allocated_bytes;
-  }
+  RECLAIM_RETURN_IF_ERROR(
+      runs_->ForEachQuarantined(site.name, [&](const QuarantineRecord& record) {
+        if (record.state == QuarantineState::kIntended) return true;
+        space.quarantined_bytes += record.bytes.total().allocated_bytes;
+        // The graph counts content alone; a purge frees links and folders as
+        // well.
+        space.stored_bytes += record.bytes.metadata.allocated_bytes;
+        return true;
+      }));
   const auto reader = graph_->Read();
   const index::StoreTotals& totals = reader->totals(site.id);
   for (const index::Tally& tally :
@@ -247,25 +254,6 @@ absl::StatusOr<std::vector<TagDecision>> StoreCollector::TestRules(
   return gc::TestRules(inputs, request);
 }
 
-// What the graph does not know of the files: their links and folders.
-absl::Status StoreCollector::MeasurePlan(const CollectedStore& site,
-                                         Plan* plan) const {
-  std::vector<store::Removal> removals;
-  std::vector<size_t> items;  // of which they are
-  for (size_t i = 0; i < plan->items.size(); ++i) {
-    if (!plan->items[i].removal) continue;
-    removals.push_back(*plan->items[i].removal);
-    items.push_back(i);
-  }
-  site.store->ForgetListings();
-  RECLAIM_ASSIGN_OR_RETURN(const store::Measurement measured,
-                           site.store->Measure(removals));
-  plan->totals.bytes.metadata = measured.metadata;
-  const auto reader = graph_->Read();
-  ChargeSharedFiles(reader->view(), measured.shared, items, plan);
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
                                               const RunControl& control) {
   RECLAIM_RETURN_IF_ERROR(request.policy.Validate());
@@ -291,23 +279,24 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   inputs.details = &details;
   inputs.is_cancelled = control.is_cancelled;
   const absl::Duration begin = clock_->Monotonic();
-  Plan plan;
+  PlanDraft draft;
   {
     const auto reader = graph_->Read();
     inputs.view = &reader->view();
     NoteContainers(reader->view(), &inputs);
-    RECLAIM_ASSIGN_OR_RETURN(plan, gc::MakePlan(inputs, request));
+    RECLAIM_ASSIGN_OR_RETURN(draft, DraftPlan(inputs, request));
   }
   observer_->OnMarked(site->name, clock_->Monotonic() - begin);
+  Plan& plan = draft.plan;
   plan.id = base::RandomId(random_);
   plan.store_id = site->id;
   plan.epoch = epoch;
   plan.expires = plan.created + request.policy.plan_lifetime;
-  RECLAIM_RETURN_IF_ERROR(MeasurePlan(*site, &plan));
+  site->store->ForgetListings();
   DropOldRecords();
-  RECLAIM_RETURN_IF_ERROR(runs_->PutPlan(plan));
+  RECLAIM_RETURN_IF_ERROR(StorePlan(*site, draft.items, control, &plan));
   observer_->OnPlanned(plan);
-  return plan;
+  return std::move(plan);
 }
 
 void StoreCollector::DropOldRecords() {

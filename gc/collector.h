@@ -88,7 +88,7 @@ struct RunControl {
 
 // A page of plan items: `items[offset, offset + limit)`.
 struct PlanPage {
-  Plan plan;  // without items
+  Plan plan;
   std::vector<PlanItem> items;
   uint64_t item_count = 0;
 };
@@ -203,12 +203,13 @@ class Collector {
                                 absl::Span<const index::ContentName> held,
                                 absl::string_view actor) = 0;
 
+  // Its items are in the database alone: GetPlan() gives them in pages.
   virtual absl::StatusOr<Plan> MakePlan(const PruneRequest& request,
                                         const RunControl& control) = 0;
   virtual absl::StatusOr<PlanPage> GetPlan(absl::string_view id,
                                            uint64_t offset,
                                            uint64_t limit) const = 0;
-  // Newest first, without items.
+  // Newest first.
   virtual absl::StatusOr<std::vector<Plan>> ListPlans() const = 0;
   virtual absl::Status DeletePlan(absl::string_view id) = 0;
   // Lets a plan that waits for approval be applied.  NOT_FOUND;

@@ -68,15 +68,18 @@ absl::StatusOr<std::vector<Run>> StoreCollector::ListRuns(
 absl::StatusOr<std::vector<QuarantineEntry>> StoreCollector::ListQuarantine(
     absl::string_view store, uint64_t offset, uint64_t limit) const {
   RECLAIM_RETURN_IF_ERROR(Site(store).status());
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                           runs_->ListQuarantine(store));
-  std::stable_sort(records.begin(), records.end(),
-                   [](const QuarantineRecord& a, const QuarantineRecord& b) {
-                     return a.quarantined > b.quarantined;
-                   });
+  QuarantineKeys all;
+  RECLAIM_RETURN_IF_ERROR(
+      runs_->ForEachQuarantined(store, [&](const QuarantineRecord& record) {
+        all.Add({record.run_id, record.number}, record.quarantined, false);
+        return true;
+      }));
+  all.SortNewestFirst();
   std::vector<QuarantineEntry> entries;
-  for (uint64_t i = offset; i < records.size() && entries.size() < limit; ++i) {
-    QuarantineRecord& record = records[i];
+  for (uint64_t i = offset; i < all.size() && entries.size() < limit; ++i) {
+    absl::StatusOr<QuarantineRecord> found = runs_->GetQuarantine(all.key(i));
+    if (absl::IsNotFound(found.status())) continue;  // settled meanwhile
+    RECLAIM_ASSIGN_OR_RETURN(QuarantineRecord record, std::move(found));
     entries.push_back({record.run_id, std::move(record.item),
                        record.quarantined, record.restorable_until,
                        record.actor,

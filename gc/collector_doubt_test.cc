@@ -48,7 +48,7 @@ class DoubtfulRegistryTest : public CollectorFixture {
     const std::string before = folder_.Snapshot();
     for (int i = 0; i < 2; ++i) {
       Scan();
-      const Plan plan = MakePlan(Request());
+      const WholePlan plan = MakePlan(Request());
       EXPECT_THAT(plan.items, IsEmpty());
       EXPECT_FALSE(plan.kept_scopes.empty());
       Prune();

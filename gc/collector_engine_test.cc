@@ -110,7 +110,7 @@ TEST_F(CollectorEngineTest, ASnapshotStaysWhenItsImageIsTaggedAfterThePlan) {
               {oci::Digest::Sha256Of("{\"os\":\"linux\",\"of\":"
                                      "\"av1\"}")});
   Scan();
-  const Plan plan = MakePlan(Request(PruneVerb::kAllImages));
+  const WholePlan plan = MakePlan(Request(PruneVerb::kAllImages));
   ASSERT_EQ(plan.items.size(), 5u);
   index::PutTag put;
   put.store = "s";

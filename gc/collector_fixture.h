@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -98,10 +99,19 @@ class CollectorFixture : public ::testing::Test {
     request.actor = "test";
     return request;
   }
-  Plan MakePlan(const PruneRequest& request) {
+  // With the items that are stored.
+  WholePlan MakePlan(const PruneRequest& request) {
+    WholePlan whole;
     auto plan = collector_->MakePlan(request, {});
     EXPECT_THAT(plan, base::IsOk());
-    return plan.ok() ? *std::move(plan) : Plan();
+    if (!plan.ok()) return whole;
+    static_cast<Plan&>(whole) = *std::move(plan);
+    auto page =
+        collector_->GetPlan(whole.id, 0, std::numeric_limits<uint64_t>::max());
+    EXPECT_THAT(page, base::IsOk());
+    if (page.ok()) whole.items = std::move(page->items);
+    EXPECT_EQ(whole.items.size(), whole.totals.item_count);
+    return whole;
   }
   absl::StatusOr<gc::Run> Apply(const Plan& plan,
                                 const RunControl& control = {}) {

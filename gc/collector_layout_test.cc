@@ -295,7 +295,7 @@ TEST_F(EditedLayoutTest, WhatIsHeldBackKeepsItsLayout) {
 
 // He has opened it in place, and is not done.
 TEST_F(EditedLayoutTest, AHalfWrittenIndexIsLeftToItsWriter) {
-  const Plan plan = MakePlan(Request());
+  const WholePlan plan = MakePlan(Request());
   ASSERT_FALSE(plan.items.empty());
   const std::string whole = folder_.Read("a/index.json");
   const std::string half = whole.substr(0, whole.size() / 2);

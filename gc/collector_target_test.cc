@@ -69,7 +69,7 @@ TEST_F(CollectorTargetTest, PressurePurgesTheQuarantineFirstOldestFirst) {
   ASSERT_EQ(HeldBy(first.id), 1u);
   ASSERT_EQ(HeldBy(second.id), 1u);
 
-  const Plan plan = MakePlan(Free(1));
+  const WholePlan plan = MakePlan(Free(1));
   EXPECT_THAT(plan.items, IsEmpty()) << "the quarantine is enough";
   EXPECT_EQ(plan.target_outcome.purge_bytes, 1u);
   EXPECT_EQ(HeldBy(first.id), 1u) << "a preview changes nothing (I8)";
@@ -91,7 +91,7 @@ TEST_F(CollectorTargetTest, WhatTheQuarantineLacksIsChosen) {
   const uint64_t held =
       MakePlan(Free(uint64_t{1} << 40)).target_outcome.purge_bytes;
   ASSERT_GT(held, 0u);
-  const Plan plan = MakePlan(Free(held + 1));
+  const WholePlan plan = MakePlan(Free(held + 1));
   EXPECT_EQ(plan.target_outcome.purge_bytes, held);
   ASSERT_EQ(plan.items.size(), 1u);
   const auto run = Apply(plan);
@@ -105,7 +105,7 @@ TEST_F(CollectorTargetTest, WhatTheQuarantineLacksIsChosen) {
 }
 
 TEST_F(CollectorTargetTest, TheOutcomeIsRemembered) {
-  const Plan made = MakePlan(Free(uint64_t{1} << 40));
+  const WholePlan made = MakePlan(Free(uint64_t{1} << 40));
   EXPECT_EQ(made.items.size(), 1u);
   EXPECT_GT(made.target_outcome.short_by_bytes, 0u);
   Restart();
@@ -143,7 +143,7 @@ TEST_F(CollectorTargetTest, MarksAreThoseOfTheFileSystem) {
   request.target.low_percent = 1;
   const auto capacity = store_->GetCapacity();
   ASSERT_THAT(capacity, IsOk());
-  const Plan plan = MakePlan(request);
+  const WholePlan plan = MakePlan(request);
   const uint64_t used = capacity->capacity_bytes - capacity->available_bytes;
   // Others use the disk meanwhile.
   if (used > capacity->capacity_bytes / 50) {

@@ -289,7 +289,7 @@ TEST_F(RegistryCollectorTest, ATornLinkKeepsTheWholeRegistry) {
       "docker/registry/v2/repositories/app/_manifests/tags/bad/current/link",
       "no digest");
   Scan();
-  const Plan plan = MakePlan(Request());
+  const WholePlan plan = MakePlan(Request());
   EXPECT_THAT(plan.items, IsEmpty());
   ASSERT_EQ(plan.kept_scopes.size(), 2u);
   EXPECT_EQ(plan.kept_scopes[0].scope, "app");
@@ -455,7 +455,7 @@ TEST_F(RegistryCollectorTest, EveryDeletionLeavesAnAuditRow) {
 }
 
 TEST_F(RegistryCollectorTest, PlansAndRunsAreListedNewestFirst) {
-  const Plan first = MakePlan(Request());
+  const WholePlan first = MakePlan(Request());
   clock_.Advance(absl::Seconds(1));
   const Plan second = MakePlan(Request());
   const auto plans = collector_->ListPlans();

@@ -47,7 +47,7 @@ class LayoutPlacesTest : public CollectorFixture {
     std::string why;
     for (int i = 0; i < 2; ++i) {
       Scan();
-      const Plan plan = MakePlan(Request());
+      const WholePlan plan = MakePlan(Request());
       EXPECT_THAT(plan.items, IsEmpty());
       for (const KeptScope& kept : plan.kept_scopes) {
         if (kept.scope.empty()) why = kept.why;
@@ -89,7 +89,7 @@ TEST_F(LayoutPlacesTest, TwoOfOneNameKeepTheStore) {
 
   fs::rename(Full(RootName()), Full("inner"));
   Scan();
-  const Plan plan = MakePlan(Request());
+  const WholePlan plan = MakePlan(Request());
   EXPECT_THAT(plan.kept_scopes, IsEmpty());
   EXPECT_EQ(plan.totals.blob_count, 1u);
   EXPECT_THAT(Apply(plan), IsOk());
@@ -129,7 +129,7 @@ TEST_F(LayoutPlacesTest, ASharedFolderOfBlobsKeepsTheStore) {
   EXPECT_EQ(b_.Image({"shared"}), shared);
   Age();
   Scan();
-  const Plan plan = MakePlan(Request());
+  const WholePlan plan = MakePlan(Request());
   EXPECT_THAT(plan.kept_scopes, IsEmpty());
   EXPECT_THAT(plan.items, SizeIs(3)) << "the copies in a";
 }
@@ -161,7 +161,7 @@ TEST_F(LayoutPlacesTest, PlatformsThatWereNotCopiedKeepNothing) {
   a_.Blob("nothing names me");
   Open(store::StoreKind::kImageLayout);
   Scan();
-  const Plan plan = MakePlan(Request());
+  const WholePlan plan = MakePlan(Request());
   EXPECT_THAT(plan.kept_scopes, IsEmpty());
   EXPECT_EQ(plan.totals.blob_count, 1u);
 }

@@ -67,13 +67,11 @@ absl::Status KeepLeftovers(CollectedStore* site, absl::string_view run_id,
   if (!site->store->traits().deletes_for_good) return absl::OkStatus();
   base::MutexLock deed(&site->deed);
   RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                           site->runs->ListQuarantine(site->name));
-  records.erase(std::remove_if(records.begin(), records.end(),
-                               [&](const QuarantineRecord& record) {
-                                 return !run_id.empty() &&
-                                        record.run_id != run_id;
-                               }),
-                records.end());
+                           site->runs->ListQuarantine(
+                               site->name, [&](const QuarantineRecord& record) {
+                                 return run_id.empty() ||
+                                        record.run_id == run_id;
+                               }));
   // Bytes before what names them, as in every restore.
   const auto key = [](const QuarantineRecord& record) {
     return std::make_tuple(-StageOf(record), record.run_id, record.number);

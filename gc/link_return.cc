@@ -1,6 +1,10 @@
 #include "gc/link_return.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +20,9 @@ using index::NodeId;
 using index::NodeKind;
 using store::MembershipKind;
 using store::RemovalKind;
+
+// Links that are looked at under one lock (I10).
+constexpr size_t kPageSize = 256;
 
 bool IsLink(const QuarantineRecord& record) {
   return record.state == QuarantineState::kQuarantined && record.item.removal &&
@@ -66,18 +73,21 @@ bool IsNeeded(const index::GraphView& view, index::StoreId store,
   return IsNamedIn(view, repository, content);
 }
 
-absl::Status ReturnNeeded(CollectedStore* site,
-                          std::vector<QuarantineRecord> records,
-                          absl::string_view actor) {
-  std::vector<QuarantineRecord> needed;
-  {
-    const auto reader = site->graph->Read();
-    for (QuarantineRecord& record : records) {
-      if (IsLink(record) && IsNeeded(reader->view(), site->id, record)) {
-        needed.push_back(std::move(record));
-      }
+// Moves those of `links` that are needed to `needed`.
+void TakeNeeded(const CollectedStore& site,
+                std::vector<QuarantineRecord>* links,
+                std::vector<QuarantineRecord>* needed) {
+  const auto reader = site.graph->Read();
+  for (QuarantineRecord& record : *links) {
+    if (IsNeeded(reader->view(), site.id, record)) {
+      needed->push_back(std::move(record));
     }
   }
+  links->clear();
+}
+
+absl::Status Return(CollectedStore* site, std::vector<QuarantineRecord> needed,
+                    absl::string_view actor) {
   if (needed.empty()) return absl::OkStatus();
   return RestoreRecords(site, std::move(needed), actor, nullptr,
                         RestoreOrder::kBytesLast);
@@ -86,9 +96,17 @@ absl::Status ReturnNeeded(CollectedStore* site,
 }  // namespace
 
 absl::Status ReturnLinks(CollectedStore* site, absl::string_view actor) {
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                           site->runs->ListQuarantine(site->name));
-  return ReturnNeeded(site, std::move(records), actor);
+  std::vector<QuarantineRecord> links;
+  std::vector<QuarantineRecord> needed;
+  RECLAIM_RETURN_IF_ERROR(
+      site->runs->ForEachQuarantined(site->name, [&](QuarantineRecord record) {
+        if (!IsLink(record)) return true;
+        links.push_back(std::move(record));
+        if (links.size() == kPageSize) TakeNeeded(*site, &links, &needed);
+        return true;
+      }));
+  TakeNeeded(*site, &links, &needed);
+  return Return(site, std::move(needed), actor);
 }
 
 absl::Status ReturnLinksOf(CollectedStore* site,
@@ -108,14 +126,18 @@ absl::Status ReturnLinksOf(CollectedStore* site,
       if (content != kNoNode) AddClosure(view, content, &closure);
     }
   }
-  std::vector<QuarantineRecord> records;
+  std::vector<QuarantineRecord> links;
   for (const auto& [place, digest] : closure) {
     RECLAIM_ASSIGN_OR_RETURN(
         std::vector<QuarantineRecord> found,
         site->runs->FindQuarantined(site->name, place, digest));
-    std::move(found.begin(), found.end(), std::back_inserter(records));
+    std::copy_if(std::make_move_iterator(found.begin()),
+                 std::make_move_iterator(found.end()),
+                 std::back_inserter(links), IsLink);
   }
-  return ReturnNeeded(site, std::move(records), actor);
+  std::vector<QuarantineRecord> needed;
+  TakeNeeded(*site, &links, &needed);
+  return Return(site, std::move(needed), actor);
 }
 
 }  // namespace reclaim::gc

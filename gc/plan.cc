@@ -180,7 +180,7 @@ absl::Status Planner::Begin() {
   return PlanContainers();
 }
 
-absl::StatusOr<Plan> Planner::Run() {
+absl::StatusOr<PlanDraft> Planner::Run() {
   RECLAIM_RETURN_IF_ERROR(Begin());
   if (Concerns(PruneVerb::kNetworks)) RECLAIM_RETURN_IF_ERROR(PlanNetworks());
   if (request_.verb == PruneVerb::kVolumes ||
@@ -199,12 +199,23 @@ absl::StatusOr<Plan> Planner::Run() {
   // A container that goes lets go of the snapshots below it.
   if (request_.verb == PruneVerb::kContainers) PlanSnapshots();
   Finish();
-  return std::move(plan_);
+  return PlanDraft{std::move(plan_), std::move(items_)};
 }
 
-absl::StatusOr<Plan> MakePlan(const PlanInputs& inputs,
-                              const PruneRequest& request) {
+absl::StatusOr<PlanDraft> DraftPlan(const PlanInputs& inputs,
+                                    const PruneRequest& request) {
   return Planner(inputs, request).Run();
+}
+
+absl::StatusOr<WholePlan> MakePlan(const PlanInputs& inputs,
+                                   const PruneRequest& request) {
+  RECLAIM_ASSIGN_OR_RETURN(PlanDraft draft, DraftPlan(inputs, request));
+  WholePlan whole;
+  static_cast<Plan&>(whole) = std::move(draft.plan);
+  RECLAIM_ASSIGN_OR_RETURN(
+      whole.items,
+      draft.items.Rows(*inputs.view, 0, draft.items.size(), &whole.totals));
+  return whole;
 }
 
 }  // namespace reclaim::gc

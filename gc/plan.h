@@ -91,6 +91,7 @@ struct KeptScope {
   std::string why;
 };
 
+// All of a plan but its items.
 struct Plan {
   std::string id;  // 16 lower-case hex digits
   std::string store;
@@ -102,9 +103,6 @@ struct Plan {
   // saw: the begin of the scan that the plan rests on.
   absl::Time names_seen;
   absl::Time expires;
-  // In the order of the deed: named nodes, tags, links, then bytes; within a
-  // kind by name.  Equal inputs give equal plans.
-  std::vector<PlanItem> items;
   PlanTotals totals;
   std::vector<KeptScope> kept_scopes;
   CachedContent cached;
@@ -116,6 +114,15 @@ struct Plan {
   // Who approved it, if it needs that; "" while it waits.  Filled in likewise.
   std::string approver;
   absl::Time approved = absl::InfinitePast();
+};
+
+// A plan with its items, all of them in memory: what a test looks at, and what
+// a question about a few names needs.  A prune goes by a gc::PlanDraft
+// (gc/plan_draft.h): it may be larger than memory.
+struct WholePlan : Plan {
+  // In the order of the deed: named nodes, tags, links, then bytes; within a
+  // kind by name.  Equal inputs give equal plans.
+  std::vector<PlanItem> items;
 };
 
 class RetentionRules;
@@ -157,8 +164,8 @@ struct PlanInputs {
 // Decides a plan.  Pure: `id`, `epoch`, `expires` and the metadata bytes are
 // filled in by the collector.  FAILED_PRECONDITION when "unused" can't be
 // judged (the message says what the caller may do); any error means no plan.
-absl::StatusOr<Plan> MakePlan(const PlanInputs& inputs,
-                              const PruneRequest& request);
+absl::StatusOr<WholePlan> MakePlan(const PlanInputs& inputs,
+                                   const PruneRequest& request);
 
 }  // namespace reclaim::gc
 

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "gc/planner.h"
 
 namespace reclaim::gc {
 
-using index::kNoNode;
 using index::NodeState;
 using index::RootReason;
 
@@ -37,47 +35,23 @@ std::vector<Root> Planner::RemainingRoots() const {
   return remaining;
 }
 
-DoomReason Planner::ReasonOf(NodeId id) const {
+DoomReason Planner::ReasonOf(NodeId id, bool is_image) const {
   const auto top = tops_.find(id);
   if (top != tops_.end()) return top->second;
   if (asked_.count(id) > 0) return DoomReason::kNamed;
   if ((view_.fields(id).flags & index::kReferrer) != 0) {
     return DoomReason::kSubjectGone;
   }
-  return IsTopImage(id) ? DoomReason::kDangling : DoomReason::kUnreferenced;
+  return is_image ? DoomReason::kDangling : DoomReason::kUnreferenced;
 }
 
-std::string Planner::DetailOf(NodeId id) const {
-  NodeId first = kNoNode;
-  uint64_t count = 0;
-  view_.ForEachKeeper(id, [&](NodeId keeper) {
+void Planner::AddKeepers(DraftItems::Content* content) const {
+  view_.ForEachKeeper(content->node, [&](NodeId keeper) {
     if (!view_.Exists(keeper) || !IsContent(view_.kind(keeper))) return true;
-    first = std::min(first, keeper);
-    ++count;
+    content->keeper = std::min(content->keeper, keeper);
+    ++content->keeper_count;
     return true;
   });
-  if (count == 0) {
-    return IsManifestLike(view_.kind(id)) ? "no tag names it"
-                                          : "no manifest references it";
-  }
-  std::string text =
-      absl::StrCat("only referenced by ", view_.digest(first).ToString());
-  if (count > 1) absl::StrAppend(&text, " and ", count - 1, " more");
-  return absl::StrCat(text, ", which nothing keeps");
-}
-
-std::vector<std::string> Planner::LinkedBy(NodeId id) const {
-  std::vector<std::string> names;
-  if (view_.UnitOfDoubt(in_.store) != index::DoubtUnit::kRepository) {
-    return names;
-  }
-  view_.ForEachRepositoryOf(id, [&](NodeId repository) {
-    names.push_back(view_.named_key(repository).name);
-    return names.size() <= kLinkedByMax;
-  });
-  if (names.size() > kLinkedByMax) names.clear();
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 bool Planner::DoomsContent(NodeId id) const {
@@ -91,23 +65,15 @@ void Planner::DoomContent() {
   ForEachContent([&](NodeId id) {
     if (!DoomsContent(id)) return;
     const index::NodeFields fields = view_.fields(id);
-    PlanItem item;
-    item.node = id;
-    item.kind = fields.kind;
-    item.digest = view_.digest(id);
-    item.bytes = fields.bytes;
-    item.reason = ReasonOf(id);
-    item.detail = DetailOf(id);
-    item.linked_by = LinkedBy(id);
-    item.last_used = fields.used;
-    item.unreferenced_since = fields.unreferenced_since;
-    store::Removal removal;
-    removal.kind = store::RemovalKind::kBlob;
-    removal.place = view_.PlaceName(fields.place);
-    removal.digest = item.digest;
-    item.removal = std::move(removal);
+    DraftItems::Content content;
+    content.node = id;
+    content.kind = fields.kind;
+    content.place = fields.place;
+    content.is_image = IsTopImage(id);
+    content.reason = ReasonOf(id, content.is_image);
+    AddKeepers(&content);
     doomed_.insert(id);
-    plan_.items.push_back(std::move(item));
+    items_.AddContent(content);
   });
 }
 
@@ -146,14 +112,16 @@ void Planner::DoomUploads() {
     }
     const index::NamedKey key = view_.named_key(id);
     if (kept_repositories_.count(key.scope) > 0 || !MatchesLoose(id)) continue;
-    DoomRecord(id, DoomReason::kAbandonedUpload,
-               "nothing was written to it within the upload lifetime");
+    PlanItem item =
+        RecordItem(id, DoomReason::kAbandonedUpload,
+                   "nothing was written to it within the upload lifetime");
     store::Removal removal;
     removal.kind = store::RemovalKind::kUpload;
     removal.place = view_.PlaceName(view_.fields(id).place);
     removal.repository = key.scope;
     removal.upload_id = key.name;
-    plan_.items.back().removal = std::move(removal);
+    item.removal = std::move(removal);
+    items_.AddRecord(std::move(item));
   }
 }
 

@@ -81,37 +81,14 @@ bool Planner::IsLinkInScope(NodeId repository, const Link& link) const {
   return filter.empty();
 }
 
-void Planner::DoomLink(NodeId repository, const Link& link) {
-  const bool is_revision = link.kind == MembershipKind::kRevision;
-  const std::string name = view_.named_key(repository).name;
-  PlanItem item;
-  item.kind = view_.kind(link.content);
-  item.scope = name;
-  item.digest = view_.digest(link.content);
-  item.reason =
-      is_revision ? DoomReason::kUntaggedLink : DoomReason::kUnusedLayerLink;
-  item.detail = is_revision ? "no tag of the repository reaches it"
-                            : "no manifest that the repository keeps uses it";
-  store::Removal removal;
-  removal.kind = is_revision ? store::RemovalKind::kRevisionLink
-                             : store::RemovalKind::kLayerLink;
-  removal.place = view_.PlaceName(view_.fields(repository).place);
-  removal.repository = name;
-  removal.digest = item.digest;
-  item.removal = std::move(removal);
-  plan_.items.push_back(std::move(item));
-}
-
 // The entries that dropped tags leave behind, of content that goes.
 void Planner::DoomLeftEntries() {
   std::set<std::pair<NodeId, NodeId>> left;
-  for (const PlanItem& item : plan_.items) {
-    if (!item.removal || item.removal->kind != store::RemovalKind::kTag) {
-      continue;
-    }
+  for (const DraftItems::Tag& tag : items_.tags()) {
     const NodeId repository =
-        view_.FindNamed({NodeKind::kRepository, in_.store, "", item.scope});
-    for (const NodeId content : view_.Kept(item.node)) {
+        view_.FindNamed({NodeKind::kRepository, in_.store, "",
+                         view_.named_key(tag.node).scope});
+    for (const NodeId content : view_.Kept(tag.node)) {
       if (repository != index::kNoNode && doomed_.contains(content) &&
           !view_.LinkedAt(repository, content, MembershipKind::kRevision)) {
         left.insert({repository, content});
@@ -119,7 +96,7 @@ void Planner::DoomLeftEntries() {
     }
   }
   for (const auto& [repository, content] : left) {
-    DoomLink(repository, {content, MembershipKind::kRevision});
+    items_.AddLink(repository, content, MembershipKind::kRevision);
   }
 }
 
@@ -131,7 +108,7 @@ absl::Status Planner::DoomLinks() {
   }
   RECLAIM_ASSIGN_OR_RETURN(const LiveSet common, MarkNow(roots));
   GroupTags();
-  NodeSet served;
+  NodeBits served;
   std::map<NodeId, std::vector<NodeId>> unserved;
   std::vector<NodeId> repositories;
   for (const NodeId repository : Named(NodeKind::kRepository)) {
@@ -168,7 +145,7 @@ absl::Status Planner::DoomLinks() {
           !IsLinkInScope(repository, link)) {
         continue;
       }
-      DoomLink(repository, link);
+      items_.AddLink(repository, link.content, link.kind);
     }
     view_.Yield();
   }

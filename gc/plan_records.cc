@@ -56,7 +56,7 @@ bool Planner::HasKeeperThatStays(NodeId id) const {
   return stays;
 }
 
-void Planner::DoomRecord(NodeId id, DoomReason reason, std::string detail) {
+PlanItem Planner::RecordItem(NodeId id, DoomReason reason, std::string detail) {
   const index::NodeFields fields = view_.fields(id);
   const index::NamedKey key = view_.named_key(id);
   PlanItem item;
@@ -71,7 +71,11 @@ void Planner::DoomRecord(NodeId id, DoomReason reason, std::string detail) {
   item.unreferenced_since = fields.unreferenced_since;
   if (in_.store_holds_records) AddRecordRemoval(&item);
   doomed_.insert(id);
-  plan_.items.push_back(std::move(item));
+  return item;
+}
+
+void Planner::DoomRecord(NodeId id, DoomReason reason, std::string detail) {
+  items_.AddRecord(RecordItem(id, reason, std::move(detail)));
 }
 
 // What an engine is asked to take away, by its own name for it.

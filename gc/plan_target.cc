@@ -23,8 +23,9 @@ constexpr uint64_t kTagsPerSlice = 1024;
 
 // What would go if all went that may go; nothing goes yet.
 std::vector<index::NodeId> Planner::TryAll() {
-  const size_t item_count = plan_.items.size();
-  const NodeSet doomed = doomed_;
+  NodeBits doomed = doomed_;
+  DraftItems items = std::move(items_);
+  items_ = DraftItems();
   // Without its items: most of what is offered may well stay.
   std::vector<NodeId> offered;
   ForEachContent([&](NodeId id) {
@@ -34,12 +35,9 @@ std::vector<index::NodeId> Planner::TryAll() {
   });
   DoomUploads();
   PlanSnapshots();
-  for (size_t i = item_count; i < plan_.items.size(); ++i) {
-    offered.push_back(plan_.items[i].node);
-  }
-  plan_.items.erase(plan_.items.begin() + static_cast<ptrdiff_t>(item_count),
-                    plan_.items.end());
-  doomed_ = doomed;
+  for (const NodeId record : items_.Nodes()) offered.push_back(record);
+  items_ = std::move(items);
+  doomed_ = std::move(doomed);
   std::sort(offered.begin(), offered.end());
   return offered;
 }
@@ -48,33 +46,34 @@ std::vector<index::NodeId> Planner::TryAll() {
 // moved or gone meanwhile.
 void Planner::KeepTags(absl::FunctionRef<bool(NodeId)> is_kept) {
   tops_.clear();
-  std::vector<PlanItem> dropped;
   uint64_t step = 0;
-  for (PlanItem& item : plan_.items) {
+  items_.KeepTagsIf([&](const DraftItems::Tag& tag) {
     if (++step % kTagsPerSlice == 0) view_.Yield();
-    const auto targets = view_.Exists(item.node) ? view_.Kept(item.node)
-                                                 : absl::Span<const NodeId>();
-    if (targets.empty() || is_kept(item.node)) {
-      doomed_.erase(item.node);
-      continue;
+    const auto targets = view_.Exists(tag.node) ? view_.Kept(tag.node)
+                                                : absl::Span<const NodeId>();
+    if (targets.empty() || is_kept(tag.node)) {
+      doomed_.erase(tag.node);
+      return false;
     }
-    for (const NodeId target : targets) tops_.emplace(target, item.reason);
-    dropped.push_back(std::move(item));
-  }
-  plan_.items = std::move(dropped);
+    for (const NodeId target : targets) tops_.emplace(target, tag.reason);
+    return true;
+  });
 }
 
 // Whether a name goes or stays with a subject that is here.  What only looks
 // like a signature's is an image's like any other: the rules say so, or it
 // names its own digest.
-bool Planner::WaitsForSubject(const PlanItem& item) const {
-  if (!view_.Exists(item.node) || item.reason == DoomReason::kRetention) {
+bool Planner::WaitsForSubject(const DraftItems::Tag& tag) const {
+  if (!view_.Exists(tag.node) || tag.reason == DoomReason::kRetention) {
     return false;
   }
-  const auto name = ParseReferrerName(view_.named_key(item.node).name);
-  if (!name || item.digest == name->subject) return false;
+  const auto name = ParseReferrerName(view_.named_key(tag.node).name);
+  if (!name || (tag.target != index::kNoNode &&
+                view_.digest(tag.target) == name->subject)) {
+    return false;
+  }
   const NodeId subject =
-      view_.FindContent(view_.fields(item.node).place, name->subject);
+      view_.FindContent(view_.fields(tag.node).place, name->subject);
   // No choice decides about one that had gone before.
   return subject != index::kNoNode &&
          view_.state(subject) == index::NodeState::kPresent;
@@ -84,10 +83,10 @@ bool Planner::WaitsForSubject(const PlanItem& item) const {
 // before the choice is made: till then it stays.
 void Planner::KeepReferrerNames() {
   NodeSet names;
-  for (const PlanItem& item : plan_.items) {
-    if (!WaitsForSubject(item)) continue;
-    referrer_names_.push_back(item);
-    names.insert(item.node);
+  for (const DraftItems::Tag& tag : items_.tags()) {
+    if (!WaitsForSubject(tag)) continue;
+    referrer_names_.push_back(tag);
+    names.insert(tag.node);
   }
   KeepTags([&](NodeId tag) { return names.contains(tag); });
 }
@@ -98,8 +97,8 @@ absl::Status Planner::DropNamesOfGoneSubjects() {
   bool has_dropped = !referrer_names_.empty();
   while (has_dropped) {
     has_dropped = false;
-    for (const PlanItem& item : referrer_names_) {
-      const NodeId tag = item.node;
+    for (const DraftItems::Tag& name : referrer_names_) {
+      const NodeId tag = name.node;
       if (!view_.Exists(tag) || doomed_.contains(tag)) continue;
       const NodeId subject = view_.FindContent(
           view_.fields(tag).place,
@@ -112,9 +111,9 @@ absl::Status Planner::DropNamesOfGoneSubjects() {
       }
       doomed_.insert(tag);
       for (const NodeId target : view_.Kept(tag)) {
-        tops_.emplace(target, item.reason);
+        tops_.emplace(target, name.reason);
       }
-      plan_.items.push_back(item);
+      items_.AddTag(tag, name.target, name.reason, *name.detail);
       has_dropped = true;
     }
     if (!has_dropped) break;
@@ -149,18 +148,18 @@ absl::Status Planner::ChooseForTarget() {
 std::map<index::NodeId, uint32_t> Planner::RegretOfImages() const {
   std::map<NodeId, uint32_t> tiers;
   uint64_t step = 0;
-  for (const PlanItem& item : plan_.items) {
+  for (const DraftItems::Tag& tag : items_.tags()) {
     if (++step % kTagsPerSlice == 0) view_.Yield();
-    if (!view_.Exists(item.node)) continue;
-    for (const NodeId image : view_.Kept(item.node)) {
+    if (!view_.Exists(tag.node)) continue;
+    for (const NodeId image : view_.Kept(tag.node)) {
       absl::Time used =
-          std::max(view_.fields(image).used, view_.fields(item.node).used);
+          std::max(view_.fields(image).used, view_.fields(tag.node).used);
       // Never used: the push stands for it.
-      if (used == absl::InfinitePast()) used = view_.fields(item.node).recorded;
-      const uint32_t first = item.reason == DoomReason::kRetention
+      if (used == absl::InfinitePast()) used = view_.fields(tag.node).recorded;
+      const uint32_t first = tag.reason == DoomReason::kRetention
                                  ? kNoRegretTier + 1
                                  : kNoRegretTier + 1 + kRecencyTierCount;
-      const uint32_t regret = item.reason == DoomReason::kSubjectGone
+      const uint32_t regret = tag.reason == DoomReason::kSubjectGone
                                   ? kNoRegretTier
                                   : first + RecencyTier(in_.now - used);
       uint32_t& tier = tiers[image];

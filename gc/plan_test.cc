@@ -29,7 +29,7 @@ using tests::TextGraph;
 
 class PlanTest : public ::testing::Test {
  protected:
-  absl::StatusOr<Plan> Make(PruneRequest request) {
+  absl::StatusOr<WholePlan> Make(PruneRequest request) {
     details_.labels = labels;
     PlanInputs inputs;
     inputs.view = &g.view();

@@ -13,22 +13,16 @@ namespace reclaim::gc {
 using index::NodeState;
 using index::RootReason;
 
-void Planner::DropTag(NodeId tag, DoomReason reason, std::string detail) {
+void Planner::DropTag(NodeId tag, DoomReason reason,
+                      const std::string& detail) {
   if (doomed_.contains(tag)) return;
-  const index::NamedKey key = view_.named_key(tag);
-  DoomRecord(tag, reason, std::move(detail));
-  PlanItem& item = plan_.items.back();
-  store::Removal removal;
-  removal.kind = store::RemovalKind::kTag;
-  removal.place = view_.PlaceName(view_.fields(tag).place);
-  removal.repository = key.scope;
-  removal.tag = key.name;
+  NodeId named = index::kNoNode;
   for (const NodeId target : view_.Kept(tag)) {
-    removal.digest = view_.digest(target);
+    named = target;
     tops_.emplace(target, reason);
   }
-  item.digest = removal.digest;
-  item.removal = std::move(removal);
+  doomed_.insert(tag);
+  items_.AddTag(tag, named, reason, detail);
 }
 
 // "repo:tag" as the containers that stay name their images.

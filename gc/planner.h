@@ -11,6 +11,7 @@
 #ifndef RECLAIM_GC_PLANNER_H_
 #define RECLAIM_GC_PLANNER_H_
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -25,6 +26,7 @@
 #include "absl/types/span.h"
 #include "gc/mark.h"
 #include "gc/plan.h"
+#include "gc/plan_draft.h"
 #include "gc/retention.h"
 #include "gc/retention_survey.h"
 #include "gc/roots.h"
@@ -32,12 +34,30 @@
 
 namespace reclaim::gc {
 
+// A set of nodes that may be millions: a bit an id.
+class NodeBits {
+ public:
+  bool contains(index::NodeId id) const {
+    return id < bits_.size() && bits_[id];
+  }
+  void insert(index::NodeId id) {
+    if (id >= bits_.size()) bits_.resize(uint64_t{id} + 1);
+    bits_[id] = true;
+  }
+  void erase(index::NodeId id) {
+    if (id < bits_.size()) bits_[id] = false;
+  }
+
+ private:
+  std::vector<bool> bits_;
+};
+
 class Planner {
  public:
   Planner(const PlanInputs& inputs, const PruneRequest& request)
       : in_(inputs), request_(request), view_(*inputs.view) {}
 
-  absl::StatusOr<Plan> Run();
+  absl::StatusOr<PlanDraft> Run();
   // The tags alone, without a plan.
   absl::StatusOr<std::vector<TagDecision>> Test();
 
@@ -108,6 +128,7 @@ class Planner {
                        DoomReason reason, const char* detail);
   bool HasKeeperThatStays(NodeId id) const;
   std::vector<NodeId> Named(NodeKind kind) const;
+  PlanItem RecordItem(NodeId id, DoomReason reason, std::string detail);
   void DoomRecord(NodeId id, DoomReason reason, std::string detail);
   void AddRecordRemoval(PlanItem* item) const;
   bool IsRecordKept(NodeId id) const;
@@ -120,7 +141,7 @@ class Planner {
   static void AddSpareNames(const std::map<std::string, NodeId>& names,
                             const std::set<std::string>& written,
                             std::vector<NodeId>* unused);
-  void DropTag(NodeId tag, DoomReason reason, std::string detail);
+  void DropTag(NodeId tag, DoomReason reason, const std::string& detail);
 
   // plan_retention.cc
   absl::StatusOr<std::vector<TagDecision>> Survey() const;
@@ -162,9 +183,8 @@ class Planner {
   void DoomContent();
   absl::Status CountCached();
   void DoomUploads();
-  std::vector<std::string> LinkedBy(NodeId id) const;
-  DoomReason ReasonOf(NodeId id) const;
-  std::string DetailOf(NodeId id) const;
+  DoomReason ReasonOf(NodeId id, bool is_image) const;
+  void AddKeepers(DraftItems::Content* content) const;
 
   // plan_target.cc
   absl::Status ChooseForTarget();
@@ -173,7 +193,7 @@ class Planner {
   std::map<NodeId, uint32_t> RegretOfImages() const;
   absl::Status KeepOffered(absl::Span<const NodeId> kept);
   void KeepTags(absl::FunctionRef<bool(NodeId)> is_kept);
-  bool WaitsForSubject(const PlanItem& item) const;
+  bool WaitsForSubject(const DraftItems::Tag& tag) const;
   void KeepReferrerNames();
   absl::Status DropNamesOfGoneSubjects();
 
@@ -199,17 +219,18 @@ class Planner {
   std::vector<Link> LinksOf(NodeId repository) const;
   bool IsAskedFor(NodeId repository, NodeId content) const;
   bool IsLinkInScope(NodeId repository, const Link& link) const;
-  void DoomLink(NodeId repository, const Link& link);
 
   const PlanInputs& in_;
   const PruneRequest& request_;
   const index::GraphView& view_;
   Plan plan_;
+  DraftItems items_;
   std::vector<Root> roots_;
   std::vector<Root> spared_;
   LiveSet kept_;
-  NodeSet doomed_;                     // named nodes and content
-  std::map<NodeId, DoomReason> tops_;  // what dropped tags named
+  NodeBits doomed_;  // named nodes and content
+  // What dropped tags named.
+  absl::flat_hash_map<NodeId, DoomReason> tops_;
   std::set<index::PlaceId> kept_places_;
   std::set<std::string> kept_repositories_;
   std::set<NodeId> doubted_repositories_;
@@ -224,12 +245,12 @@ class Planner {
   NodeSet dropped_only_names_;
   LiveSet asked_reach_;
 
-  NodeSet rule_kept_;  // tags that a retention rule keeps
+  NodeBits rule_kept_;  // tags that a retention rule keeps
 
   ResolvedTarget target_;
   NodeSet kept_uploads_;  // that the target does not need
   // Referrers' names that may go if their subjects do.
-  std::vector<PlanItem> referrer_names_;
+  std::vector<DraftItems::Tag> referrer_names_;
 
   // Tags that stay, by repository name.
   absl::flat_hash_map<std::string, std::vector<NodeId>> tags_of_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -35,6 +34,13 @@ bool IsInCaches(const QuarantineRecord& record) {
          kind == store::RemovalKind::kLayerLink;
 }
 
+void AddTo(const QuarantineRecord& record, QuarantineKeys* keys) {
+  const bool is_name =
+      record.item.removal && store::DeedStage(record.item.removal->kind) <=
+                                 store::DeedStage(store::RemovalKind::kTag);
+  keys->Add({record.run_id, record.number}, record.quarantined, is_name);
+}
+
 }  // namespace
 
 absl::StatusOr<index::StoreRecord> Purge::Registered() const {
@@ -56,26 +62,35 @@ GuardTerms Purge::Terms(const index::StoreRecord& store) const {
   return terms;
 }
 
-absl::StatusOr<std::vector<QuarantineRecord>> Purge::Select() const {
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                           site_->runs->ListQuarantine(site_->name));
+bool Purge::IsMeant(const QuarantineRecord& record, absl::Time now) const {
+  if (!request_.run_id.empty() && record.run_id != request_.run_id) {
+    return false;
+  }
+  if (record.state == QuarantineState::kIntended) return false;
+  return request_.before_period_ends || record.restorable_until <= now ||
+         record.state == QuarantineState::kPurging;
+}
+
+absl::StatusOr<QuarantineKeys> Purge::Select() const {
   const absl::Time now = site_->clock->Now();
-  const auto is_out = [&](const QuarantineRecord& record) {
-    if (!request_.run_id.empty() && record.run_id != request_.run_id) {
-      return true;
-    }
-    if (record.state == QuarantineState::kIntended) return true;
-    return !request_.before_period_ends && record.restorable_until > now &&
-           record.state != QuarantineState::kPurging;
-  };
-  records.erase(std::remove_if(records.begin(), records.end(), is_out),
-                records.end());
-  std::stable_sort(records.begin(), records.end(),
-                   [](const QuarantineRecord& a, const QuarantineRecord& b) {
-                     return std::tie(a.quarantined, a.run_id) <
-                            std::tie(b.quarantined, b.run_id);
-                   });
-  return records;
+  QuarantineKeys keys;
+  RECLAIM_RETURN_IF_ERROR(site_->runs->ForEachQuarantined(
+      site_->name, [&](const QuarantineRecord& record) {
+        if (IsMeant(record, now)) AddTo(record, &keys);
+        return true;
+      }));
+  keys.SortOldestFirst();
+  return keys;
+}
+
+absl::StatusOr<std::optional<QuarantineRecord>> Purge::Load(
+    const QuarantineKey& key) const {
+  absl::StatusOr<QuarantineRecord> record = site_->runs->GetQuarantine(key);
+  if (absl::IsNotFound(record.status())) {
+    return std::optional<QuarantineRecord>();
+  }
+  RECLAIM_RETURN_IF_ERROR(record.status());
+  return std::optional<QuarantineRecord>(*std::move(record));
 }
 
 bool Purge::NeedsProof(const QuarantineRecord& record) const {
@@ -84,37 +99,41 @@ bool Purge::NeedsProof(const QuarantineRecord& record) const {
          site_->store->traits().has_foreign_writers;
 }
 
-absl::Time Purge::ProvableFrom(const QuarantineRecord& record,
-                               const index::StoreRecord& store) const {
+absl::Time Purge::ProvableFrom(const QuarantineRecord& record) const {
   // Nothing has been taken from anybody's sight by then: a writer who looked
   // before the deletion is the engine's own, within its locks (decisions/0008).
   if (site_->store->traits().deletes_for_good) return record.quarantined;
-  return record.quarantined + store.writers.write_duration_max;
+  return record.quarantined + store_.writers.write_duration_max;
 }
 
 // Epochs tell what came after what; only the distance is a matter of clocks
 // (one that is set forward in between makes it too short: docs/decisions).
-bool Purge::LacksScan(const QuarantineRecord& record,
-                      const index::StoreRecord& store) const {
-  return NeedsProof(record) &&
-         (record.epoch >= store.last_scan_epoch ||
-          store.last_scan_begin < ProvableFrom(record, store));
+bool Purge::LacksScan(const QuarantineRecord& record) const {
+  return NeedsProof(record) && (record.epoch >= store_.last_scan_epoch ||
+                                store_.last_scan_begin < ProvableFrom(record));
 }
 
-absl::Status Purge::WaitForWriters(const std::vector<QuarantineRecord>& records,
-                                   const index::StoreRecord& store) {
-  const absl::Time now = site_->clock->Now();
-  absl::Time last = now;
-  for (const QuarantineRecord& record : records) {
-    const absl::Time from = ProvableFrom(record, store);
-    if (NeedsProof(record) && from - now <= kPatience) {
-      last = std::max(last, from);
-    }
+std::string Purge::LackOfProof(const QuarantineRecord& record) const {
+  if (LacksScan(record)) {
+    return absl::StrCat("no scan began after ",
+                        absl::FormatTime(ProvableFrom(record)),
+                        ", when the last writer who may have seen it is done; "
+                        "purge again");
   }
-  if (last == now) return absl::OkStatus();
+  if (NeedsProof(record) && IsInCaches(record) &&
+      record.quarantined > forgotten_until_) {
+    return "the registry may remember it in a descriptor cache; "
+           "docs/OPERATING.md, \"Descriptor caches\", says what to do";
+  }
+  return "";
+}
+
+absl::Status Purge::WaitUntil(absl::Time writers_are_done) {
+  const absl::Time now = site_->clock->Now();
+  if (writers_are_done <= now) return absl::OkStatus();
   run_->run().progress.step = "waiting for writers";
   run_->Report();
-  KeepPace(last - now, [this] { return run_->IsCancelled(); });
+  KeepPace(writers_are_done - now, [this] { return run_->IsCancelled(); });
   if (!run_->IsCancelled()) return absl::OkStatus();
   return absl::CancelledError("the run was cancelled");
 }
@@ -127,6 +146,29 @@ absl::Status Purge::ScanForProof() {
   options.is_proof = true;
   options.is_cancelled = [this] { return run_->IsCancelled(); };
   return ScanAndReturn(site_, options).status();
+}
+
+absl::Status Purge::SeekProof() {
+  const absl::Time now = site_->clock->Now();
+  bool lacks_scan = false;
+  absl::Time writers_are_done = now;
+  RECLAIM_RETURN_IF_ERROR(site_->runs->ForEachQuarantined(
+      site_->name, [&](const QuarantineRecord& record) {
+        if (!IsMeant(record, now)) return true;
+        lacks_scan |= LacksScan(record);
+        const absl::Time from = ProvableFrom(record);
+        if (NeedsProof(record) && from - now <= kPatience) {
+          writers_are_done = std::max(writers_are_done, from);
+        }
+        return true;
+      }));
+  if (!lacks_scan) return absl::OkStatus();
+  if (request_.may_wait) {
+    RECLAIM_RETURN_IF_ERROR(WaitUntil(writers_are_done));
+  }
+  RECLAIM_RETURN_IF_ERROR(ScanForProof());
+  RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
+  return absl::OkStatus();
 }
 
 bool Purge::IsEnough() const {
@@ -207,9 +249,29 @@ absl::StatusOr<std::vector<RemovalOutcome>> Purge::Free(
   return site_->store->Purge(guard.permit(), batch.records[0].run_id, removals);
 }
 
+// From here on nothing is restored: what is on record lies in quarantine.
+absl::StatusOr<std::vector<QuarantineRecord>> Purge::LoadBatch(
+    absl::Span<const QuarantineKey> keys) {
+  std::vector<QuarantineRecord> records;
+  for (const QuarantineKey& key : keys) {
+    RECLAIM_ASSIGN_OR_RETURN(std::optional<QuarantineRecord> record, Load(key));
+    if (!record || record->state == QuarantineState::kIntended) continue;
+    // It is what was judged; should it not be, it stays (I2).
+    const std::string lack = LackOfProof(*record);
+    if (!lack.empty()) {
+      run_->Skip(SubjectOf(record->item), SkipReason::kProofMissing, lack);
+      continue;
+    }
+    records.push_back(*std::move(record));
+  }
+  return records;
+}
+
 // All of one run.
-absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
+absl::Status Purge::FreeBatch(absl::Span<const QuarantineKey> keys) {
   base::MutexLock deed(&site_->deed);
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                           LoadBatch(keys));
   Batch batch;
   absl::StatusOr<std::vector<RemovalOutcome>> outcomes =
       std::vector<RemovalOutcome>();
@@ -230,54 +292,61 @@ absl::Status Purge::FreeBatch(std::vector<QuarantineRecord> records) {
   return CommitOutcomes(batch, *outcomes);
 }
 
-absl::Status Purge::FreeAll(std::vector<QuarantineRecord> records) {
-  size_t begin = 0;
-  while (begin < records.size() && !IsEnough()) {
+absl::Status Purge::FreeAll(const QuarantineKeys& keys, size_t begin,
+                            size_t end) {
+  while (begin < end && !IsEnough()) {
     if (run_->IsCancelled()) {
       return absl::CancelledError("the run was cancelled");
     }
     // No more than the request needs, one run a call of the store.
-    std::vector<QuarantineRecord> batch;
+    std::vector<QuarantineKey> batch;
     store::RemovalBytes bytes = run_->run().bytes;
-    const std::string run_id = records[begin].run_id;
-    while (begin < records.size() && batch.size() < kBatchSize &&
-           records[begin].run_id == run_id) {
-      if (request_.free_bytes > 0 &&
-          bytes.total().allocated_bytes >= request_.free_bytes) {
-        break;
+    const size_t first = begin;
+    while (begin < end && batch.size() < kBatchSize &&
+           keys.IsSameRun(first, begin)) {
+      if (request_.free_bytes > 0) {
+        if (bytes.total().allocated_bytes >= request_.free_bytes) break;
+        RECLAIM_ASSIGN_OR_RETURN(const std::optional<QuarantineRecord> record,
+                                 Load(keys.key(begin)));
+        if (record) bytes += record->bytes;
       }
-      bytes += records[begin].bytes;
-      batch.push_back(std::move(records[begin++]));
+      batch.push_back(keys.key(begin++));
     }
-    RECLAIM_RETURN_IF_ERROR(FreeBatch(std::move(batch)));
+    RECLAIM_RETURN_IF_ERROR(FreeBatch(batch));
     run_->Report();
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<QuarantineRecord>> Purge::Proven(
-    std::vector<QuarantineRecord> records, const index::StoreRecord& store) {
-  RECLAIM_ASSIGN_OR_RETURN(const absl::Time forgotten_until,
-                           ForgottenUntil(site_, store));
-  std::vector<QuarantineRecord> proven;
-  for (QuarantineRecord& record : records) {
-    if (LacksScan(record, store)) {
-      run_->Skip(
-          SubjectOf(record.item), SkipReason::kProofMissing,
-          absl::StrCat("no scan began after ",
-                       absl::FormatTime(ProvableFrom(record, store)),
-                       ", when the last writer who may have seen it is done; "
-                       "purge again"));
-    } else if (NeedsProof(record) && IsInCaches(record) &&
-               record.quarantined > forgotten_until) {
-      run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing,
-                 "the registry may remember it in a descriptor cache; "
-                 "docs/OPERATING.md, \"Descriptor caches\", says what to do");
-    } else {
-      proven.push_back(std::move(record));
+absl::Status Purge::KeepProven(QuarantineKeys* keys) {
+  RECLAIM_ASSIGN_OR_RETURN(forgotten_until_, ForgottenUntil(site_, store_));
+  absl::Status status;
+  keys->KeepIf([&](const QuarantineKey& key) {
+    const absl::StatusOr<std::optional<QuarantineRecord>> loaded = Load(key);
+    status.Update(loaded.status());
+    if (!loaded.ok() || !*loaded) return false;
+    const QuarantineRecord& record = **loaded;
+    const std::string lack = LackOfProof(record);
+    if (!lack.empty()) {
+      run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing, lack);
+      return false;
     }
+    run_->run().progress.total_bytes += record.bytes.content;
+    return true;
+  });
+  run_->run().progress.total_count = keys->size();
+  return status;
+}
+
+absl::Status Purge::SkipUnproven(const QuarantineKeys& keys, size_t begin) {
+  for (size_t i = begin; i < keys.size(); ++i) {
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<QuarantineRecord> record,
+                             Load(keys.key(i)));
+    if (!record) continue;
+    run_->Skip(SubjectOf(record->item), SkipReason::kProofMissing,
+               "a tag came back that no scan has seen; purge again");
   }
-  return proven;
+  return absl::OkStatus();
 }
 
 absl::Status Purge::Run() {
@@ -285,53 +354,28 @@ absl::Status Purge::Run() {
     base::MutexLock deed(&site_->deed);
     RECLAIM_RETURN_IF_ERROR(ReturnUntouched());
   }
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records, Select());
-  RECLAIM_ASSIGN_OR_RETURN(index::StoreRecord store, Registered());
-  const bool lacks_scan = std::any_of(
-      records.begin(), records.end(),
-      [&](const QuarantineRecord& record) { return LacksScan(record, store); });
-  if (lacks_scan) {
-    if (request_.may_wait) {
-      RECLAIM_RETURN_IF_ERROR(WaitForWriters(records, store));
-    }
-    RECLAIM_RETURN_IF_ERROR(ScanForProof());
-    RECLAIM_ASSIGN_OR_RETURN(store, Registered());
-  }
+  RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
+  RECLAIM_RETURN_IF_ERROR(SeekProof());
   RECLAIM_RETURN_IF_ERROR(ReturnLinks(site_, run_->run().actor));
   RECLAIM_ASSIGN_OR_RETURN(const bool has_returned,
                            ReturnNamed(site_, run_->run().actor));
   if (has_returned) {
     RECLAIM_RETURN_IF_ERROR(ScanForProof());
-    RECLAIM_ASSIGN_OR_RETURN(store, Registered());
+    RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
   }
   RECLAIM_ASSIGN_OR_RETURN(adopted_, ListAdopted(*site_));
-  // Some may have come back (I4).
-  RECLAIM_ASSIGN_OR_RETURN(records, Select());
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> proven,
-                           Proven(std::move(records), store));
-  terms_ = Terms(store);
+  // Only now, for some may have come back (I4).
+  RECLAIM_ASSIGN_OR_RETURN(QuarantineKeys keys, Select());
+  RECLAIM_RETURN_IF_ERROR(KeepProven(&keys));
+  terms_ = Terms(store_);
   run_->run().progress.step = "purging";
-  run_->run().progress.total_count = proven.size();
-  for (const QuarantineRecord& record : proven) {
-    run_->run().progress.total_bytes += record.bytes.content;
-  }
   // Containers before the names of what they use: an engine refuses the other
   // way round.
-  const auto rest = std::stable_partition(
-      proven.begin(), proven.end(), [](const QuarantineRecord& record) {
-        return record.item.removal &&
-               store::DeedStage(record.item.removal->kind) <=
-                   store::DeedStage(store::RemovalKind::kTag);
-      });
-  const std::vector<QuarantineRecord> content(rest, proven.end());
-  proven.erase(rest, proven.end());
-  RECLAIM_RETURN_IF_ERROR(FreeAll(std::move(proven)));
-  if (came_back_count_ == 0) return FreeAll(content);
+  const size_t name_count = keys.PutNamesFirst();
+  RECLAIM_RETURN_IF_ERROR(FreeAll(keys, 0, name_count));
+  if (came_back_count_ == 0) return FreeAll(keys, name_count, keys.size());
   // No scan has seen the tags that came back: what they name has no proof.
-  for (const QuarantineRecord& record : content) {
-    run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing,
-               "a tag came back that no scan has seen; purge again");
-  }
+  RECLAIM_RETURN_IF_ERROR(SkipUnproven(keys, name_count));
   return ScanForProof();
 }
 

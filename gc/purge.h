@@ -13,17 +13,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/deletion_guard.h"
 #include "gc/ongoing_run.h"
 #include "gc/policy.h"
+#include "gc/quarantine_index.h"
 #include "gc/records.h"
 #include "gc/run_store.h"
 #include "index/graph_view.h"
@@ -48,23 +52,36 @@ class Purge {
   absl::Status FinishInterrupted();
 
  private:
+  // Whether the request means it, now.
+  bool IsMeant(const QuarantineRecord& record, absl::Time now) const;
   // What the request means, oldest first.
-  absl::StatusOr<std::vector<QuarantineRecord>> Select() const;
+  absl::StatusOr<QuarantineKeys> Select() const;
+  // Scans for proof where something that is meant has none yet, and notes what
+  // is known then.
+  absl::Status SeekProof();
   bool NeedsProof(const QuarantineRecord& record) const;
-  bool LacksScan(const QuarantineRecord& record,
-                 const index::StoreRecord& store) const;
+  bool LacksScan(const QuarantineRecord& record) const;
+  // "" or what is not proven of it.
+  std::string LackOfProof(const QuarantineRecord& record) const;
   // The instant from which a scan proves that nobody names it.
-  absl::Time ProvableFrom(const QuarantineRecord& record,
-                          const index::StoreRecord& store) const;
-  absl::Status WaitForWriters(const std::vector<QuarantineRecord>& records,
-                              const index::StoreRecord& store);
+  absl::Time ProvableFrom(const QuarantineRecord& record) const;
+  absl::Status WaitUntil(absl::Time writers_are_done);
   absl::Status ScanForProof();
-  // Those that may go; says of the others why not.
-  absl::StatusOr<std::vector<QuarantineRecord>> Proven(
-      std::vector<QuarantineRecord> records, const index::StoreRecord& store);
+  // Keeps those that may go and adds them to the run's total; says of the
+  // others why not.
+  absl::Status KeepProven(QuarantineKeys* keys);
   absl::StatusOr<index::StoreRecord> Registered() const;
-  absl::Status FreeAll(std::vector<QuarantineRecord> records);
-  absl::Status FreeBatch(std::vector<QuarantineRecord> records);
+  // Entries [begin, end) in their order.
+  absl::Status FreeAll(const QuarantineKeys& keys, size_t begin, size_t end);
+  absl::Status FreeBatch(absl::Span<const QuarantineKey> keys);
+  absl::Status SkipUnproven(const QuarantineKeys& keys, size_t begin);
+  // nullopt if it was settled meanwhile.
+  absl::StatusOr<std::optional<QuarantineRecord>> Load(
+      const QuarantineKey& key) const;
+  // Those that are still what was judged; says of the others why not.
+  // REQUIRES: site_->deed is held.
+  absl::StatusOr<std::vector<QuarantineRecord>> LoadBatch(
+      absl::Span<const QuarantineKey> keys);
 
   // All of one run, from its intent to its outcome.
   struct Batch {
@@ -105,6 +122,9 @@ class Purge {
   CollectedStore* site_;
   const PurgeRequest& request_;
   OngoingRun* run_;
+  index::StoreRecord store_;
+  // What had been moved by then is in no cache of descriptors.
+  absl::Time forgotten_until_ = absl::InfinitePast();
   GuardTerms terms_;
   std::vector<QuarantineRecord> adopted_;  // see ListAdopted()
   uint64_t came_back_count_ = 0;

@@ -178,13 +178,11 @@ absl::Status Purge::CommitOutcomes(const Batch& batch,
 
 absl::Status Purge::ReturnUntouched() {
   RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                           site_->runs->ListQuarantine(site_->name));
-  records.erase(std::remove_if(records.begin(), records.end(),
-                               [](const QuarantineRecord& record) {
-                                 return record.state !=
+                           site_->runs->ListQuarantine(
+                               site_->name, [](const QuarantineRecord& record) {
+                                 return record.state ==
                                         QuarantineState::kPurging;
-                               }),
-                records.end());
+                               }));
   if (records.empty()) return absl::OkStatus();
   RECLAIM_ASSIGN_OR_RETURN(const Listing listing, ListStore(*site_));
   QuarantineChanges returned;
@@ -211,22 +209,22 @@ absl::Status Purge::ReturnUntouched() {
 }
 
 absl::Status Purge::FinishInterrupted() {
-  std::vector<QuarantineRecord> records;
+  QuarantineKeys keys;
   {
     base::MutexLock deed(&site_->deed);
     RECLAIM_RETURN_IF_ERROR(ReturnUntouched());
-    RECLAIM_ASSIGN_OR_RETURN(records, site_->runs->ListQuarantine(site_->name));
+    RECLAIM_RETURN_IF_ERROR(site_->runs->ForEachQuarantined(
+        site_->name, [&](const QuarantineRecord& record) {
+          if (record.state == QuarantineState::kPurging) {
+            keys.Add({record.run_id, record.number}, record.quarantined, false);
+          }
+          return true;
+        }));
   }
-  records.erase(std::remove_if(records.begin(), records.end(),
-                               [](const QuarantineRecord& record) {
-                                 return record.state !=
-                                        QuarantineState::kPurging;
-                               }),
-                records.end());
-  if (records.empty()) return absl::OkStatus();
-  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store, Registered());
-  terms_ = Terms(store);
-  return FreeAll(std::move(records));
+  if (keys.empty()) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
+  terms_ = Terms(store_);
+  return FreeAll(keys, 0, keys.size());
 }
 
 }  // namespace reclaim::gc

@@ -28,7 +28,7 @@ inline constexpr uint32_t kRecordVersion = 1;
 
 // A plan as it is stored: its items lie in chunks beside it.
 struct StoredPlan {
-  Plan plan;             // without items
+  Plan plan;
   std::string run_id;    // the run that applied it; "" if none has
   std::string approver;  // "" if nobody has
   absl::Time approved = absl::InfinitePast();

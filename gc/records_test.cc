@@ -1,9 +1,12 @@
 #include "gc/records.h"
 
+#include "absl/types/span.h"
+#include "base/fault_point.h"
 #include "base/status_matchers.h"
 #include "gc/run_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/engine.h"
 #include "index/memory_engine.h"
 
 namespace reclaim::gc {
@@ -56,8 +59,8 @@ void ExpectEqual(const PlanItem& a, const PlanItem& b) {
   EXPECT_EQ(a.unreferenced_since, b.unreferenced_since);
 }
 
-Plan SomePlan(int item_count) {
-  Plan plan;
+WholePlan SomePlan(int item_count) {
+  WholePlan plan;
   plan.id = "00000000000000aa";
   plan.store = "s";
   plan.store_id = 3;
@@ -194,13 +197,33 @@ class RunStoreTest : public ::testing::Test {
     EXPECT_THAT(opened, IsOk());
     runs_ = *std::move(opened);
   }
+  int ItemRecordCount() const {
+    int count = 0;
+    EXPECT_THAT(engine_.Scan(index::Family::kPlan, "i/", "",
+                             [&](absl::string_view, absl::string_view) {
+                               ++count;
+                               return true;
+                             }),
+                IsOk());
+    return count;
+  }
   index::MemoryEngine engine_;
   std::unique_ptr<RunStore> runs_;
 };
 
 TEST_F(RunStoreTest, ItemsArePagedAcrossChunks) {
-  const Plan plan = SomePlan(700);
-  ASSERT_THAT(runs_->PutPlan(plan), IsOk());
+  const WholePlan plan = SomePlan(700);
+  // Pieces of any size, and chunks of one.
+  const std::unique_ptr<PlanWriter> writer = runs_->NewPlan(plan.id);
+  size_t at = 0;
+  for (const size_t size : {size_t{1}, size_t{0}, size_t{600}, size_t{99}}) {
+    const auto piece = absl::MakeConstSpan(plan.items).subspan(at, size);
+    ASSERT_THAT(writer->Add({piece.begin(), piece.end()}), IsOk());
+    at += size;
+  }
+  EXPECT_THAT(runs_->GetPlan(plan.id), StatusIs(absl::StatusCode::kNotFound))
+      << "it stands with all of its items";
+  ASSERT_THAT(writer->Finish(plan), IsOk());
   for (const uint64_t offset : {0, 255, 256, 511, 699, 700, 9999}) {
     const auto page = runs_->GetItems(plan.id, offset, 300);
     ASSERT_THAT(page, IsOk());
@@ -213,6 +236,48 @@ TEST_F(RunStoreTest, ItemsArePagedAcrossChunks) {
               base::IsOkAndHolds(::testing::IsEmpty()));
   EXPECT_THAT(runs_->DeletePlan(plan.id),
               StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(RunStoreTest, APlanThatIsNotFinishedLeavesNothing) {
+  const WholePlan whole = SomePlan(600);
+  {
+    const auto writer = runs_->NewPlan(whole.id);
+    ASSERT_THAT(writer->Add(whole.items), IsOk());
+    EXPECT_GT(ItemRecordCount(), 0);
+  }
+  EXPECT_EQ(ItemRecordCount(), 0);
+}
+
+TEST_F(RunStoreTest, WhatACrashCutOffIsDroppedWhenItIsOpened) {
+  WholePlan whole = SomePlan(600);
+  for (const char* id : {"00000000000000aa", "00000000000000ff"}) {
+    whole.id = id;
+    const auto writer = runs_->NewPlan(whole.id);
+    ASSERT_THAT(writer->Add(whole.items), IsOk());
+    ASSERT_THAT(writer->Finish(whole), IsOk());
+  }
+  const int finished_count = ItemRecordCount();
+  {
+    auto writer = runs_->NewPlan("00000000000000bb");
+    ASSERT_THAT(writer->Add(whole.items), IsOk());
+    auto other = runs_->NewPlan("00000000000000cc");
+    ASSERT_THAT(other->Add(whole.items), IsOk());
+    // No commit comes through any more: the writers can't clean up.
+    base::ScopedFault fault("engine.commit", absl::UnavailableError("crash"));
+    EXPECT_FALSE(writer->Finish(whole).ok());
+    EXPECT_FALSE(other->Add(whole.items).ok());
+    writer.reset();
+    other.reset();
+  }
+  EXPECT_GT(ItemRecordCount(), finished_count);
+  auto opened = RunStore::Open(&engine_);
+  ASSERT_THAT(opened, IsOk());
+  EXPECT_EQ(ItemRecordCount(), finished_count);
+  for (const char* id : {"00000000000000aa", "00000000000000ff"}) {
+    const auto items = (*opened)->GetItems(id, 0, 1000);
+    ASSERT_THAT(items, IsOk());
+    EXPECT_EQ(items->size(), 600u) << id;
+  }
 }
 
 TEST_F(RunStoreTest, RunsComeNewestFirstInPages) {

@@ -114,15 +114,13 @@ absl::Status RecoverStore(CollectedStore* site) {
   for (const store::QuarantinedItem& item : items) {
     strangers.emplace(std::make_pair(item.run_id, item.removal), item);
   }
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                           site->runs->ListQuarantine(site->name));
-  std::vector<QuarantineRecord> returned;
-  for (QuarantineRecord& record : records) {
-    if (!record.item.removal) continue;
-    const bool is_there =
-        strangers.erase({record.run_id, *record.item.removal}) > 0;
-    if (!is_there) returned.push_back(std::move(record));
-  }
+  RECLAIM_ASSIGN_OR_RETURN(
+      std::vector<QuarantineRecord> returned,
+      site->runs->ListQuarantine(
+          site->name, [&](const QuarantineRecord& record) {
+            if (!record.item.removal) return false;
+            return strangers.erase({record.run_id, *record.item.removal}) == 0;
+          }));
   RECLAIM_RETURN_IF_ERROR(
       RestoreRecords(site, std::move(returned), kActor, nullptr));
   return Adopt(site, strangers);

@@ -350,15 +350,13 @@ absl::Status RestoreRecords(CollectedStore* site,
 
 absl::Status UndoIntents(CollectedStore* site, absl::string_view run_id,
                          absl::string_view actor) {
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                           site->runs->ListQuarantine(site->name));
-  records.erase(
-      std::remove_if(records.begin(), records.end(),
-                     [&](const QuarantineRecord& record) {
-                       return record.state != QuarantineState::kIntended ||
-                              (!run_id.empty() && record.run_id != run_id);
-                     }),
-      records.end());
+  RECLAIM_ASSIGN_OR_RETURN(
+      std::vector<QuarantineRecord> records,
+      site->runs->ListQuarantine(
+          site->name, [&](const QuarantineRecord& record) {
+            return record.state == QuarantineState::kIntended &&
+                   (run_id.empty() || record.run_id == run_id);
+          }));
   return RestoreRecords(site, std::move(records), actor, nullptr);
 }
 
@@ -371,8 +369,10 @@ absl::StatusOr<std::vector<QuarantineRecord>> SelectForRestore(
     return absl::InvalidArgumentError(
         "name one thing to restore: a run, a tag or a digest");
   }
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> all,
-                           site.runs->ListQuarantine(site.name));
+  RECLAIM_ASSIGN_OR_RETURN(
+      std::vector<QuarantineRecord> all,
+      site.runs->ListQuarantine(site.name,
+                                [](const QuarantineRecord&) { return true; }));
   std::vector<QuarantineRecord> selected;
   std::string what = request.run_id;
   if (request.digest) {

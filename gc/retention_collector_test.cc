@@ -55,7 +55,7 @@ class RetentionCollectorTest : public CollectorFixture {
     const struct timespec times[2] = {{seconds, 0}, {seconds, 0}};
     ASSERT_EQ(utimensat(AT_FDCWD, link.c_str(), times, 0), 0) << link;
   }
-  Plan ByRules() { return MakePlan(Request(PruneVerb::kRetention)); }
+  WholePlan ByRules() { return MakePlan(Request(PruneVerb::kRetention)); }
   index::PutTag Tag(const std::string& tag, const oci::Digest& digest) {
     index::PutTag put;
     put.store = "s";
@@ -78,7 +78,7 @@ class RetentionCollectorTest : public CollectorFixture {
 
 TEST_F(RetentionCollectorTest, RulesTakeTagsAndRestoreGivesThemBack) {
   const std::string before = folder_.Snapshot();
-  const Plan plan = ByRules();
+  const WholePlan plan = ByRules();
   EXPECT_EQ(folder_.Snapshot(), before) << "a preview changes nothing (I8)";
   ASSERT_GE(plan.items.size(), 2u);
   EXPECT_EQ(plan.items[0].reason, DoomReason::kRetention);

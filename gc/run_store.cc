@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "base/mutex.h"
 #include "base/status_macros.h"
+#include "gc/run_store_keys.h"
 
 namespace reclaim::gc {
 namespace {
@@ -15,34 +15,24 @@ using index::Durability;
 using index::Family;
 
 constexpr uint64_t kItemsPerChunk = 256;
-constexpr size_t kChunksPerCommit = 64;
-
-std::string BigEndian(uint64_t value) {
-  std::string key(8, '\0');
-  for (int i = 7; i >= 0; --i, value >>= 8) {
-    key[static_cast<size_t>(i)] = static_cast<char>(value & 0xff);
-  }
-  return key;
-}
 
 // "p/ID" is a plan, "i/ID/NUMBER" a chunk of its items.
 std::string PlanKey(absl::string_view id) { return absl::StrCat("p/", id); }
 std::string ItemsPrefix(absl::string_view id) {
   return absl::StrCat("i/", id, "/");
 }
+// Behind the last chunk of a plan: '0' follows '/'.
+std::string ItemsEnd(absl::string_view id) {
+  return absl::StrCat("i/", id, "0");
+}
+void DeleteItems(absl::string_view id, Batch* batch) {
+  batch->DeleteRange(Family::kPlan, ItemsPrefix(id), ItemsEnd(id));
+}
 std::string ChunkKey(absl::string_view id, uint64_t chunk) {
   return ItemsPrefix(id) + BigEndian(chunk);
 }
-std::string KeyOf(const QuarantineKey& key) {
-  return absl::StrCat(key.first, "/", BigEndian(key.second));
-}
-
 std::string EvidenceKey(index::StoreId store) {
   return absl::StrCat("cache/", store);
-}
-
-absl::Status NoSuch(const char* what, absl::string_view id) {
-  return absl::NotFoundError(absl::StrCat("there is no ", what, " ", id));
 }
 
 }  // namespace
@@ -50,45 +40,80 @@ absl::Status NoSuch(const char* what, absl::string_view id) {
 absl::StatusOr<std::unique_ptr<RunStore>> RunStore::Open(
     index::Engine* engine) {
   std::unique_ptr<RunStore> runs(new RunStore(engine));
+  RECLAIM_RETURN_IF_ERROR(runs->DropTornPlans());
   RECLAIM_RETURN_IF_ERROR(runs->Load());
   return runs;
 }
 
-absl::Status RunStore::Load() {
-  absl::Status status;
-  RECLAIM_RETURN_IF_ERROR(
-      engine_->Scan(Family::kQuarantine, "", "",
-                    [&](absl::string_view, absl::string_view value) {
-                      const auto record = DecodeQuarantine(value);
-                      status = record.status();
-                      if (record.ok()) {
-                        base::MutexLock lock(&mutex_);
-                        NoteOne(*record);
-                      }
-                      return status.ok();
-                    }));
-  return status;
+PlanWriter::~PlanWriter() {
+  if (is_finished_ || !has_written_) return;
+  Batch batch;
+  // The record as well: of a commit that failed nobody knows what is there.
+  batch.Delete(Family::kPlan, PlanKey(id_));
+  DeleteItems(id_, &batch);
+  // What stays is dropped when the database is opened again.
+  engine_->Commit(batch, Durability::kBuffered).IgnoreError();
 }
 
-absl::Status RunStore::PutPlan(const Plan& plan) {
-  const absl::Span<const PlanItem> items = plan.items;
+// Full chunks, or those of at least `chunk_size_min`.
+absl::Status PlanWriter::PutChunks(size_t chunk_size_min) {
+  const absl::Span<const PlanItem> items = items_;
+  size_t begin = 0;
   Batch batch;
-  uint64_t chunk = 0;
-  for (size_t begin = 0; begin < items.size(); begin += kItemsPerChunk) {
-    RECLAIM_ASSIGN_OR_RETURN(std::string bytes,
-                             EncodeItems(items.subspan(begin, kItemsPerChunk)));
-    batch.Put(Family::kPlan, ChunkKey(plan.id, chunk++), std::move(bytes));
-    if (batch.entries().size() < kChunksPerCommit) continue;
-    RECLAIM_RETURN_IF_ERROR(engine_->Commit(batch, Durability::kBuffered));
-    batch = Batch();
+  while (items.size() - begin >= chunk_size_min && begin < items.size()) {
+    const auto chunk = items.subspan(begin, kItemsPerChunk);
+    RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeItems(chunk));
+    batch.Put(Family::kPlan, ChunkKey(id_, chunk_count_++), std::move(bytes));
+    begin += chunk.size();
   }
-  // The plan itself comes last: it stands only with all of its items.
+  items_.erase(items_.begin(), items_.begin() + static_cast<ptrdiff_t>(begin));
+  if (batch.empty()) return absl::OkStatus();
+  has_written_ = true;
+  return engine_->Commit(batch, Durability::kBuffered);
+}
+
+absl::Status PlanWriter::Add(std::vector<PlanItem> items) {
+  for (PlanItem& item : items) items_.push_back(std::move(item));
+  return PutChunks(kItemsPerChunk);
+}
+
+absl::Status PlanWriter::Finish(const Plan& plan) {
+  RECLAIM_RETURN_IF_ERROR(PutChunks(1));
   StoredPlan stored;
   stored.plan = plan;
-  stored.plan.items.clear();
   RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodePlan(stored));
-  batch.Put(Family::kPlan, PlanKey(plan.id), std::move(bytes));
-  return engine_->Commit(batch, Durability::kDurable);
+  Batch batch;
+  batch.Put(Family::kPlan, PlanKey(id_), std::move(bytes));
+  has_written_ = true;
+  RECLAIM_RETURN_IF_ERROR(engine_->Commit(batch, Durability::kDurable));
+  is_finished_ = true;
+  return absl::OkStatus();
+}
+
+std::unique_ptr<PlanWriter> RunStore::NewPlan(std::string id) {
+  return std::make_unique<PlanWriter>(engine_, std::move(id));
+}
+
+absl::Status RunStore::DropTornPlans() {
+  Batch batch;
+  std::string from = "i/";
+  while (true) {
+    // The first chunk from there on names a plan; then on behind all of its.
+    std::string id;
+    RECLAIM_RETURN_IF_ERROR(
+        engine_->Scan(Family::kPlan, "i/", from,
+                      [&](absl::string_view key, absl::string_view) {
+                        id = std::string(key.substr(2, key.find('/', 2) - 2));
+                        return false;
+                      }));
+    if (id.empty()) break;
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> plan,
+                             engine_->Get(Family::kPlan, PlanKey(id)));
+    if (!plan) DeleteItems(id, &batch);
+    from = ItemsEnd(id);
+  }
+  if (batch.empty()) return absl::OkStatus();
+  return engine_->Commit(batch, Durability::kBuffered);
 }
 
 absl::Status RunStore::UpdatePlan(const StoredPlan& plan) {
@@ -148,12 +173,7 @@ absl::Status RunStore::DeletePlan(absl::string_view id) {
   RECLAIM_RETURN_IF_ERROR(GetPlan(id).status());
   Batch batch;
   batch.Delete(Family::kPlan, PlanKey(id));
-  RECLAIM_RETURN_IF_ERROR(
-      engine_->Scan(Family::kPlan, ItemsPrefix(id), "",
-                    [&](absl::string_view key, absl::string_view) {
-                      batch.Delete(Family::kPlan, std::string(key));
-                      return true;
-                    }));
+  DeleteItems(id, &batch);
   return engine_->Commit(batch, Durability::kDurable);
 }
 
@@ -191,12 +211,6 @@ absl::StatusOr<std::vector<StoredRun>> RunStore::ListRuns(
   }
   if (runs.size() > limit) runs.resize(limit);
   return runs;
-}
-
-bool RunStore::HasQuarantine(const std::string& run_id) const {
-  base::MutexLock lock(&mutex_);
-  const auto first = quarantine_.lower_bound({run_id, 0});
-  return first != quarantine_.end() && first->first.first == run_id;
 }
 
 absl::Status RunStore::DropOldRuns(absl::Time cutoff, uint64_t count_max) {
@@ -238,136 +252,6 @@ absl::Status RunStore::BeginApply(const StoredPlan& plan,
   batch.Put(Family::kPlan, PlanKey(plan.plan.id), std::move(plan_bytes));
   batch.Put(Family::kRun, run.run.id, std::move(run_bytes));
   return engine_->Commit(batch, Durability::kDurable);
-}
-
-absl::StatusOr<std::vector<index::RecordWrite>> RunStore::QuarantineWrites(
-    const QuarantineChanges& changes) {
-  std::vector<index::RecordWrite> writes;
-  for (const QuarantineRecord& record : changes.put) {
-    RECLAIM_ASSIGN_OR_RETURN(std::string bytes, EncodeQuarantine(record));
-    writes.push_back({Family::kQuarantine,
-                      KeyOf({record.run_id, record.number}), std::move(bytes)});
-  }
-  for (const QuarantineKey& key : changes.removed) {
-    writes.push_back({Family::kQuarantine, KeyOf(key), std::nullopt});
-  }
-  return writes;
-}
-
-void RunStore::Note(const QuarantineChanges& changes) {
-  {
-    base::MutexLock lock(&mutex_);
-    for (const QuarantineRecord& record : changes.put) NoteOne(record);
-    for (const QuarantineKey& key : changes.removed) ForgetOne(key);
-  }
-  TellAdopted();
-}
-
-void RunStore::NoteOne(const QuarantineRecord& record) {
-  const QuarantineKey key{record.run_id, record.number};
-  ForgetOne(key);
-  const store::Place place =
-      record.item.removal ? record.item.removal->place : "";
-  const std::string digest =
-      record.item.digest ? record.item.digest->ToString() : "";
-  Held held{{record.store, place, digest}, std::nullopt};
-  // The node of a second copy stands for the first.
-  const bool has_node = record.item.node != index::kNoNode &&
-                        record.state != QuarantineState::kSuperseded;
-  if (!has_node && record.item.removal &&
-      record.item.removal->kind == store::RemovalKind::kBlob) {
-    held.adopted = record.item.bytes;
-    index::Tally& tally = adopted_[record.store];
-    ++tally.count;
-    tally.bytes += record.item.bytes;
-    untold_.insert(record.store);
-  }
-  by_content_[held.content].insert(key);
-  quarantine_[key] = std::move(held);
-}
-
-void RunStore::ForgetOne(const QuarantineKey& key) {
-  const auto it = quarantine_.find(key);
-  if (it == quarantine_.end()) return;
-  const auto content = by_content_.find(it->second.content);
-  content->second.erase(key);
-  if (content->second.empty()) by_content_.erase(content);
-  if (const std::optional<store::Bytes>& bytes = it->second.adopted) {
-    const std::string& store = std::get<0>(it->second.content);
-    index::Tally& tally = adopted_[store];
-    --tally.count;
-    tally.bytes.logical_bytes -= bytes->logical_bytes;
-    tally.bytes.allocated_bytes -= bytes->allocated_bytes;
-    untold_.insert(store);
-  }
-  quarantine_.erase(it);
-}
-
-index::Tally RunStore::Adopted(const std::string& store) const {
-  base::MutexLock lock(&mutex_);
-  const auto it = adopted_.find(store);
-  return it == adopted_.end() ? index::Tally() : it->second;
-}
-
-void RunStore::SetAdoptedListener(AdoptedListener listener) {
-  base::MutexLock telling(&telling_);
-  listener_ = std::move(listener);
-}
-
-void RunStore::TellAdopted() {
-  base::MutexLock telling(&telling_);
-  if (!listener_) return;
-  std::set<std::string> stores;
-  {
-    base::MutexLock lock(&mutex_);
-    stores.swap(untold_);
-  }
-  for (const std::string& store : stores) listener_(store, Adopted(store));
-}
-
-absl::StatusOr<QuarantineRecord> RunStore::GetQuarantine(
-    const QuarantineKey& key) const {
-  RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> value,
-                           engine_->Get(Family::kQuarantine, KeyOf(key)));
-  if (!value) return NoSuch("quarantined item of the run", key.first);
-  return DecodeQuarantine(*value);
-}
-
-absl::StatusOr<std::vector<QuarantineRecord>> RunStore::ListQuarantine(
-    absl::string_view store) const {
-  std::vector<QuarantineRecord> records;
-  absl::Status status;
-  RECLAIM_RETURN_IF_ERROR(
-      engine_->Scan(Family::kQuarantine, "", "",
-                    [&](absl::string_view, absl::string_view value) {
-                      auto record = DecodeQuarantine(value);
-                      status = record.status();
-                      if (record.ok() && record->store == store) {
-                        records.push_back(*std::move(record));
-                      }
-                      return status.ok();
-                    }));
-  RECLAIM_RETURN_IF_ERROR(status);
-  return records;
-}
-
-absl::StatusOr<std::vector<QuarantineRecord>> RunStore::FindQuarantined(
-    const std::string& store, const store::Place& place,
-    const oci::Digest& digest) const {
-  std::set<QuarantineKey> keys;
-  {
-    base::MutexLock lock(&mutex_);
-    const auto it = by_content_.find({store, place, digest.ToString()});
-    if (it != by_content_.end()) keys = it->second;
-  }
-  std::vector<QuarantineRecord> records;
-  for (const QuarantineKey& key : keys) {
-    absl::StatusOr<QuarantineRecord> record = GetQuarantine(key);
-    if (absl::IsNotFound(record.status())) continue;  // settled meanwhile
-    RECLAIM_RETURN_IF_ERROR(record.status());
-    records.push_back(*std::move(record));
-  }
-  return records;
 }
 
 absl::StatusOr<CacheEvidence> RunStore::GetEvidence(

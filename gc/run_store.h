@@ -3,7 +3,7 @@
 // They lie in families of the graph's engine (index/engine.h), so that an entry
 // and the change of the graph that it belongs to can be one commit (I3): the
 // ...Write() functions give what index::WriteOrder::Commit() takes along.  What
-// is in quarantine is indexed in memory by digest, for I4 asks for it.
+// is in quarantine is indexed in memory by content, for I4 asks for it.
 //
 // Thread-safe.  Errors are those of the engine; DATA_LOSS for damaged records.
 
@@ -14,10 +14,8 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -26,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
+#include "gc/quarantine_index.h"
 #include "gc/records.h"
 #include "index/engine.h"
 #include "index/reference_graph.h"
@@ -34,13 +33,38 @@
 
 namespace reclaim::gc {
 
-// Names a quarantine entry: the run and the item's number in its plan.
-using QuarantineKey = std::pair<std::string, uint64_t>;
-
 // Entries that change with one commit.
 struct QuarantineChanges {
   std::vector<QuarantineRecord> put;
   std::vector<QuarantineKey> removed;
+};
+
+// Stores the items of a plan as they are made, then the plan, which stands only
+// with all of its items.  What was stored of a plan that was not finished goes
+// with the writer, or, after a crash, when the store is opened.  Not
+// thread-safe.
+class PlanWriter {
+ public:
+  // Neither is owned; `id` is that of the plan.
+  PlanWriter(index::Engine* engine, std::string id)
+      : engine_(engine), id_(std::move(id)) {}
+  ~PlanWriter();
+  PlanWriter(const PlanWriter&) = delete;
+  PlanWriter& operator=(const PlanWriter&) = delete;
+
+  absl::Status Add(std::vector<PlanItem> items);
+  // Durable when it returns.
+  absl::Status Finish(const Plan& plan);
+
+ private:
+  absl::Status PutChunks(size_t chunk_size_min);
+
+  index::Engine* engine_;
+  const std::string id_;
+  std::vector<PlanItem> items_;  // that are in no chunk yet
+  uint64_t chunk_count_ = 0;
+  bool has_written_ = false;
+  bool is_finished_ = false;
 };
 
 class RunStore {
@@ -49,10 +73,10 @@ class RunStore {
   static absl::StatusOr<std::unique_ptr<RunStore>> Open(index::Engine* engine);
 
   // Plans.  Items are stored in chunks, so that a page costs what it holds.
-  absl::Status PutPlan(const Plan& plan);
+  std::unique_ptr<PlanWriter> NewPlan(std::string id);
   // The plan's own record, anew; its items stand.
   absl::Status UpdatePlan(const StoredPlan& plan);
-  // NOT_FOUND; without items.
+  // NOT_FOUND.
   absl::StatusOr<StoredPlan> GetPlan(absl::string_view id) const;
   absl::StatusOr<std::vector<PlanItem>> GetItems(absl::string_view id,
                                                  uint64_t offset,
@@ -83,9 +107,15 @@ class RunStore {
   // NOT_FOUND.
   absl::StatusOr<QuarantineRecord> GetQuarantine(
       const QuarantineKey& key) const;
-  // Entries of a store, in the order of runs and items.
+  // Entries of a store, in the order of runs and items, one at a time until
+  // `visit` returns false: there may be millions.
+  absl::Status ForEachQuarantined(
+      absl::string_view store,
+      absl::FunctionRef<bool(QuarantineRecord)> visit) const;
+  // Those that are wanted, as a list.
   absl::StatusOr<std::vector<QuarantineRecord>> ListQuarantine(
-      absl::string_view store) const;
+      absl::string_view store,
+      absl::FunctionRef<bool(const QuarantineRecord&)> is_wanted) const;
   // Entries (bytes and links) that concern a digest in a place.
   absl::StatusOr<std::vector<QuarantineRecord>> FindQuarantined(
       const std::string& store, const store::Place& place,
@@ -106,31 +136,31 @@ class RunStore {
       index::StoreId store, const CacheEvidence& evidence);
 
  private:
-  using Content = std::tuple<std::string, store::Place, std::string>;
-  struct Held {
-    Content content;
-    std::optional<store::Bytes> adopted;  // of a blob that counts there
-  };
-
   explicit RunStore(index::Engine* engine) : engine_(engine) {}
   absl::Status Load();
+  // The items of plans that a crash has cut off.
+  absl::Status DropTornPlans();
   bool HasQuarantine(const std::string& run_id) const;
   void NoteOne(const QuarantineRecord& record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ForgetOne(const QuarantineKey& key)
+  void ForgetAdopted(const QuarantineKey& key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TellAdopted();
 
   index::Engine* engine_;
   mutable base::Mutex mutex_;
-  std::map<QuarantineKey, Held> quarantine_ ABSL_GUARDED_BY(mutex_);
+  QuarantineIndex quarantine_ ABSL_GUARDED_BY(mutex_);
+  // Blobs that count there, and their sums by store.
+  struct AdoptedBlob {
+    std::string store;
+    store::Bytes bytes;
+  };
+  std::map<QuarantineKey, AdoptedBlob> adopted_blobs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, index::Tally> adopted_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> untold_ ABSL_GUARDED_BY(mutex_);  // stores
   // Told in the order of the changes; before `mutex_`.
   base::Mutex telling_;
   AdoptedListener listener_ ABSL_GUARDED_BY(telling_);
-  std::map<Content, std::set<QuarantineKey>> by_content_
-      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace reclaim::gc

@@ -13,12 +13,6 @@ namespace {
 
 using store::Bytes;
 
-struct SharedNames {
-  std::vector<PlanItem*> items;  // in the order of the deed
-  uint64_t link_count = 0;
-  Bytes bytes;
-};
-
 // The names of the file that the graph knows: of those that are in quarantine a
 // purge frees the bytes as well.
 struct KnownNames {
@@ -26,14 +20,14 @@ struct KnownNames {
   uint64_t quarantined = 0;
 };
 
-KnownNames NamesOf(const index::GraphView& view, const PlanItem& item) {
+KnownNames NamesOf(const index::GraphView& view, index::NodeId name) {
   KnownNames known;
-  if (item.node == index::kNoNode || !view.Exists(item.node)) return known;
-  const index::NodeId file = view.ExtentOf(item.node);
+  if (name == index::kNoNode || !view.Exists(name)) return known;
+  const index::NodeId file = view.ExtentOf(name);
   if (file == index::kNoNode) return known;
-  view.ForEachKeeper(file, [&](index::NodeId name) {
-    if (view.state(name) == index::NodeState::kPresent) ++known.present;
-    if (view.state(name) == index::NodeState::kQuarantined) ++known.quarantined;
+  view.ForEachKeeper(file, [&](index::NodeId one) {
+    if (view.state(one) == index::NodeState::kPresent) ++known.present;
+    if (view.state(one) == index::NodeState::kQuarantined) ++known.quarantined;
     return true;
   });
   return known;
@@ -46,52 +40,56 @@ void TakeOff(const Bytes& bytes, PlanItem* item) {
       std::min(from->allocated_bytes, bytes.allocated_bytes);
 }
 
-void Charge(const index::GraphView& view, const SharedNames& file) {
-  PlanItem* last = file.items.back();
-  const KnownNames known = NamesOf(view, *last);
-  const uint64_t leaving = file.items.size() + known.quarantined;
-  const bool is_blob = last->removal->kind == store::RemovalKind::kBlob;
-  for (PlanItem* item : file.items) {
-    if (item != last) TakeOff(file.bytes, item);
+}  // namespace
+
+void SharedFiles::Add(const store::SharedFile& name, uint64_t number,
+                      const PlanItem& item) {
+  File& file = files_[name.file];
+  file.items.push_back(number);
+  file.last = item.node;
+  file.is_blob = item.removal->kind == store::RemovalKind::kBlob;
+  file.link_count = name.link_count;
+  file.bytes = name.bytes;
+}
+
+void SharedFiles::Settle(const index::GraphView& view) {
+  for (const auto& [id, file] : files_) {
+    for (const uint64_t item : file.items) {
+      if (item == file.items.back()) continue;
+      charged_[item].push_back({Share::kNothing, file.is_blob, file.bytes});
+    }
+    const KnownNames known = NamesOf(view, file.last);
+    Charged& last = charged_[file.items.back()].emplace_back(
+        Charged{Share::kNothing, file.is_blob, file.bytes});
+    if (file.items.size() + known.quarantined >= file.link_count) {
+      last.share = Share::kAll;
+    } else if (known.present <= file.items.size()) {
+      // Names of this store that stay say enough by themselves.
+      last.share = Share::kHeld;
+    }
   }
-  if (leaving >= file.link_count) {
-    if (is_blob) last->bytes = file.bytes;
+}
+
+void SharedFiles::ChargeOne(const Charged& charged, PlanItem* item) {
+  if (charged.share == Share::kAll) {
+    if (charged.is_blob) item->bytes = charged.bytes;
     return;
   }
-  TakeOff(file.bytes, last);
-  // Names of this store that stay say enough by themselves.
-  if (known.present > file.items.size()) return;
-  last->held += file.bytes;
-  absl::StrAppend(&last->detail, last->detail.empty() ? "" : "; ",
+  TakeOff(charged.bytes, item);
+  if (charged.share == Share::kNothing) return;
+  item->held += charged.bytes;
+  absl::StrAppend(&item->detail, item->detail.empty() ? "" : "; ",
                   "other names of its file keep the bytes on the disk");
 }
 
-}  // namespace
-
-void ChargeSharedFiles(const index::GraphView& view,
-                       absl::Span<const store::SharedFile> shared,
-                       absl::Span<const size_t> items, Plan* plan) {
-  if (shared.empty()) return;
-  std::map<store::Extent, SharedNames> files;
-  for (const store::SharedFile& name : shared) {
-    SharedNames& file = files[name.file];
-    file.items.push_back(&plan->items[items[name.removal]]);
-    file.link_count = name.link_count;
-    file.bytes = name.bytes;
+void SharedFiles::Charge(uint64_t first, std::vector<PlanItem>* items) const {
+  const uint64_t end = first + items->size();
+  for (auto it = charged_.lower_bound(first);
+       it != charged_.end() && it->first < end; ++it) {
+    for (const Charged& charged : it->second) {
+      ChargeOne(charged, &(*items)[it->first - first]);
+    }
   }
-  for (const auto& [file, names] : files) Charge(view, names);
-  store::RemovalBytes& total = plan->totals.bytes;
-  total.content = {};
-  total.held = {};
-  for (const PlanItem& item : plan->items) {
-    total.content += item.bytes;
-    total.held += item.held;
-  }
-  if (!plan->request.target.is_set() || total.held == Bytes()) return;
-  plan->target_outcome.warnings.push_back(absl::StrCat(
-      total.held.allocated_bytes,
-      " bytes of what goes stay on the disk, for their files have other names; "
-      "scan, then plan again, and something else is chosen"));
 }
 
 }  // namespace reclaim::gc

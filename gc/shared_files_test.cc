@@ -139,7 +139,7 @@ TEST_F(SharedFilesTest, ANameThatNoScanHasSeenKeepsTheBytes) {
 TEST_F(SharedFilesTest, AnItemSaysWhoKeepsItsBytes) {
   Begin();
   LinkOutside();
-  const Plan plan = MakePlan(Request());
+  const WholePlan plan = MakePlan(Request());
   int count = 0;
   for (const PlanItem& item : plan.items) {
     if (item.held == Bytes()) continue;

@@ -17,6 +17,7 @@
 #include "base/mutex.h"
 #include "gc/collected_store.h"
 #include "gc/collector.h"
+#include "gc/plan_draft.h"
 #include "gc/restore.h"
 #include "gc/run_store.h"
 #include "index/totals.h"
@@ -126,12 +127,18 @@ class StoreCollector final : public Collector {
   absl::StatusOr<PlanInputs> InputsFor(const CollectedStore& site) const;
   // The same; ABORTED while a run reads the store.
   absl::StatusOr<PlanInputs> InputsAtRest(const CollectedStore& site) const;
-  absl::Status MeasurePlan(const CollectedStore& site, Plan* plan) const;
   absl::StatusOr<SpaceState> SpaceOf(const CollectedStore& site,
                                      const SpaceTarget& target) const;
   // Now and then; what fails is tried again the next time.
   void DropOldRecords();
   void NoteContainers(const index::GraphView& view, PlanInputs* inputs) const;
+  absl::Status ForEachPage(
+      const DraftItems& items, const RunControl& control, PlanTotals* totals,
+      absl::FunctionRef<absl::Status(uint64_t, std::vector<PlanItem>)> visit)
+      const;
+  // Measures its items and stores them, then the plan.
+  absl::Status StorePlan(const CollectedStore& site, const DraftItems& items,
+                         const RunControl& control, Plan* plan) const;
   absl::Status DropOldPlans();
   absl::Status CheckApplicable(const StoredPlan& plan,
                                const ApplyRequest& request,

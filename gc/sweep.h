@@ -31,7 +31,7 @@ namespace reclaim::gc {
 
 class Sweep {
  public:
-  // `plan` is without items.  None is owned.
+  // None is owned.
   Sweep(CollectedStore* site, const Plan* plan, OngoingRun* run)
       : site_(site), plan_(*plan), run_(run) {}
 

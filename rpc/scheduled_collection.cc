@@ -124,7 +124,7 @@ absl::StatusOr<gc::ScheduledWork::Plans> ScheduledCollection::MakePlans(
       continue;
     }
     NoteTarget(*plan, &plans.problem);
-    if (plan->items.empty() && plan->target_outcome.purge_bytes == 0) {
+    if (plan->totals.item_count == 0 && plan->target_outcome.purge_bytes == 0) {
       // Nobody needs an empty plan; one that stays expires by itself.
       (void)parts_.collector->DeletePlan(plan->id);
     } else {

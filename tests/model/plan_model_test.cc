@@ -29,7 +29,7 @@ std::string LinkText(const TextGraph& g, const std::string& repository,
                       g.Name(content));
 }
 
-std::set<std::string> NamesOf(const TextGraph& g, const gc::Plan& plan) {
+std::set<std::string> NamesOf(const TextGraph& g, const gc::WholePlan& plan) {
   std::set<std::string> names;
   for (const gc::PlanItem& item : plan.items) {
     if (item.node == index::kNoNode) {

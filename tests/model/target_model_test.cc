@@ -23,7 +23,7 @@ using index::NodeKind;
 
 constexpr absl::Duration kGrace = absl::Hours(24);
 
-std::set<NodeId> NodesOf(const gc::Plan& plan) {
+std::set<NodeId> NodesOf(const gc::WholePlan& plan) {
   std::set<NodeId> nodes;
   for (const gc::PlanItem& item : plan.items) {
     if (item.node != index::kNoNode) nodes.insert(item.node);
@@ -32,7 +32,7 @@ std::set<NodeId> NodesOf(const gc::Plan& plan) {
 }
 
 // Carries a plan out on the graph itself.
-void Remove(const gc::Plan& plan, TextGraph* g) {
+void Remove(const gc::WholePlan& plan, TextGraph* g) {
   std::vector<std::string> content;
   for (const gc::PlanItem& item : plan.items) {
     if (item.node == index::kNoNode) continue;
@@ -75,7 +75,7 @@ class World {
 
   TextGraph& graph() { return random_.graph(); }
 
-  gc::Plan Make(uint64_t free_bytes) {
+  gc::WholePlan Make(uint64_t free_bytes) {
     gc::PlanInputs inputs;
     inputs.view = &graph().view();
     inputs.details = &details_;
@@ -92,7 +92,7 @@ class World {
     }
     const auto plan = gc::MakePlan(inputs, request);
     EXPECT_TRUE(plan.ok()) << plan.status();
-    return plan.ok() ? *plan : gc::Plan();
+    return plan.ok() ? *plan : gc::WholePlan();
   }
 
  private:
@@ -107,11 +107,11 @@ struct Outcome {
 
 void ExpectPromises(uint64_t seed, uint64_t share, Outcome* outcome) {
   World world(seed);
-  const gc::Plan all = world.Make(0);
+  const gc::WholePlan all = world.Make(0);
   const uint64_t most = all.totals.bytes.content.allocated_bytes;
   if (most == 0) return;
   const uint64_t target = 1 + most * share / 100;
-  const gc::Plan plan = world.Make(target);
+  const gc::WholePlan plan = world.Make(target);
   const uint64_t foretold = plan.totals.bytes.content.allocated_bytes;
   // Nothing goes that would not go without a target.
   const std::set<NodeId> offered = NodesOf(all);

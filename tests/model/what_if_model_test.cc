@@ -59,7 +59,7 @@ std::vector<std::string> ChooseReferences(const TextGraph& g,
 }
 
 // Carries a plan out on the graph itself.
-void Remove(const gc::Plan& plan, TextGraph* g) {
+void Remove(const gc::WholePlan& plan, TextGraph* g) {
   std::vector<NodeId> tags;
   std::vector<std::string> content;
   for (const gc::PlanItem& item : plan.items) {

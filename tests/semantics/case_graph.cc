@@ -40,7 +40,7 @@ gc::PruneRequest WithFilter(gc::PruneRequest request,
   return request;
 }
 
-absl::StatusOr<gc::Plan> PlanCase::Make(gc::PruneRequest request) {
+absl::StatusOr<gc::WholePlan> PlanCase::Make(gc::PruneRequest request) {
   gc::PlanInputs inputs;
   inputs.view = &g.view();
   inputs.details = &details;
@@ -100,7 +100,8 @@ uint64_t PlanCase::FreedBytes(const gc::PruneRequest& request) {
   return plan.ok() ? plan->totals.bytes.content.logical_bytes : 0;
 }
 
-gc::PlanItem PlanCase::ItemOf(const gc::Plan& plan, const std::string& name) {
+gc::PlanItem PlanCase::ItemOf(const gc::WholePlan& plan,
+                              const std::string& name) {
   for (const gc::PlanItem& item : plan.items) {
     if (NameOf(item) == name) return item;
   }
@@ -240,7 +241,7 @@ absl::Status RecordedCase::Apply(std::vector<index::Operation> operations) {
   return graph->Apply(mutation, index::Durability::kDurable).status();
 }
 
-absl::StatusOr<gc::Plan> RecordedCase::Make(gc::PruneRequest request) {
+absl::StatusOr<gc::WholePlan> RecordedCase::Make(gc::PruneRequest request) {
   const auto reader = graph->Read();
   const GraphDetails details(graph.get());
   gc::PlanInputs inputs;

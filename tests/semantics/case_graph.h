@@ -47,13 +47,13 @@ gc::PruneRequest WithFilter(gc::PruneRequest request,
 
 class PlanCase : public ::testing::Test {
  protected:
-  absl::StatusOr<gc::Plan> Make(gc::PruneRequest request);
+  absl::StatusOr<gc::WholePlan> Make(gc::PruneRequest request);
   // What goes, in the order of the deed: "M1", "app:v1", "container/w", and
   // "app@M1", "app~l1" for links.
   std::vector<std::string> Doomed(const gc::PruneRequest& request);
   uint64_t FreedBytes(const gc::PruneRequest& request);
   // The item of a name in a plan; fails the test if there is none.
-  gc::PlanItem ItemOf(const gc::Plan& plan, const std::string& name);
+  gc::PlanItem ItemOf(const gc::WholePlan& plan, const std::string& name);
   std::string NameOf(const gc::PlanItem& item);
 
   // What the rules say of each tag, by name.
@@ -92,7 +92,7 @@ class RecordedCase : public ::testing::Test {
   void Open();
 
   absl::Status Apply(std::vector<index::Operation> operations);
-  absl::StatusOr<gc::Plan> Make(gc::PruneRequest request);
+  absl::StatusOr<gc::WholePlan> Make(gc::PruneRequest request);
   // Digests that go, as letters where a letter has that digest.
   std::vector<std::string> Doomed(const gc::PruneRequest& request);
 

@@ -58,7 +58,7 @@ class DoubtTest : public gc::CollectorFixture {
     folder_.Write(tree_.BlobPath(torn), whole_);
     Age();
   }
-  std::set<std::string> Blobs(const gc::Plan& plan) const {
+  std::set<std::string> Blobs(const gc::WholePlan& plan) const {
     std::set<std::string> digests;
     for (const gc::PlanItem& item : plan.items) {
       if (item.removal->kind == store::RemovalKind::kBlob) {
@@ -67,13 +67,13 @@ class DoubtTest : public gc::CollectorFixture {
     }
     return digests;
   }
-  std::set<std::string> Scopes(const gc::Plan& plan) const {
+  std::set<std::string> Scopes(const gc::WholePlan& plan) const {
     std::set<std::string> scopes;
     for (const gc::PlanItem& item : plan.items) scopes.insert(item.scope);
     return scopes;
   }
   // What only the old push of `other` has; its config is a blob as well.
-  void ExpectOnlyOtherGoes(const gc::Plan& plan) {
+  void ExpectOnlyOtherGoes(const gc::WholePlan& plan) {
     const std::set<std::string> blobs = Blobs(plan);
     EXPECT_EQ(blobs.size(), 3u) << "manifest, config and layer";
     EXPECT_EQ(blobs.count(other_old_.ToString()), 1u);
@@ -100,7 +100,7 @@ TEST_F(DoubtTest, Case084_ATornManifestKeepsItsRepositoryTheOtherIsCollected) {
   const oci::Digest torn = Tear("v1");
   Open(store::StoreKind::kRegistry);
   Scan();
-  const gc::Plan plan = MakePlan(Request());
+  const gc::WholePlan plan = MakePlan(Request());
   ExpectOnlyOtherGoes(plan);
   ASSERT_EQ(plan.kept_scopes.size(), 1u);
   EXPECT_EQ(plan.kept_scopes[0].scope, "app");
@@ -137,7 +137,7 @@ TEST_F(DoubtTest, Case084_OnceItIsPushedAgainItsRepositoryIsCollected) {
   ExpectKept();
   Mend(torn);
   Scan();
-  const gc::Plan plan = MakePlan(Request());
+  const gc::WholePlan plan = MakePlan(Request());
   EXPECT_TRUE(plan.kept_scopes.empty());
   EXPECT_EQ(Blobs(plan).count(app_old_.ToString()), 1u);
   EXPECT_EQ(Blobs(plan).count(orphan_.ToString()), 1u);
@@ -160,7 +160,7 @@ TEST_F(DoubtTest, Case084_WhatBothRepositoriesHoldIsInDoubtInBoth) {
   tree_.Tag("other", "v2", torn);
   Open(store::StoreKind::kRegistry);
   Scan();
-  const gc::Plan plan = MakePlan(Request());
+  const gc::WholePlan plan = MakePlan(Request());
   EXPECT_TRUE(plan.items.empty());
   EXPECT_EQ(plan.kept_scopes.size(), 2u);
 }
@@ -195,7 +195,7 @@ TEST_F(DoubtTest, Case085_AnUnknownTypeKeepsItsRepositoryTheOtherIsCollected) {
   tree_.Tag("app", "v1", unknown);
   Open(store::StoreKind::kRegistry);
   Scan();
-  const gc::Plan plan = MakePlan(Request());
+  const gc::WholePlan plan = MakePlan(Request());
   ExpectOnlyOtherGoes(plan);
   EXPECT_THAT(plan.kept_scopes,
               Contains(AllOf(
@@ -208,7 +208,7 @@ TEST_F(DoubtTest, Case085_AnUnknownTypeKeepsItsRepositoryTheOtherIsCollected) {
   // Its repository is deleted: the doubt goes with it.
   folder_.Remove("docker/registry/v2/repositories/app");
   Scan();
-  const gc::Plan last = MakePlan(Request());
+  const gc::WholePlan last = MakePlan(Request());
   EXPECT_TRUE(last.kept_scopes.empty());
   EXPECT_EQ(Blobs(last).count(app_old_.ToString()), 1u);
   EXPECT_EQ(Blobs(last).count(D("app old").ToString()), 1u);
@@ -227,7 +227,7 @@ TEST_F(DoubtTest,
       Restart();
       ASSERT_THAT(collector_->Recover(), IsOk());
     }
-    const gc::Plan plan = MakePlan(Request());
+    const gc::WholePlan plan = MakePlan(Request());
     ExpectOnlyOtherGoes(plan);
     ASSERT_EQ(plan.kept_scopes.size(), 1u);
     EXPECT_EQ(plan.kept_scopes[0].scope, "app");
@@ -266,7 +266,7 @@ TEST_F(DoubtTest, Case084_OnceItIsThereAgainItsRepositoryIsCollected) {
   ExpectKept();
   Mend(lost);
   Scan();
-  const gc::Plan plan = MakePlan(Request());
+  const gc::WholePlan plan = MakePlan(Request());
   EXPECT_TRUE(plan.kept_scopes.empty());
   EXPECT_EQ(Blobs(plan).count(app_old_.ToString()), 1u);
   EXPECT_EQ(Blobs(plan).count(orphan_.ToString()), 1u);
@@ -288,7 +288,7 @@ TEST_F(DoubtTest, Case084_OnceItIsDeletedItsRepositoryIsCollected) {
                    "revisions/sha256/",
                    lost.hex(), "/link"));
   Scan();
-  const gc::Plan plan = MakePlan(Request());
+  const gc::WholePlan plan = MakePlan(Request());
   EXPECT_TRUE(plan.kept_scopes.empty());
   EXPECT_EQ(Blobs(plan).count(app_old_.ToString()), 1u);
   EXPECT_EQ(Blobs(plan).count(D("app new").ToString()), 1u);
@@ -300,7 +300,7 @@ TEST_F(DoubtTest, Case084_AMissingManifestWithoutATagIsNoDoubt) {
   Lose("");
   Open(store::StoreKind::kRegistry);
   Scan();
-  const gc::Plan plan = MakePlan(Request());
+  const gc::WholePlan plan = MakePlan(Request());
   EXPECT_TRUE(plan.kept_scopes.empty());
   EXPECT_EQ(Blobs(plan).count(app_old_.ToString()), 1u);
 }
@@ -314,7 +314,7 @@ TEST_F(DoubtTest, Case084_AnUnreadableConfigKeepsItsRepository) {
   tree_.Tag("app", "v1", image);
   Open(store::StoreKind::kRegistry);
   Scan();
-  const gc::Plan plan = MakePlan(Request());
+  const gc::WholePlan plan = MakePlan(Request());
   ExpectOnlyOtherGoes(plan);
   ASSERT_EQ(plan.kept_scopes.size(), 1u);
   EXPECT_EQ(plan.kept_scopes[0].scope, "app");

@@ -1,0 +1,109 @@
+// gc/quarantine_index.h — private to gc: which quarantine entries may be about
+// some content, and lists of entries.
+//
+// Millions of entries may wait for the end of their period, so no name is held
+// here: 26 bytes an entry, of which four are a hash of what it is about.
+// Whoever asks reads the records and compares.
+
+#ifndef RECLAIM_GC_QUARANTINE_INDEX_H_
+#define RECLAIM_GC_QUARANTINE_INDEX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "oci/digest.h"
+#include "store/types.h"
+
+namespace reclaim::gc {
+
+// Names a quarantine entry: the run and the item's number in its plan.
+using QuarantineKey = std::pair<std::string, uint64_t>;
+
+// Keys of many entries, in 24 bytes each.  Not thread-safe.
+class QuarantineKeys {
+ public:
+  // In the order of runs, and of numbers within one.
+  void Add(const QuarantineKey& key, absl::Time quarantined, bool is_name);
+
+  size_t size() const { return keys_.size(); }
+  bool empty() const { return keys_.empty(); }
+  QuarantineKey key(size_t i) const {
+    return {runs_[keys_[i].run], keys_[i].number};
+  }
+  bool IsSameRun(size_t i, size_t j) const {
+    return keys_[i].run == keys_[j].run;
+  }
+  void SortOldestFirst();
+  void SortNewestFirst();
+  // Names, and what uses them, before the rest; returns how many they are.
+  size_t PutNamesFirst();
+  // Keeps the entries that are wanted, asked in their order.
+  void KeepIf(absl::FunctionRef<bool(const QuarantineKey&)> is_wanted);
+
+ private:
+  struct Key {
+    int64_t quarantined;  // microseconds, as the records have it
+    uint64_t number;
+    uint32_t run;  // in runs_
+    bool is_name;
+  };
+  static bool IsOlder(const Key& a, const Key& b);
+
+  std::vector<std::string> runs_;
+  std::vector<Key> keys_;
+};
+
+// Not thread-safe.
+class QuarantineIndex {
+ public:
+  // Of a run of this process alone.
+  static uint32_t HashOf(absl::string_view store, const store::Place& place,
+                         const oci::Digest& digest);
+
+  // Anew, or instead of what the entry was about before.
+  void Put(const QuarantineKey& key, uint32_t content);
+  // Does nothing if there is none.
+  void Remove(const QuarantineKey& key);
+  bool HasRun(const std::string& run_id) const;
+  // Ascending: all entries that are about the content, and perhaps others.
+  std::vector<QuarantineKey> Find(uint32_t content) const;
+
+ private:
+  // Entries of a run whose numbers have the same upper half.
+  using Part = std::pair<std::string, uint32_t>;
+  struct Entries {
+    uint32_t part = 0;  // stands for it in by_content_
+    absl::btree_map<uint32_t, uint32_t> contents;  // by the lower half
+  };
+  struct Entry {
+    uint32_t content;
+    uint32_t part;
+    uint32_t number;
+    friend bool operator<(const Entry& a, const Entry& b) {
+      if (a.content != b.content) return a.content < b.content;
+      if (a.part != b.part) return a.part < b.part;
+      return a.number < b.number;
+    }
+  };
+  static Part PartOf(const QuarantineKey& key) {
+    return {key.first, static_cast<uint32_t>(key.second >> 32)};
+  }
+
+  std::map<Part, Entries> entries_;
+  std::map<uint32_t, Part> parts_;
+  uint32_t next_part_ = 0;
+  absl::btree_set<Entry> by_content_;
+};
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_QUARANTINE_INDEX_H_
