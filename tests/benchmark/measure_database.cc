@@ -14,11 +14,9 @@
 #include "accounting/retained.h"
 #include "base/check.h"
 #include "base/simulated_clock.h"
-#include "gc/graph_details.h"
 #include "gc/mark.h"
-#include "gc/plan.h"
-#include "gc/prune_request.h"
 #include "gc/roots.h"
+#include "gc/run_store.h"
 #include "index/engine.h"
 #include "index/graph_records.h"
 #include "index/recount.h"
@@ -27,6 +25,7 @@
 #include "tests/benchmark/graph_measures.h"
 #include "tests/benchmark/measuring.h"
 #include "tests/benchmark/naive_graph.h"
+#include "tests/benchmark/plan_measures.h"
 #include "tests/benchmark/population_rows.h"
 #include "tests/benchmark/record_writer.h"
 
@@ -301,46 +300,32 @@ bool MeasureWhole(const GraphMeasure& measure) {
   };
   step("whole: opened", [&] { graph = OpenGraph(engine.get(), &clock); });
   step("whole: marked", [&] { MarkOf(graph->Read()->view()); });
+  uint64_t exclusive = 0;
   step("whole: exclusive sizes", [&] {
-    accounting::ListImageUsage(graph->Read()->view(), kStore, true);
+    accounting::ForEachImageUsage(graph->Read()->view(), kStore, true,
+                                  [&](const accounting::ImageUsage& image) {
+                                    exclusive += image.unique.logical_bytes;
+                                  });
   });
   step("whole: retained sizes", [&] {
     const auto reader = graph->Read();
     accounting::MakeRetainedSizes(reader->view(), RootsOf(reader->view()), {});
   });
   std::vector<NodeId> gone;
-  step("whole: planned", [&] {
-    const auto reader = graph->Read();
-    const gc::GraphDetails details(graph.get());
-    gc::PlanInputs inputs;
-    inputs.view = &reader->view();
-    inputs.details = &details;
-    inputs.store = kStore;
-    inputs.now = PopulationNow();
-    gc::PruneRequest request;
-    request.store = "s";
-    request.verb = gc::PruneVerb::kImages;
-    request.policy.grace_period = kGracePeriod;
-    const auto plan = gc::MakePlan(inputs, request);
-    RECLAIM_CHECK(plan.ok(), "the garbage of the measurement is planned");
-    for (const gc::PlanItem& item : plan->items) {
-      if (item.node != index::kNoNode && index::IsContent(item.kind)) {
-        gone.push_back(item.node);
-      }
-    }
-  });
-  std::sort(gone.begin(), gone.end());
-  gone.erase(std::unique(gone.begin(), gone.end()), gone.end());
-  step("whole: quarantined",
-       [&] { ChangeStates(graph.get(), gone, NodeState::kQuarantined); });
-  step("whole: purged",
-       [&] { ChangeStates(graph.get(), gone, NodeState::kAbsent); });
+  StoredItems items(graph.get(), engine.get());
+  step("whole: planned, plan stored", [&] { gone = items.Plan(); });
+  step("whole: quarantined, on record", [&] { items.Quarantine(); });
+  step("whole: purged", [&] { items.Purge(); });
   const uint64_t peak = PeakBytes();
   NaiveGraph naive;
   TellRows(measure.objects, measure.seed, &naive);
   naive.Finish();
   const std::vector<bool> reached = naive.ReachBySweeps(index::kNoNode);
-  const bool is_good = IsSweptRight(*graph->Read(), reached, gone);
+  const std::vector<uint64_t> bare = naive.BareExclusive();
+  uint64_t expected = 0;
+  for (const NodeId image : naive.images()) expected += bare[image];
+  const bool is_good =
+      exclusive == expected && IsSweptRight(*graph->Read(), reached, gone);
   for (const auto& [what, times] : steps) {
     Line line;
     line.bench = "B11";
