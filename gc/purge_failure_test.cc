@@ -60,7 +60,7 @@ class PurgeWorld : public CollectorFixture {
       std::filesystem::create_hard_link(
           entry.path(), absl::StrCat(elsewhere_.path(), "/", ++count));
     }
-    ASSERT_EQ(count, 3);
+    ASSERT_EQ(count, 4) << "manifest, config, two layers";
   }
 
   // What is on the disk is in quarantine, counted, and comes back to whoever

@@ -136,6 +136,23 @@ TEST_F(SharedFilesTest, ANameThatNoScanHasSeenKeepsTheBytes) {
   EXPECT_EQ(PruneAll().held, kLayerBytes);
 }
 
+// The run has seen it, and df is told.
+TEST_F(SharedFilesTest, WhatTheQuarantineHoldsForOthersIsKnown) {
+  Begin();
+  LinkOutside();
+  const auto run = Apply(MakePlan(Request()));
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(Totals().quarantined_held.bytes, kLayerBytes);
+  ExpectExact();
+  Restart();
+  EXPECT_EQ(Totals().quarantined_held.bytes, kLayerBytes);
+  ASSERT_THAT(RestoreRun(run->id), IsOk());
+  EXPECT_EQ(Totals().quarantined_held.bytes, Bytes());
+  fs::remove(Backup());
+  Scan();
+  EXPECT_EQ(PruneAll().held, Bytes());
+}
+
 TEST_F(SharedFilesTest, AnItemSaysWhoKeepsItsBytes) {
   Begin();
   LinkOutside();

@@ -267,7 +267,13 @@ absl::Status Sweep::Move(const DeletionGuard& guard, Batch* batch) {
 }
 
 absl::Status Sweep::RunBatch(Batch* batch, CanaryWatch* canaries) {
-  std::vector<Verdict> vetoes = CheckFiles(batch->items);
+  index::Mutation links;
+  std::vector<Verdict> vetoes = CheckFiles(batch->items, &links.operations);
+  if (!links.operations.empty()) {
+    links.actor = run_->run().actor;
+    RECLAIM_RETURN_IF_ERROR(
+        site_->graph->Apply(links, index::Durability::kBuffered).status());
+  }
   canaries->Prime(batch->items);
   base::MutexLock names(&site_->names);
   RECLAIM_RETURN_IF_ERROR(FollowNames(batch->items, &vetoes));

@@ -57,8 +57,10 @@ class Sweep {
   absl::Status RunBatches(CanaryWatch* canaries);
   absl::Status RunBatch(Batch* batch, CanaryWatch* canaries);
   // Files that a foreign writer has written since the scan (registries write a
-  // blob anew when it is pushed anew).
-  std::vector<Verdict> CheckFiles(const std::vector<PlanItem>& items) const;
+  // blob anew when it is pushed anew).  `links` gets what the graph does not
+  // know of the names that the others have, by which `df` counts them.
+  std::vector<Verdict> CheckFiles(const std::vector<PlanItem>& items,
+                                  std::vector<index::Operation>* links) const;
   // Links and tags that a foreign writer has made or written anew since the
   // plan go into the graph, where they count; a tag that still names the same
   // is vetoed.

@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -23,16 +24,22 @@ std::optional<store::MembershipKind> Sweep::LinkKindOf(const PlanItem& item) {
 }
 
 std::vector<Verdict> Sweep::CheckFiles(
-    const std::vector<PlanItem>& items) const {
+    const std::vector<PlanItem>& items,
+    std::vector<index::Operation>* links) const {
   std::vector<Verdict> verdicts(items.size());
   if (!site_->store->traits().has_foreign_writers) return verdicts;
   std::vector<absl::Time> recorded(items.size(), absl::InfiniteFuture());
+  std::vector<std::optional<uint64_t>> link_counts(items.size());
   {
     const auto reader = site_->graph->Read();
+    const index::GraphView& view = reader->view();
     for (size_t i = 0; i < items.size(); ++i) {
       const index::NodeId node = items[i].node;
-      if (node == index::kNoNode || !reader->view().Exists(node)) continue;
-      recorded[i] = reader->view().fields(node).recorded;
+      if (node == index::kNoNode || !view.Exists(node)) continue;
+      recorded[i] = view.fields(node).recorded;
+      if (view.state(node) != index::NodeState::kPresent) continue;
+      const index::NodeId file = view.ExtentOf(node);
+      link_counts[i] = file == index::kNoNode ? 0 : view.LinkCount(file);
     }
   }
   for (size_t i = 0; i < items.size(); ++i) {
@@ -45,6 +52,15 @@ std::vector<Verdict> Sweep::CheckFiles(
         absl::ToUnixMicros(stat->modified) > absl::ToUnixMicros(recorded[i])) {
       verdicts[i] = {SkipReason::kTouched,
                      "the file was written anew since the last scan"};
+    } else if (stat.ok() && link_counts[i] &&
+               *link_counts[i] != stat->link_count) {
+      index::PutBlob put;
+      put.name = {site_->name, items[i].removal->place, *items[i].digest};
+      put.bytes = stat->bytes;
+      put.extent = stat->extent;
+      put.modified = stat->modified;
+      put.link_count = stat->link_count;
+      links->push_back(std::move(put));
     }
   }
   return verdicts;
