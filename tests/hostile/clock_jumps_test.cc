@@ -147,7 +147,7 @@ TEST_F(ClockJumpsTest, GraceIsKept) {
     SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
     Begin(start_);
     LeapTo(leap);
-    const Plan plan = MakePlan(request);
+    const WholePlan plan = MakePlan(request);
     if (leap - start_ < kDay) {
       EXPECT_TRUE(plan.items.empty()) << "young content is planned";
     }
@@ -163,7 +163,7 @@ TEST_F(ClockJumpsTest, ALeaseHoldsUntilItEnds) {
   for (const absl::Time leap : Leaps(start_)) {
     SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
     Begin();
-    const Plan plan = MakePlan(Request());
+    const WholePlan plan = MakePlan(Request());
     EXPECT_FALSE(plan.items.empty());
     index::PutLease lease;
     lease.store = "s";

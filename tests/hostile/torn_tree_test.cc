@@ -38,7 +38,7 @@ class TornTreeTest : public CollectorFixture {
   void Keep(const oci::Digest& digest) { kept_.push_back(digest); }
 
   // A service that begins with this tree.
-  Plan PlanFromNothing() {
+  WholePlan PlanFromNothing() {
     collector_.reset();
     graph_.reset();
     engine_ = std::make_unique<index::MemoryEngine>();
@@ -49,7 +49,7 @@ class TornTreeTest : public CollectorFixture {
     return MakePlan(Request());
   }
 
-  void ExpectNothingTaken(const Plan& plan) {
+  void ExpectNothingTaken(const WholePlan& plan) {
     for (const PlanItem& item : plan.items) {
       if (!item.digest) continue;
       for (const oci::Digest& digest : kept_) {
@@ -79,7 +79,7 @@ class TornTreeTest : public CollectorFixture {
   void Try(const std::string& path, const std::string& bytes) {
     folder_.Write(path, bytes);
     Age();
-    const Plan plan = PlanFromNothing();
+    const WholePlan plan = PlanFromNothing();
     ExpectNothingTaken(plan);
     if (!plan.items.empty()) ++useful_;
     ++torn_;
