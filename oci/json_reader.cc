@@ -1,8 +1,11 @@
 #include "oci/json_reader.h"
 
+#include <cstddef>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -31,7 +34,10 @@ class Builder final : public nlohmann::json_sax<Json> {
   bool end_array() override { return Close(); }
 
   bool key(string_t& name) override {
-    if (open_.back()->find(name) != open_.back()->end()) {
+    // Looking through the members for each new one takes the square of their
+    // number, which may be hundreds of thousands.
+    const bool is_new = names_.back().insert(absl::HashOf(name)).second;
+    if (!is_new && open_.back()->find(name) != open_.back()->end()) {
       status_ = absl::InvalidArgumentError(
           absl::StrCat("a JSON object has the key \"", name, "\" twice"));
       return false;
@@ -68,7 +74,9 @@ class Builder final : public nlohmann::json_sax<Json> {
       open_.back()->push_back(std::move(value));
       return &open_.back()->back();
     }
-    return &((*open_.back())[key_] = std::move(value));
+    auto& members = open_.back()->get_ref<Json::object_t&>();
+    members.emplace_back(std::move(key_), std::move(value));
+    return &members.back().second;
   }
 
   bool Add(Json value) {
@@ -83,15 +91,19 @@ class Builder final : public nlohmann::json_sax<Json> {
     }
     if (++value_count_ > kJsonValueCountMax) return Fail("too many values");
     open_.push_back(Place(std::move(value)));
+    names_.emplace_back();
     return true;
   }
 
   bool Close() {
     open_.pop_back();
+    names_.pop_back();
     return true;
   }
 
   std::vector<Json*> open_;
+  // Of each of them, if it is an object: hashes of the names of its members.
+  std::vector<absl::flat_hash_set<size_t>> names_;
   std::string key_;
   size_t value_count_ = 0;
 };
