@@ -1,6 +1,8 @@
 // Plans of several pages: what is stored is what was decided.
 
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -139,6 +141,80 @@ TEST_F(CollectorPlanTest, APlanWhoseDatabaseFailsMidwayIsNone) {
   }
   EXPECT_EQ(collector_->ListPlans()->size(), 1u);
   EXPECT_GT(ItemRecordCount(), 0);
+}
+
+// Of a file with several names the last item has the bytes, in whatever pages
+// the others are: that is known when all of them have been stored once.
+class SharedFilesPlanTest : public CollectorFixture {
+ protected:
+  static constexpr int kSharedCount = 8;
+
+  SharedFilesPlanTest() {
+    a_.Entry(a_.Image({"kept"}), "v1");
+    c_.Entry(c_.Image({"kept"}), "v1");
+    for (int i = 0; i < kLayerCount; ++i) a_.Blob(LayerOf(i));
+    for (int i = 0; i < kSharedCount; ++i) Link(PathIn(a_, i), PathIn(c_, i));
+    Age();
+    Open(store::StoreKind::kImageLayout);
+    Scan();
+  }
+  static std::string LayerOf(int i) { return absl::StrCat("layer ", i); }
+  std::string PathIn(const store::LayoutTree& tree, int i) const {
+    const auto digest = oci::Digest::Sha256Of(LayerOf(i));
+    return absl::StrCat(folder_.path(), "/",
+                        tree.Path("blobs/sha256/" + digest.hex()));
+  }
+  static void Link(const std::string& from, const std::string& to) {
+    std::filesystem::create_hard_link(from, to);
+  }
+  // By place and digest.
+  std::map<std::string, store::Bytes> BytesOf(const WholePlan& plan) const {
+    std::map<std::string, store::Bytes> bytes;
+    store::RemovalBytes sum;
+    for (const PlanItem& item : plan.items) {
+      bytes[absl::StrCat(item.removal->place, " ", item.digest->ToString())] =
+          item.bytes;
+      sum.content += item.bytes;
+      sum.held += item.held;
+    }
+    EXPECT_EQ(bytes.size(), plan.items.size()) << "an item twice";
+    EXPECT_EQ(plan.totals.item_count, plan.items.size());
+    EXPECT_EQ(plan.totals.blob_count, plan.items.size());
+    EXPECT_EQ(plan.totals.bytes.content, sum.content);
+    EXPECT_EQ(plan.totals.bytes.held, sum.held);
+    return bytes;
+  }
+
+  store::TempFolder outside_;
+  store::LayoutTree a_{&folder_, "a"};
+  store::LayoutTree c_{&folder_, "c"};
+};
+
+TEST_F(SharedFilesPlanTest, TheLastItemHasTheBytesInWhateverPage) {
+  const WholePlan plan = MakePlan(Request());
+  ASSERT_EQ(plan.items.size(), size_t{kLayerCount + kSharedCount});
+  const std::map<std::string, store::Bytes> bytes = BytesOf(plan);
+  for (int i = 0; i < kSharedCount; ++i) {
+    SCOPED_TRACE(i);
+    const std::string digest = oci::Digest::Sha256Of(LayerOf(i)).ToString();
+    EXPECT_EQ(bytes.at("a " + digest), store::Bytes());
+    EXPECT_EQ(bytes.at("c " + digest).logical_bytes, LayerOf(i).size());
+  }
+  EXPECT_EQ(plan.totals.bytes.held, store::Bytes());
+  const auto run = Apply(plan);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->bytes.content, plan.totals.bytes.content);
+  ExpectExact();
+}
+
+TEST_F(SharedFilesPlanTest, ANameElsewhereHoldsTheBytesOfAllPages) {
+  Link(PathIn(a_, 0), outside_.path() + "/backup");
+  const WholePlan plan = MakePlan(Request());
+  const std::map<std::string, store::Bytes> bytes = BytesOf(plan);
+  const std::string digest = oci::Digest::Sha256Of(LayerOf(0)).ToString();
+  EXPECT_EQ(bytes.at("a " + digest), store::Bytes());
+  EXPECT_EQ(bytes.at("c " + digest), store::Bytes());
+  EXPECT_EQ(plan.totals.bytes.held.logical_bytes, LayerOf(0).size());
 }
 
 }  // namespace
