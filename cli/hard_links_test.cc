@@ -65,6 +65,8 @@ TEST_F(HardLinksTest, DfCallsNothingReclaimableThatABackupHas) {
   Prune("hub");
   ASSERT_EQ(Run({"df", "--format", "{{.Type}} {{.Reclaimable}}"}), kDone);
   EXPECT_THAT(out_, HasSubstr("Quarantine 0B"));
+  ASSERT_EQ(Run({"df", "--format", "{{.Type}} {{.TotalCount}}"}), kDone);
+  EXPECT_THAT(out_, HasSubstr("Quarantine 4\n")) << "the files are no others";
 }
 
 TEST_F(HardLinksTest, OfTwoStoresTheSecondFreesWhatBothHad) {

@@ -16,6 +16,12 @@ void Add(Tally* tally, const store::Bytes& bytes) {
   tally->bytes += bytes;
 }
 
+// Its names are counted, not the file.
+void AddNode(Tally* tally, const NodeFields& node) {
+  if (node.kind != NodeKind::kExtent) ++tally->count;
+  tally->bytes += node.bytes;
+}
+
 class Recounter {
  public:
   Recounter(const GraphView& view, const RecountInputs& inputs)
@@ -229,9 +235,9 @@ class Recounter {
   void CountContent(NodeId id) {
     const NodeFields f = view_.fields(id);
     if (f.state == NodeState::kQuarantined) {
-      Add(&totals_.quarantined, f.bytes);
+      AddNode(&totals_.quarantined, f);
       if (f.kind == NodeKind::kExtent && HasStrangeName(id)) {
-        Add(&totals_.quarantined_held, f.bytes);
+        AddNode(&totals_.quarantined_held, f);
       }
       return;
     }
@@ -243,14 +249,14 @@ class Recounter {
     }
     Add(&totals_.by_kind[static_cast<size_t>(f.kind)], f.bytes);
     const bool is_live = live_[id];
-    Add(is_live ? &totals_.live : &totals_.candidate, f.bytes);
+    AddNode(is_live ? &totals_.live : &totals_.candidate, f);
     if (f.kind != NodeKind::kUpload && imaged_[id]) {
-      Add(&totals_.imaged, f.bytes);
-      if (is_live) Add(&totals_.imaged_live, f.bytes);
-      if (without_tags_[id]) Add(&totals_.imaged_without_tags, f.bytes);
+      AddNode(&totals_.imaged, f);
+      if (is_live) AddNode(&totals_.imaged_live, f);
+      if (without_tags_[id]) AddNode(&totals_.imaged_without_tags, f);
     } else {
-      Add(&totals_.loose, f.bytes);
-      if (is_live) Add(&totals_.loose_live, f.bytes);
+      AddNode(&totals_.loose, f);
+      if (is_live) AddNode(&totals_.loose_live, f);
     }
     if (IsManifestLike(f.kind)) CountImage(id, f);
   }

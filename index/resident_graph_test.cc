@@ -163,6 +163,8 @@ TEST(ResidentGraphTest, HardLinkedBytesCountOnceAndGoWithTheLastName) {
     g.PutContent(row);
   }
   EXPECT_EQ(g.graph().totals(0).live.bytes.logical_bytes, 5u + 1u + 500u);
+  EXPECT_EQ(g.graph().totals(0).live.count, 3u) << "the file is no fourth";
+  EXPECT_EQ(g.graph().totals(0).live.count, 3u) << "the file is no fourth";
   ExpectExact(&g);
   g.graph().RemoveNamed(g.Id("app:v1"));
   EXPECT_EQ(g.graph().totals(0).live.bytes.logical_bytes, 0u);

@@ -9,15 +9,32 @@
 namespace reclaim::index {
 namespace {
 
-void Add(Tally* tally, const store::Bytes& bytes, int sign) {
+void AddBytes(Tally* tally, const store::Bytes& bytes, int sign) {
   if (sign > 0) {
-    ++tally->count;
     tally->bytes += bytes;
   } else {
-    RECLAIM_CHECK(tally->count > 0, "a tally loses what it counted (I6)");
-    --tally->count;
     tally->bytes.logical_bytes -= bytes.logical_bytes;
     tally->bytes.allocated_bytes -= bytes.allocated_bytes;
+  }
+}
+
+void Add(Tally* tally, const store::Bytes& bytes, int sign) {
+  RECLAIM_CHECK(sign > 0 || tally->count > 0,
+                "a tally loses what it counted (I6)");
+  if (sign > 0) {
+    ++tally->count;
+  } else {
+    --tally->count;
+  }
+  AddBytes(tally, bytes, sign);
+}
+
+// A file with several names is none of the things that are counted: these are.
+void Add(Tally* tally, NodeKind kind, const store::Bytes& bytes, int sign) {
+  if (kind == NodeKind::kExtent) {
+    AddBytes(tally, bytes, sign);
+  } else {
+    Add(tally, bytes, sign);
   }
 }
 
@@ -58,10 +75,10 @@ void ResidentGraph::ContributeContent(NodeId id, int sign) {
   StoreTotals& totals = totals_[StoreOf(node)];
   const store::Bytes bytes = BytesOf(id);
   if (node.state() == NodeState::kQuarantined) {
-    Add(&totals.quarantined, bytes, sign);
+    Add(&totals.quarantined, kind, bytes, sign);
     // Of an extent the root is a link from elsewhere.
     if (kind == NodeKind::kExtent && node.root_bits() != 0) {
-      Add(&totals.quarantined_held, bytes, sign);
+      Add(&totals.quarantined_held, kind, bytes, sign);
     }
     return;
   }
@@ -73,14 +90,16 @@ void ResidentGraph::ContributeContent(NodeId id, int sign) {
   }
   Add(&totals.by_kind[static_cast<size_t>(kind)], bytes, sign);
   const bool is_live = IsLive(id);
-  Add(is_live ? &totals.live : &totals.candidate, bytes, sign);
+  Add(is_live ? &totals.live : &totals.candidate, kind, bytes, sign);
   if (kind != NodeKind::kUpload && IsImaged(id)) {
-    Add(&totals.imaged, bytes, sign);
-    if (is_live) Add(&totals.imaged_live, bytes, sign);
-    if (reach_[1].IsLive(id)) Add(&totals.imaged_without_tags, bytes, sign);
+    Add(&totals.imaged, kind, bytes, sign);
+    if (is_live) Add(&totals.imaged_live, kind, bytes, sign);
+    if (reach_[1].IsLive(id)) {
+      Add(&totals.imaged_without_tags, kind, bytes, sign);
+    }
   } else {
-    Add(&totals.loose, bytes, sign);
-    if (is_live) Add(&totals.loose_live, bytes, sign);
+    Add(&totals.loose, kind, bytes, sign);
+    if (is_live) Add(&totals.loose_live, kind, bytes, sign);
   }
   if (IsManifestLike(kind)) ContributeImage(id, sign);
 }
