@@ -18,6 +18,7 @@ namespace {
 using index::kNoNode;
 using index::NodeId;
 using index::NodeKind;
+using index::NodeState;
 using store::MembershipKind;
 using store::RemovalKind;
 
@@ -65,6 +66,8 @@ bool IsNeeded(const index::GraphView& view, index::StoreId store,
   if (repository == kNoNode || place == index::kNoPlace) return false;
   const NodeId content = view.FindContent(place, *removal.digest);
   if (content == kNoNode) return false;
+  // Its links come back with it, and lead nowhere without it.
+  if (view.state(content) == NodeState::kQuarantined) return false;
   // One that somebody has made anew stands.
   const MembershipKind kind = removal.kind == RemovalKind::kLayerLink
                                   ? MembershipKind::kLayer

@@ -69,5 +69,27 @@ TEST_F(RestoreTest, ARunComesBackWithoutTheRestOfAnother) {
   EXPECT_EQ(StateOf(stray), NodeState::kQuarantined);
 }
 
+// A signature of a later run stays, and so does the link to it, which would
+// lead nowhere.
+TEST_F(RestoreTest, ALinkStaysWhereItsContentStays) {
+  const store::RegistryTree tree(&folder_);
+  const gc::Run first = Prune();
+  ASSERT_EQ(StateOf(image_), NodeState::kQuarantined);
+  const oci::Digest signature = tree.Image("app", "", {"signature"}, image_);
+  Age();
+  Scan();
+  Prune();
+  ASSERT_EQ(StateOf(signature), NodeState::kQuarantined);
+  ASSERT_THAT(RestoreRun(first.id), IsOk());
+  const size_t left = QuarantineCount();
+  Scan();
+  EXPECT_EQ(StateOf(image_), NodeState::kPresent);
+  EXPECT_EQ(StateOf(signature), NodeState::kQuarantined);
+  EXPECT_EQ(QuarantineCount(), left);
+  EXPECT_FALSE(folder_.Exists(
+      "docker/registry/v2/repositories/app/_manifests/revisions/sha256/" +
+      signature.hex() + "/link"));
+}
+
 }  // namespace
 }  // namespace reclaim::gc
