@@ -112,6 +112,10 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
 absl::Status StoreCollector::DetachStore(absl::string_view name) {
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(name));
   const std::shared_lock<std::shared_mutex> settled(site->sync_gate);
+  {
+    base::MutexLock lock(&mutex_);
+    if (!site->acting_run.empty()) return Busy(*site);
+  }
   uint64_t held_count = 0;
   RECLAIM_RETURN_IF_ERROR(
       runs_->ForEachQuarantined(name, [&](const QuarantineRecord&) {
