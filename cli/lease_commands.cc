@@ -19,12 +19,16 @@ namespace {
 
 using Stub = v1::LeaseService::Stub;
 
+constexpr char kPlaceHelp[] =
+    "Layout of a folder of image layouts; else the one that has the digest";
+
 struct LeaseFlags {
   std::string id;
   std::string expires;
   std::string reason;
   bool flat = false;
   std::vector<std::string> targets;
+  std::string place;
   std::string format;
 };
 
@@ -33,13 +37,14 @@ std::unique_ptr<Stub> NewStub(Session* session) {
 }
 
 // A digest, or repo:tag.
-v1::Target TargetOf(const std::string& text) {
+v1::Target TargetOf(const std::string& text, const std::string& place) {
   v1::Target target;
   const size_t colon = text.rfind(':');
   const bool is_digest =
       absl::StartsWith(text, "sha256:") || absl::StartsWith(text, "sha512:");
   if (is_digest || colon == std::string::npos) {
     target.mutable_content()->set_digest(text);
+    target.mutable_content()->set_place(place);
     return target;
   }
   target.mutable_named()->set_kind(v1::NODE_KIND_TAG);
@@ -67,7 +72,7 @@ int CreateLease(Session* session, const LeaseFlags& flags) {
     if (!status.ok()) return session->Fail(status);
   }
   for (const std::string& text : flags.targets) {
-    *lease->add_targets() = TargetOf(text);
+    *lease->add_targets() = TargetOf(text, flags.place);
   }
   v1::Lease made;
   const int code =
@@ -127,7 +132,8 @@ int AddPin(Session* session, const LeaseFlags& flags) {
   request.mutable_pin()->set_store(session->store);
   request.mutable_pin()->set_id(flags.id);
   request.mutable_pin()->set_reason(flags.reason);
-  *request.mutable_pin()->mutable_target() = TargetOf(flags.targets[0]);
+  *request.mutable_pin()->mutable_target() =
+      TargetOf(flags.targets[0], flags.place);
   v1::Pin pin;
   const int code =
       session->Ask(&Stub::CreatePin, NewStub(session).get(), request, &pin);
@@ -175,6 +181,7 @@ void AddLease(CLI::App* app, Session* session) {
   create->add_option("--expires", flags->expires, "After this long, e.g. 1h");
   create->add_flag("--flat", flags->flat,
                    "Keep the targets, not what they reference");
+  create->add_option("--place", flags->place, kPlaceHelp);
   create->add_option("--store", session->store, "Store");
   create->callback(
       [=] { session->chosen = [=] { return CreateLease(session, *flags); }; });
@@ -217,6 +224,7 @@ void AddLeaseCommands(CLI::App* app, Session* session) {
       ->expected(1);
   add->add_option("--id", flags->id, "Id; else one is made");
   add->add_option("--reason", flags->reason, "Why, for those who come later");
+  add->add_option("--place", flags->place, kPlaceHelp);
   add->add_option("--store", session->store, "Store");
   add->callback(
       [=] { session->chosen = [=] { return AddPin(session, *flags); }; });

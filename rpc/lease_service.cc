@@ -12,6 +12,7 @@
 #include "rpc/call.h"
 #include "rpc/convert.h"
 #include "rpc/held_content.h"
+#include "rpc/held_place.h"
 #include "rpc/named_page.h"
 #include "rpc/operations.h"
 #include "store/engine_facts.h"
@@ -61,15 +62,6 @@ absl::Status CheckTargets(int count) {
   if (count <= kTargetCountMax) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("targets: ", count, " are more than ", kTargetCountMax));
-}
-
-void FillTargets(const std::string& store,
-                 std::vector<index::Target>* targets) {
-  for (index::Target& target : *targets) {
-    if (target.content && target.content->store.empty()) {
-      target.content->store = store;
-    }
-  }
 }
 
 // The same request gets the same name.
@@ -170,7 +162,7 @@ absl::StatusOr<v1::Lease> LeaseService::Create(
                            index::FromProto(request.lease()));
   put.store = store.name;
   put.owner = caller.actor;
-  FillTargets(store.name, &put.targets);
+  RECLAIM_RETURN_IF_ERROR(FillPlaces(parts_, &put));
   if (put.expires && *put.expires <= parts_.clock->Now()) {
     return absl::InvalidArgumentError("expire_time: is past");
   }
@@ -227,7 +219,7 @@ absl::StatusOr<v1::Lease> LeaseService::Update(
     *lease.mutable_expire_time() = request.expire_time();
   }
   RECLAIM_ASSIGN_OR_RETURN(index::PutLease put, index::FromProto(lease));
-  FillTargets(store.name, &put.targets);
+  RECLAIM_RETURN_IF_ERROR(FillPlaces(parts_, &put));
   if (put.expires && *put.expires <= parts_.clock->Now()) {
     return absl::InvalidArgumentError(
         "expire_time: is past; delete the lease to end it");
@@ -345,9 +337,7 @@ absl::StatusOr<v1::Pin> LeaseService::AddPin(
                            parts_.stores->Find(request.pin().store()));
   RECLAIM_ASSIGN_OR_RETURN(index::PutPin put, index::FromProto(request.pin()));
   put.store = store.name;
-  if (put.target.content && put.target.content->store.empty()) {
-    put.target.content->store = store.name;
-  }
+  RECLAIM_RETURN_IF_ERROR(FillPlaces(parts_, &put));
   base::MutexLock lock(&mutex_);
   if (put.id.empty()) put.id = NewId(parts_, request.request_id());
   index::Mutation mutation;
