@@ -89,9 +89,10 @@ absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
     }
   }
   if (wanted.empty()) return false;
-  RECLAIM_RETURN_IF_ERROR(RestoreRecords(site, std::move(wanted), actor,
-                                         nullptr, RestoreOrder::kBytesLast));
+  const absl::Status restored = RestoreRecords(
+      site, std::move(wanted), actor, nullptr, RestoreOrder::kBytesLast);
   // What lies in the way of one keeps it where it is, and would so for ever.
+  if (!absl::IsAlreadyExists(restored)) RECLAIM_RETURN_IF_ERROR(restored);
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> left,
                            ListAdopted(*site));
   return left.size() < adopted.size();

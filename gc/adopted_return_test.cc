@@ -1,5 +1,6 @@
 // The database is lost while something lies in quarantine; then it is named.
 
+#include <atomic>
 #include <memory>
 #include <set>
 #include <string>
@@ -98,6 +99,27 @@ TEST_F(AdoptedReturnTest, AManifestBringsTheLayerBackThatItShares) {
   EXPECT_EQ(StateOf(D("old")), NodeState::kPresent);
   EXPECT_EQ(StateOf(manifests_[0]), NodeState::kAbsent) << "nothing names it";
   EXPECT_FALSE(IsHere(manifests_[0]));
+}
+
+// It stays in quarantine for as long, and the scan does not begin again for it.
+TEST_F(AdoptedReturnTest, AScanEndsWhereSomethingLiesInTheWay) {
+  LoseDatabaseWith({"old"});
+  tree_.Tag("app", "late",
+            tree_.Manifest("app", store::IndexText({manifests_[0]})));
+  const std::string path = tree_.BlobPath(manifests_[0]);
+  folder_.Write(path + "/in/the/way", "x");
+  std::atomic<int> polls{0};
+  RunControl control;
+  control.is_cancelled = [&polls] { return ++polls > 10'000; };
+  ASSERT_THAT(collector_->Scan("s", false, "test", control), IsOk());
+  ASSERT_LE(polls, 10'000) << "it went on and on";
+  EXPECT_TRUE(folder_.Exists(path + "/in/the/way"));
+  EXPECT_EQ(StateOf(manifests_[0]), NodeState::kAbsent);
+  EXPECT_GT(QuarantineCount(), 0u);
+  // The folder of the blob is what goes and comes back.
+  folder_.Remove(path.substr(0, path.rfind('/')));
+  Scan();
+  ExpectWhole(manifests_[0], "old");
 }
 
 TEST_F(AdoptedReturnTest, APurgeBringsBackWhatItsOwnScanFindsNamed) {
