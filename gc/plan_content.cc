@@ -131,7 +131,7 @@ absl::Status Planner::PlanImages() {
   } else {
     RECLAIM_RETURN_IF_ERROR(ApplyRules());
     if (DropsUnusedTags()) RECLAIM_RETURN_IF_ERROR(DropUnusedTags());
-    if (HasTarget()) KeepReferrerNames();
+    if (HasTarget() || DropsUnusedTags()) KeepReferrerNames();
   }
   RECLAIM_ASSIGN_OR_RETURN(const LiveSet live, MarkNow(RemainingRoots()));
   RECLAIM_RETURN_IF_ERROR(IsExplicit() ? SpareByName(live)
@@ -139,6 +139,7 @@ absl::Status Planner::PlanImages() {
   SpareByRules(live);
   RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
   if (HasTarget()) RECLAIM_RETURN_IF_ERROR(ChooseForTarget());
+  RECLAIM_RETURN_IF_ERROR(DropNamesOfGoneSubjects());
   RECLAIM_RETURN_IF_ERROR(CountCached());
   DoomContent();
   RECLAIM_RETURN_IF_ERROR(DoomLinks());

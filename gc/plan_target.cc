@@ -79,11 +79,31 @@ bool Planner::WaitsForSubject(const DraftItems::Tag& tag) const {
          view_.state(subject) == index::NodeState::kPresent;
 }
 
-// A signature's name goes with its subject, and whether that goes is not known
-// before the choice is made: till then it stays.
+namespace {
+
+// What no container uses may be a signature of something that is not kept here
+// at all: nothing of this store says that it has gone.
+bool IsOfSubjectElsewhere(const index::GraphView& view,
+                          const DraftItems::Tag& tag) {
+  if (tag.reason != DoomReason::kUnused || !view.Exists(tag.node)) return false;
+  const auto name = ParseReferrerName(view.named_key(tag.node).name);
+  if (!name || name->suffix.empty()) return false;
+  const index::NodeId subject =
+      view.FindContent(view.fields(tag.node).place, name->subject);
+  return subject == index::kNoNode ||
+         (view.state(subject) == index::NodeState::kAbsent &&
+          view.fields(subject).recorded <= absl::UnixEpoch());
+}
+
+}  // namespace
+
+// A signature's name goes with its subject, for nothing runs a signature.
+// Whether that goes is not known before the last mark, and where there is a
+// target before the choice is made: till then it stays.
 void Planner::KeepReferrerNames() {
   NodeSet names;
   for (const DraftItems::Tag& tag : items_.tags()) {
+    if (IsOfSubjectElsewhere(view_, tag)) names.insert(tag.node);
     if (!WaitsForSubject(tag)) continue;
     referrer_names_.push_back(tag);
     names.insert(tag.node);
@@ -91,8 +111,8 @@ void Planner::KeepReferrerNames() {
   KeepTags([&](NodeId tag) { return names.contains(tag); });
 }
 
-// The choice is made: names of what goes fall, and a signature of a signature
-// as soon as that does.  Their bytes come on top of what the target asks for.
+// It is known what goes: its names fall, and a signature of a signature as soon
+// as that does.  Their bytes come on top of what a target asks for.
 absl::Status Planner::DropNamesOfGoneSubjects() {
   bool has_dropped = !referrer_names_.empty();
   while (has_dropped) {
@@ -136,10 +156,8 @@ absl::Status Planner::KeepOffered(absl::Span<const NodeId> kept) {
 
 absl::Status Planner::ChooseForTarget() {
   const std::vector<NodeId> offered = TryAll();
-  RECLAIM_RETURN_IF_ERROR(request_.target.kind == TargetKind::kQuotas
-                              ? ChooseForQuotas(offered)
-                              : ChooseForSpace(offered));
-  return DropNamesOfGoneSubjects();
+  return request_.target.kind == TargetKind::kQuotas ? ChooseForQuotas(offered)
+                                                     : ChooseForSpace(offered);
 }
 
 // By regret: what nothing names, and names whose subject has gone; tags that a

@@ -3,6 +3,7 @@
 #include "gc/retention.h"
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/semantics/case_graph.h"
@@ -21,6 +22,7 @@ using ::testing::IsEmpty;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
+using ::testing::UnorderedElementsAreArray;
 
 gc::RetentionRule Rule(const std::string& name) {
   gc::RetentionRule rule;
@@ -76,6 +78,46 @@ TEST_F(RetentionTest, Case092_ACosignTagTakesNoPlaceAmongTheNewest) {
   ASSERT_THAT(plan, IsOk());
   EXPECT_EQ(ItemOf(*plan, sig1).reason, gc::DoomReason::kSubjectGone);
   EXPECT_THAT(ItemOf(*plan, sig1).detail, HasSubstr("rule rules/cosign"));
+}
+
+// Nothing runs a signature, so no container could be what keeps it.
+TEST_F(RetentionTest, Case092_WithoutRulesASignatureStaysWithItsSubject) {
+  const std::string used = SubjectName("M1", ".sig");
+  const std::string chained = SubjectName("S1", ".att");
+  const std::string unused = SubjectName("M2", ".sbom");
+  const std::string gone = SubjectName("M5", ".sig");
+  const std::string elsewhere = SubjectName("elsewhere", ".sig");
+  const std::string own = SubjectName("M4", ".sig");
+  g.Add("M1(c1); M2(c2); S1(s1); T1(t1); S2(s2); S3(s3); M4(c4); " +
+        std::string("app:v1=M1; app:v2=M2; running/w=M1; volume/v; ") + used +
+        "=S1; " + chained + "=T1; " + unused + "=S2; " + gone + "=S3; !M5; " +
+        elsewhere + "=S4; S4(s4); " + own + "=M4");
+  const std::vector<std::string> images = {"app:v2", "M2", "c2", unused,
+                                           "S2",     "s2", gone, "S3",
+                                           "s3",     own,  "M4", "c4"};
+  EXPECT_THAT(Doomed(AllImages()), UnorderedElementsAreArray(images));
+  gc::PruneRequest system = System(true);
+  system.with_volumes = system.all_volumes = true;
+  std::vector<std::string> all = images;
+  all.push_back("volume/v");
+  EXPECT_THAT(Doomed(system), UnorderedElementsAreArray(all));
+  g.Add("running/w=M2");
+  EXPECT_THAT(Doomed(AllImages()),
+              AllOf(IsSupersetOf({used, chained, std::string("S1"),
+                                  std::string("T1"), std::string("M1")}),
+                    Not(Contains(unused)), Not(Contains("S2"))));
+}
+
+TEST_F(RetentionTest, Case092_ASignatureStaysWithWhatAFilterSpares) {
+  const std::string signature = SubjectName("M1", ".sig");
+  g.Add("M1(c1); S1(s1); " + signature + "=S1");
+  details.labels["s1"] = {{"drop", "yes"}};
+  const gc::PruneRequest request =
+      WithFilter(AllImages(), {"label=drop"}, gc::FilterTarget::kImages);
+  EXPECT_THAT(Doomed(request), IsEmpty());
+  details.labels["c1"] = {{"drop", "yes"}};
+  EXPECT_THAT(Doomed(request),
+              UnorderedElementsAre("M1", "c1", signature, "S1", "s1"));
 }
 
 TEST_F(RetentionTest, Case092_ASignatureOfASignatureFollowsToTheEnd) {
