@@ -1,5 +1,6 @@
 // Docker's prune verbs and `image rm`: plan, show, ask, apply.
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -115,6 +116,14 @@ int Prune(Session* session, PruneFlags* flags) {
   return code != kDone ? code : flags->CodeOf(plan);
 }
 
+std::function<int()> Chosen(Session* session,
+                            const std::shared_ptr<PruneFlags>& flags) {
+  return [session, flags] {
+    const int code = Prune(session, flags.get());
+    return code == kPartial && flags->allow_partial ? kDone : code;
+  };
+}
+
 CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
                   const char* help, v1::PruneVerb verb) {
   CLI::App* command = group->add_subcommand(name, help);
@@ -126,9 +135,8 @@ CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
     flags->DeclareTarget(command);
   }
   if (verb == v1::PRUNE_VERB_BUILD_CACHE) flags->DeclareCacheLimits(command);
-  command->callback([session, flags] {
-    session->chosen = [session, flags] { return Prune(session, flags.get()); };
-  });
+  command->callback(
+      [session, flags] { session->chosen = Chosen(session, flags); });
   return command;
 }
 
@@ -143,9 +151,8 @@ void AddRemove(CLI::App* app, Session* session) {
       ->add_option("reference", flags->references,
                    "repo:tag, repo@digest, digest or repo")
       ->required();
-  remove->callback([session, flags] {
-    session->chosen = [session, flags] { return Prune(session, flags.get()); };
-  });
+  remove->callback(
+      [session, flags] { session->chosen = Chosen(session, flags); });
 }
 
 }  // namespace

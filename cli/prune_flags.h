@@ -35,6 +35,7 @@ struct PruneFlags {
   bool purge = false;
   bool allow_large = false;
   bool fail_if_empty = false;
+  bool allow_partial = false;
   std::string format;  // of the items of a plan
   std::string out;     // file for the plan of a dry run
   std::string plan;    // file of a plan to apply

@@ -164,15 +164,39 @@ class DeployTest(unittest.TestCase):
         done = run("systemd-analyze", "calendar", when)
         self.assertIn("Normalized form: *-*-* 03:30:00", done.stdout)
 
-    def test_what_prunes_from_outside_is_a_command_of_ours(self):
+    def what_prunes_from_outside(self):
+        """The arguments of the unit and of the job, without the address."""
         for text in (re.search(r"(?m)^ExecStart=/usr/bin/reclaim (.*)$",
                                read(PRUNE)).group(1).split(),
                      json.loads(re.search(r"(?m)^ +args: (\[.*\])$",
                                           read(CRON_JOB)).group(1))):
-            arguments = [word for word in text if not word.startswith("unix:")
-                         and word != "--host"]
-            done = run(CLI, "--host", "unix:" + self.daemon.socket, *arguments)
-            self.assertEqual(done.returncode, 0, done.stderr)
+            yield [word for word in text if not word.startswith("unix:")
+                   and word != "--host"]
+
+    def reclaim(self, *arguments):
+        return run(CLI, "--host", "unix:" + self.daemon.socket, *arguments)
+
+    def test_what_prunes_from_outside_is_a_command_of_ours(self):
+        unit, job = self.what_prunes_from_outside()
+        self.assertEqual(unit, job)
+        done = self.reclaim(*unit)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_what_is_left_is_no_failure_of_who_prunes_from_outside(self):
+        root = self.daemon.folder + "/registry/docker/registry/v2"
+        torn = root + "/repositories/app/_manifests/tags/v1/current"
+        os.makedirs(torn)
+        try:
+            with open(torn + "/link", "w", encoding="utf-8") as file:
+                file.write("sha256:torn")
+            self.assertEqual(self.reclaim("prune", "--force").returncode, 3)
+            for arguments in self.what_prunes_from_outside():
+                done = self.reclaim(*arguments)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("app", done.stdout + done.stderr)
+        finally:
+            shutil.rmtree(root + "/repositories/app")
+        self.assertEqual(self.reclaim("prune", "--force").returncode, 0)
 
     def test_the_socket_may_be_systemds(self):
         with tempfile.TemporaryDirectory(dir="/tmp") as folder:
