@@ -2,6 +2,8 @@
 
 #include "cli/commands.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -149,6 +151,36 @@ TEST_F(CommandsTest, AnImageIsRemovedByItsId) {
   EXPECT_THAT(out_, HasSubstr("untagged: app:v1\n"));
 }
 
+TEST_F(CommandsTest, WhyLeavesOutTheMiddleOfALongPath) {
+  const oci::Digest layer = oci::Digest::Sha256Of("new");
+  oci::Digest top = kept_;
+  for (int i = 0; i < 60; ++i) {
+    top = tree_.Manifest("deep", store::IndexText({top}));
+  }
+  tree_.Tag("deep", "top", top);
+  std::filesystem::remove_all(
+      folder_.path() + "/docker/registry/v2/repositories/app/_manifests/tags");
+  Age();
+  ASSERT_EQ(Run({"store", "add", "registry:" + folder_.path(), "--name", "hub",
+                 "--descriptor-cache", "none", "--write-duration", "0s"}),
+            kDone);
+  // Each names the next as an image, which is told and changes nothing.
+  ASSERT_EQ(Run({"scan"}), kPartial) << err_;
+  ASSERT_EQ(Run({"why", layer.ToString(), "--paths", "1"}), kDone) << err_;
+  // A tag, 60 indexes, an image, a layer: the ends are there.
+  EXPECT_THAT(out_, HasSubstr("\n  tag deep:top\n    "));
+  EXPECT_THAT(out_, HasSubstr(kept_.ToString()));
+  EXPECT_THAT(out_, HasSubstr("... 43 levels more (--json shows them)\n"));
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 3 + 21);
+  ASSERT_EQ(Run({"why", layer.ToString(), "--paths", "1", "--json"}), kDone);
+  size_t count = 0;
+  for (size_t at = 0; (at = out_.find("\"digest\"", at)) != std::string::npos;
+       ++at) {
+    ++count;
+  }
+  EXPECT_GE(count, 62u);
+}
+
 TEST_F(CommandsTest, DfTellsWhatItsRowsDoNotSay) {
   ASSERT_EQ(Run({"store", "add", "registry:" + folder_.path(), "--name", "hub",
                  "--descriptor-cache", "none", "--write-duration", "0s"}),
@@ -209,6 +241,8 @@ TEST_F(CommandsTest, WhatDamageKeepsIsTold) {
   EXPECT_EQ(Run({"prune", "-f", "--allow-large"}), kPartial) << err_;
   EXPECT_THAT(err_, HasSubstr("is kept as it is"));
   EXPECT_EQ(Run({"prune", "-f", "--fail-if-empty"}), kPartial);
+  EXPECT_EQ(Run({"prune", "-f", "--allow-partial"}), kDone);
+  EXPECT_EQ(Run({"prune", "--dry-run", "--allow-partial"}), kDone);
   EXPECT_EQ(Run({"volume", "prune", "-f"}), kDone) << "no content";
 }
 

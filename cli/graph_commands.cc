@@ -42,6 +42,24 @@ std::string NameOf(const v1::Node& node) {
                       node.name());
 }
 
+// A chain of thousands of indexes is as good as its ends; --json has it all.
+void PrintPath(const v1::KeepPath& path, std::ostream* out) {
+  constexpr int kEndLevels = 10;
+  const int count = path.nodes_size();
+  std::string indent;
+  for (int i = 0; i < count; ++i) {
+    indent += "  ";
+    const int left = count - 2 * kEndLevels;
+    if (left > 1 && i == kEndLevels) {
+      *out << indent << "... " << left << " levels more (--json shows them)\n";
+      i += left - 1;
+      continue;
+    }
+    const v1::Node& node = path.nodes(i);
+    *out << indent << KindWord(node) << ' ' << Safe(NameOf(node)) << '\n';
+  }
+}
+
 int Why(Session* session, const GraphFlags& flags) {
   v1::ExplainRequest request;
   request.set_store(session->store);
@@ -65,11 +83,7 @@ int Why(Session* session, const GraphFlags& flags) {
     absl::string_view word = reason;
     absl::ConsumePrefix(&word, "ROOT_REASON_");
     out << "because of a root (" << absl::AsciiStrToLower(word) << "):\n";
-    int depth = 1;
-    for (const v1::Node& node : path.nodes()) {
-      out << std::string(static_cast<size_t>(2 * depth++), ' ')
-          << KindWord(node) << ' ' << Safe(NameOf(node)) << '\n';
-    }
+    PrintPath(path, &out);
   }
   for (const v1::Node& keeper : why.dead_keepers()) {
     out << "  named by " << KindWord(keeper) << ' ' << Safe(NameOf(keeper))
