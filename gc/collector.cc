@@ -144,6 +144,29 @@ std::string StoreCollector::ActingRun(absl::string_view name) const {
   return it->second->acting_run;
 }
 
+std::vector<index::UnreadableScope> StoreCollector::KeptScopes(
+    absl::string_view name) const {
+  const absl::StatusOr<CollectedStore*> site = Site(name);
+  if (!site.ok()) return {};
+  const std::shared_lock<std::shared_mutex> settled((*site)->sync_gate);
+  const auto is_busy = [&] {
+    base::MutexLock lock(&mutex_);
+    return !(*site)->acting_run.empty();
+  };
+  const bool was_busy = is_busy();
+  std::vector<index::UnreadableScope> scopes;
+  for (const index::StoreRecord& record : graph_->Stores()) {
+    if (record.id == (*site)->id) scopes = record.unreadable_scopes;
+  }
+  if (!was_busy && !is_busy()) return scopes;
+  scopes.erase(std::remove_if(scopes.begin(), scopes.end(),
+                              [](const index::UnreadableScope& kept) {
+                                return kept.scope.empty();
+                              }),
+               scopes.end());
+  return scopes;
+}
+
 absl::StatusOr<PlanInputs> StoreCollector::InputsFor(
     const CollectedStore& site) const {
   PlanInputs inputs;

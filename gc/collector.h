@@ -160,6 +160,12 @@ class Collector {
   // Id of the run at work on a store; "" if none (or no such store).
   virtual std::string ActingRun(absl::string_view name) const = 0;
 
+  // What the last scan of a store could not read whole.  Waits for a sync to
+  // end.  While a run is at work it may be its scan that keeps the whole store,
+  // so that is left out; and all for no such store.
+  virtual std::vector<index::UnreadableScope> KeptScopes(
+      absl::string_view name) const = 0;
+
   // Ends or undoes the step in which each store was interrupted, and abandons
   // the runs that do not go on; call after all stores are attached.  The stores
   // of those that do are busy (ABORTED with the run's id) until Resume() has

@@ -1,13 +1,19 @@
 // The collector over image layouts and external stores.
 
 #include <filesystem>
+#include <future>
+#include <mutex>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
+#include "base/fault_point.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
 #include "gc/collector_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/reference_graph.h"
 #include "index/verify.h"
 #include "store/testing/store_tree.h"
 
@@ -50,6 +56,49 @@ class LayoutCollectorTest : public CollectorFixture {
   store::LayoutTree tree_{&folder_, "a/b"};
   oci::Digest one_, two_, three_;
 };
+
+// A scan keeps the whole store until it has come to its end.  Who asks
+// meanwhile is not told of damage that is none.
+TEST_F(LayoutCollectorTest, AScanAtWorkIsNoKeptScope) {
+  const auto is_marked = [this] {
+    return !graph_->Stores()[0].unreadable_scopes.empty();
+  };
+  std::once_flag in_sync;
+  std::future<std::vector<index::UnreadableScope>> asked;
+  ASSERT_THAT(collector_->Sync("s",
+                               [&] {
+                                 std::call_once(in_sync, [&] {
+                                   EXPECT_TRUE(is_marked());
+                                   asked = std::async(std::launch::async, [&] {
+                                     return collector_->KeptScopes("s");
+                                   });
+                                 });
+                                 return false;
+                               }),
+              IsOk());
+  ASSERT_TRUE(asked.valid());
+  EXPECT_EQ(asked.get().size(), 0u) << "it waits for a sync";
+  std::once_flag in_scan;
+  RunControl control;
+  control.is_cancelled = [&] {
+    std::call_once(in_scan, [&] {
+      EXPECT_TRUE(is_marked());
+      EXPECT_EQ(collector_->KeptScopes("s").size(), 0u);
+    });
+    return false;
+  };
+  ASSERT_THAT(collector_->Scan("s", false, "test", control), IsOk());
+  {
+    base::ScopedFault fault("scan.before_removals",
+                            absl::UnavailableError("it dies"));
+    const auto scan = collector_->Scan("s", false, "test", {});
+    EXPECT_TRUE(!scan.ok() || scan->phase == RunPhase::kFailed);
+  }
+  EXPECT_EQ(collector_->KeptScopes("s").size(), 1u) << "it did not end";
+  Scan();
+  EXPECT_EQ(collector_->KeptScopes("s").size(), 0u);
+  EXPECT_EQ(collector_->KeptScopes("another").size(), 0u);
+}
 
 TEST_F(LayoutCollectorTest, DanglingEntriesGoAndComeBack) {
   const std::string before = folder_.Read("a/b/index.json");

@@ -74,6 +74,8 @@ class StoreCollector final : public Collector {
                            store::ContentStore* store) override;
   absl::Status DetachStore(absl::string_view name) override;
   std::string ActingRun(absl::string_view name) const override;
+  std::vector<index::UnreadableScope> KeptScopes(
+      absl::string_view name) const override;
   Recovery BeginRecovery() override;
   absl::StatusOr<Run> Resume(absl::string_view run_id,
                              const RunControl& control) override;

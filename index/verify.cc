@@ -72,7 +72,8 @@ std::string Verifier::CompareTotals(const GraphReader& reader) const {
 
 // Known since the scan; a reader still has to hear of it.
 void Verifier::CheckScopes() {
-  for (const UnreadableScope& scope : store_.unreadable_scopes) {
+  for (const UnreadableScope& scope :
+       options_.list_kept ? options_.list_kept() : store_.unreadable_scopes) {
     Report({"kept-scope", FindingSeverity::kWarning,
             scope.scope.empty() ? store_.name : scope.scope, scope.why,
             absl::StrCat("nothing that it may keep is collected: mend it, then "

@@ -62,6 +62,9 @@ struct VerifyOptions {
   // What the records of the quarantine say; may be empty: then it is not
   // compared.
   std::function<absl::StatusOr<std::vector<AdoptedBlob>>()> list_adopted;
+  // What scans could not read whole; may be empty: as it is on record, also
+  // while a scan is at work.
+  std::function<std::vector<UnreadableScope>()> list_kept;
   std::function<bool()> is_cancelled;                      // may be empty
   std::function<void(const VerifyProgress&)> on_progress;  // may be empty
   std::function<void(const Finding&)> on_finding;          // at most 10,000

@@ -69,6 +69,7 @@ absl::Status StoreService::Verify(
   index::VerifyOptions options;
   options.read_data = request.read_data();
   options.list_adopted = [&] { return ListAdopted(parts_, store.name); };
+  options.list_kept = [&] { return parts_.collector->KeptScopes(store.name); };
   options.is_cancelled = caller.is_cancelled;
   options.on_finding = [&](const index::Finding& finding) {
     *pending.add_findings() = ToProto(finding);
