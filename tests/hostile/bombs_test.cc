@@ -74,7 +74,7 @@ std::vector<std::pair<std::string, std::string>> Bombs() {
       R"({"mediaType":")", kOciManifestType, R"(","size":1,"digest":")",
       Digest::Sha256Of("x").ToString(), R"("},)");
   std::string keys;
-  for (int i = 0; keys.size() < kJsonBytesMax - 20; ++i) {
+  for (int i = 0; keys.size() < kJsonBytesMax - 64; ++i) {
     absl::StrAppend(&keys, "\"", i, "\":0,");
   }
   keys.back() = '}';
