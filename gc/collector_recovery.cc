@@ -92,14 +92,21 @@ absl::StatusOr<bool> StoreCollector::TakeUp(StoredRun stored) {
 absl::StatusOr<std::optional<Plan>> StoreCollector::PlanToGoOn(
     const StoredRun& stored) const {
   const Run& run = stored.run;
-  if (run.kind != RunKind::kApply || !Site(run.store).ok()) return std::nullopt;
+  const absl::StatusOr<CollectedStore*> site = Site(run.store);
+  if (run.kind != RunKind::kApply || !site.ok() ||
+      (*site)->store->traits().is_read_only) {
+    return std::nullopt;
+  }
   // An older copy of the database, taken while this one ran: what keeps its
   // items may have been recorded since.
   if (!CheckConfirmed().ok()) return std::nullopt;
   absl::StatusOr<StoredPlan> plan = runs_->GetPlan(run.plan_id);
   if (absl::IsNotFound(plan.status())) return std::nullopt;
   RECLAIM_RETURN_IF_ERROR(plan.status());
-  if (clock_->Now() > plan->plan.expires) return std::nullopt;
+  if (clock_->Now() > plan->plan.expires ||
+      plan->plan.store_id != (*site)->id) {
+    return std::nullopt;
+  }
   return std::optional<Plan>(std::move(plan->plan));
 }
 

@@ -27,7 +27,8 @@ absl::StatusOr<std::vector<std::string>> OpenStores(
                      ", which the list of stores has; they are registered "
                      "again and scanned"));
   }
-  opening.stores->OpenAll();
+  // Before those that are remembered are opened as they were: what is read-only
+  // in the configuration is so from this start on.
   for (const rpc::StoreSettings& store : opening.config->stores) {
     const auto registered = opening.stores->Register(store);
     if (registered.ok()) continue;
@@ -40,6 +41,7 @@ absl::StatusOr<std::vector<std::string>> OpenStores(
     say(absl::StrCat("store ", store.uri, ": ", registered.status().message(),
                      "; the others go on"));
   }
+  opening.stores->OpenAll();
   for (const index::StoreRecord& store : opening.graph->Stores()) {
     const absl::Status problem = opening.stores->Problem(store.name);
     if (!problem.ok()) {

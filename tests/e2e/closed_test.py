@@ -132,6 +132,29 @@ class ReadOnlyTest(Closed):
             self.assertNotRegex(line, r"O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)")
 
 
+class LaterReadOnlyTest(Closed):
+    """A store that was open for deletion, and is read-only in the configuration
+    when the daemon starts again."""
+
+    def test_the_configuration_says_so_from_the_next_start_on(self):
+        self.begin()
+        self.stop(self.daemon)
+        with open(self.path("reclaim.toml"), "a") as file:
+            file.write('[[store]]\nname = "hub"\nuri = "registry:%s"\n'
+                       'read_only = true\n' % self.tree.root)
+        before = e2e.snapshot(self.tree.root)
+        port = e2e.free_port()
+        self.daemon = self.start(
+            e2e.DAEMON, "--config", self.path("reclaim.toml"),
+            "--data-directory", self.path("data"), "--socket",
+            self.path("r.sock"), "--http", "127.0.0.1:%d" % port)
+        e2e.await_url("http://127.0.0.1:%d/readyz" % port)
+        refusals = [said for said in self.run_all(self.deletions()).values()
+                    if "read-only" in said]
+        self.assertGreater(len(refusals), 4)
+        self.assertEqual(e2e.snapshot(self.tree.root), before)
+
+
 class NobodyElsesTest(Closed):
 
     def work(self):
