@@ -8,8 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "gc/adopted_return.h"
+#include "gc/link_return.h"
 #include "gc/recovery.h"
 #include "gc/store_collector.h"
+#include "index/store_scanner.h"
 
 namespace reclaim::gc {
 namespace {
@@ -18,6 +21,24 @@ bool IsInterrupted(const Run& run) {
   return run.phase == RunPhase::kRunning ||
          (run.phase == RunPhase::kInterrupted &&
           run.ended == absl::InfiniteFuture());
+}
+
+// Nobody followed the store while the daemon was down, and what a registry had
+// to tell may have died with it: without this the sweep would take what was
+// pushed meanwhile, until the next scan gives it back.
+absl::Status LookAgain(CollectedStore* site, Run run,
+                       const RunControl& control) {
+  if (!site->store->traits().has_foreign_writers) return absl::OkStatus();
+  run.progress.step = "scanning";
+  if (control.on_progress) control.on_progress(run);
+  index::ScanOptions options;
+  options.actor = run.actor;
+  options.is_cancelled = control.is_cancelled;
+  const absl::Status seen = ScanAndReturn(site, options).status();
+  // Then the sweep ends before its first item.
+  if (absl::IsCancelled(seen)) return absl::OkStatus();
+  RECLAIM_RETURN_IF_ERROR(seen);
+  return ReturnLinks(site, run.actor);
 }
 
 }  // namespace
@@ -142,6 +163,7 @@ absl::StatusOr<Run> StoreCollector::Resume(absl::string_view run_id,
     RECLAIM_ASSIGN_OR_RETURN(slot, Acquire(site, stored.run.id));
   }
   stored.run.phase = RunPhase::kRunning;
+  RECLAIM_RETURN_IF_ERROR(LookAgain(site, stored.run, control));
   // What was to be purged first may have been: no more is taken than planned.
   return RunSweep(site, *plan, std::move(stored), 0, control);
 }

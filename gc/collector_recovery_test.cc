@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "index/mutation.h"
+#include "index/node.h"
 #include "oci/digest.h"
 #include "store/testing/store_tree.h"
 
@@ -97,6 +98,19 @@ TEST_F(CollectorRecoveryTest, TheGraphAnswersWhileTheStoreIsKept) {
   EXPECT_EQ(collector_->ActingRun("s"), "");
   ExpectExact();
   EXPECT_GT(QuarantineCount(), 0u);
+}
+
+// Nobody heard of the push: the daemon was down, and so was the registry.
+TEST_F(CollectorRecoveryTest, WhatWasPushedMeanwhileIsNotTaken) {
+  DieInASweep(1);
+  store::RegistryTree tree(&folder_);
+  const oci::Digest again = tree.Image("app", "again", {"base", "old"});
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  EXPECT_TRUE(HasTag("app", "again"));
+  EXPECT_TRUE(HasOld());
+  EXPECT_EQ(StateOf(again), index::NodeState::kPresent);
+  EXPECT_FALSE(store_->Stat("", oci::Digest::Sha256Of("other")).ok());
+  ExpectExact();
 }
 
 TEST_F(CollectorRecoveryTest, AResumedSweepTakesTheRestOnce) {
