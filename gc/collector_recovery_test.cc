@@ -2,6 +2,7 @@
 // kept for it, and everything else answers.
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
@@ -153,6 +154,22 @@ TEST_F(CollectorRecoveryTest, APlanThatExpiresMeanwhileEndsIt) {
   EXPECT_EQ(collector_->ActingRun("s"), "");
   ASSERT_THAT(RestoreRun(run_), IsOk());
   EXPECT_TRUE(HasOld());
+}
+
+// Made read-only meanwhile: nothing more is taken there.
+TEST_F(CollectorRecoveryTest, InAStoreThatIsReadOnlyNowItEnds) {
+  DieInASweep(3);
+  auto store = store::OpenStore({kind_, folder_.path()}, /*read_only=*/true);
+  ASSERT_THAT(store, IsOk());
+  auto collector =
+      Collector::Create(graph_.get(), &clock_, &random_, nullptr, retention_);
+  ASSERT_THAT(collector, IsOk());
+  collector_ = *std::move(collector);
+  store_ = *std::move(store);
+  ASSERT_THAT(collector_->AttachStore("s", store_.get()), IsOk());
+  const std::string before = folder_.Snapshot();
+  EXPECT_THAT(collector_->BeginRecovery().unfinished_runs, IsEmpty());
+  EXPECT_EQ(folder_.Snapshot(), before);
 }
 
 // The daemon is killed again before it has gone on.

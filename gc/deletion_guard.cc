@@ -278,6 +278,33 @@ std::vector<Verdict> DeletionGuard::Judge(absl::Span<const PlanItem> items,
   return verdicts;
 }
 
+Verdict DeletionGuard::JudgeContentPurge(const PlanItem& item,
+                                         KeeperSearch* search) const {
+  const store::Removal& removal = *item.removal;
+  const bool is_link = removal.kind == RemovalKind::kRevisionLink ||
+                       removal.kind == RemovalKind::kLayerLink;
+  if (!is_link && removal.kind != RemovalKind::kBlob) return {};
+  const index::PlaceId place = view().FindPlace(terms_.store, removal.place);
+  const NodeId node = place == index::kNoPlace
+                          ? kNoNode
+                          : view().FindContent(place, *removal.digest);
+  const bool is_here =
+      node != kNoNode && view().state(node) == NodeState::kPresent;
+  // A link goes and stays with the content that it leads to: without it that
+  // would come back and be served by nobody.
+  if (is_link) {
+    return node != kNoNode && view().state(node) == NodeState::kQuarantined
+               ? From(search->FindRoot(node))
+               : Verdict();
+  }
+  Verdict verdict;
+  if (!is_here) verdict = JudgeLinks(item, node);
+  if (verdict.may_go() && node != kNoNode && !is_here) {
+    verdict = From(search->FindRoot(node));
+  }
+  return verdict;
+}
+
 std::vector<Verdict> DeletionGuard::JudgePurge(
     absl::Span<const QuarantineRecord> records, const GuardTerms& terms) {
   BeginTerms(terms);
@@ -290,18 +317,8 @@ std::vector<Verdict> DeletionGuard::JudgePurge(
     const bool is_settled = record.state == QuarantineState::kPurging;
     if (!is_settled && item.removal) verdict = JudgeScope(*item.removal);
     if (verdict.may_go() && record.state == QuarantineState::kQuarantined &&
-        item.removal && item.removal->kind == RemovalKind::kBlob) {
-      const index::PlaceId place =
-          view().FindPlace(terms_.store, item.removal->place);
-      const NodeId node = place == index::kNoPlace
-                              ? kNoNode
-                              : view().FindContent(place, *item.digest);
-      const bool is_here =
-          node != kNoNode && view().state(node) == NodeState::kPresent;
-      if (!is_here) verdict = JudgeLinks(item, node);
-      if (verdict.may_go() && node != kNoNode && !is_here) {
-        verdict = From(search.FindRoot(node));
-      }
+        item.removal) {
+      verdict = JudgeContentPurge(item, &search);
     }
     verdicts.push_back(std::move(verdict));
   }

@@ -95,6 +95,8 @@ class DeletionGuard {
   Verdict JudgeLink(const PlanItem& item, KeeperSearch* search) const;
   Verdict JudgeUpload(const PlanItem& item) const;
   Verdict JudgeNamed(const PlanItem& item, KeeperSearch* search) const;
+  // Of what is in quarantine and has a removal.
+  Verdict JudgeContentPurge(const PlanItem& item, KeeperSearch* search) const;
   Verdict JudgeScope(const store::Removal& removal) const;
   Verdict JudgeLinks(const PlanItem& item, index::NodeId node) const;
   bool IsInDoubt(const std::string& repository) const;

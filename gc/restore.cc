@@ -338,7 +338,9 @@ absl::Status RestoreRecords(CollectedStore* site,
     {
       base::MutexLock deed(&site->deed);
       const absl::Status status = RestoreBatch(site, actor, run).Run(batch);
-      if (run != nullptr || order == RestoreOrder::kBytesLast) {
+      // What lies in the way of one is no other's business.
+      if (run != nullptr || (order == RestoreOrder::kBytesLast &&
+                             !absl::IsAlreadyExists(status))) {
         RECLAIM_RETURN_IF_ERROR(status);
       }
       failed.Update(status);

@@ -91,5 +91,32 @@ TEST_F(RestoreTest, ALinkStaysWhereItsContentStays) {
       signature.hex() + "/link"));
 }
 
+// A purge judges the link of what it must not free as that: else the content
+// would come back and be served by nobody.
+TEST_F(RestoreTest, APurgeLeavesTheLinkOfWhatItLeaves) {
+  const store::RegistryTree tree(&folder_);
+  const gc::Run first = Prune();
+  const oci::Digest signature = tree.Image("app", "", {"signature"}, image_);
+  Age();
+  Scan();
+  const gc::Run second = Prune();
+  ASSERT_EQ(StateOf(signature), NodeState::kQuarantined);
+  ASSERT_THAT(RestoreRun(first.id), IsOk());
+  index::PutPin pin;
+  pin.store = "s";
+  pin.id = "p";
+  pin.target.content = index::ContentName{"s", "", image_};
+  ASSERT_THAT(Record({pin}), IsOk());
+  ASSERT_THAT(PurgeNow(), IsOk());
+  const auto restored = RestoreRun(second.id);
+  EXPECT_TRUE(restored.ok() || absl::IsNotFound(restored.status()))
+      << restored.status();
+  Scan();
+  EXPECT_EQ(StateOf(signature), NodeState::kPresent);
+  EXPECT_TRUE(folder_.Exists(
+      "docker/registry/v2/repositories/app/_manifests/revisions/sha256/" +
+      signature.hex() + "/link"));
+}
+
 }  // namespace
 }  // namespace reclaim::gc

@@ -11,6 +11,8 @@
 namespace reclaim::gc {
 namespace {
 
+constexpr uint64_t kYieldInterval = 1024;
+
 using store::Bytes;
 
 // The names of the file that the graph knows: of those that are in quarantine a
@@ -53,7 +55,9 @@ void SharedFiles::Add(const store::SharedFile& name, uint64_t number,
 }
 
 void SharedFiles::Settle(const index::GraphView& view) {
+  uint64_t step = 0;
   for (const auto& [id, file] : files_) {
+    if (++step % kYieldInterval == 0) view.Yield();
     for (const uint64_t item : file.items) {
       if (item == file.items.back()) continue;
       charged_[item].push_back({Share::kNothing, file.is_blob, file.bytes});

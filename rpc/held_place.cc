@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "index/graph_view.h"
 #include "index/node.h"
@@ -46,9 +47,12 @@ Located Locate(const GraphView& view, index::StoreId store,
     }
     const index::NodeFields fields = view.fields(id);
     if (fields.store != store) continue;
-    const store::Place place = view.PlaceName(fields.place);
-    located.has_places |= !place.empty();
-    if (view.digest(id) == digest) located.places.insert(place);
+    if (!located.has_places) {
+      located.has_places = !view.PlaceName(fields.place).empty();
+    }
+    if (view.digest(id) == digest) {
+      located.places.insert(view.PlaceName(fields.place));
+    }
   }
   return located;
 }
@@ -59,6 +63,8 @@ class PlaceFiller {
     for (const index::StoreRecord& store : graph->Stores()) {
       if (store.kind == store::StoreKind::kImageLayout) {
         layouts_.insert(store.name);
+        const bool is_known = store.last_scan_end != absl::InfinitePast();
+        if (!is_known) unread_.insert(store.name);
       }
     }
   }
@@ -116,7 +122,11 @@ class PlaceFiller {
   absl::StatusOr<Places> FindSome(const index::ContentName& name) const {
     Located located = Find(name);
     if (!located.places.empty()) return std::move(located.places);
-    if (!located.has_places) return Places{""};
+    // The store itself is the one layout; of one that nobody has read it is not
+    // known.
+    if (!located.has_places && unread_.count(name.store) == 0) {
+      return Places{""};
+    }
     return absl::FailedPreconditionError(absl::StrCat(
         "no layout of the store ", name.store, " has ", name.digest.ToString(),
         "; scan the store, or name the layout that will have it (place)"));
@@ -153,6 +163,7 @@ class PlaceFiller {
 
   const index::ReferenceGraph* graph_;
   std::set<std::string> layouts_;
+  std::set<std::string> unread_;
 };
 
 }  // namespace

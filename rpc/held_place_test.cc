@@ -113,6 +113,28 @@ TEST_F(HeldPlaceTest, WhatNoLayoutHasIsHeldInANamedPlaceAlone) {
   EXPECT_TRUE(Pin(later, "a", &pin).ok());
 }
 
+TEST_F(HeldPlaceTest, NobodyKnowsTheLayoutsOfAStoreThatWasNotRead) {
+  const store::TempFolder folder;
+  store::LayoutTree tree(&folder, "c");
+  tree.Entry(tree.Image({"unread"}), "v1");
+  v1::RegisterStoreRequest add;
+  add.set_name("unread");
+  add.set_uri("image-layout:" + folder.path());
+  v1::Store store;
+  ASSERT_TRUE(
+      Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store)
+          .ok());
+  v1::CreatePinRequest create;
+  create.mutable_pin()->set_store("unread");
+  create.mutable_pin()->mutable_target()->mutable_content()->set_digest(
+      tree.Blob("unread").ToString());
+  v1::Pin pin;
+  const grpc::Status status =
+      Ask(lease_stub_, &Leases::CreatePin, create, &pin);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), HasSubstr("scan the store"));
+}
+
 TEST_F(HeldPlaceTest, AContainerUsesItsImageWhereThatIs) {
   const uint64_t before = DoomedCount();
   v1::RecordRequest request;

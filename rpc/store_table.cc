@@ -143,8 +143,7 @@ absl::StatusOr<index::StoreRecord> StoreTable::RememberLocked(
     return record;
   }
   if (list_ != nullptr) {
-    // The caller hears of the first failure.  If this fails as well, a store
-    // that nobody was promised stands in the list, which loses nothing.
+    // The caller hears of the first failure; a line too many loses nothing.
     (old ? list_->Put(*old) : list_->Remove(record.name)).IgnoreError();
   }
   return id.status();
@@ -240,7 +239,7 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
                      settings.is_read_only ? "for deletion" : "read-only",
                      "; forget it first to register it otherwise"));
   }
-  // Before it is remembered: a path that is no store is an error, not a store.
+  // First: a path that is no store is an error, and is not remembered.
   if (!is_open) {
     RECLAIM_RETURN_IF_ERROR(
         store::OpenStore(uri, settings.is_read_only).status());
@@ -256,12 +255,14 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
 }
 
 // Another database may have known what lies in its quarantine.  An engine that
-// is away is a store all the same: whoever follows it does this when it is
-// back.  Nobody follows it before this is done.
+// is away is a store all the same; who follows it does this when it is back.
 absl::Status StoreTable::RecoverLocked(const std::string& name) {
   const absl::Status recovered = collector_->RecoverStore(name);
   TellLocked(name);
-  return absl::IsUnavailable(recovered) ? absl::OkStatus() : recovered;
+  if (recovered.ok() || absl::IsUnavailable(recovered)) return absl::OkStatus();
+  // No error of the settings, with which a start ends: the store is open.
+  return absl::FailedPreconditionError(
+      absl::StrCat("recovery is not complete: ", recovered.message()));
 }
 
 absl::Status StoreTable::OpenLocked(const index::StoreRecord& record) {
@@ -306,8 +307,7 @@ void StoreTable::SetOpenedListener(OpenedListener listener) {
 void StoreTable::OpenAll() {
   base::MutexLock lock(&mutex_);
   for (const index::StoreRecord& record : graph_->Stores()) {
-    // Its entry holds the reason; a store that is not open loses nothing, for
-    // nothing can be taken away there.
+    // Its entry holds the reason; nothing can be taken from one that is shut.
     OpenLocked(record).IgnoreError();
   }
 }
