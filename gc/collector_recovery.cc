@@ -100,7 +100,8 @@ absl::StatusOr<bool> StoreCollector::TakeUp(StoredRun stored) {
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.run.store));
   absl::StatusOr<std::unique_ptr<ActingSlot>> slot =
       Acquire(site, stored.run.id);
-  // Behind an earlier one of its store it waits until Resume().
+  // Behind another one of its store: Resume() is refused while that is at work,
+  // and the next start tries again.
   if (absl::IsAborted(slot.status())) return true;
   RECLAIM_RETURN_IF_ERROR(slot.status());
   base::MutexLock lock(&mutex_);
