@@ -220,11 +220,12 @@ class Layouts:
         self.root = root
         self.kept = set()
         self.names = {}
+        self.contents = {}
         for place in ("a", "b/c", "d")[:rng.randrange(1, 4)]:
             self.layout(place, rng)
 
     def layout(self, place, rng):
-        content = Content(rng)
+        content = self.contents[place] = Content(rng)
         folder = os.path.join(self.root, place)
         write(os.path.join(folder, "oci-layout"),
               b'{"imageLayoutVersion": "1.0.0"}')
