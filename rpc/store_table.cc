@@ -1,9 +1,5 @@
 #include "rpc/store_table.h"
 
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/types.h>
-
 #include <optional>
 #include <set>
 #include <string>
@@ -14,10 +10,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "rpc/registry_client.h"
+#include "rpc/store_path.h"
 #include "store/open_store.h"
 #include "store/types.h"
 
@@ -37,59 +33,6 @@ bool IsStoreName(absl::string_view name) {
   }
   return true;
 }
-
-// One tree has one name: without links on the way and slashes at the end.
-store::StoreUri Resolved(store::StoreUri uri) {
-  if (uri.kind == store::StoreKind::kExternal) return uri;
-  char* real = realpath(uri.path.c_str(), nullptr);
-  if (real != nullptr) uri.path = real;
-  free(real);
-  return uri;
-}
-
-// The folder that a store is; "" for one that is none.
-std::string FolderOf(const std::string& text) {
-  constexpr absl::string_view kRegistryTail = "/docker/registry/v2";
-  absl::StatusOr<store::StoreUri> uri = store::ParseStoreUri(text);
-  if (!uri.ok() || (uri->kind != store::StoreKind::kRegistry &&
-                    uri->kind != store::StoreKind::kImageLayout)) {
-    return "";
-  }
-  const store::StoreKind kind = uri->kind;
-  const std::string resolved = Resolved(*std::move(uri)).path;
-  absl::string_view folder = resolved;
-  while (absl::ConsumeSuffix(&folder, "/")) {
-  }
-  if (kind == store::StoreKind::kRegistry) {
-    absl::ConsumeSuffix(&folder, kRegistryTail);
-  }
-  return absl::StrCat(folder, "/");
-}
-
-// What a folder is, by whatever path: one may be mounted at several.
-std::optional<std::pair<dev_t, ino_t>> IdentityOf(const std::string& folder) {
-  struct stat found = {};
-  if (stat(folder.c_str(), &found) != 0) return std::nullopt;
-  return std::make_pair(found.st_dev, found.st_ino);
-}
-
-bool IsWithin(std::string inner, const std::string& outer) {
-  if (absl::StartsWith(inner, outer)) return true;
-  const auto identity = IdentityOf(outer);  // none if its disk is away
-  while (identity && !inner.empty()) {
-    if (IdentityOf(inner) == identity) return true;
-    inner.pop_back();  // the slash
-    inner.erase(inner.rfind('/') + 1);
-  }
-  return false;
-}
-
-// Whether one of them lies in the other, or is it.
-bool AreNested(const std::string& a, const std::string& b) {
-  return !a.empty() && !b.empty() && (IsWithin(a, b) || IsWithin(b, a));
-}
-
-std::string UriOf(const store::StoreUri& uri) { return store::ToString(uri); }
 
 absl::Status CheckWriters(const index::WriterTerms& terms,
                           store::StoreKind kind) {
@@ -202,11 +145,16 @@ absl::Status StoreTable::CheckPath(const StoreSettings& settings,
           "register the outer or the inner one alone"));
     }
     if (record.name == name && record.uri != settings.uri) {
-      return absl::AlreadyExistsError(absl::StrCat(
+      const std::string why = absl::StrCat(
           "the store ", name, " is ", record.uri,
           "; choose another name, or forget that one first with `reclaim store "
           "rm ",
-          name, "`"));
+          name, "`");
+      const auto uri = store::ParseStoreUri(settings.uri);
+      if (!uri.ok() || IsThere(*uri)) return absl::AlreadyExistsError(why);
+      // By a link that is away itself it may be the same one.
+      return absl::NotFoundError(
+          absl::StrCat(settings.uri, " leads nowhere now, and ", why));
     }
   }
   return absl::OkStatus();
@@ -217,6 +165,7 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
   RECLAIM_ASSIGN_OR_RETURN(store::StoreUri uri,
                            store::ParseStoreUri(settings.uri));
   uri = Resolved(std::move(uri));
+  if (absl::StartsWith(settings.uri, "/")) uri.kind = KindOf(uri);
   const std::string name =
       settings.name.empty() ? store::DefaultStoreName(uri) : settings.name;
   if (!IsStoreName(name)) {
@@ -226,12 +175,17 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
   }
   RECLAIM_RETURN_IF_ERROR(CheckWriters(settings.writers, uri.kind));
   StoreSettings resolved = settings;
-  resolved.uri = UriOf(uri);
+  resolved.name = name;
+  resolved.uri = store::ToString(uri);
   base::MutexLock lock(&mutex_);
-  RECLAIM_RETURN_IF_ERROR(CheckPath(resolved, name));
   const auto known = entries_.find(name);
   const bool is_open =
       known != entries_.end() && known->second.content != nullptr;
+  const absl::Status checked = CheckPath(resolved, name);
+  if (absl::IsNotFound(checked) && !is_open) {
+    return RememberAwayLocked(resolved, checked);
+  }
+  RECLAIM_RETURN_IF_ERROR(checked);
   if (is_open &&
       known->second.content->traits().is_read_only != settings.is_read_only) {
     return absl::FailedPreconditionError(
@@ -241,10 +195,10 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
   }
   // First: a path that is no store is an error, and is not remembered.
   if (!is_open) {
-    RECLAIM_RETURN_IF_ERROR(
-        store::OpenStore(uri, settings.is_read_only).status());
+    const absl::Status opened =
+        store::OpenStore(uri, settings.is_read_only).status();
+    if (!opened.ok()) return RememberAwayLocked(resolved, opened);
   }
-  resolved.name = name;
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record,
                            RememberLocked(RecordOf(resolved, uri.kind)));
   if (!is_open) {
@@ -252,6 +206,38 @@ absl::StatusOr<index::StoreRecord> StoreTable::Register(
     RECLAIM_RETURN_IF_ERROR(RecoverLocked(name));
   }
   return record;
+}
+
+absl::Status StoreTable::RememberAwayLocked(const StoreSettings& settings,
+                                            const absl::Status& why) {
+  for (const index::StoreRecord& known : graph_->Stores()) {
+    if (known.name != settings.name) continue;
+    index::StoreRecord record = RecordOf(settings, known.kind);
+    if (known.uri != settings.uri) {
+      record = known;
+      record.is_read_only |= settings.is_read_only;
+    }
+    RECLAIM_RETURN_IF_ERROR(RememberLocked(record).status());
+    return absl::Status(why.code(),
+                        absl::StrCat(why.message(), "; the store ", known.name,
+                                     " (", known.uri, ") stays registered",
+                                     record.is_read_only ? ", read-only" : ""));
+  }
+  return why;
+}
+
+// What a bare path is can be seen only while something lies there: one that is
+// known is what it was.
+store::StoreKind StoreTable::KindOf(const store::StoreUri& uri) const {
+  for (const index::StoreRecord& record : graph_->Stores()) {
+    const auto known = store::ParseStoreUri(record.uri);
+    if (known.ok() && known->path == uri.path &&
+        (known->kind == store::StoreKind::kRegistry ||
+         known->kind == store::StoreKind::kImageLayout)) {
+      return known->kind;
+    }
+  }
+  return uri.kind;
 }
 
 // Another database may have known what lies in its quarantine.  An engine that
@@ -313,8 +299,8 @@ void StoreTable::OpenAll() {
 }
 
 absl::Status StoreTable::Open(absl::string_view name) {
+  base::MutexLock lock(&mutex_);  // first: what Register() says holds
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord record, Find(name));
-  base::MutexLock lock(&mutex_);
   const auto known = entries_.find(record.name);
   if (known != entries_.end() && known->second.content != nullptr) {
     return absl::OkStatus();

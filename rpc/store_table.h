@@ -24,6 +24,8 @@
 #include "index/reference_graph.h"
 #include "rpc/store_list.h"
 #include "store/content_store.h"
+#include "store/open_store.h"
+#include "store/types.h"
 
 namespace reclaim::rpc {
 
@@ -39,8 +41,8 @@ class StoreTable {
   // name and kind: the settings change; a path that moves needs a restart
   // (FAILED_PRECONDITION).  INVALID_ARGUMENT (name, URI, terms), ALREADY_EXISTS
   // (the name or the path is another store's, or lies in its tree or around
-  // it), NOT_FOUND, FAILED_PRECONDITION
-  // (not a store).
+  // it), NOT_FOUND, FAILED_PRECONDITION (not a store).  Of a store that is
+  // known and can't be opened now the settings change all the same.
   absl::StatusOr<index::StoreRecord> Register(const StoreSettings& settings);
 
   // At start, before OpenAll(): the stores that the file knows and the graph
@@ -84,8 +86,17 @@ class StoreTable {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TellLocked(const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // NOT_FOUND: the name is another store's, or this one's by a path that leads
+  // nowhere while it is away.
   absl::Status CheckPath(const StoreSettings& settings,
                          const std::string& name) const;
+  // What is said of a store that is known holds also if it can't be opened now:
+  // read-only above all.  Of one that is known by another URI, and may be
+  // another one, only that.  Returns `why`.
+  absl::Status RememberAwayLocked(const StoreSettings& settings,
+                                  const absl::Status& why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  store::StoreKind KindOf(const store::StoreUri& uri) const;
   // In the file first: a crash in between leaves a store too many, never one
   // that was acknowledged and is known to nobody.
   absl::StatusOr<index::StoreRecord> RememberLocked(index::StoreRecord record)

@@ -1,9 +1,11 @@
 #include "rpc/store_table.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -76,6 +78,28 @@ class StoreTableTest : public ::testing::Test {
     settings.name = name;
     settings.uri = uri;
     return stores_->Register(settings).status();
+  }
+  void Move(const std::string& from, const std::string& to) const {
+    EXPECT_EQ(rename(Path(from).c_str(), Path(to).c_str()), 0) << from;
+  }
+  void Link(const std::string& target, const std::string& path) const {
+    EXPECT_EQ(symlink(Path(target).c_str(), Path(path).c_str()), 0) << path;
+  }
+  absl::Status RegisterReadOnly(const std::string& name,
+                                const std::string& uri) {
+    StoreSettings settings;
+    settings.name = name;
+    settings.uri = uri;
+    settings.is_read_only = true;
+    settings.knows_containers = true;
+    settings.writers.write_duration_max = absl::Seconds(7);
+    return stores_->Register(settings).status();
+  }
+  bool IsReadOnly(const std::string& name) {
+    EXPECT_THAT(stores_->Open(name), IsOk());
+    const auto content = stores_->Content(name);
+    EXPECT_THAT(content, IsOk());
+    return content.ok() && (*content)->traits().is_read_only;
   }
   void ExpectRefused(const std::string& uri) {
     EXPECT_THAT(Register("refused", uri),
@@ -170,6 +194,94 @@ TEST_F(StoreTableTest, AStoreThatIsAwayIsRecalledAllTheSame) {
   EXPECT_FALSE(stores_->Open("other").ok());
   ASSERT_EQ(rename(Path("away").c_str(), Path("other").c_str()), 0);
   EXPECT_THAT(stores_->Open("other"), IsOk());
+}
+
+// The configuration changes while the disk of a store is away.
+TEST_F(StoreTableTest, WhatIsSaidOfAStoreThatIsAwayHolds) {
+  const std::string uri = "image-layout:" + Path("other");
+  ASSERT_THAT(Register("other", uri), IsOk());
+  Move("other", "away");
+  Start();
+  EXPECT_THAT(RegisterReadOnly("other", uri),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("stays registered, read-only")));
+  stores_->OpenAll();
+  EXPECT_FALSE(stores_->Problem("other").ok());
+  EXPECT_TRUE(list_->Find("other")->is_read_only);
+  Move("away", "other");
+  EXPECT_TRUE(IsReadOnly("other"));
+  const auto record = stores_->Find("other");
+  ASSERT_THAT(record, IsOk());
+  EXPECT_TRUE(record->knows_containers);
+  EXPECT_EQ(record->writers.write_duration_max, absl::Seconds(7));
+}
+
+TEST_F(StoreTableTest, WhatIsNoStoreAndWasNoneIsNotRemembered) {
+  EXPECT_THAT(RegisterReadOnly("new", "image-layout:" + Path("nowhere")),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(stores_->Find("new"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(list_->Find("new"), std::nullopt);
+}
+
+TEST_F(StoreTableTest, AStoreThatIsAwayIsTheSameByEachPath) {
+  Link("l", "way");
+  Link("l/la", "alias");
+  ASSERT_THAT(Register("la", "image-layout:" + Path("l/la")), IsOk());
+  Move("l/la", "away");
+  Start();
+  for (const char* path : {"l/la", "l/la/", "l//la", "l/./la", "l/lab/../la",
+                           "way/la", "way/../l/la/", "alias"}) {
+    EXPECT_THAT(Register("la", "image-layout:" + Path(path)),
+                StatusIs(absl::StatusCode::kNotFound))
+        << path;
+  }
+  // Without a name as well.
+  EXPECT_THAT(Register("", "image-layout:" + Path("l/la/")),
+              StatusIs(absl::StatusCode::kNotFound));
+  Move("away", "l/la");
+  EXPECT_FALSE(IsReadOnly("la"));
+}
+
+// What is left of it is the empty folder that its disk is mounted on.
+TEST_F(StoreTableTest, ABarePathThatIsAwayIsWhatItWas) {
+  ASSERT_THAT(Register("hub", folder_.path()), IsOk());
+  Move("docker", "away");
+  Start();
+  StoreSettings settings;
+  settings.name = "hub";
+  settings.uri = folder_.path() + "/";
+  settings.is_read_only = true;
+  settings.writers.descriptor_cache = index::DescriptorCache::kMemory;
+  const absl::Status status = stores_->Register(settings).status();
+  EXPECT_NE(status.code(), absl::StatusCode::kAlreadyExists) << status;
+  EXPECT_NE(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_FALSE(status.ok());
+  Move("away", "docker");
+  EXPECT_TRUE(IsReadOnly("hub"));
+  EXPECT_EQ(stores_->Find("hub")->kind, store::StoreKind::kRegistry);
+}
+
+// Nobody can say which store it is; its name is the best guess, and a store
+// that is not deleted from loses nothing by a wrong one.
+TEST_F(StoreTableTest, AStoreBehindALinkThatIsAwayIsTheOneOfItsName) {
+  ASSERT_EQ(mkdir(Path("disk").c_str(), 0700), 0);
+  Link("other", "disk/current");
+  const std::string uri = "image-layout:" + Path("disk/current");
+  ASSERT_THAT(Register("other", uri), IsOk());
+  const std::string resolved = stores_->Find("other")->uri;
+  Move("disk", "away");
+  Start();
+  EXPECT_THAT(
+      RegisterReadOnly("other", uri),
+      StatusIs(absl::StatusCode::kNotFound, HasSubstr("leads nowhere now")));
+  EXPECT_TRUE(IsReadOnly("other"));
+  const auto record = stores_->Find("other");
+  ASSERT_THAT(record, IsOk());
+  EXPECT_EQ(record->uri, resolved);
+  EXPECT_FALSE(record->knows_containers) << "that may be of another store";
+  // One that is there is another one.
+  EXPECT_THAT(Register("other", "image-layout:" + Path("l/la")),
+              StatusIs(absl::StatusCode::kAlreadyExists));
 }
 
 TEST_F(StoreTableTest, ARegistrationThatCannotBeListedIsRefused) {
