@@ -1,6 +1,7 @@
 // Every method × every role × every way in: who may call what.
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -251,6 +252,25 @@ TEST_F(AuthorizationTest, TwoSocketsAtOnce) {
   ExpectExactly(grpc::CreateChannel("unix:" + File("read.sock"),
                                     grpc::InsecureChannelCredentials()),
                 RoleSet(Role::kRead), "second socket");
+}
+
+// The daemon's own files are hidden by its umask; a socket is for its group.
+TEST_F(AuthorizationTest, TheFoldersOfASocketAreForAllToGoThrough) {
+  ServerOptions options;
+  options.unix_socket = UnixSocket{-1, SocketPath()};
+  options.read_socket = UnixSocket{-1, File("run/reclaim/read.sock")};
+  ASSERT_EQ(chmod(socket_folder_.path().c_str(), 0700), 0);
+  const mode_t before = umask(0077);
+  Restart(options);
+  umask(before);
+  for (const char* folder : {"run", "run/reclaim"}) {
+    struct stat made = {};
+    ASSERT_EQ(stat(File(folder).c_str(), &made), 0) << folder;
+    EXPECT_EQ(made.st_mode & 0777, 0755u) << folder;
+  }
+  struct stat given = {};
+  ASSERT_EQ(stat(socket_folder_.path().c_str(), &given), 0);
+  EXPECT_EQ(given.st_mode & 0777, 0700u) << "it was there";
 }
 
 TEST_F(AuthorizationTest, TcpWithoutTls) {

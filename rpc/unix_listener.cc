@@ -22,6 +22,7 @@ namespace reclaim::rpc {
 namespace {
 
 constexpr int kBacklog = 128;
+constexpr mode_t kFolderMode = 0755;
 // Supplementary groups of a peer; the kernel's own limit is 65,536.
 constexpr size_t kGroupCountMax = 1024;
 // After a failed accept (too many descriptors): milliseconds.
@@ -130,17 +131,28 @@ absl::Status Adopt(int fd) {
   return absl::OkStatus();
 }
 
+// Those that are missing are for all to go through, whatever the umask hides:
+// who gets in is decided by the mode and the group of the socket.
+absl::Status MakeFolders(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (folder.empty() || std::filesystem::exists(folder, error)) {
+    return absl::OkStatus();
+  }
+  RECLAIM_RETURN_IF_ERROR(MakeFolders(folder.parent_path()));
+  if (mkdir(folder.c_str(), kFolderMode) != 0) {
+    return errno == EEXIST ? absl::OkStatus()
+                           : Failed("cannot make", folder.string());
+  }
+  return chmod(folder.c_str(), kFolderMode) == 0
+             ? absl::OkStatus()
+             : Failed("cannot set the mode of", folder.string());
+}
+
 // A new socket at the path.
 absl::StatusOr<int> Listen(const UnixSocket& wanted) {
   RECLAIM_ASSIGN_OR_RETURN(const sockaddr_un address, AddressOf(wanted.path));
-  const std::filesystem::path folder =
-      std::filesystem::path(wanted.path).parent_path();
-  std::error_code error;
-  if (!folder.empty()) std::filesystem::create_directories(folder, error);
-  if (error) {
-    return absl::ErrnoToStatus(error.value(),
-                               absl::StrCat("cannot make ", folder.string()));
-  }
+  RECLAIM_RETURN_IF_ERROR(
+      MakeFolders(std::filesystem::path(wanted.path).parent_path()));
   RECLAIM_RETURN_IF_ERROR(TakeOver(wanted.path, address));
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return Failed("socket for", wanted.path);
