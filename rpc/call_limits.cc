@@ -10,7 +10,8 @@ namespace reclaim::rpc {
 bool IsStream(absl::string_view method) {
   for (const char* stream :
        {"CollectionService/WatchEvents", "CollectionService/WatchRun",
-        "GraphService/RecordStream", "StoreService/VerifyStore"}) {
+        "GraphService/RecordStream", "PolicyService/TestPolicy",
+        "StoreService/VerifyStore"}) {
     if (method == stream) return true;
   }
   return false;

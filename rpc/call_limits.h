@@ -70,7 +70,8 @@ class CallLimits {
   std::atomic<int> stream_count_{0};
 };
 
-// Whether a call lasts as long as its caller likes.
+// Whether a call lasts as long as its caller likes: each that writes or reads a
+// stream, for a caller who does not read holds its thread.
 bool IsStream(absl::string_view method);
 
 }  // namespace reclaim::rpc

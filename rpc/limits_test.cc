@@ -1,12 +1,15 @@
 // What the server bears: watchers that do not read, floods of streams, large
 // messages, calls without an end, calls before the graph is there.
 
+#include <chrono>
 #include <list>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "google/protobuf/descriptor.h"
 #include "grpcpp/support/channel_arguments.h"
 #include "rpc/call_limits.h"
 #include "rpc/errors.h"
@@ -30,6 +33,9 @@ class LimitsTest : public ServerFixture {
                                      grpc::InsecureChannelCredentials(),
                                      arguments);
   }
+
+  // Returns once another watch is taken.
+  void AwaitPlace();
 
   grpc::Status GetUsage() {
     v1::GetDiskUsageResponse usage;
@@ -59,8 +65,12 @@ class LimitsTest : public ServerFixture {
 // A watch that reads its first batch, and then nothing more.
 class Watcher {
  public:
-  explicit Watcher(std::shared_ptr<grpc::Channel> channel)
+  explicit Watcher(std::shared_ptr<grpc::Channel> channel,
+                   std::chrono::milliseconds patience = {})
       : stub_(v1::CollectionService::NewStub(std::move(channel))) {
+    if (patience.count() > 0) {
+      context_.set_deadline(std::chrono::system_clock::now() + patience);
+    }
     v1::WatchEventsRequest request;
     request.set_follow(true);
     reader_ = stub_->WatchEvents(&context_, request);
@@ -77,9 +87,13 @@ class Watcher {
   bool IsTaken(grpc::Status* status) {
     v1::WatchEventsResponse batch;
     if (reader_->Read(&batch)) return true;
-    *status = reader_->Finish();
-    is_finished_ = true;
+    *status = End();
     return false;
+  }
+  // Waits until the call is over, and reads nothing.
+  grpc::Status End() {
+    is_finished_ = true;
+    return reader_->Finish();
   }
 
  private:
@@ -88,6 +102,15 @@ class Watcher {
   std::unique_ptr<grpc::ClientReader<v1::WatchEventsResponse>> reader_;
   bool is_finished_ = false;
 };
+
+void LimitsTest::AwaitPlace() {
+  grpc::Status late;
+  for (int attempt = 0; attempt < 10'000; ++attempt) {
+    Watcher again(NewChannel());
+    if (again.IsTaken(&late)) return;
+  }
+  FAIL() << late.error_message();
+}
 
 TEST_F(LimitsTest, ThreeHundredSlowWatchersStopNobody) {
   // More than a stream's window: a watcher that does not read blocks its
@@ -111,12 +134,27 @@ TEST_F(LimitsTest, ThreeHundredSlowWatchersStopNobody) {
   }
   // Their places are free again once they have gone.
   watchers.clear();
-  grpc::Status late;
-  for (int attempt = 0; attempt < 10'000; ++attempt) {
-    Watcher again(NewChannel());
-    if (again.IsTaken(&late)) return;
+  AwaitPlace();
+}
+
+class FewStreamsTest : public LimitsTest {
+ protected:
+  FewStreamsTest() { server_options_.calls.stream_count_max = 2; }
+};
+
+// The thread that writes to it is free again, though it never reads.
+TEST_F(FewStreamsTest, AWatcherThatDoesNotReadEndsByItsDeadline) {
+  MakeEvents(200'000);
+  std::list<Watcher> watchers;
+  grpc::Status status;
+  for (int i = 0; i < 2; ++i) {
+    watchers.emplace_back(NewChannel(), std::chrono::seconds(2));
+    ASSERT_TRUE(watchers.back().IsTaken(&status)) << status.error_message();
   }
-  FAIL() << late.error_message();
+  for (Watcher& watcher : watchers) {
+    EXPECT_EQ(watcher.End().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  }
+  AwaitPlace();
 }
 
 class NarrowLimitsTest : public LimitsTest {
@@ -170,12 +208,18 @@ TEST_F(LimitsTest, EveryMethodIsNamed) {
   EXPECT_THAT(names, ::testing::Contains("GraphService/Record"));
   EXPECT_THAT(names, ::testing::Contains("StoreService/VerifyStore"));
   EXPECT_GT(names.size(), 40u);
-  for (const char* stream :
-       {"CollectionService/WatchEvents", "CollectionService/WatchRun",
-        "GraphService/RecordStream", "StoreService/VerifyStore"}) {
-    EXPECT_THAT(names, ::testing::Contains(stream)) << "it was renamed";
-    EXPECT_TRUE(IsStream(stream));
+  const auto* pool = google::protobuf::DescriptorPool::generated_pool();
+  int stream_count = 0;
+  for (const std::string& name : names) {
+    const auto* method = pool->FindMethodByName(
+        absl::StrCat("reclaim.v1.", absl::StrReplaceAll(name, {{"/", "."}})));
+    ASSERT_NE(method, nullptr) << name;
+    const bool is_stream =
+        method->client_streaming() || method->server_streaming();
+    EXPECT_EQ(IsStream(name), is_stream) << name;
+    stream_count += is_stream ? 1 : 0;
   }
+  EXPECT_GE(stream_count, 5);
   EXPECT_FALSE(IsStream("GraphService/Record"));
 }
 

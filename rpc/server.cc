@@ -14,12 +14,14 @@
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "grpcpp/support/server_interceptor.h"
 #include "rpc/audit_service.h"
 #include "rpc/collection_service.h"
 #include "rpc/graph_service.h"
 #include "rpc/lease_service.h"
 #include "rpc/peers.h"
 #include "rpc/policy_service.h"
+#include "rpc/reflection_guard.h"
 #include "rpc/store_service.h"
 #include "rpc/tls.h"
 #include "rpc/usage_service.h"
@@ -132,6 +134,12 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                              kKeepaliveTimeoutMs);
+  std::vector<
+      std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+      guards;
+  guards.push_back(
+      std::make_unique<ReflectionGuard>(options.has_tcp_reflection));
+  builder.experimental().SetInterceptorCreators(std::move(guards));
   // A second daemon on the port is an error, not half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   if (!options.tcp_address.empty()) {

@@ -33,6 +33,8 @@ struct ServerOptions {
   // `insecure_roles`.
   bool is_insecure = false;
   RoleSet insecure_roles = RoleSet(Role::kRead);
+  // Reflection over TCP as well; over the Unix sockets it is on.
+  bool has_tcp_reflection = false;
   // Who holds which roles; see rpc/grants.h for those whom none names.
   std::vector<Grant> grants;
   CallLimitOptions calls;

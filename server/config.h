@@ -55,6 +55,7 @@ struct Config {
   std::string tls_client_ca;
   std::string tls_crl_directory;  // "": no revocation lists
   bool is_insecure = false;
+  bool has_tcp_reflection = false;
   std::string http_address = "127.0.0.1:9464";  // "": no metrics port
   std::string notification_secret_file;  // "": no notifications are taken
   std::string notification_address;      // "": at http_address

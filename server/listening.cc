@@ -61,6 +61,7 @@ absl::StatusOr<rpc::ServerOptions> MakeServerOptions(const Config& config) {
   options.tls = {config.tls_certificate, config.tls_key, config.tls_client_ca,
                  config.tls_crl_directory};
   options.is_insecure = config.is_insecure;
+  options.has_tcp_reflection = config.has_tcp_reflection;
   options.calls = config.calls;
   options.connection_call_count_max = config.connection_call_count_max;
   options.message_bytes_max = config.message_bytes_max;
