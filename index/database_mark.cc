@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
@@ -18,6 +19,12 @@ namespace {
 constexpr char kMarkKey[] = "mark";
 constexpr char kHeader[] = "reclaim-mark 1\n";
 constexpr size_t kBytesMax = 4096;
+
+// All who may read hear of a doubt: it names no folder of the daemon's.
+absl::string_view BaseName(const StateFile& file) {
+  const absl::string_view path = file.path;
+  return path.substr(path.rfind('/') + 1);
+}
 
 }  // namespace
 
@@ -33,11 +40,12 @@ absl::StatusOr<std::unique_ptr<DatabaseMark>> DatabaseMark::Open(
       new DatabaseMark(std::move(path), engine, random));
   RECLAIM_RETURN_IF_ERROR(mark->ReadDatabase());
   const absl::Status read = mark->ReadFile();
-  mark->doubt_ = read.ok() ? mark->FindDoubt()
-                           : absl::StrCat(
-                                 "nobody knows whether it is the "
-                                 "latest one: ",
-                                 read.message());
+  const std::string doubt =
+      read.ok() ? mark->FindDoubt()
+                : absl::StrCat("nobody knows whether it is the latest one: ",
+                               read.message());
+  mark->doubt_ =
+      absl::StrReplaceAll(doubt, {{mark->file_.path, BaseName(mark->file_)}});
   // One behind the other is what a crash between the two leaves.
   mark->is_raised_ = mark->is_written_ =
       mark->doubt_.empty() && mark->in_database_ && mark->in_file_ &&
@@ -100,7 +108,8 @@ std::string DatabaseMark::FindDoubt() const {
   if (!in_file_) {
     return absl::StrCat("nobody knows whether it is the latest one: the file ",
                         file_.path,
-                        ", which says how far it had come, is gone");
+                        " of the data directory, which says how far it had "
+                        "come, is gone");
   }
   if (in_database_->id != in_file_->id) {
     return "another one is in its place: it is not the one that the data "

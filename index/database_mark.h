@@ -38,8 +38,9 @@ class DatabaseMark {
       std::string path, Engine* engine, base::RandomSource* random);
 
   // Why the database that is there is not the latest, or may not be; "" if
-  // nothing says so.  GraphOptions::later_database records it; Advance() comes
-  // after that, for it settles the question.
+  // nothing says so.  Of the file it has the name alone, for all who may read
+  // hear of it.  GraphOptions::later_database records it; Advance() comes after
+  // that, for it settles the question.
   const std::string& doubt() const { return doubt_; }
 
   // `commit_count`: how often was committed since Open(), this class apart.  If

@@ -49,8 +49,13 @@ void MarkKeeper::Begin(std::function<void(absl::string_view)> say) {
 }
 
 void MarkKeeper::Advance() {
-  if (FreeBytes(data_directory_) < kFreeBytesMin) return;
-  const absl::Status status = mark_->Advance(commits_->commit_count());
+  const absl::Status status =
+      FreeBytes(data_directory_) < kFreeBytesMin
+          ? absl::ResourceExhaustedError(absl::StrCat(
+                "the mark of the database is not written: fewer than ",
+                kFreeBytesMin >> 20, " MiB are free in ", data_directory_,
+                ", or its file system cannot be asked"))
+          : mark_->Advance(commits_->commit_count());
   if (!status.ok() && !has_failed_) {
     say_(absl::StrCat(status.message(),
                       "; until it can be written, an older copy of the "
