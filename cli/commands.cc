@@ -15,11 +15,10 @@ namespace reclaim::cli {
 
 const char kFooter[] =
     "\nExit codes: 0 done; 1 failed, or the daemon cannot be reached; 2 wrong "
-    "usage;\n3 done in part (a plan: would be), unless --allow-partial; 4 "
-    "declined; 10 not\nfound; 11 the store is busy; 12 not allowed; 13 damage "
-    "was found, nothing was\ndeleted; 14 nothing to do, with --fail-if-empty; "
-    "15 done, but the target of a\nplan is not reached; 128+n ended by signal "
-    "n.  Any other code is a "
+    "usage;\n3 done in part (a plan: would be); 4 declined; 10 not found; 11 "
+    "the store is\nbusy; 12 not allowed; 13 damage was found, nothing was "
+    "deleted; 14 nothing to do,\nwith --fail-if-empty; 15 done, but the target "
+    "of a plan is not reached; 128+n\nended by signal n.  Any other code is a "
     "failure.\n\nEvery flag can be given as an environment variable: "
     "--dry-run is RECLAIM_DRY_RUN.\nNO_COLOR and TERM=dumb are honoured.\n\n"
     "Examples:\n"

@@ -118,10 +118,7 @@ int Prune(Session* session, PruneFlags* flags) {
 
 std::function<int()> Chosen(Session* session,
                             const std::shared_ptr<PruneFlags>& flags) {
-  return [session, flags] {
-    const int code = Prune(session, flags.get());
-    return code == kPartial && flags->allow_partial ? kDone : code;
-  };
+  return [session, flags] { return Prune(session, flags.get()); };
 }
 
 CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,

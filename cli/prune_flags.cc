@@ -122,7 +122,8 @@ void PruneFlags::Declare(CLI::App* command, Session* session) {
   command->add_flag("--fail-if-empty", fail_if_empty,
                     "Exit code 14 if there is nothing to do");
   command->add_flag("--allow-partial", allow_partial,
-                    "Exit code 0 instead of 3 where a part is left");
+                    "A part that could not be judged is no exit code 3; one "
+                    "that could not be removed is");
   command->add_flag("--purge", purge, "Free the bytes at once: no undo");
   command->add_flag("--allow-large", allow_large,
                     "Even more than the configured share of the store");

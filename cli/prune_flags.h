@@ -63,10 +63,10 @@ struct PruneFlags {
   // Those that say what to look at.
   void DeclareScope(CLI::App* command, Session* session);
   // Whether damage keeps a part of what the plan is about, which is content,
-  // from being judged.
+  // from being judged, and nobody said that it may.
   bool IsPartial(const v1::Plan& made) const {
     const bool takes_content = is_system() || verb == v1::PRUNE_VERB_IMAGES;
-    return takes_content && !made.kept_scopes().empty();
+    return !allow_partial && takes_content && !made.kept_scopes().empty();
   }
   // The same for a plan as for the prune that carries it out.  kPartial if a
   // part could not be judged, kShort if the plan's target is not reached,

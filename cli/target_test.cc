@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "absl/status/status.h"
+#include "base/fault_point.h"
 #include "cli/command_fixture.h"
 
 namespace reclaim::cli {
@@ -43,6 +45,31 @@ TEST_F(TargetTest, APruneTakesTheQuarantineFirst) {
   EXPECT_THAT(out_, HasSubstr("Total reclaimed space: 0B"));
   EXPECT_EQ(Run({"image", "prune", "--keep-under", "1", "-f"}), kShort);
   EXPECT_THAT(err_, HasSubstr("falls short"));
+}
+
+// --allow-partial is about what could not be judged, and about nothing else.
+TEST_F(TargetTest, WhatMayBeLeftHidesNoTargetThatIsNotReached) {
+  tree_.Manifest("app", "{");
+  ASSERT_EQ(Run({"scan"}), kPartial);
+  EXPECT_EQ(Run({"prune", "-f", "--free", "1TB"}), kPartial) << err_;
+  for (const char* how : {"--force", "--dry-run"}) {
+    EXPECT_EQ(Run({"prune", how, "--free", "1TB", "--allow-partial"}), kShort)
+        << how << err_;
+    EXPECT_EQ(Run({"prune", how, "--fail-if-empty", "--allow-partial"}),
+              kNothing)
+        << how << err_;
+    EXPECT_EQ(Run({"prune", how, "--allow-partial"}), kDone) << how << err_;
+  }
+}
+
+TEST_F(TargetTest, WhatMayBeLeftHidesNothingThatFailed) {
+  const base::ScopedFault fault(
+      "rooted_dir.move",
+      absl::FailedPreconditionError("Read-only file system"));
+  EXPECT_EQ(Run({"prune", "-f", "--allow-large", "--allow-partial"}), kPartial)
+      << err_;
+  EXPECT_GT(fault.hit_count(), 0);
+  EXPECT_THAT(err_, HasSubstr("Read-only file system"));
 }
 
 TEST_F(TargetTest, TheQuestionSaysHowFarItGoes) {
