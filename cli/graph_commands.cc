@@ -92,6 +92,14 @@ int Why(Session* session, const GraphFlags& flags) {
   return kDone;
 }
 
+// What stands of a file with a wrong line.
+std::string Standing(int sent_count) {
+  if (sent_count == 0) return "; nothing of the file was recorded";
+  return absl::StrCat("; the first ", sent_count,
+                      " operations of the file are recorded, the others are "
+                      "not: mend the line and record the file again");
+}
+
 // JSON lines of reclaim.v1.Operation.
 int Record(Session* session, const GraphFlags& flags) {
   std::ifstream file;
@@ -109,6 +117,7 @@ int Record(Session* session, const GraphFlags& flags) {
   const auto writer = stub->RecordStream(&context, &response);
   v1::RecordRequest batch;
   int number = 0;
+  int sent_count = 0;
   int batch_number = 0;
   const auto send = [&] {
     if (batch.operations().empty()) return true;
@@ -116,6 +125,7 @@ int Record(Session* session, const GraphFlags& flags) {
       batch.set_request_id(absl::StrCat(flags.request_id, "-", batch_number++));
     }
     const bool is_sent = writer->Write(batch);
+    sent_count += batch.operations_size();
     batch.Clear();
     return is_sent;
   };
@@ -125,12 +135,13 @@ int Record(Session* session, const GraphFlags& flags) {
     const auto parsed = google::protobuf::util::JsonStringToMessage(
         line, batch.add_operations());
     if (!parsed.ok()) {
-      context.TryCancel();
-      writer->Finish();
-      return session->Fail(absl::InvalidArgumentError(
-          absl::StrCat(flags.file, ":", number, ": ",
-                       absl::string_view(parsed.message().data(),
-                                         parsed.message().size()))));
+      writer->WritesDone();
+      // The daemon's own error says what stands.
+      const bool stands = session->Check(writer->Finish()) == kDone;
+      return session->Fail(absl::InvalidArgumentError(absl::StrCat(
+          flags.file, ":", number, ": ",
+          absl::string_view(parsed.message().data(), parsed.message().size()),
+          stands ? Standing(sent_count) : "")));
     }
     if (batch.operations_size() == kOperationsAtOnce && !send()) break;
   }

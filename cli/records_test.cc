@@ -57,6 +57,25 @@ class RecordsTest : public CommandFixture {
   }
 };
 
+TEST_F(RecordsTest, OfAFileWithAWrongLineItIsSaidWhatStands) {
+  const auto lines = [](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+      absl::StrAppend(&text, "{\"putVolume\":{\"name\":\"v", i, "\"}}\n");
+    }
+    return text;
+  };
+  EXPECT_EQ(Run({"record", "-"}, lines(10) + "{\"putVolum\":{}}\n"), kUsage);
+  EXPECT_THAT(err_, AllOf(HasSubstr("-:11: "), HasSubstr("nothing of the")));
+  ASSERT_EQ(Run({"volume", "ls", "--quiet"}), kDone);
+  EXPECT_EQ(out_, "");
+  EXPECT_EQ(Run({"record", "-"}, lines(1499) + "{\n" + lines(3)), kUsage);
+  EXPECT_THAT(err_, AllOf(HasSubstr("-:1500: "),
+                          HasSubstr("the first 1000 operations")));
+  ASSERT_EQ(Run({"volume", "ls", "--quiet"}), kDone);
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 1000);
+}
+
 TEST_F(RecordsTest, ContainersAreListedAsDockerDoes) {
   Record();
   ASSERT_EQ(Run({"container", "ls"}), kDone) << err_;

@@ -17,6 +17,13 @@ namespace {
 using index::NodeId;
 using index::NodeKind;
 
+// What the resident graph says of one.
+struct Found {
+  NodeId id;
+  absl::Time recorded;
+  uint64_t keeper_count;
+};
+
 // One page of records of a kind, over one store or all of them.
 struct RecordPage {
   std::vector<index::NamedRecord> records;
@@ -42,8 +49,7 @@ absl::StatusOr<RecordPage> ReadRecords(const ServiceParts& parts,
                              parts.stores->Find(request.store()));
     stores = {store};
   }
-  RecordPage page;
-  std::vector<NodeId> ids;
+  std::vector<Found> found;
   uint64_t number = 0;
   {
     const auto reader = parts.graph->Read();
@@ -51,27 +57,29 @@ absl::StatusOr<RecordPage> ReadRecords(const ServiceParts& parts,
     for (const index::StoreRecord& store : stores) {
       view.ForEachNamed(kind, store.id, [&](NodeId id) {
         if (number++ < offset) return true;
-        if (ids.size() == static_cast<size_t>(size)) return false;
-        ids.push_back(id);
-        page.recorded.push_back(view.fields(id).recorded);
+        if (found.size() == static_cast<size_t>(size)) return false;
         uint64_t keepers = 0;
         view.ForEachKeeper(id, [&](NodeId keeper) {
           keepers += view.kind(keeper) == NodeKind::kContainer ? 1 : 0;
           return true;
         });
-        page.keeper_counts.push_back(keepers);
+        found.push_back({id, view.fields(id).recorded, keepers});
         return true;
       });
     }
   }
-  for (size_t i = 0; i < ids.size(); ++i) {
-    RECLAIM_ASSIGN_OR_RETURN(index::NamedRecord record,
-                             parts.graph->GetNamed(ids[i]));
-    page.records.push_back(std::move(record));
+  RecordPage page;
+  for (const Found& one : found) {
+    absl::StatusOr<index::NamedRecord> record = parts.graph->GetNamed(one.id);
+    if (absl::IsNotFound(record.status())) continue;  // it went meanwhile
+    RECLAIM_RETURN_IF_ERROR(record.status());
+    page.records.push_back(*std::move(record));
+    page.recorded.push_back(one.recorded);
+    page.keeper_counts.push_back(one.keeper_count);
   }
-  if (number > offset + ids.size()) {
+  if (number > offset + found.size()) {
     page.next_token = parts.tokens->Make(
-        arguments, absl::StrCat(offset + static_cast<uint64_t>(ids.size())));
+        arguments, absl::StrCat(offset + static_cast<uint64_t>(found.size())));
   }
   return page;
 }

@@ -1,7 +1,13 @@
 // Recording what others know, leases and pins, as a client.
 
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "index/memory_engine.h"
 #include "rpc/server_fixture.h"
 
 namespace reclaim::rpc {
@@ -211,6 +217,63 @@ TEST_F(RecordTest, ContainersUseTheirImages) {
   v1::ListVolumesResponse volumes;
   ASSERT_TRUE(Ask(usage_stub_, &Usage::ListVolumes, {}, &volumes).ok());
   EXPECT_EQ(volumes.volumes(0).link_count(), 1u);
+}
+
+// Before it reads the next named record it does something else.
+class DistractedEngine final : public index::MemoryEngine {
+ public:
+  absl::StatusOr<std::optional<std::string>> Get(
+      index::Family family, absl::string_view key) const override {
+    if (family == index::Family::kNamed && distraction_) {
+      std::exchange(distraction_, nullptr)();
+    }
+    return index::MemoryEngine::Get(family, key);
+  }
+  void SetDistraction(std::function<void()> what) {
+    distraction_ = std::move(what);
+  }
+
+ private:
+  mutable std::function<void()> distraction_;
+};
+
+class DistractedRecordTest : public RecordTest {
+ protected:
+  DistractedRecordTest() {
+    auto engine = std::make_unique<DistractedEngine>();
+    distracted_ = engine.get();
+    engine_ = std::move(engine);
+  }
+  DistractedEngine* distracted_;
+};
+
+TEST_F(DistractedRecordTest, ARecordThatGoesMeanwhileIsNotListed) {
+  v1::RecordRequest request;
+  for (const char* id : {"c1", "c2", "c3"}) {
+    v1::PutContainer* put = request.add_operations()->mutable_put_container();
+    put->set_id(id);
+    put->set_name(absl::StrCat("name-of-", id));
+  }
+  Record(request);
+  distracted_->SetDistraction([this] {
+    index::RemoveNamed remove;
+    remove.store = "engine";
+    remove.name = "c1";
+    index::Mutation mutation;
+    mutation.operations.push_back(remove);
+    mutation.actor = "test";
+    EXPECT_THAT(graph_->Apply(mutation, index::Durability::kDurable),
+                base::IsOk());
+  });
+  v1::ListContainersResponse containers;
+  const grpc::Status status =
+      Ask(usage_stub_, &Usage::ListContainers, {}, &containers);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(containers.containers_size(), 2);
+  for (const v1::Container& container : containers.containers()) {
+    EXPECT_NE(container.id(), "c1");
+    EXPECT_EQ(container.name(), "name-of-" + container.id());
+  }
 }
 
 TEST_F(RecordTest, ExistenceIsAPromise) {
