@@ -321,6 +321,8 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   plan.expires = plan.created + request.policy.plan_lifetime;
   site->store->ForgetListings();
   DropOldRecords();
+  // Where it fails, there are more of them until the next one is made.
+  DropSurplusPlans().IgnoreError();
   RECLAIM_RETURN_IF_ERROR(StorePlan(*site, draft.items, control, &plan));
   observer_->OnPlanned(plan);
   return std::move(plan);

@@ -62,6 +62,8 @@ struct RecordRetention {
   uint64_t run_count_max = 10'000;
   // Of plans, after they have expired.
   absl::Duration plan_memory = absl::Hours(24 * 7);
+  // Plans that nobody has applied, 1 or more: beyond that the oldest go.
+  uint64_t plan_count_max = 1000;
   // How long what lies in quarantine without a record (the database was lost)
   // can be restored, from when it is found: the configured period, for what was
   // promised when it was taken is not known any more (I2).

@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/plan.h"
 #include "gc/plan_draft.h"
@@ -103,6 +104,30 @@ absl::Status StoreCollector::StorePlan(const CollectedStore& site,
   }
   plan->totals.bytes.metadata = measured.metadata;
   return writer->Finish(*plan);
+}
+
+// Whoever may read may have plans made.  Those of schedules, which may wait for
+// somebody to approve them, go last.
+absl::Status StoreCollector::DropSurplusPlans() {
+  base::MutexLock lock(&approval_);  // none of them is applied meanwhile
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<StoredPlan> newest_first,
+                           runs_->ListPlans());
+  std::vector<const StoredPlan*> surplus;  // in the order in which they go
+  for (const bool is_scheduled : {false, true}) {
+    for (auto it = newest_first.rbegin(); it != newest_first.rend(); ++it) {
+      const bool has_schedule = !it->plan.request.schedule.empty();
+      if (it->run_id.empty() && has_schedule == is_scheduled) {
+        surplus.push_back(&*it);
+      }
+    }
+  }
+  // One more is about to be stored.
+  const uint64_t kept = retention_.plan_count_max - 1;
+  surplus.resize(surplus.size() > kept ? surplus.size() - kept : 0);
+  for (const StoredPlan* plan : surplus) {
+    RECLAIM_RETURN_IF_ERROR(runs_->DeletePlan(plan->plan.id));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace reclaim::gc

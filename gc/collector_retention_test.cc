@@ -1,7 +1,10 @@
 // Records of what was done are forgotten after their time, and not before.
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
 #include "gc/collector_fixture.h"
@@ -14,6 +17,7 @@ namespace {
 
 using ::reclaim::base::IsOk;
 using ::reclaim::base::StatusIs;
+using ::testing::UnorderedElementsAre;
 
 class CollectorRetentionTest : public CollectorFixture {
  protected:
@@ -61,6 +65,41 @@ TEST_F(CollectorRetentionTest, TheOldestBeyondTheCountGo) {
     EXPECT_LE(RunCount(), 6u);  // the one that began after the look included
   }
   EXPECT_EQ(RunCount(), 6u);
+}
+
+// Whoever may read can have plans made, as fast as he likes.
+TEST_F(CollectorRetentionTest, TheOldestPlansBeyondTheCountGo) {
+  retention_.plan_count_max = 4;
+  Restart();
+  const std::string applied = Prune().plan_id;
+  PruneRequest request = Request();
+  request.schedule = "nightly";
+  const std::string scheduled = MakePlan(request).id;
+  std::vector<std::string> made;
+  for (int i = 0; i < 10; ++i) made.push_back(MakePlan(Request()).id);
+  const auto plans = collector_->ListPlans();
+  ASSERT_THAT(plans, IsOk());
+  std::vector<std::string> left;
+  for (const Plan& plan : *plans) left.push_back(plan.id);
+  EXPECT_THAT(left, UnorderedElementsAre(applied, scheduled, made[7], made[8],
+                                         made[9]));
+  // Nothing of the others is left.
+  for (const std::string& id : made) {
+    const bool stays = std::count(left.begin(), left.end(), id) > 0;
+    EXPECT_EQ(collector_->GetPlan(id, 0, 10).ok(), stays) << id;
+  }
+}
+
+TEST_F(CollectorRetentionTest, OfTooManyPlansOfSchedulesTheOldestGoAsWell) {
+  retention_.plan_count_max = 2;
+  Restart();
+  PruneRequest request = Request();
+  request.schedule = "nightly";
+  const std::string first = MakePlan(request).id;
+  MakePlan(request);
+  MakePlan(request);
+  EXPECT_THAT(collector_->GetPlan(first, 0, 0),
+              StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(CollectorRetentionTest, PlansGoSomeTimeAfterTheyExpired) {

@@ -142,6 +142,8 @@ class StoreCollector final : public Collector {
   absl::Status StorePlan(const CollectedStore& site, const DraftItems& items,
                          const RunControl& control, Plan* plan) const;
   absl::Status DropOldPlans();
+  // Leaves room for one more (RecordRetention::plan_count_max).
+  absl::Status DropSurplusPlans();
   absl::Status CheckApplicable(const StoredPlan& plan,
                                const ApplyRequest& request,
                                const CollectedStore& site) const;

@@ -157,6 +157,11 @@ std::vector<Key> RecordKeys() {
        "How long after their expiry plans are kept.", "168h",
        Span(RECLAIM_FIELD(record_retention.plan_memory), absl::ZeroDuration(),
             kYears)},
+      {"gc.plan_count_max", "number", "1 to 1000000",
+       "So many plans that nobody has applied are kept at the most: the oldest "
+       "go, those of schedules last.",
+       "1000",
+       Number(RECLAIM_FIELD(record_retention.plan_count_max), 1, 1'000'000)},
   };
 }
 
