@@ -26,6 +26,7 @@ namespace reclaim::gc {
 struct CollectedStore {
   index::ReferenceGraph* graph = nullptr;
   const base::Clock* clock = nullptr;
+  const base::Clock* period_clock = nullptr;  // Collector::SetPeriodClock()
   RunStore* runs = nullptr;
   CollectorObserver* observer = nullptr;
   // The collector's; holds null where nobody keeps an audit.

@@ -82,6 +82,7 @@ absl::Status StoreCollector::AttachStore(absl::string_view name,
   auto site = std::make_unique<CollectedStore>();
   site->graph = graph_;
   site->clock = clock_;
+  site->period_clock = period_clock_;
   site->runs = runs_.get();
   site->observer = observer_;
   site->audit = &audit_;

@@ -149,6 +149,11 @@ class Collector {
   // nobody.  Before the first store is attached.  Not owned.
   virtual void SetRegistryWitness(RegistryWitness* witness) = 0;
 
+  // Where the period of a quarantine begins: never behind the clock, and ahead
+  // of it while that is held back (base/leap_clock.h).  The clock itself unless
+  // set.  Before the first store is attached.  Not owned.
+  virtual void SetPeriodClock(const base::Clock* clock) = 0;
+
   // Stores are attached once; not owned.
   virtual absl::Status AttachStore(absl::string_view name,
                                    store::ContentStore* store) = 0;

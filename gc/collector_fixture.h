@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/random.h"
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
@@ -46,7 +47,7 @@ class CollectorFixture : public ::testing::Test {
   void Restart() {
     collector_.reset();
     graph_.reset();
-    auto graph = index::ReferenceGraph::Open(engine_.get(), &clock_, options_);
+    auto graph = index::ReferenceGraph::Open(engine_.get(), time_, options_);
     ASSERT_THAT(graph, base::IsOk());
     graph_ = *std::move(graph);
     auto store = store::OpenStore({kind_, folder_.path()}, false);
@@ -60,9 +61,10 @@ class CollectorFixture : public ::testing::Test {
     ASSERT_THAT(id, base::IsOk());
     id_ = *id;
     auto collector =
-        Collector::Create(graph_.get(), &clock_, &random_, nullptr, retention_);
+        Collector::Create(graph_.get(), time_, &random_, nullptr, retention_);
     ASSERT_THAT(collector, base::IsOk());
     collector_ = *std::move(collector);
+    if (period_time_ != nullptr) collector_->SetPeriodClock(period_time_);
     ASSERT_THAT(collector_->AttachStore("s", store_.get()), base::IsOk());
   }
 
@@ -174,7 +176,7 @@ class CollectorFixture : public ::testing::Test {
     const auto reader = graph_->Read();
     index::RecountInputs inputs;
     inputs.store = id_;
-    inputs.now = clock_.Now();
+    inputs.now = time_->Now();
     inputs.grace_period = options_.grace_period;
     inputs.orphans = reader->totals(id_).orphan;
     inputs.adopted = reader->totals(id_).adopted;
@@ -185,6 +187,9 @@ class CollectorFixture : public ::testing::Test {
   }
 
   base::SimulatedClock clock_;
+  // What the daemon goes by.
+  const base::Clock* time_ = &clock_;
+  const base::Clock* period_time_ = nullptr;  // the same
   base::SeededRandom random_{7};
   store::TempFolder folder_;
   std::unique_ptr<index::MemoryEngine> engine_ =

@@ -285,7 +285,7 @@ absl::StatusOr<Plan> StoreCollector::BeginApply(const ApplyRequest& request,
   run.run.restorable_until =
       run.purges_immediately
           ? run.run.started
-          : run.run.started + plan.request.policy.quarantine_period;
+          : period_clock_->Now() + plan.request.policy.quarantine_period;
   stored.run_id = run.run.id;
   RECLAIM_RETURN_IF_ERROR(runs_->BeginApply(stored, run));
   return std::move(stored.plan);

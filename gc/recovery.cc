@@ -78,7 +78,8 @@ absl::Status Adopt(CollectedStore* site, const Found& strangers) {
     record.state = QuarantineState::kQuarantined;
     record.epoch = epoch;
     record.quarantined = site->clock->Now();
-    record.restorable_until = record.quarantined + site->quarantine_period;
+    record.restorable_until =
+        site->period_clock->Now() + site->quarantine_period;
     record.actor = kActor;
     record.bytes = found.bytes;
     adopted.put.push_back(std::move(record));

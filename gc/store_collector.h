@@ -54,6 +54,7 @@ class StoreCollector final : public Collector {
                  std::unique_ptr<RunStore> runs)
       : graph_(graph),
         clock_(clock),
+        period_clock_(clock),
         random_(random),
         observer_(observer != nullptr ? observer : &nobody_),
         retention_(retention),
@@ -69,6 +70,9 @@ class StoreCollector final : public Collector {
   void SetAudit(DeletionAudit* audit) override { audit_ = audit; }
   void SetRegistryWitness(RegistryWitness* witness) override {
     witness_ = witness;
+  }
+  void SetPeriodClock(const base::Clock* clock) override {
+    period_clock_ = clock;
   }
   absl::Status AttachStore(absl::string_view name,
                            store::ContentStore* store) override;
@@ -169,6 +173,7 @@ class StoreCollector final : public Collector {
 
   index::ReferenceGraph* graph_;
   const base::Clock* clock_;
+  const base::Clock* period_clock_;
   base::RandomSource* random_;
   CollectorObserver nobody_;
   CollectorObserver* observer_;

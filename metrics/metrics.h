@@ -50,6 +50,8 @@ class Metrics : public gc::CollectorObserver, public gc::ScheduleObserver {
   virtual void SetReady(bool is_ready) = 0;
   // When the server's certificate ends; InfiniteFuture() without TLS.
   virtual void SetCertificateExpiry(absl::Time expiry) = 0;
+  // By how much the daemon's time is behind the wall clock (base/leap_clock.h).
+  virtual void SetClockHeldBack(absl::Duration behind) = 0;
   // Methods as OnCallEnd() names them: their series begin at 0.
   virtual void DeclareMethods(const std::vector<std::string>& methods) = 0;
 

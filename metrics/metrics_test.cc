@@ -137,6 +137,7 @@ TEST_F(MetricsTest, TheWholeSetIsThereAtZero) {
         "reclaim_database_loss_unconfirmed 0",
         "reclaim_ready 0",
         "reclaim_tls_certificate_expiry_timestamp_seconds 0",
+        "reclaim_clock_held_back_seconds 0",
         "reclaim_rocksdb_stall_seconds_total 0",
         "reclaim_rocksdb_write_stopped 0",
         "reclaim_rocksdb_pending_compaction_bytes 0",
@@ -176,6 +177,7 @@ TEST_F(MetricsTest, TheEngineAndTheQueueAreShown) {
   metrics_->OnCallBegin("CollectionService/WatchRun");
   metrics_->SetReady(true);
   metrics_->SetCertificateExpiry(absl::FromUnixSeconds(1800000000));
+  metrics_->SetClockHeldBack(absl::Hours(2));
   const std::string text = metrics_->Scrape();
   EXPECT_THAT(text, HasSubstr("reclaim_rocksdb_stall_seconds_total 1.5\n"));
   EXPECT_THAT(text, HasSubstr("reclaim_rocksdb_write_stopped 1\n"));
@@ -186,6 +188,7 @@ TEST_F(MetricsTest, TheEngineAndTheQueueAreShown) {
   EXPECT_THAT(
       text,
       HasSubstr("reclaim_tls_certificate_expiry_timestamp_seconds 1800000000"));
+  EXPECT_THAT(text, HasSubstr("reclaim_clock_held_back_seconds 7200\n"));
 }
 
 TEST_F(MetricsTest, RunsOfSchedulesAreCountedByOutcome) {

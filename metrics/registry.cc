@@ -117,6 +117,9 @@ class RegistryMetrics final : public Metrics {
                          ? 0
                          : absl::ToDoubleSeconds(expiry - absl::UnixEpoch()));
   }
+  void SetClockHeldBack(absl::Duration behind) override {
+    held_back_.Set(absl::ToDoubleSeconds(behind));
+  }
   void DeclareMethods(const std::vector<std::string>& methods) override {
     for (const std::string& method : methods) {
       handling_.Add({{"method", method}}, CallBuckets());
@@ -324,6 +327,11 @@ class RegistryMetrics final : public Metrics {
   prometheus::Gauge& certificate_ =
       Gauges(&registry_, "reclaim_tls_certificate_expiry_timestamp_seconds",
              "When the server's certificate ends; 0 without TLS.")
+          .Add({});
+  prometheus::Gauge& held_back_ =
+      Gauges(&registry_, "reclaim_clock_held_back_seconds",
+             "By how much the daemon's time is behind the wall clock, because "
+             "that leapt forward less than a day ago.")
           .Add({});
   prometheus::Gauge& queue_ =
       Gauges(&registry_, "reclaim_queue_depth",

@@ -27,6 +27,7 @@
 #include "rpc/store_list.h"
 #include "rpc/store_table.h"
 #include "server/certificate_expiry.h"
+#include "server/clock_keeper.h"
 #include "server/daemon_observers.h"
 #include "server/http_server.h"
 #include "server/listening.h"
@@ -53,7 +54,7 @@ class ReclaimDaemon final : public Daemon {
                 const std::function<void(absl::string_view)>& say)
       : config_(config),
         say_(say),
-        clock_(base::SystemClock()),
+        clock_(time_.clock()),
         metrics_(metrics::Metrics::Create(clock_, kVersion)),
         calls_(metrics_.get()),
         schedule_log_(metrics_.get(), say),
@@ -89,6 +90,7 @@ class ReclaimDaemon final : public Daemon {
 
   const Config config_;
   const std::function<void(absl::string_view)> say_;
+  ClockKeeper time_;
   const base::Clock* clock_;
   std::unique_ptr<metrics::Metrics> metrics_;
   CountedCalls calls_;
@@ -148,6 +150,7 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   if (!collector.ok()) return Closed(collector.status());
   collector_ = *std::move(collector);
   collector_->SetRegistryWitness(&registries_);
+  collector_->SetPeriodClock(time_.latest());
   const absl::Status policies = OpenPolicies();
   return policies.ok() ? policies : Closed(policies);
 }
@@ -172,6 +175,10 @@ absl::Status ReclaimDaemon::OpenPolicies() {
 absl::Status ReclaimDaemon::OpenGraph(
     absl::FunctionRef<void(absl::string_view)> say) {
   RECLAIM_RETURN_IF_ERROR(MakeStateFolders(config_.data_directory));
+  time_.Begin(config_.data_directory, say_, [this](absl::Duration behind) {
+    metrics_->SetClockHeldBack(behind);
+  });
+  time_.Run();
   ballast_ = HoldBallast(config_.data_directory,
                          static_cast<uint64_t>(config_.ballast_bytes), say);
   const std::string path = config_.data_directory + "/graph";
@@ -180,15 +187,7 @@ absl::Status ReclaimDaemon::OpenGraph(
   if (opened.ok()) is_rebuilt_ = !mark_->doubt().empty();
   if (!absl::IsDataLoss(opened)) return opened;
   // The stores are the truth: the graph is read from them again.
-  const auto aside = MoveAside(path, clock_->Now());
-  if (!aside.ok()) {
-    return absl::Status(opened.code(), absl::StrCat(opened.message(), "; and ",
-                                                    aside.status().message()));
-  }
-  say(absl::StrCat("the database was damaged (", opened.message(),
-                   "); it is kept as ", *aside,
-                   ", and the graph is rebuilt from the stores.  "
-                   "What clients had recorded must be recorded again."));
+  RECLAIM_RETURN_IF_ERROR(MakeRoom(opened, path, clock_->Now(), say));
   is_rebuilt_ = true;
   return OpenOnce(path);
 }
@@ -378,6 +377,7 @@ void ReclaimDaemon::Stop() {
     mark_.reset();
     engine_.reset();
     database_.reset();
+    time_.End();
   });
 }
 

@@ -48,13 +48,7 @@ void ScheduleLoop::Run(gc::Scheduler* scheduler) {
     }
     last = std::string(ticked.message());
     JoinDone();
-  } while (!WaitForStop());
-}
-
-bool ScheduleLoop::WaitForStop() {
-  base::MutexLock lock(&mutex_);
-  if (!is_stopped_) changed_.WaitWithTimeout(&mutex_, kTickInterval);
-  return is_stopped_;
+  } while (pause_.For(kTickInterval));
 }
 
 void ScheduleLoop::Begin(gc::Scheduler* scheduler) {
@@ -62,11 +56,7 @@ void ScheduleLoop::Begin(gc::Scheduler* scheduler) {
 }
 
 void ScheduleLoop::Stop() {
-  {
-    base::MutexLock lock(&mutex_);
-    is_stopped_ = true;
-  }
-  changed_.NotifyAll();
+  pause_.End();
   if (ticker_.joinable()) ticker_.join();
   std::list<Job> left;
   {

@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
 #include "gc/scheduler.h"
+#include "server/ticker.h"
 
 namespace reclaim::server {
 
@@ -41,15 +42,12 @@ class ScheduleLoop {
     bool is_done = false;
   };
   void Run(gc::Scheduler* scheduler);
-  // Waits for the next tick; true once there is none.
-  bool WaitForStop();
   void JoinDone();
 
   std::function<void(absl::string_view)> say_;
   std::thread ticker_;
+  Pause pause_;  // between two ticks
   base::Mutex mutex_;
-  base::CondVar changed_;
-  bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
   std::list<Job> jobs_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -49,6 +49,21 @@ absl::StatusOr<std::string> MoveAside(const std::string& path, absl::Time now) {
       absl::StrCat("it cannot be moved to ", aside, ": ", error.message()));
 }
 
+absl::Status MakeRoom(const absl::Status& opened, const std::string& path,
+                      absl::Time now,
+                      absl::FunctionRef<void(absl::string_view)> say) {
+  const auto aside = MoveAside(path, now);
+  if (!aside.ok()) {
+    return absl::Status(opened.code(), absl::StrCat(opened.message(), "; and ",
+                                                    aside.status().message()));
+  }
+  say(absl::StrCat("the database was damaged (", opened.message(),
+                   "); it is kept as ", *aside,
+                   ", and the graph is rebuilt from the stores.  "
+                   "What clients had recorded must be recorded again."));
+  return absl::OkStatus();
+}
+
 std::string TraceOfDatabase(const std::string& data_directory) {
   std::error_code error;
   std::string made_later;

@@ -25,6 +25,11 @@ absl::Status MakeStateFolders(const std::string& data_directory);
 // Where the damaged database of `path` is kept from now on.
 absl::StatusOr<std::string> MoveAside(const std::string& path, absl::Time now);
 
+// Does that with one that did not open, and says so.
+absl::Status MakeRoom(const absl::Status& opened, const std::string& path,
+                      absl::Time now,
+                      absl::FunctionRef<void(absl::string_view)> say);
+
 // How the data directory shows that a daemon had a database here before: the
 // audit, the list of stores and the mark are made after the first one, and a
 // damaged one is kept aside.  "" if nothing does.  What can't be listed counts

@@ -3,14 +3,28 @@
 #ifndef RECLAIM_SERVER_TICKER_H_
 #define RECLAIM_SERVER_TICKER_H_
 
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <thread>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "base/mutex.h"
 
 namespace reclaim::server {
+
+// A wait that somebody else may end.  Not by base::CondVar, which waits until
+// an instant of the wall clock: set back, it would wait for as long as that.
+class Pause {
+ public:
+  // False if it was ended, now or before.
+  bool For(absl::Duration time);
+  void End();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool is_ended_ = false;
+};
 
 class Ticker {
  public:
@@ -23,12 +37,8 @@ class Ticker {
 
  private:
   void Run(absl::Duration interval, const std::function<void()>& call);
-  // False if it is to stop.
-  bool Wait(absl::Duration interval);
 
-  base::Mutex mutex_;
-  base::CondVar stopped_;
-  bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  Pause pause_;
   std::thread thread_;
 };
 

@@ -331,6 +331,56 @@ class RegistryTest(World):
         self.daemons = [process]
         return process
 
+    def leap_while_stopped(self, seconds):
+        """As if the wall clock had been set forward: it was behind before."""
+        path = os.path.join(self.path("data"), "clock")
+        with open(path) as file:
+            lines = file.read().splitlines(keepends=True)
+        words = lines[2].split()
+        self.assertEqual(words[0], "clock")
+        words[2] = str(int(words[2]) - seconds * 1000000)
+        text = "".join(lines[:2]) + " ".join(words) + "\n"
+        with open(path, "w") as file:
+            file.write(text + "sum sha256:%s\n"
+                       % hashlib.sha256(text.encode()).hexdigest())
+
+    def held_back(self):
+        for line in await_url(self.metrics).splitlines():
+            if line.startswith("reclaim_clock_held_back_seconds "):
+                return float(line.split()[1])
+        return self.fail("there is no such series")
+
+    def test_a_leap_of_the_clock_ends_no_quarantine(self):
+        self.stop_daemons()
+        with open(self.path("reclaim.toml"), "a") as file:
+            file.write('quarantine_period = "1s"\n'
+                       'purge_interval = "0s"\n')
+        self.keeps_configuration = True
+        self.start_daemon()
+        self.assertEqual(self.held_back(), 0)
+        self.reclaim("system", "prune", "--force")
+        pruned = time.time()
+        kept = self.quarantine_row()
+        self.stop_daemons()
+        self.leap_while_stopped(2 * 86400)
+        for _ in range(2):
+            self.start_daemon()
+            self.assertAlmostEqual(self.held_back(), 2 * 86400, delta=60)
+            with open(self.path("reclaimd.log")) as file:
+                self.assertIn("ahead of what the time since boot allows",
+                              file.read())
+            await_true(lambda: time.time() > pruned + 2)
+            self.reclaim("purge", "--force")
+            self.assertEqual(self.quarantine_row(), kept)
+            self.stop_daemons()
+        # Who knows that the wall clock is right says so.
+        os.remove(os.path.join(self.path("data"), "clock"))
+        self.start_daemon()
+        self.assertEqual(self.held_back(), 0)
+        self.reclaim("purge", "--force")
+        self.assertNotEqual(self.quarantine_row(), kept)
+        self.pull_everything()
+
     def test_a_missing_database_is_rebuilt_from_the_stores(self):
         df = self.reclaim("df")
         for process in self.daemons:

@@ -1,17 +1,19 @@
 // The machine's clock leaps, by sixty spans and to dates where others' clocks
 // have failed: what a name reaches is there after all of them, and nothing is
-// freed or taken before its time by the clock that everybody sees.  A clock
-// that is set forward beyond a term has reached the end of it: that is what a
-// wall clock says, and what stands between it and a loss is the proof (I2), not
-// time.
+// freed or taken before its time.  First by the bare wall clock, which has
+// reached the end of each term that it is set beyond; then by the daemon's
+// (base/leap_clock.h), by which nothing ends because of a leap.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/leap_clock.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
 #include "gc/collector_fixture.h"
@@ -184,6 +186,140 @@ TEST_F(ClockJumpsTest, ALeaseHoldsUntilItEnds) {
     EXPECT_TRUE(folder_.Exists(tree_.BlobPath(old_)));
   }
   RecordLeaps();
+}
+
+// The daemon's clock, on a machine that has been up for an hour.
+class HeldClockTest : public ClockJumpsTest {
+ protected:
+  HeldClockTest() { clock_.Advance(absl::Hours(1)); }
+  ~HeldClockTest() override {
+    collector_.reset();
+    graph_.reset();
+  }
+
+  void BeginHeld(absl::Time written) {
+    collector_.reset();
+    graph_.reset();
+    clock_.Jump(start_);
+    leap_ = std::make_unique<base::LeapClock>(
+        &clock_, [this] { return clock_.Monotonic(); });
+    leap_->Begin("boot", std::nullopt);
+    time_ = leap_.get();
+    period_time_ = leap_->latest();
+    Begin(written);
+  }
+  void BeginHeld() { BeginHeld(start_ - absl::Hours(1000)); }
+  void Pass(absl::Duration time) {
+    for (; time > absl::ZeroDuration(); time -= absl::Hours(1)) {
+      clock_.Advance(std::min(time, absl::Hours(1)));
+      leap_->Now();
+    }
+  }
+
+  std::unique_ptr<base::LeapClock> leap_;
+};
+
+TEST_F(HeldClockTest, QuarantineOutlivesEveryLeap) {
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    BeginHeld();
+    const std::string before = folder_.Snapshot();
+    const gc::Run pruned = Prune();
+    ASSERT_GT(pruned.blob_count, 0u);
+    LeapTo(leap);
+    EXPECT_EQ(PurgeByPeriod().blob_count, 0u);
+    Pass(absl::Hours(23));
+    EXPECT_EQ(PurgeByPeriod().blob_count, 0u);
+    ExpectLive();
+    EXPECT_THAT(RestoreRun(pruned.id), IsOk());
+    EXPECT_EQ(folder_.Snapshot(), before);
+  }
+  RecordLeaps();
+}
+
+TEST_F(HeldClockTest, GraceOutlivesEveryLeap) {
+  PruneRequest request = Request();
+  request.policy.grace_period = kDay;
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    BeginHeld(start_);
+    LeapTo(leap);
+    EXPECT_TRUE(MakePlan(request).items.empty());
+    Pass(absl::Hours(23));
+    EXPECT_TRUE(MakePlan(request).items.empty());
+    // What is written meanwhile is of the future, and so it is young.
+    SetTimes("", clock_.Now());
+    LeapTo(clock_.Now());
+    EXPECT_TRUE(MakePlan(request).items.empty());
+    ExpectLive();
+  }
+  RecordLeaps();
+}
+
+TEST_F(HeldClockTest, ALeaseOutlivesEveryLeap) {
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    BeginHeld();
+    index::PutLease lease;
+    lease.store = "s";
+    lease.id = "mine";
+    lease.owner = "test";
+    lease.expires = start_ + kDay;
+    lease.targets.emplace_back();
+    lease.targets.back().content = index::ContentName{"s", "", old_};
+    ASSERT_THAT(Record({lease}), IsOk());
+    LeapTo(leap);
+    for (const absl::Duration time : {absl::ZeroDuration(), absl::Hours(23)}) {
+      Pass(time);
+      for (const PlanItem& item : MakePlan(Request()).items) {
+        EXPECT_TRUE(!item.digest || *item.digest != old_);
+      }
+    }
+    ExpectLive();
+  }
+  RecordLeaps();
+}
+
+TEST_F(HeldClockTest, APlanOutlivesALeapForward) {
+  for (const absl::Time leap : Leaps(start_)) {
+    if (leap < start_) continue;
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    BeginHeld();
+    const WholePlan plan = MakePlan(Request());
+    clock_.Jump(leap);
+    const auto run = Apply(plan);
+    ASSERT_THAT(run, IsOk());
+    EXPECT_GT(run->blob_count, 0u);
+    ExpectLive();
+    EXPECT_THAT(RestoreRun(run->id), IsOk());
+  }
+}
+
+// A leap that has stood for a day is taken on, and terms end by it.
+TEST_F(HeldClockTest, WhatHasStoodIsTakenOn) {
+  BeginHeld();
+  const gc::Run pruned = Prune();
+  LeapTo(start_ + 20 * kYear);
+  Pass(kDay + absl::Hours(1));
+  EXPECT_EQ(leap_->Now(), clock_.Now());
+  EXPECT_EQ(PurgeByPeriod().blob_count, pruned.blob_count);
+  ExpectLive();
+}
+
+// What is set aside while a leap is held has its whole period all the same.
+TEST_F(HeldClockTest, APeriodThatBeginsWhileALeapIsHeldIsWhole) {
+  BeginHeld();
+  LeapTo(start_ + 7 * kDay);
+  Pass(absl::Hours(23));
+  const gc::Run pruned = Prune();
+  ASSERT_GT(pruned.blob_count, 0u);
+  Pass(absl::Hours(2));
+  ASSERT_EQ(leap_->Now(), clock_.Now());
+  EXPECT_EQ(PurgeByPeriod().blob_count, 0u);
+  Pass(absl::Hours(21));
+  EXPECT_EQ(PurgeByPeriod().blob_count, 0u);
+  Pass(absl::Hours(2));
+  EXPECT_EQ(PurgeByPeriod().blob_count, pruned.blob_count);
 }
 
 }  // namespace
