@@ -154,6 +154,30 @@ class LaterReadOnlyTest(Closed):
         self.assertGreater(len(refusals), 4)
         self.assertEqual(e2e.snapshot(self.tree.root), before)
 
+    def test_also_if_its_disk_is_away_then(self):
+        """And is called by a path through a link that is away as well."""
+        self.begin()
+        self.stop(self.daemon)
+        away = self.path("away")
+        os.rename(self.tree.root, away)
+        os.symlink(self.tree.root, self.path("link"))
+        with open(self.path("reclaim.toml"), "a") as file:
+            file.write('[[store]]\nname = "hub"\nuri = "registry:%s/"\n'
+                       'read_only = true\n' % self.path("link"))
+        port = e2e.free_port()
+        self.daemon = self.start(
+            e2e.DAEMON, "--config", self.path("reclaim.toml"),
+            "--data-directory", self.path("data"), "--socket",
+            self.path("r.sock"), "--http", "127.0.0.1:%d" % port)
+        e2e.await_url("http://127.0.0.1:%d/readyz" % port)
+        os.rename(away, self.tree.root)
+        before = e2e.snapshot(self.tree.root)
+        self.reclaim("scan", "hub")
+        refusals = [said for said in self.run_all(self.deletions()).values()
+                    if "read-only" in said]
+        self.assertGreater(len(refusals), 4)
+        self.assertEqual(e2e.snapshot(self.tree.root), before)
+
 
 class NobodyElsesTest(Closed):
 
@@ -302,6 +326,23 @@ class NothingToldTest(Closed):
             said = said.replace(self.path(READ_SOCKET), "")
             self.assertNotIn(self.folder, said, command)
         self.assertGreater(self.codes.count(NOT_ALLOWED), 10)
+
+    def test_what_is_doubted_names_no_folder_of_ours(self):
+        """All who may read hear that the database may be an older copy."""
+        self.begin()
+        self.stop(self.daemon)
+        os.remove(os.path.join(self.path("data"), "graph-mark"))
+        self.begin()
+        looks = [["store", "ls"], ["store", "ls", "--json"], ["df"],
+                 ["df", "--json"]]
+        all_said = ""
+        for command, said in self.run_all(looks, READ_SOCKET).items():
+            all_said += said
+            said = said.replace(self.path(READ_SOCKET), "").replace(
+                self.tree.root, "")
+            self.assertNotIn(self.folder, said, command)
+        self.assertEqual(set(self.codes), {0})
+        self.assertIn("graph-mark", all_said)
 
 
 if __name__ == "__main__":
