@@ -1,5 +1,8 @@
 #include "oci/image_config.h"
 
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "gtest/gtest.h"
 
@@ -7,6 +10,7 @@ namespace reclaim::oci {
 namespace {
 
 using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
 
 TEST(ImageConfigTest, ReadsWhatListingsShow) {
   const auto config = ParseImageConfig(R"({
@@ -42,6 +46,29 @@ TEST(ImageConfigTest, RefusesWrongShapes) {
   EXPECT_FALSE(ParseImageConfig(R"({"history":{}})").ok());
   EXPECT_FALSE(ParseImageConfig(R"({"history":[1]})").ok());
   EXPECT_FALSE(ParseImageConfig(R"({"rootfs":{"diff_ids":[1]}})").ok());
+}
+
+TEST(ImageConfigTest, NamesItsLimits) {
+  std::string labels;
+  std::string steps;
+  for (int i = 0; i < 65536; ++i) {
+    absl::StrAppend(&labels, "\"", i, "\":\"\",");
+    steps += "{},";
+  }
+  const auto labelled = [&](const std::string& last) {
+    return ParseImageConfig(
+        absl::StrCat(R"({"config":{"Labels":{)", labels, last, "}}}"));
+  };
+  EXPECT_THAT(labelled("\"x\":\"\",\"y\":\"\""),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  labels.pop_back();
+  EXPECT_EQ(labelled("")->labels.size(), 65536u);
+  EXPECT_THAT(ParseImageConfig(absl::StrCat(R"({"history":[)", steps, "{}]}")),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  steps.pop_back();
+  EXPECT_EQ(ParseImageConfig(absl::StrCat(R"({"history":[)", steps, "]}"))
+                ->history.size(),
+            65536u);
 }
 
 }  // namespace

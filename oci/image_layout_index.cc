@@ -23,15 +23,7 @@ absl::StatusOr<Json*> Entries(Json* document) {
 std::string NameOf(const Json& entry) {
   if (!entry.is_object()) return "";
   const auto annotations = entry.find("annotations");
-  if (annotations == entry.end() || !annotations->is_object()) return "";
-  for (const char* annotation :
-       {kRefNameAnnotation, kContainerdNameAnnotation}) {
-    const auto name = annotations->find(annotation);
-    if (name == annotations->end() || !name->is_string()) continue;
-    std::string text = name->get<std::string>();
-    if (!text.empty()) return text;
-  }
-  return "";
+  return annotations == entry.end() ? "" : NameOfAnnotations(*annotations);
 }
 
 bool HasDigest(const Json& entry, const Digest& digest) {
@@ -86,23 +78,10 @@ absl::Status CheckLayoutVersion(absl::string_view bytes) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<LayoutEntry>> ParseLayoutIndex(
+absl::StatusOr<std::vector<Descriptor>> ParseLayoutIndex(
     absl::string_view bytes) {
   RECLAIM_ASSIGN_OR_RETURN(Manifest index, ParseManifest(bytes, kOciIndexType));
-  std::vector<LayoutEntry> entries;
-  entries.reserve(index.children.size());
-  for (Descriptor& descriptor : index.children) {
-    LayoutEntry entry;
-    for (const char* annotation :
-         {kRefNameAnnotation, kContainerdNameAnnotation}) {
-      const auto name = descriptor.annotations.find(annotation);
-      if (name == descriptor.annotations.end()) continue;
-      if (entry.name.empty()) entry.name = name->second;
-    }
-    entry.descriptor = std::move(descriptor);
-    entries.push_back(std::move(entry));
-  }
-  return entries;
+  return std::move(index.children);
 }
 
 absl::StatusOr<EditedLayoutIndex> EditLayoutIndex(

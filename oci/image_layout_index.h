@@ -18,24 +18,12 @@
 
 namespace reclaim::oci {
 
-inline constexpr char kRefNameAnnotation[] =
-    "org.opencontainers.image.ref.name";
-
-// What containerd and Docker name an image by; most of their entries have both.
-inline constexpr char kContainerdNameAnnotation[] = "io.containerd.image.name";
-
-struct LayoutEntry {
-  Descriptor descriptor;
-  // Its ref.name annotation, else the one of containerd; "" for an entry
-  // without either.
-  std::string name;
-};
-
 // The text of an `oci-layout` file: OK for image layout version 1.x.
 absl::Status CheckLayoutVersion(absl::string_view bytes);
 
-// INVALID_ARGUMENT, UNIMPLEMENTED, RESOURCE_EXHAUSTED as ParseManifest().
-absl::StatusOr<std::vector<LayoutEntry>> ParseLayoutIndex(
+// Its entries.  INVALID_ARGUMENT, UNIMPLEMENTED, RESOURCE_EXHAUSTED as
+// ParseManifest().
+absl::StatusOr<std::vector<Descriptor>> ParseLayoutIndex(
     absl::string_view bytes);
 
 // One change of an index.json.

@@ -35,7 +35,7 @@ TEST(ImageLayoutIndexTest, ReadsNamesInOrder) {
   ASSERT_EQ(entries->size(), 2u);
   EXPECT_EQ((*entries)[0].name, "v1");
   EXPECT_EQ((*entries)[1].name, "");
-  EXPECT_EQ((*entries)[1].descriptor.digest, Digest::Sha256Of("b"));
+  EXPECT_EQ((*entries)[1].digest, Digest::Sha256Of("b"));
 }
 
 TEST(ImageLayoutIndexTest, DroppingANameKeepsTheEntryAndAllElse) {
@@ -128,6 +128,15 @@ TEST(ImageLayoutIndexTest, ChecksTheVersion) {
   EXPECT_FALSE(CheckLayoutVersion(R"({"imageLayoutVersion":"2.0.0"})").ok());
   EXPECT_FALSE(CheckLayoutVersion("{}").ok());
   EXPECT_FALSE(CheckLayoutVersion("").ok());
+}
+
+// Without its name the entry would be one that nobody has named, and go.
+TEST(ImageLayoutIndexTest, ANameThatIsTooLongIsNotPassedOver) {
+  const std::string longest(64 << 10, 'n');
+  EXPECT_EQ(ParseLayoutIndex(Index(Entry("a", longest)))->at(0).name, longest);
+  EXPECT_THAT(ParseLayoutIndex(
+                  Index(Entry("a", longest + "n") + "," + Entry("b", "x"))),
+              StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 }  // namespace

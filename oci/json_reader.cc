@@ -1,6 +1,7 @@
 #include "oci/json_reader.h"
 
 #include <cstddef>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -11,14 +12,18 @@
 #include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
+#include "oci/json_syntax.h"
 
 namespace reclaim::oci {
 namespace {
 
-// Builds the document and enforces the limits.  nlohmann's own builder keeps
-// the last of two equal keys; this one refuses them.
+// Builds the document, with just the room that it needs: what it takes has been
+// reckoned so.  nlohmann's own builder keeps the last of two equal keys; this
+// one refuses them.
 class Builder final : public nlohmann::json_sax<Json> {
  public:
+  explicit Builder(JsonShape shape) : shape_(std::move(shape)) {}
+
   bool null() override { return Add(nullptr); }
   bool boolean(bool value) override { return Add(value); }
   bool number_integer(number_integer_t value) override { return Add(value); }
@@ -26,23 +31,42 @@ class Builder final : public nlohmann::json_sax<Json> {
   bool number_float(number_float_t value, const string_t&) override {
     return Add(value);
   }
-  bool string(string_t& value) override { return Add(std::move(value)); }
-  bool binary(binary_t&) override { return Fail("binary values"); }
-  bool start_object(std::size_t) override { return Open(Json::object()); }
-  bool start_array(std::size_t) override { return Open(Json::array()); }
+  // A copy, for the lexer's own has room for twice as much.
+  bool string(string_t& value) override {
+    return Add(string_t(value.data(), value.size()));
+  }
+  bool binary(binary_t&) override {
+    status_ = absl::InvalidArgumentError("binary values are no JSON");
+    return false;
+  }
+  bool start_object(std::size_t) override {
+    const size_t size = NextSize();
+    Json* object = Place(Json::object());
+    object->get_ref<Json::object_t&>().reserve(size);
+    Open(object, size);
+    return true;
+  }
+  bool start_array(std::size_t) override {
+    const size_t size = NextSize();
+    Json* array = Place(Json::array());
+    array->get_ref<Json::array_t&>().reserve(size);
+    Open(array, 0);
+    return true;
+  }
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }
 
   bool key(string_t& name) override {
     // Looking through the members for each new one takes the square of their
     // number, which may be hundreds of thousands.
-    const bool is_new = names_.back().insert(absl::HashOf(name)).second;
+    const bool is_new = names_.back() != nullptr &&
+                        names_.back()->insert(absl::HashOf(name)).second;
     if (!is_new && open_.back()->find(name) != open_.back()->end()) {
       status_ = absl::InvalidArgumentError(
           absl::StrCat("a JSON object has the key \"", name, "\" twice"));
       return false;
     }
-    key_ = std::move(name);
+    key_.assign(name.data(), name.size());
     return true;
   }
 
@@ -59,10 +83,10 @@ class Builder final : public nlohmann::json_sax<Json> {
   Json top_;
 
  private:
-  bool Fail(absl::string_view what) {
-    status_ = absl::ResourceExhaustedError(
-        absl::StrCat("JSON document refused: ", what));
-    return false;
+  using Names = absl::flat_hash_set<size_t>;
+
+  size_t NextSize() {
+    return begun_ < shape_.sizes.size() ? shape_.sizes[begun_++] : 0;
   }
 
   Json* Place(Json value) {
@@ -80,19 +104,15 @@ class Builder final : public nlohmann::json_sax<Json> {
   }
 
   bool Add(Json value) {
-    if (++value_count_ > kJsonValueCountMax) return Fail("too many values");
     Place(std::move(value));
     return true;
   }
 
-  bool Open(Json value) {
-    if (open_.size() >= static_cast<size_t>(kJsonDepthMax)) {
-      return Fail("nested deeper than 32 levels");
-    }
-    if (++value_count_ > kJsonValueCountMax) return Fail("too many values");
-    open_.push_back(Place(std::move(value)));
-    names_.emplace_back();
-    return true;
+  void Open(Json* place, size_t name_count) {
+    open_.push_back(place);
+    names_.push_back(name_count > kJsonFewMembers ? std::make_unique<Names>()
+                                                  : nullptr);
+    if (names_.back() != nullptr) names_.back()->reserve(name_count);
   }
 
   bool Close() {
@@ -101,11 +121,12 @@ class Builder final : public nlohmann::json_sax<Json> {
     return true;
   }
 
+  const JsonShape shape_;
+  size_t begun_ = 0;  // of shape_.sizes
   std::vector<Json*> open_;
-  // Of each of them, if it is an object: hashes of the names of its members.
-  std::vector<absl::flat_hash_set<size_t>> names_;
+  // Of each of them that is an object of many members: hashes of their names.
+  std::vector<std::unique_ptr<Names>> names_;
   std::string key_;
-  size_t value_count_ = 0;
 };
 
 absl::Status WrongType(const char* name, const char* expected) {
@@ -142,20 +163,22 @@ absl::Status RefuseOtherCase(const Json& object,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Json> ReadJson(absl::string_view text) {
+absl::StatusOr<Json> ReadJson(absl::string_view text, size_t memory_max) {
   if (text.size() > kJsonBytesMax) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "JSON document of ", text.size(), " bytes; the limit is 4 MiB"));
   }
-  Builder builder;
+  RECLAIM_ASSIGN_OR_RETURN(JsonShape shape,
+                           CheckJson(text, kJsonDepthMax, memory_max));
+  Builder builder(std::move(shape));
   const bool is_read = Json::sax_parse(text.begin(), text.end(), &builder);
   if (!builder.status_.ok()) return builder.status_;
   if (!is_read) return absl::InvalidArgumentError("not JSON");
   return std::move(builder.top_);
 }
 
-absl::StatusOr<Json> ReadJsonObject(absl::string_view text) {
-  RECLAIM_ASSIGN_OR_RETURN(Json document, ReadJson(text));
+absl::StatusOr<Json> ReadJsonObject(absl::string_view text, size_t memory_max) {
+  RECLAIM_ASSIGN_OR_RETURN(Json document, ReadJson(text, memory_max));
   if (!document.is_object()) {
     return absl::InvalidArgumentError("the JSON document is not an object");
   }

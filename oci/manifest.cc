@@ -22,22 +22,30 @@ constexpr absl::string_view kDescriptorMembers[] = {
     "urls",      "annotations",  "platform",
 };
 
-absl::StatusOr<std::map<std::string, std::string>> Annotations(
-    const Json& object) {
-  std::map<std::string, std::string> annotations;
+// That they are texts; what they say is read by name.
+absl::StatusOr<const Json*> Annotations(const Json& object) {
   RECLAIM_ASSIGN_OR_RETURN(const Json* member,
                            ObjectMember(object, "annotations"));
-  if (member == nullptr) return annotations;
+  if (member == nullptr) return member;
   for (const auto& [key, value] : member->items()) {
     if (!value.is_string()) {
       return absl::InvalidArgumentError(
           absl::StrCat("annotation \"", key, "\" is not a string"));
     }
-    const auto& text = value.get_ref<const std::string&>();
-    // Huge annotations are legal, but nothing here reads them.
-    if (text.size() <= kNameBytesMax) annotations.emplace(key, text);
   }
-  return annotations;
+  return member;
+}
+
+absl::StatusOr<std::string> Name(const Json& object) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json* annotations, Annotations(object));
+  if (annotations == nullptr) return std::string();
+  std::string name = NameOfAnnotations(*annotations);
+  // Without it the entry would be one that nobody has named.
+  if (name.size() > kNameBytesMax) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "a name of ", name.size(), " bytes; the limit is ", kNameBytesMax));
+  }
+  return name;
 }
 
 absl::StatusOr<std::string> Platform(const Json& object) {
@@ -54,18 +62,24 @@ absl::StatusOr<std::string> Platform(const Json& object) {
   return platform;
 }
 
-absl::Status AppendChildren(const Json& document, const char* name,
-                            std::vector<Descriptor>* children) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json* array, ArrayMember(document, name));
+absl::Status CheckCount(const Json& array, const char* name) {
+  if (array.size() <= kChildCountMax) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "a manifest with ", array.size(), " ", name, "; the limit is 100000"));
+}
+
+// What has been read of `document` is dropped on the way: at its largest a
+// document takes half of what there is for both.
+absl::Status TakeChildren(const char* name, Json* document,
+                          std::vector<Descriptor>* children) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json* array, ArrayMember(*document, name));
   if (array == nullptr) return absl::OkStatus();
-  if (array->size() > kChildCountMax) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "a manifest with ", array->size(), " ", name, "; the limit is 100000"));
-  }
+  RECLAIM_RETURN_IF_ERROR(CheckCount(*array, name));
   children->reserve(array->size());
-  for (const Json& child : *array) {
+  for (Json& child : document->at(name)) {
     RECLAIM_ASSIGN_OR_RETURN(Descriptor descriptor, ParseDescriptor(child));
     children->push_back(std::move(descriptor));
+    child = nullptr;
   }
   return absl::OkStatus();
 }
@@ -147,6 +161,8 @@ absl::Status ReadSchema1(const Json& document, Manifest* manifest) {
   if (layers == nullptr) {
     return absl::InvalidArgumentError("a schema 1 manifest without fsLayers");
   }
+  RECLAIM_RETURN_IF_ERROR(CheckCount(*layers, "fsLayers"));
+  manifest->children.reserve(layers->size());
   for (const Json& layer : *layers) {
     if (!layer.is_object()) {
       return absl::InvalidArgumentError("an fsLayers entry is not an object");
@@ -163,8 +179,9 @@ absl::Status ReadSchema1(const Json& document, Manifest* manifest) {
 
 // Schema 1 manifests are signed in a JWS frame that carries the fields at the
 // top as well: nothing special is needed to read them.
-absl::Status ReadBody(const Json& document, Manifest* manifest) {
-  RECLAIM_ASSIGN_OR_RETURN(manifest->annotations, Annotations(document));
+absl::Status TakeBody(Json* whole, Manifest* manifest) {
+  const Json& document = *whole;
+  RECLAIM_RETURN_IF_ERROR(Annotations(document).status());
   RECLAIM_ASSIGN_OR_RETURN(manifest->artifact_type,
                            StringMember(document, "artifactType"));
   RECLAIM_ASSIGN_OR_RETURN(manifest->subject,
@@ -176,15 +193,15 @@ absl::Status ReadBody(const Json& document, Manifest* manifest) {
       if (!manifest->config) {
         return absl::InvalidArgumentError("an image manifest without config");
       }
-      return AppendChildren(document, "layers", &manifest->children);
+      return TakeChildren("layers", whole, &manifest->children);
     }
     case ManifestKind::kIndex:
       if (!Has(document, "manifests")) {
         return absl::InvalidArgumentError("an image index without manifests");
       }
-      return AppendChildren(document, "manifests", &manifest->children);
+      return TakeChildren("manifests", whole, &manifest->children);
     case ManifestKind::kArtifact:
-      return AppendChildren(document, "blobs", &manifest->children);
+      return TakeChildren("blobs", whole, &manifest->children);
     case ManifestKind::kSchema1:
       return ReadSchema1(document, manifest);
     case ManifestKind::kUnknown:
@@ -194,6 +211,18 @@ absl::Status ReadBody(const Json& document, Manifest* manifest) {
 }
 
 }  // namespace
+
+std::string NameOfAnnotations(const Json& annotations) {
+  if (!annotations.is_object()) return "";
+  for (const char* annotation :
+       {kRefNameAnnotation, kContainerdNameAnnotation}) {
+    const auto name = annotations.find(annotation);
+    if (name == annotations.end() || !name->is_string()) continue;
+    const auto& text = name->get_ref<const std::string&>();
+    if (!text.empty()) return text;
+  }
+  return "";
+}
 
 absl::StatusOr<Descriptor> ParseDescriptor(const Json& object) {
   if (!object.is_object()) {
@@ -214,7 +243,7 @@ absl::StatusOr<Descriptor> ParseDescriptor(const Json& object) {
     return absl::InvalidArgumentError(
         absl::StrCat("descriptor ", digest, " has a negative size"));
   }
-  RECLAIM_ASSIGN_OR_RETURN(descriptor.annotations, Annotations(object));
+  RECLAIM_ASSIGN_OR_RETURN(descriptor.name, Name(object));
   RECLAIM_ASSIGN_OR_RETURN(descriptor.platform, Platform(object));
   RECLAIM_ASSIGN_OR_RETURN(const Json* urls, ArrayMember(object, "urls"));
   descriptor.is_foreign = (urls != nullptr && !urls->empty()) ||
@@ -224,11 +253,11 @@ absl::StatusOr<Descriptor> ParseDescriptor(const Json& object) {
 
 absl::StatusOr<Manifest> ParseManifest(absl::string_view bytes,
                                        absl::string_view declared_media_type) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json document, ReadJsonObject(bytes));
+  RECLAIM_ASSIGN_OR_RETURN(Json document, ReadJsonObject(bytes));
   RECLAIM_RETURN_IF_ERROR(RefuseOtherCase(document, kManifestMembers));
   Manifest manifest;
   RECLAIM_RETURN_IF_ERROR(SetKind(document, declared_media_type, &manifest));
-  RECLAIM_RETURN_IF_ERROR(ReadBody(document, &manifest));
+  RECLAIM_RETURN_IF_ERROR(TakeBody(&document, &manifest));
   return manifest;
 }
 

@@ -12,7 +12,6 @@
 #define RECLAIM_OCI_MANIFEST_H_
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,11 +24,18 @@
 
 namespace reclaim::oci {
 
+// What image layouts name an entry by.
+inline constexpr char kRefNameAnnotation[] =
+    "org.opencontainers.image.ref.name";
+// What containerd and Docker name an image by; most of their entries have both.
+inline constexpr char kContainerdNameAnnotation[] = "io.containerd.image.name";
+
 struct Descriptor {
   std::string media_type;
   Digest digest;
   int64_t size_bytes = 0;  // as declared; never trusted for accounting
-  std::map<std::string, std::string> annotations;
+  // Its ref.name annotation, else the one of containerd; "" without either.
+  std::string name;
   std::string artifact_type;
   std::string platform;     // "linux/arm64/v8"; "" if none
   bool is_foreign = false;  // bytes live elsewhere: absence is no fault
@@ -43,7 +49,6 @@ struct Manifest {
   // Layers of an image, manifests of an index, blobs of an artifact; in order.
   std::vector<Descriptor> children;
   std::optional<Descriptor> subject;
-  std::map<std::string, std::string> annotations;
 };
 
 // `declared_media_type` is what names the document (Content-Type, descriptor);
@@ -58,6 +63,10 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view bytes,
 // its media type or schema version, or that can be read as one; and an object
 // that can't be read.
 bool MayBeManifest(absl::string_view bytes);
+
+// The name that the annotations of an entry give it, as Descriptor::name; what
+// is no object, or no text in it, gives none.
+std::string NameOfAnnotations(const Json& annotations);
 
 // One descriptor object.
 absl::StatusOr<Descriptor> ParseDescriptor(const Json& object);

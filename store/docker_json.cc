@@ -19,6 +19,7 @@ namespace {
 using json_members::Labels;
 using json_members::List;
 using json_members::Member;
+using json_members::Object;
 using json_members::Size;
 using json_members::Text;
 using json_members::Texts;
@@ -118,7 +119,7 @@ absl::StatusOr<EngineVersion> VersionOfPing(
 }
 
 absl::StatusOr<EngineVersion> ParseVersion(absl::string_view body) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json version, oci::ReadJsonObject(body));
+  RECLAIM_ASSIGN_OR_RETURN(const Json version, Object(body));
   const int newest = MinorOf(Text(version, "ApiVersion"));
   const int oldest = std::max(MinorOf(Text(version, "MinAPIVersion")), 0);
   if (newest < kOldestMinor) {
@@ -151,7 +152,7 @@ absl::StatusOr<std::vector<DockerListedImage>> ParseImages(
 }
 
 absl::StatusOr<InspectedImage> ParseImage(absl::string_view body) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
+  RECLAIM_ASSIGN_OR_RETURN(const Json object, Object(body));
   InspectedImage image;
   RECLAIM_RETURN_IF_ERROR(AddNames(object, &image.listed));
   DockerImageDetails& details = image.details;
@@ -252,7 +253,7 @@ absl::StatusOr<std::vector<DockerContainerDetails>> ParseContainers(
 
 absl::Status AddContainerDetails(absl::string_view body,
                                  DockerContainerDetails* container) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
+  RECLAIM_ASSIGN_OR_RETURN(const Json object, Object(body));
   ContainerFact& fact = container->fact;
   // The list has whole seconds, and one that is cut off makes it older.
   if (const auto created = Time(object, "Created")) fact.created = *created;

@@ -13,13 +13,14 @@ using json_members::IsTrue;
 using json_members::Labels;
 using json_members::List;
 using json_members::Member;
+using json_members::Object;
 using json_members::Size;
 using json_members::Text;
 using json_members::Time;
 using oci::Json;
 
 absl::StatusOr<std::vector<DockerVolume>> ParseVolumes(absl::string_view body) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
+  RECLAIM_ASSIGN_OR_RETURN(const Json object, Object(body));
   std::vector<DockerVolume> volumes;
   const Json* list = Member(object, "Volumes");
   if (list == nullptr || !list->is_array()) return volumes;
@@ -61,7 +62,7 @@ absl::StatusOr<std::vector<NetworkFact>> ParseNetworks(absl::string_view body) {
 }
 
 absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json object, oci::ReadJsonObject(body));
+  RECLAIM_ASSIGN_OR_RETURN(const Json object, Object(body));
   DockerUsage usage;
   if (const Json* list = Member(object, "Volumes")) {
     for (const Json& entry : *list) {

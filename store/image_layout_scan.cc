@@ -47,29 +47,27 @@ absl::Status CheckSettled(const RootedDir& root, const Place& place) {
 // are named as well, so they are kept like what nothing but its entry names: a
 // tag leads to one image only.
 void AddNames(const std::string& repository,
-              const std::vector<oci::LayoutEntry>& entries, absl::Time modified,
+              const std::vector<oci::Descriptor>& entries, absl::Time modified,
               ScanBatch* batch) {
   bool has_names = false;
-  for (const oci::LayoutEntry& entry : entries) {
+  for (const oci::Descriptor& entry : entries) {
     has_names |= !entry.name.empty();
   }
   std::map<std::string, oci::Digest> tags;
   std::map<oci::Digest, MembershipFact> members;
-  for (const oci::LayoutEntry& entry : entries) {
-    const oci::Descriptor& descriptor = entry.descriptor;
+  for (const oci::Descriptor& entry : entries) {
     if (!entry.name.empty()) {
-      const auto [tag, is_first] =
-          tags.try_emplace(entry.name, descriptor.digest);
+      const auto [tag, is_first] = tags.try_emplace(entry.name, entry.digest);
       if (is_first) {
-        batch->tags.push_back({repository, entry.name, descriptor.digest,
-                               descriptor.media_type, modified});
+        batch->tags.push_back(
+            {repository, entry.name, entry.digest, entry.media_type, modified});
       }
-      if (tag->second == descriptor.digest) continue;
+      if (tag->second == entry.digest) continue;
     }
-    MembershipFact& fact = members[descriptor.digest];
+    MembershipFact& fact = members[entry.digest];
     fact.repository = repository;
-    fact.digest = descriptor.digest;
-    if (fact.media_type.empty()) fact.media_type = descriptor.media_type;
+    fact.digest = entry.digest;
+    if (fact.media_type.empty()) fact.media_type = entry.media_type;
     fact.modified = modified;
     // Where nothing has a name, being listed is the name.
     fact.is_only_name |= !has_names || !entry.name.empty();
@@ -213,7 +211,7 @@ absl::Status LayoutScan::ReadNames(const FoundLayout& layout,
   RECLAIM_RETURN_IF_ERROR(oci::CheckLayoutVersion(version));
   RECLAIM_ASSIGN_OR_RETURN(const std::string bytes,
                            root_.Read(index, kIndexBytesMax));
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<oci::LayoutEntry> entries,
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<oci::Descriptor> entries,
                            oci::ParseLayoutIndex(bytes));
   RECLAIM_ASSIGN_OR_RETURN(const FileStat stat, root_.Stat(index));
   RECLAIM_RETURN_IF_ERROR(CheckSettled(root_, layout.place));

@@ -110,11 +110,11 @@ class ImageLayoutStore final : public TreeStore {
     const absl::StatusOr<std::string> now = IndexOf(removal).Read();
     const auto entries =
         now.ok() ? oci::ParseLayoutIndex(*now)
-                 : absl::StatusOr<std::vector<oci::LayoutEntry>>(now.status());
+                 : absl::StatusOr<std::vector<oci::Descriptor>>(now.status());
     bool is_taken = false;
     for (size_t i = 0; entries.ok() && i < entries->size(); ++i) {
-      const oci::LayoutEntry& entry = (*entries)[i];
-      const bool is_same = entry.descriptor.digest == *removal.digest;
+      const oci::Descriptor& entry = (*entries)[i];
+      const bool is_same = entry.digest == *removal.digest;
       if (is_same && (removal.tag.empty() || entry.name == removal.tag)) {
         return absl::OkStatus();
       }

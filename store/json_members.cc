@@ -1,11 +1,15 @@
 #include "store/json_members.h"
 
+#include <cstddef>
+
 #include "absl/strings/match.h"
 #include "base/status_macros.h"
 
 namespace reclaim::store::json_members {
 
 using oci::Json;
+
+constexpr size_t kAnswerMemoryMax = size_t{64} << 20;
 
 const Json* Member(const Json& object, const char* name) {
   if (!object.is_object()) return nullptr;
@@ -62,8 +66,12 @@ std::optional<absl::Time> Time(const Json& object, const char* name) {
   return time;
 }
 
+absl::StatusOr<Json> Object(absl::string_view body) {
+  return oci::ReadJsonObject(body, kAnswerMemoryMax);
+}
+
 absl::StatusOr<Json> List(absl::string_view body) {
-  RECLAIM_ASSIGN_OR_RETURN(Json list, oci::ReadJson(body));
+  RECLAIM_ASSIGN_OR_RETURN(Json list, oci::ReadJson(body, kAnswerMemoryMax));
   if (list.is_null()) return Json::array();
   if (!list.is_array()) {
     return absl::UnavailableError(

@@ -1,7 +1,9 @@
 // store/json_members.h — private to the Docker driver: members of JSON objects,
 // leniently.
 //
-// A member that is missing, null or of another type is empty.  Pure.
+// A member that is missing, null or of another type is empty.  An engine's
+// answers are denser than what is pushed (a member for each of its settings),
+// and so may take more memory.  Pure.
 
 #ifndef RECLAIM_STORE_JSON_MEMBERS_H_
 #define RECLAIM_STORE_JSON_MEMBERS_H_
@@ -30,6 +32,7 @@ std::optional<uint64_t> Size(const oci::Json& object, const char* name);
 // RFC 3339; Docker's zero time is none.
 std::optional<absl::Time> Time(const oci::Json& object, const char* name);
 
+absl::StatusOr<oci::Json> Object(absl::string_view body);
 // null is an empty list; UNAVAILABLE if it is something else.
 absl::StatusOr<oci::Json> List(absl::string_view body);
 

@@ -9,19 +9,18 @@
 namespace reclaim::oci {
 namespace {
 
-bool Has(const std::vector<LayoutEntry>& entries, const LayoutEntry& wanted) {
-  for (const LayoutEntry& entry : entries) {
-    if (entry.name == wanted.name &&
-        entry.descriptor.digest == wanted.descriptor.digest) {
+bool Has(const std::vector<Descriptor>& entries, const Descriptor& wanted) {
+  for (const Descriptor& entry : entries) {
+    if (entry.name == wanted.name && entry.digest == wanted.digest) {
       return true;
     }
   }
   return false;
 }
 
-bool HasDigest(const std::vector<LayoutEntry>& entries, const Digest& digest) {
-  for (const LayoutEntry& entry : entries) {
-    if (entry.descriptor.digest == digest) return true;
+bool HasDigest(const std::vector<Descriptor>& entries, const Digest& digest) {
+  for (const Descriptor& entry : entries) {
+    if (entry.digest == digest) return true;
   }
   return false;
 }
@@ -32,21 +31,20 @@ RECLAIM_FUZZ_TARGET(image_layout_index) {
   }
   const auto entries = ParseLayoutIndex(input);
   if (!entries.ok() || entries->empty()) return;
-  const LayoutEntry& gone = entries->front();
-  const auto edited =
-      EditLayoutIndex(input, {{gone.name, gone.descriptor.digest}});
+  const Descriptor& gone = entries->front();
+  const auto edited = EditLayoutIndex(input, {{gone.name, gone.digest}});
   RECLAIM_CHECK(edited.ok(), "what can be read can be edited");
   RECLAIM_CHECK(edited->was_found.size() == 1 && edited->was_found[0],
                 "what was read is found");
   const auto after = ParseLayoutIndex(edited->bytes);
   RECLAIM_CHECK(after.ok(), "what was edited can be read");
-  for (const LayoutEntry& entry : *entries) {
+  for (const Descriptor& entry : *entries) {
     if (entry.name == gone.name) continue;
     RECLAIM_CHECK(Has(*after, entry), "other names stay");
   }
   if (!gone.name.empty()) {
     RECLAIM_CHECK(!Has(*after, gone), "the name is gone");
-    RECLAIM_CHECK(HasDigest(*after, gone.descriptor.digest),
+    RECLAIM_CHECK(HasDigest(*after, gone.digest),
                   "its digest stays without a name");
   }
 }
