@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/graph_changes.h"
+#include "gc/own_copy.h"
 #include "oci/name.h"
 
 namespace reclaim::gc {
@@ -48,11 +49,6 @@ class RestoreBatch {
   void Returned(const QuarantineRecord& record);
   absl::Status Fail(const QuarantineRecord& record, const absl::Status& status);
   absl::Status Commit();
-  // Whether the store itself has the content.
-  absl::Status Find(const QuarantineRecord& record) const {
-    return site_->store->Stat(record.item.removal->place, *record.item.digest)
-        .status();
-  }
 
   CollectedStore* site_;
   absl::string_view actor_;
@@ -78,8 +74,12 @@ absl::Status RestoreBatch::Fail(const QuarantineRecord& record,
 // Neither in this quarantine: it is back already (a crash came between the
 // bytes and the record), or somebody took it.
 absl::Status RestoreBatch::SettleMissing(const QuarantineRecord& record) {
+  absl::Status status;
+  if (IsBlob(record)) {
+    const store::Removal& blob = *record.item.removal;
+    status = site_->store->Stat(blob.place, *record.item.digest).status();
+  }
   // Of names and links the next scan says whether they stand.
-  const absl::Status status = IsBlob(record) ? Find(record) : absl::OkStatus();
   if (status.ok()) {
     Returned(record);
     return absl::OkStatus();
@@ -119,8 +119,8 @@ absl::Status RestoreBatch::Settle(const QuarantineRecord& record,
     }
     return absl::OkStatus();
   }
-  // A folder where the file belongs is no copy of it: ours is the only one.
-  if (IsBlob(record) && !Find(record).ok()) return Fail(record, outcome.status);
+  const absl::Status copy = CheckOwnCopy(record, *site_->store, outcome);
+  if (!copy.ok()) return Fail(record, copy);
   // Content is what its digest says: the store's own copy stands, ours goes
   // with the next purge.
   AddReturning(record, &changes_);

@@ -1,6 +1,7 @@
-// What comes back with what (gc/restore.h).
+// What comes back with what (gc/restore.h), and what lies in its way.
 
 #include <string>
+#include <vector>
 
 #include "gc/collector_fixture.h"
 
@@ -9,6 +10,11 @@ namespace {
 
 using index::NodeState;
 using ::reclaim::base::IsOk;
+using ::reclaim::base::StatusIs;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
 
 class RestoreTest : public CollectorFixture {
  protected:
@@ -33,8 +39,60 @@ class RestoreTest : public CollectorFixture {
         {index::RemoveNamed{"s", index::NodeKind::kLease, "", "hold"}});
   }
 
+  // What came back goes again, with a run of its own.
+  void TakeLayerAgain() {
+    ASSERT_THAT(HoldLayer(), IsOk());
+    ASSERT_EQ(StateOf(layer_), NodeState::kPresent)
+        << "a reference restores (I4)";
+    ASSERT_THAT(LetGo(), IsOk());
+    ASSERT_EQ(Prune().blob_count, 1u);
+    ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  }
+  absl::Status PinImage() {
+    index::PutPin pin;
+    pin.store = "s";
+    pin.id = "p";
+    pin.target.content = index::ContentName{"s", "", image_};
+    return Record({pin});
+  }
+  // Where a blob's file belongs, something else.
+  void PutInTheWay(const oci::Digest& digest, const std::string& bytes) {
+    folder_.Write(store::RegistryTree(&folder_).BlobPath(digest), bytes);
+  }
+  void ClearTheWay(const oci::Digest& digest) {
+    const std::string path = store::RegistryTree(&folder_).BlobPath(digest);
+    folder_.Remove(path.substr(0, path.rfind('/')));
+  }
+  // That it stays where it is until the way is free, whatever comes.
+  void ExpectKept(const oci::Digest& digest, const std::string& run,
+                  const std::string& bytes) {
+    const auto restored = RestoreRun(run);
+    ASSERT_THAT(restored, IsOk());
+    EXPECT_EQ(restored->problems.size(), 1u);
+    EXPECT_THAT(restored->problems,
+                testing::Contains(HasSubstr("is no copy of it")));
+    EXPECT_EQ(StateOf(digest), NodeState::kQuarantined);
+    // Twice, for the second could rely on the first.
+    Scan();
+    Scan();
+    EXPECT_THAT(collector_->KeptScopes("s"), SizeIs(1));
+    EXPECT_EQ(StateOf(digest), NodeState::kQuarantined);
+    clock_.Advance(absl::Hours(48));
+    ASSERT_THAT(PurgeNow(), IsOk());
+    EXPECT_EQ(StateOf(digest), NodeState::kQuarantined);
+    ClearTheWay(digest);
+    ASSERT_THAT(RestoreRun(run), IsOk());
+    EXPECT_EQ(StateOf(digest), NodeState::kPresent);
+    EXPECT_EQ(folder_.Read(store::RegistryTree(&folder_).BlobPath(digest)),
+              bytes);
+    Scan();
+    EXPECT_THAT(collector_->KeptScopes("s"), IsEmpty());
+    EXPECT_EQ(QuarantineCount(), 0u);
+  }
+
   oci::Digest image_;
   const oci::Digest layer_ = oci::Digest::Sha256Of("base");
+  const oci::Digest own_ = oci::Digest::Sha256Of("own");
 };
 
 // A layer that came back was taken by another run: half an image would be of no
@@ -42,13 +100,7 @@ class RestoreTest : public CollectorFixture {
 TEST_F(RestoreTest, ARunComesBackWithWhatItsImagesAreMadeOf) {
   const gc::Run first = Prune();
   ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
-  ASSERT_THAT(HoldLayer(), IsOk());
-  ASSERT_EQ(StateOf(layer_), NodeState::kPresent)
-      << "a reference restores (I4)";
-  ASSERT_THAT(LetGo(), IsOk());
-  const gc::Run second = Prune();
-  ASSERT_EQ(second.blob_count, 1u);
-  ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  TakeLayerAgain();
   ASSERT_THAT(RestoreRun(first.id), IsOk());
   EXPECT_EQ(StateOf(image_), NodeState::kPresent);
   EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
@@ -102,11 +154,7 @@ TEST_F(RestoreTest, APurgeLeavesTheLinkOfWhatItLeaves) {
   const gc::Run second = Prune();
   ASSERT_EQ(StateOf(signature), NodeState::kQuarantined);
   ASSERT_THAT(RestoreRun(first.id), IsOk());
-  index::PutPin pin;
-  pin.store = "s";
-  pin.id = "p";
-  pin.target.content = index::ContentName{"s", "", image_};
-  ASSERT_THAT(Record({pin}), IsOk());
+  ASSERT_THAT(PinImage(), IsOk());
   ASSERT_THAT(PurgeNow(), IsOk());
   const auto restored = RestoreRun(second.id);
   EXPECT_TRUE(restored.ok() || absl::IsNotFound(restored.status()))
@@ -116,6 +164,109 @@ TEST_F(RestoreTest, APurgeLeavesTheLinkOfWhatItLeaves) {
   EXPECT_TRUE(folder_.Exists(
       "docker/registry/v2/repositories/app/_manifests/revisions/sha256/" +
       signature.hex() + "/link"));
+}
+
+// A power cut leaves such files: a writer who did not wait for the disk.
+TEST_F(RestoreTest, ATruncatedFileInItsPlaceIsNoCopy) {
+  const gc::Run run = Prune();
+  PutInTheWay(layer_, "ba");
+  ExpectKept(layer_, run.id, "base");
+}
+
+TEST_F(RestoreTest, OtherBytesOfTheSameSizeAreNoCopy) {
+  const gc::Run run = Prune();
+  PutInTheWay(layer_, "bass");
+  ExpectKept(layer_, run.id, "base");
+}
+
+TEST_F(RestoreTest, OfALargeFileTheSizeTells) {
+  const std::string large(1 << 20, 'x');
+  const oci::Digest digest = store::RegistryTree(&folder_).Blob(large);
+  Age();
+  Scan();
+  const gc::Run run = Prune();
+  ASSERT_EQ(StateOf(digest), NodeState::kQuarantined);
+  PutInTheWay(digest, large.substr(0, large.size() / 2));
+  ExpectKept(digest, run.id, large);
+}
+
+TEST_F(RestoreTest, ACopyInItsPlaceStands) {
+  const std::string large(1 << 20, 'x');
+  const oci::Digest digest = store::RegistryTree(&folder_).Blob(large);
+  Age();
+  Scan();
+  const gc::Run run = Prune();
+  PutInTheWay(digest, large);
+  PutInTheWay(layer_, "base");
+  const auto restored = RestoreRun(run.id);
+  ASSERT_THAT(restored, IsOk());
+  EXPECT_THAT(restored->problems, IsEmpty());
+  EXPECT_EQ(StateOf(digest), NodeState::kPresent);
+  EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
+  EXPECT_EQ(QuarantineCount(), 2u) << "second copies, until they are purged";
+  ASSERT_THAT(PurgeNow(), IsOk());
+  EXPECT_EQ(QuarantineCount(), 0u);
+  EXPECT_EQ(folder_.Read(store::RegistryTree(&folder_).BlobPath(layer_)),
+            "base");
+}
+
+// A writer who names it is not told that it is here.
+TEST_F(RestoreTest, AReferenceToWhatCannotComeBackIsRefused) {
+  Prune();
+  PutInTheWay(layer_, "");
+  const absl::Status named = PinImage();
+  EXPECT_THAT(named, StatusIs(absl::StatusCode::kAlreadyExists,
+                              HasSubstr("stays in quarantine")));
+  ClearTheWay(layer_);
+  EXPECT_THAT(PinImage(), IsOk());
+  EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
+}
+
+// A scan is told of the same, keeps all that may be meant, and ends.
+TEST_F(RestoreTest, AScanKeepsWhatCannotComeBackAndWhatNamesIt) {
+  const store::RegistryTree tree(&folder_);
+  Prune();
+  PutInTheWay(layer_, "");
+  const oci::Digest other = tree.Image("other", "", {"garbage"});
+  tree.Tag("app", "late", image_);
+  Age();
+  Scan();
+  EXPECT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  EXPECT_EQ(StateOf(image_), NodeState::kPresent) << "the rest came back";
+  EXPECT_THAT(collector_->KeptScopes("s"), Not(IsEmpty()));
+  EXPECT_THAT(MakePlan(Request()).items, IsEmpty());
+  ClearTheWay(layer_);
+  Scan();
+  EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
+  EXPECT_TRUE(HasTag("app", "late"));
+  EXPECT_THAT(collector_->KeptScopes("s"), IsEmpty());
+  Prune();
+  EXPECT_EQ(StateOf(image_), NodeState::kPresent);
+  EXPECT_EQ(StateOf(other), NodeState::kQuarantined);
+}
+
+// What lies in the way of one run's is no other run's business, whichever of
+// the two comes first: a reference brings back all that can come.
+TEST_F(RestoreTest, OfTwoRunsWhatLiesInTheWayOfOneHoldsUpNoOther) {
+  for (const oci::Digest& obstructed : {own_, layer_}) {
+    Prune();
+    ASSERT_EQ(StateOf(own_), NodeState::kQuarantined);
+    TakeLayerAgain();
+    PutInTheWay(obstructed, "");
+    EXPECT_THAT(PinImage(), StatusIs(absl::StatusCode::kAlreadyExists));
+    const oci::Digest& other = obstructed == own_ ? layer_ : own_;
+    EXPECT_EQ(StateOf(other), NodeState::kPresent);
+    EXPECT_EQ(StateOf(image_), NodeState::kPresent);
+    EXPECT_EQ(StateOf(obstructed), NodeState::kQuarantined);
+    ExpectExact();
+    ClearTheWay(obstructed);
+    EXPECT_THAT(PinImage(), IsOk());
+    EXPECT_EQ(StateOf(obstructed), NodeState::kPresent);
+    EXPECT_EQ(QuarantineCount(), 0u);
+    ASSERT_THAT(
+        Record({index::RemoveNamed{"s", index::NodeKind::kPin, "", "p"}}),
+        IsOk());
+  }
 }
 
 }  // namespace

@@ -64,6 +64,15 @@ std::vector<UnreadableScope> GraphScan::UnreadableScopes() const {
   return scopes;
 }
 
+absl::Status GraphScan::Apply(const Mutation& mutation) {
+  RECLAIM_ASSIGN_OR_RETURN(const AppliedMutation applied,
+                           graph_->Apply(mutation, options_->durability));
+  for (const std::string& problem : applied.problems) {
+    AddProblem("", "", problem);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status GraphScan::Flush() {
   for (size_t begin = 0; begin < pending_.size();
        begin += kOperationsPerMutation) {
@@ -74,11 +83,11 @@ absl::Status GraphScan::Flush() {
     mutation.operations.assign(
         std::make_move_iterator(pending_.begin() + begin),
         std::make_move_iterator(pending_.begin() + end));
-    RECLAIM_ASSIGN_OR_RETURN(const AppliedMutation applied,
-                             graph_->Apply(mutation, options_->durability));
-    for (const std::string& problem : applied.problems) {
-      AddProblem("", "", problem);
+    absl::Status status = Apply(mutation);
+    if (absl::IsAlreadyExists(status) && IsWholeScan()) {
+      status = ApplyEach(mutation);
     }
+    RECLAIM_RETURN_IF_ERROR(status);
   }
   pending_.clear();
   return absl::OkStatus();

@@ -10,6 +10,7 @@
 #ifndef RECLAIM_INDEX_GRAPH_SCAN_H_
 #define RECLAIM_INDEX_GRAPH_SCAN_H_
 
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -33,7 +34,8 @@ namespace reclaim::index {
 
 class GraphScan final : public store::ScanSink {
  public:
-  // `epoch` was begun for this scan.  None of the pointers is owned.
+  // `epoch` was begun for this scan; the highest is of single facts.  None of
+  // the pointers is owned.
   GraphScan(ReferenceGraph* graph, const StoreRecord& record,
             const store::ContentStore* store, const ScanOptions* options,
             Epoch epoch)
@@ -94,6 +96,14 @@ class GraphScan final : public store::ScanSink {
   void KeepScope(const std::string& scope, const std::string& why);
   void Add(Operation operation) { pending_.push_back(std::move(operation)); }
   absl::Status Flush();
+  // Or else single facts, for somebody who is answered: what can't be taken is
+  // his error.
+  bool IsWholeScan() const {
+    return epoch_ != std::numeric_limits<Epoch>::max();
+  }
+  absl::Status Apply(const Mutation& mutation);
+  // scan_obstacles.cc: the same, one fact after the other.
+  absl::Status ApplyEach(const Mutation& mutation);
 
   // scan_tags.cc: tags, which are used and moved while they are read.
   void AddTag(const GraphView& view, const store::TagFact& fact);

@@ -96,7 +96,7 @@ absl::StatusOr<oci::NotificationEnvelope> ReadEnvelope(absl::string_view body) {
 bool IsAboutAName(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDataLoss(status) ||
          absl::IsInvalidArgument(status) || absl::IsPermissionDenied(status) ||
-         absl::IsFailedPrecondition(status);
+         absl::IsFailedPrecondition(status) || absl::IsAlreadyExists(status);
 }
 
 class RegistryIntake final : public NotificationIntake {
@@ -256,6 +256,9 @@ absl::Status RegistryIntake::Follow(const std::string& store,
   }
   if (!IsAboutAName(unsettled.status())) return unsettled.status();
   if (hints.size() == 1) {
+    // Nothing that a registry says again moves what lies in the way of content
+    // in quarantine: scans tell of it.
+    if (absl::IsAlreadyExists(unsettled.status())) return absl::OkStatus();
     return IsLeftToScans(store, hints[0]) ? absl::OkStatus()
                                           : unsettled.status();
   }

@@ -11,6 +11,9 @@
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
+#include "gc/plan.h"
+#include "gc/policy.h"
+#include "gc/prune_request.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "index/memory_engine.h"
@@ -236,6 +239,34 @@ TEST_F(NotificationIntakeTest, ANameThatStaysUnreadableHoldsNothingUp) {
   // It was left to the scan, which says so.
   ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
   EXPECT_FALSE(graph_->Stores()[0].unreadable_scopes.empty());
+}
+
+// A registry serves what stands in the place of quarantined content, and tells
+// of pulls of it as of any.
+TEST_F(NotificationIntakeTest, WhatCannotComeBackHoldsNothingUp) {
+  const oci::Digest old = tree_.Image("app", "", {"base", "old"});
+  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
+  clock_.Advance(absl::Hours(24 * 3650));
+  gc::PruneRequest request;
+  request.store = "hub";
+  request.verb = gc::PruneVerb::kSystem;
+  request.policy = gc::NoGrace();
+  request.policy.large_plan_percent = 100;
+  request.actor = "test";
+  const auto plan = collector_->MakePlan(request, {});
+  ASSERT_THAT(plan, IsOk());
+  gc::ApplyRequest apply;
+  apply.plan_id = plan->id;
+  apply.actor = "test";
+  ASSERT_THAT(collector_->Apply(apply, {}), IsOk());
+  ASSERT_FALSE(folder_.Exists(tree_.BlobPath(old)));
+  folder_.Write(tree_.BlobPath(old), "torn");
+  const oci::Digest image = tree_.Image("app", "v2", {"base", "two"});
+  EXPECT_THAT(intake_->Take(
+                  "hub", kBearer,
+                  Joined({Event("pull", "", old), Event("push", "v2", image)})),
+              IsOk());
+  EXPECT_TRUE(HasTag("v2"));
 }
 
 // The registry tells of a push before it writes the tag.

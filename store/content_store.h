@@ -106,7 +106,8 @@ class ContentStore : public ContentReader {
 
   // Moves items back: bytes first, then links, then names (the reverse of the
   // order of deletion), with the modes and times they had.  An item whose name
-  // is taken meanwhile is ALREADY_EXISTS and stays in quarantine.
+  // is taken meanwhile is ALREADY_EXISTS and stays in quarantine, whatever has
+  // taken it.
   virtual absl::StatusOr<std::vector<RemovalOutcome>> Restore(
       const RunId& run_id, absl::Span<const Removal> removals) = 0;
 

@@ -289,6 +289,7 @@ RemovalOutcome MemoryStore::RestoreOne(const RunId& run_id,
   if (content_->things_.count(key) > 0) {
     outcome.status =
         absl::AlreadyExistsError(absl::StrCat(ToString(what), " is there"));
+    outcome.quarantined_size = it->second.thing.bytes.size();
     return outcome;
   }
   outcome.bytes = SizeOf(what, it->second.thing.bytes.size());

@@ -65,6 +65,9 @@ class QuarantineFolder {
   // something has taken one of its names (nothing is overwritten).
   absl::StatusOr<RemovalBytes> Restore(const RunId& run_id,
                                        const Removal& removal);
+  // What of it lies in quarantine now.  NOT_FOUND: no such item.
+  absl::StatusOr<RemovalBytes> WeighMoved(const RunId& run_id,
+                                          const Removal& removal) const;
   // Frees it.  NOT_FOUND as above.
   absl::StatusOr<RemovalBytes> Purge(const RunId& run_id,
                                      const Removal& removal);

@@ -9,8 +9,10 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "store/quarantine_folder.h"
+#include "store/quarantine_paths.h"
 
 namespace reclaim::store {
 namespace {
@@ -68,6 +70,23 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Weigh(
     return absl::UnavailableError(
         absl::StrCat(added.message(), "; it was there a moment ago"));
   }
+}
+
+absl::StatusOr<RemovalBytes> QuarantineFolder::WeighMoved(
+    const RunId& run_id, const Removal& removal) const {
+  base::MutexLock lock(&mutex_);
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
+                           OpenJournal(run_id));
+  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal::Item* item,
+                           FindItem(*journal, removal));
+  RemovalBytes bytes;
+  for (const std::string& path : item->paths) {
+    RECLAIM_ASSIGN_OR_RETURN(const RemovalBytes weight,
+                             Weigh(QuarantineTreePath(run_id, path),
+                                   IsContentRemoval(removal.kind)));
+    bytes += weight;
+  }
+  return bytes;
 }
 
 bool QuarantineFolder::Meter::IsGone(const std::string& path) const {

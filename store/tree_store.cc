@@ -207,7 +207,14 @@ RemovalOutcome TreeStore::RestoreOne(const RunId& run_id,
   const absl::StatusOr<RemovalBytes> bytes =
       quarantine_.Restore(run_id, removal);
   outcome.status = bytes.status();
-  if (bytes.ok()) outcome.bytes = *bytes;
+  if (bytes.ok()) {
+    outcome.bytes = *bytes;
+  } else if (absl::IsAlreadyExists(bytes.status())) {
+    // 0 if it can't be looked at: then no large file is a copy.
+    const RemovalBytes moved =
+        quarantine_.WeighMoved(run_id, removal).value_or(RemovalBytes());
+    outcome.quarantined_size = (moved.content + moved.held).logical_bytes;
+  }
   return outcome;
 }
 

@@ -153,11 +153,13 @@ struct Measurement : RemovalBytes {
 // What became of one removal.
 struct RemovalOutcome {
   // OK; NOT_FOUND (it was not there: nothing to do, never an error of a run);
-  // ALREADY_EXISTS (restore found the name taken: the store's own copy
-  // stands); ABORTED (it is not what the plan saw, or is in use now: it stays);
+  // ALREADY_EXISTS (restore found the name taken: what stands there stays);
+  // ABORTED (it is not what the plan saw, or is in use now: it stays);
   // anything else is a failure of this item alone.
   absl::Status status;
   RemovalBytes bytes;  // moved or freed by this item
+  // Of ALREADY_EXISTS: the logical bytes of its content that are in quarantine.
+  uint64_t quarantined_size = 0;
 };
 
 // Which run put something in quarantine.  Not a path: letters, digits and '-'.

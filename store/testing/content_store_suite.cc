@@ -293,7 +293,10 @@ TEST_P(ContentStoreSuite, WhatWasWrittenAnewIsNotOverwritten) {
   const std::vector<Removal> all = {Blob(D("of the unnamed"))};
   Quarantine(all);
   world_->PutBlob("of the unnamed");
-  ExpectAll(store_->Restore("run-1", all), absl::StatusCode::kAlreadyExists);
+  const auto refused = store_->Restore("run-1", all);
+  ExpectAll(refused, absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ((*refused)[0].quarantined_size,
+            std::string("of the unnamed").size());
   EXPECT_TRUE(IsThere(D("of the unnamed")));
   Purge(all);
   EXPECT_TRUE(IsThere(D("of the unnamed"))) << "ours went, theirs stands";

@@ -1,0 +1,46 @@
+#include "gc/own_copy.h"
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gc/graph_changes.h"
+
+namespace reclaim::gc {
+namespace {
+
+// Some milliseconds for a batch of them.
+constexpr uint64_t kReadBytesMax = 256 * 1024;
+
+absl::Status NoCopy(const store::Removal& removal, absl::string_view why) {
+  return absl::AlreadyExistsError(absl::StrCat(
+      store::ToString(removal), " stays in quarantine: what stands in its ",
+      "place is no copy of it (", why,
+      "); move that away, then scan the store or restore it again"));
+}
+
+}  // namespace
+
+absl::Status CheckOwnCopy(const QuarantineRecord& record,
+                          const store::ContentStore& store,
+                          const store::RemovalOutcome& refused) {
+  if (!IsBlob(record)) return absl::OkStatus();
+  const store::Removal& removal = *record.item.removal;
+  const absl::StatusOr<store::BlobStat> stat =
+      store.Stat(removal.place, *record.item.digest);
+  if (!stat.ok()) return NoCopy(removal, stat.status().message());
+  const uint64_t size = stat->bytes.logical_bytes;
+  if (size <= kReadBytesMax) {
+    const absl::Status verified =
+        store.VerifyDigest(removal.place, *record.item.digest);
+    return verified.ok() ? absl::OkStatus()
+                         : NoCopy(removal, verified.message());
+  }
+  if (size == refused.quarantined_size) return absl::OkStatus();
+  return NoCopy(removal, absl::StrCat(size, " bytes; in quarantine are ",
+                                      refused.quarantined_size));
+}
+
+}  // namespace reclaim::gc

@@ -1,0 +1,27 @@
+// gc/own_copy.h — private to gc: whether the store has of its own what lies in
+// quarantine.
+
+#ifndef RECLAIM_GC_OWN_COPY_H_
+#define RECLAIM_GC_OWN_COPY_H_
+
+#include "absl/status/status.h"
+#include "gc/records.h"
+#include "store/content_store.h"
+#include "store/types.h"
+
+namespace reclaim::gc {
+
+// What stands in the place of a blob that was not given back for it (`refused`:
+// ALREADY_EXISTS).  OK if it is a copy, and of what is no blob; ALREADY_EXISTS
+// if it is something else, or nobody can tell: then the one in quarantine may
+// be the only one.
+//
+// A small file is a copy by its digest, a large one by its size: a writer who
+// waits does not wait for gigabytes to be read.
+absl::Status CheckOwnCopy(const QuarantineRecord& record,
+                          const store::ContentStore& store,
+                          const store::RemovalOutcome& refused);
+
+}  // namespace reclaim::gc
+
+#endif  // RECLAIM_GC_OWN_COPY_H_
