@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "cli/command_fixture.h"
 #include "cli/commands.h"
@@ -110,3 +111,29 @@ TEST_F(HardLinksTest, ASecondCopyInQuarantineIsShownUntilItIsPurged) {
 
 }  // namespace
 }  // namespace reclaim::cli
+// As it was before the store was given the same again: there, and not to be
+// freed.
+TEST_F(HardLinksTest, ASecondCopyThatABackupHasCountsAndIsNotReclaimable) {
+  AddAndScan();
+  LinkEverything();
+  Prune("hub");
+  const std::vector<std::string> df = {
+      "df", "--format", "{{.Type}} {{.Size}} of which {{.Reclaimable}}"};
+  ASSERT_EQ(Run(df), kDone);
+  const std::string row = "Quarantine " + WordAfter("Quarantine ");
+  ASSERT_NE(row, "Quarantine 0B");
+  EXPECT_THAT(out_, HasSubstr(row + " of which 0B"));
+  tree_.Image("app", "", {"base", "old"});
+  tree_.Blob("nothing names me");
+  ASSERT_EQ(Run({"scan"}), kDone) << err_;
+  ASSERT_EQ(Run(df), kDone);
+  EXPECT_THAT(out_, HasSubstr(row + " of which 0B"));
+  EXPECT_EQ(Run({"verify"}), kDone) << out_;
+  Purge("hub");
+  EXPECT_THAT(out_, HasSubstr(" items, 0B"));
+  EXPECT_THAT(out_, HasSubstr(kHeld));
+  ASSERT_EQ(Run(df), kDone);
+  EXPECT_THAT(out_, HasSubstr("Quarantine 0B of which 0B"));
+  EXPECT_EQ(Run({"verify"}), kDone) << out_;
+}
+

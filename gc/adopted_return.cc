@@ -45,7 +45,7 @@ bool IsAdopted(const QuarantineRecord& record) {
 
 absl::StatusOr<std::vector<QuarantineRecord>> ListAdopted(
     const CollectedStore& site) {
-  if (site.runs->Adopted(site.name).count == 0) {
+  if (site.runs->Adopted(site.name).all.count == 0) {
     return std::vector<QuarantineRecord>();
   }
   return site.runs->ListQuarantine(site.name, IsAdopted);

@@ -180,6 +180,7 @@ class CollectorFixture : public ::testing::Test {
     inputs.grace_period = options_.grace_period;
     inputs.orphans = reader->totals(id_).orphan;
     inputs.adopted = reader->totals(id_).adopted;
+    inputs.adopted_held = reader->totals(id_).adopted_held;
     const index::StoreTotals recounted = index::Recount(reader->view(), inputs);
     ASSERT_EQ(reader->totals(id_), recounted)
         << ToString(reader->totals(id_)) << "\n"

@@ -123,11 +123,13 @@ class RunStore {
 
   // Blobs that no node of the graph stands for as being in quarantine (found
   // there without a record, or second copies), of one store: counted by
-  // index::ReferenceGraph::SetAdopted(), to which each change is told.
-  index::Tally Adopted(const std::string& store) const;
+  // index::ReferenceGraph::SetAdopted(), to which each change is told.  Of
+  // bytes that other names hold, those of second copies alone: what was found
+  // may have its names in the store itself, where its bytes count.
+  index::AdoptedTally Adopted(const std::string& store) const;
   // From now on; must not call back.
   using AdoptedListener =
-      std::function<void(const std::string& store, const index::Tally&)>;
+      std::function<void(const std::string& store, const index::AdoptedTally&)>;
   void SetAdoptedListener(AdoptedListener listener);
 
   // Of a registry's cache of descriptors; nothing is known if nothing was put.
@@ -154,9 +156,10 @@ class RunStore {
   struct AdoptedBlob {
     std::string store;
     store::Bytes bytes;
+    store::Bytes held;  // a part of them
   };
   std::map<QuarantineKey, AdoptedBlob> adopted_blobs_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, index::Tally> adopted_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, index::AdoptedTally> adopted_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> untold_ ABSL_GUARDED_BY(mutex_);  // stores
   // Told in the order of the changes; before `mutex_`.
   base::Mutex telling_;

@@ -30,6 +30,11 @@ oci::Digest DigestOf(const PlanItem& item) {
   return item.digest.value_or(oci::Digest());
 }
 
+void TakeOff(const store::Bytes& bytes, store::Bytes* sum) {
+  sum->logical_bytes -= bytes.logical_bytes;
+  sum->allocated_bytes -= bytes.allocated_bytes;
+}
+
 }  // namespace
 
 absl::Status RunStore::Load() {
@@ -86,16 +91,19 @@ void RunStore::NoteOne(const QuarantineRecord& record) {
                   QuarantineIndex::HashOf(record.store, PlaceOf(record.item),
                                           DigestOf(record.item)));
   // The node of a second copy stands for the first.
-  const bool has_node = record.item.node != index::kNoNode &&
-                        record.state != QuarantineState::kSuperseded;
+  const bool is_second = record.state == QuarantineState::kSuperseded;
+  const bool has_node = record.item.node != index::kNoNode && !is_second;
   if (has_node || !record.item.removal ||
       record.item.removal->kind != store::RemovalKind::kBlob) {
     return;
   }
-  adopted_blobs_[key] = {record.store, record.item.bytes};
-  index::Tally& tally = adopted_[record.store];
-  ++tally.count;
-  tally.bytes += record.item.bytes;
+  const store::Bytes held = is_second ? record.item.held : store::Bytes();
+  AdoptedBlob& blob = adopted_blobs_[key];
+  blob = {record.store, record.item.bytes + held, held};
+  index::AdoptedTally& tally = adopted_[record.store];
+  ++tally.all.count;
+  tally.all.bytes += blob.bytes;
+  tally.held += blob.held;
   untold_.insert(record.store);
 }
 
@@ -103,18 +111,18 @@ void RunStore::ForgetAdopted(const QuarantineKey& key) {
   const auto it = adopted_blobs_.find(key);
   if (it == adopted_blobs_.end()) return;
   const AdoptedBlob& blob = it->second;
-  index::Tally& tally = adopted_[blob.store];
-  --tally.count;
-  tally.bytes.logical_bytes -= blob.bytes.logical_bytes;
-  tally.bytes.allocated_bytes -= blob.bytes.allocated_bytes;
+  index::AdoptedTally& tally = adopted_[blob.store];
+  --tally.all.count;
+  TakeOff(blob.bytes, &tally.all.bytes);
+  TakeOff(blob.held, &tally.held);
   untold_.insert(blob.store);
   adopted_blobs_.erase(it);
 }
 
-index::Tally RunStore::Adopted(const std::string& store) const {
+index::AdoptedTally RunStore::Adopted(const std::string& store) const {
   base::MutexLock lock(&mutex_);
   const auto it = adopted_.find(store);
-  return it == adopted_.end() ? index::Tally() : it->second;
+  return it == adopted_.end() ? index::AdoptedTally() : it->second;
 }
 
 void RunStore::SetAdoptedListener(AdoptedListener listener) {

@@ -61,7 +61,7 @@ class StoreCollector final : public Collector {
         runs_(std::move(runs)) {
     graph_->SetRestorer(&restorer_);
     runs_->SetAdoptedListener(
-        [graph](const std::string& store, const index::Tally& adopted) {
+        [graph](const std::string& store, const index::AdoptedTally& adopted) {
           graph->SetAdopted(store, adopted);
         });
   }

@@ -37,7 +37,8 @@ class DurableGraph final : public ReferenceGraph {
   std::vector<StoreRecord> Stores() const override;
   absl::Status RecordScan(StoreId store, const StoreRecord& seen) override;
   absl::Status ForgetStore(absl::string_view name) override;
-  void SetAdopted(absl::string_view store, const Tally& adopted) override;
+  void SetAdopted(absl::string_view store,
+                  const AdoptedTally& adopted) override;
   absl::StatusOr<AppliedMutation> Apply(const Mutation& mutation,
                                         Durability durability) override;
   absl::StatusOr<bool> CheckExists(const ContentName& name,

@@ -220,7 +220,8 @@ absl::Status DurableGraph::ForgetStore(absl::string_view name) {
   return sync_.Wait(commit);
 }
 
-void DurableGraph::SetAdopted(absl::string_view store, const Tally& adopted) {
+void DurableGraph::SetAdopted(absl::string_view store,
+                              const AdoptedTally& adopted) {
   base::MutexLock lock(&graph_mutex_);
   const StoreId id = graph_.FindStore(store);
   if (id != kNoStore) graph_.SetAdopted(id, adopted);

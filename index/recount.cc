@@ -37,6 +37,8 @@ class Recounter {
     totals_.orphan = inputs_.orphans;
     totals_.adopted = inputs_.adopted;
     totals_.quarantined = inputs_.adopted;
+    totals_.adopted_held = inputs_.adopted_held;
+    totals_.quarantined_held.bytes = inputs_.adopted_held;
     for (NodeId id = 0; id < view_.node_count(); ++id) {
       if (!IsOurs(id)) continue;
       const bool is_bytes =

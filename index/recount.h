@@ -22,6 +22,7 @@ struct RecountInputs {
   // No node stands for them: taken over as they are.
   Tally orphans;
   Tally adopted;
+  store::Bytes adopted_held;
 };
 
 StoreTotals Recount(const GraphView& view, const RecountInputs& inputs);

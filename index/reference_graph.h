@@ -197,7 +197,8 @@ class ReferenceGraph {
   // Counts what lies in a store's quarantine without a node, from now on.  Not
   // durable: whoever keeps its records says so anew.  Unknown stores are
   // ignored.
-  virtual void SetAdopted(absl::string_view store, const Tally& adopted) = 0;
+  virtual void SetAdopted(absl::string_view store,
+                          const AdoptedTally& adopted) = 0;
 
   // Applies a mutation: all or nothing, durable when it returns OK with
   // kDurable.  A new reference to a quarantined node restores it first (I4).

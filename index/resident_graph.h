@@ -91,7 +91,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void RemoveMembership(NodeId repository, NodeId content,
                         store::MembershipKind kind);
   void SetOrphans(StoreId store, const Tally& orphans);
-  void SetAdopted(StoreId store, const Tally& adopted);
+  void SetAdopted(StoreId store, const AdoptedTally& adopted);
   void SetStamp(NodeId id, Epoch stamp);
 
   // Since when a node that no root reaches has been so, as a record says; does

@@ -160,15 +160,15 @@ void ResidentGraph::SetOrphans(StoreId store, const Tally& orphans) {
   totals_[store].orphan = orphans;
 }
 
-void ResidentGraph::SetAdopted(StoreId store, const Tally& adopted) {
+void ResidentGraph::SetAdopted(StoreId store, const AdoptedTally& adopted) {
   StoreTotals& totals = totals_[store];
-  const Tally& old = totals.adopted;
-  totals.quarantined.count += adopted.count - old.count;
-  totals.quarantined.bytes.logical_bytes +=
-      adopted.bytes.logical_bytes - old.bytes.logical_bytes;
-  totals.quarantined.bytes.allocated_bytes +=
-      adopted.bytes.allocated_bytes - old.bytes.allocated_bytes;
-  totals.adopted = adopted;
+  totals.quarantined.count += adopted.all.count - totals.adopted.count;
+  AddBytes(&totals.quarantined, totals.adopted.bytes, -1);
+  AddBytes(&totals.quarantined, adopted.all.bytes, +1);
+  AddBytes(&totals.quarantined_held, totals.adopted_held, -1);
+  AddBytes(&totals.quarantined_held, adopted.held, +1);
+  totals.adopted = adopted.all;
+  totals.adopted_held = adopted.held;
 }
 
 uint8_t ResidentGraph::RootBits(NodeId id) const {

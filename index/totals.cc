@@ -16,6 +16,7 @@ std::vector<std::pair<const char*, Tally>> Figures(const StoreTotals& t) {
           {"quarantined", t.quarantined},
           {"quarantined held", t.quarantined_held},
           {"adopted", t.adopted},
+          {"adopted held", Tally{0, t.adopted_held}},
           {"orphan", t.orphan},
           {"absent", t.absent},
           {"images", count(t.image_count)},

@@ -40,6 +40,9 @@ struct StoreTotals {
   // The part of `quarantined` that no node stands for: blobs that were found
   // there when the database had been lost, and second copies of what is here.
   Tally adopted;
+  // The part of `adopted` that names elsewhere keep on the disk; a part of
+  // `quarantined_held` as well.
+  store::Bytes adopted_held;
   Tally orphan;  // strays
   Tally absent;  // referenced but not here (bytes are zero)
 
@@ -76,6 +79,15 @@ struct StoreTotals {
   friend bool operator==(const StoreTotals& a, const StoreTotals& b);
   friend bool operator!=(const StoreTotals& a, const StoreTotals& b) {
     return !(a == b);
+  }
+};
+
+// What lies in a quarantine and no node stands for (StoreTotals::adopted).
+struct AdoptedTally {
+  Tally all;
+  store::Bytes held;  // the part of it that names elsewhere keep on the disk
+  friend bool operator==(const AdoptedTally& a, const AdoptedTally& b) {
+    return a.all == b.all && a.held == b.held;
   }
 };
 

@@ -65,6 +65,7 @@ std::string Verifier::CompareTotals(const GraphReader& reader) const {
   inputs.grace_period = graph_->options().grace_period;
   inputs.orphans = counted.orphan;
   inputs.adopted = counted.adopted;
+  inputs.adopted_held = counted.adopted_held;
   const StoreTotals recomputed = Recount(reader.view(), inputs);
   if (counted == recomputed) return "";
   return DifferingLines(ToString(counted), ToString(recomputed));
@@ -141,9 +142,14 @@ absl::Status Verifier::CheckAdopted() {
     for (const AdoptedBlob& blob : adopted_) {
       ++recorded.adopted.count;
       recorded.adopted.bytes += blob.bytes;
+      recorded.adopted_held += blob.held;
     }
     StoreTotals counted;
-    counted.adopted = graph_->Read()->totals(store_.id).adopted;
+    {
+      const auto reader = graph_->Read();
+      counted.adopted = reader->totals(store_.id).adopted;
+      counted.adopted_held = reader->totals(store_.id).adopted_held;
+    }
     if (counted == recorded) return absl::OkStatus();
     difference = DifferingLines(ToString(counted), ToString(recorded));
   }

@@ -55,6 +55,7 @@ struct AdoptedBlob {
   store::Place place;
   oci::Digest digest;
   store::Bytes bytes;
+  store::Bytes held;  // the part that names elsewhere keep on the disk
 };
 
 struct VerifyOptions {

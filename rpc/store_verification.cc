@@ -45,7 +45,9 @@ absl::StatusOr<std::vector<index::AdoptedBlob>> ListAdopted(
         item.removal->kind != store::RemovalKind::kBlob || !item.digest) {
       continue;
     }
-    adopted.push_back({item.removal->place, *item.digest, item.bytes});
+    const store::Bytes held = entry.is_superseded ? item.held : store::Bytes();
+    adopted.push_back(
+        {item.removal->place, *item.digest, item.bytes + held, held});
   }
   return adopted;
 }

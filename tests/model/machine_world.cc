@@ -217,6 +217,7 @@ index::StoreTotals MachineWorld::Recounted() const {
   inputs.grace_period = absl::ZeroDuration();
   inputs.orphans = reader->totals(id_).orphan;
   inputs.adopted = reader->totals(id_).adopted;
+  inputs.adopted_held = reader->totals(id_).adopted_held;
   return index::Recount(reader->view(), inputs);
 }
 

@@ -174,7 +174,7 @@ class BlindGraph final : public index::ReferenceGraph {
     return graph_.Stores();
   }
   void SetAdopted(absl::string_view store,
-                  const index::Tally& adopted) override {
+                  const index::AdoptedTally& adopted) override {
     graph_.SetAdopted(store, adopted);
   }
   absl::Status RecordScan(index::StoreId store,
