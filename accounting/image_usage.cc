@@ -36,6 +36,10 @@ class Visits {
     seen_[id] = walk_;
     return true;
   }
+  // Whether this walk has come there.
+  bool HasVisited(NodeId id) const {
+    return id < seen_.size() && seen_[id] == walk_;
+  }
   // For the walk; its memory is kept for the next.
   std::vector<NodeId>& stack() { return stack_; }
 
@@ -67,6 +71,20 @@ void Walk(const GraphView& view, NodeId top, Visits* visits, Visit visit) {
     const NodeId extent = edges.extent;
     if (extent != kNoNode && visits->Visit(extent)) stack.push_back(extent);
   }
+}
+
+// Whether a file with several names would be on the disk without the image that
+// was walked last: one of them is none of the store's, or none of the image's.
+// What is in quarantine goes from there as well.
+bool IsHeldWithout(const GraphView& view, NodeId extent, const Visits& walked) {
+  if (view.IsLinkedElsewhere(extent)) return true;
+  bool is_held = false;
+  view.ForEachKeeper(extent, [&](NodeId name) {
+    is_held =
+        view.state(name) == NodeState::kPresent && !walked.HasVisited(name);
+    return !is_held;
+  });
+  return is_held;
 }
 
 // A snapshot and those below it, each once for an image.
@@ -183,19 +201,30 @@ void ForEachImageUsage(const GraphView& view, index::StoreId store, bool all,
     });
     view.Yield();
   }
+  std::vector<NodeId> files;
   for (const NodeId top : images) {
     ImageUsage image;
     image.node = top;
+    files.clear();
     Walk(view, top, &visits, [&](NodeId id) {
       const NodeState state = view.state(id);
+      const NodeKind kind = view.kind(id);
       if (state == NodeState::kAbsent) ++image.absent_count;
-      if (view.kind(id) == NodeKind::kConfig) image.configs.push_back(id);
+      if (kind == NodeKind::kConfig) image.configs.push_back(id);
       if (state != NodeState::kPresent) return;
       const store::Bytes bytes = view.bytes(id);
       image.size += bytes;
       const bool is_shared = id < reach.size() && reach[id] > 1;
+      if (!is_shared && kind == NodeKind::kExtent) {
+        files.push_back(id);
+        return;
+      }
       (is_shared ? image.shared : image.unique) += bytes;
     });
+    for (const NodeId file : files) {
+      const bool is_held = IsHeldWithout(view, file, visits);
+      (is_held ? image.shared : image.unique) += view.bytes(file);
+    }
     Describe(view, &image);
     visit(std::move(image));
     view.Yield();

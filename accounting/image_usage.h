@@ -5,8 +5,9 @@
 // names it, or it is a referrer (`all`
 // lists those too).  Its size is the distinct present content that it reaches
 // over content edges: size = shared + unique, where shared bytes are reached by
-// another listed image as well.  Content behind hard links counts once
-// (GraphView::ExtentOf).
+// another listed image as well, or stay on the disk for other names of their
+// file: unique is what removing the image would free.  Content behind hard
+// links counts once (GraphView::ExtentOf).
 //
 // Two passes over the closures of all images of a store: O(sum of closures).
 // Pure; yields.

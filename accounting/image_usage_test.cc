@@ -2,6 +2,7 @@
 
 #include "accounting/image_usage.h"
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -42,6 +43,18 @@ class ImageUsageTest : public ::testing::Test {
     index::PutBlob put;
     put.name = {"s", "", Digest::Sha256Of(bytes)};
     put.bytes = {bytes.size(), 4096};
+    put.modified = clock_.Now() - absl::Hours(1000);
+    Apply(put);
+    return put.name.digest;
+  }
+  // One name of a file that has several.
+  Digest LinkedBlob(const std::string& bytes, uint64_t inode,
+                    uint64_t link_count, const std::string& place = "") {
+    index::PutBlob put;
+    put.name = {"s", place, Digest::Sha256Of(bytes)};
+    put.bytes = {bytes.size(), 4096};
+    put.extent = store::Extent{1, inode};
+    put.link_count = link_count;
     put.modified = clock_.Now() - absl::Hours(1000);
     Apply(put);
     return put.name.digest;
@@ -116,6 +129,20 @@ TEST_F(ImageUsageTest, WhatIsNotHereIsCountedAndHasNoBytes) {
   const ImageUsage usage = List(false).at(a.ToString());
   EXPECT_EQ(usage.absent_count, 1u);
   EXPECT_EQ(usage.size.allocated_bytes, 2u * 4096);
+}
+
+// What a backup with hard links keeps, no removal here frees.
+TEST_F(ImageUsageTest, WhatAnotherNameKeepsIsNotUnique) {
+  const Digest held = LinkedBlob("a backup has it", 2, 2);
+  const Digest beside = LinkedBlob("something unnamed has it", 3, 2);
+  LinkedBlob("something unnamed has it", 3, 2, "other");
+  const Digest a =
+      Manifest(store::ImageText({Blob("c"), held, beside, Blob("own")}));
+  Tag("app", "v1", a);
+  const ImageUsage usage = List(false).at(a.ToString());
+  EXPECT_EQ(usage.shared.allocated_bytes, 2u * 4096);
+  EXPECT_EQ(usage.unique.allocated_bytes, 3u * 4096);
+  EXPECT_EQ(usage.shared + usage.unique, usage.size);
 }
 
 TEST_F(ImageUsageTest, SharesAddUpAndExclusiveIsWhatWouldGo) {

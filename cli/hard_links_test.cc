@@ -70,6 +70,18 @@ TEST_F(HardLinksTest, DfCallsNothingReclaimableThatABackupHas) {
   EXPECT_THAT(out_, HasSubstr("Quarantine 4\n")) << "the files are no others";
 }
 
+TEST_F(HardLinksTest, AnImageHasNothingOfItsOwnThatABackupHas) {
+  AddAndScan();
+  ASSERT_EQ(Run({"image", "ls", "--format", "unique {{.UniqueSize}}"}), kDone);
+  EXPECT_THAT(out_, Not(HasSubstr("unique 0B"))) << out_;
+  LinkEverything();
+  ASSERT_EQ(Run({"scan", "--from-nothing"}), kDone) << err_;
+  ASSERT_EQ(Run({"image", "ls", "--format", "unique {{.UniqueSize}}"}), kDone);
+  EXPECT_EQ(out_, "unique 0B\nunique 0B\n");
+  ASSERT_EQ(Run({"image", "ls", "--format", "shared {{.SharedSize}}"}), kDone);
+  EXPECT_THAT(out_, Not(HasSubstr("shared 0B"))) << out_;
+}
+
 TEST_F(HardLinksTest, OfTwoStoresTheSecondFreesWhatBothHad) {
   AddAndScan();
   ASSERT_EQ(Run({"plan"}), kDone) << err_;
