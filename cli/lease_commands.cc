@@ -2,8 +2,11 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -20,7 +23,7 @@ namespace {
 using Stub = v1::LeaseService::Stub;
 
 constexpr char kPlaceHelp[] =
-    "Layout of a folder of image layouts; else the one that has the digest";
+    "Layout of a folder of image layouts; else each that has the digest";
 
 struct LeaseFlags {
   std::string id;
@@ -36,8 +39,9 @@ std::unique_ptr<Stub> NewStub(Session* session) {
   return v1::LeaseService::NewStub(session->channel());
 }
 
-// A digest, or repo:tag.
-v1::Target TargetOf(const std::string& text, const std::string& place) {
+// A digest, or repo:tag, whose repository says where it is.
+absl::StatusOr<v1::Target> TargetOf(const std::string& text,
+                                    const std::string& place) {
   v1::Target target;
   const size_t colon = text.rfind(':');
   const bool is_digest =
@@ -46,6 +50,11 @@ v1::Target TargetOf(const std::string& text, const std::string& place) {
     target.mutable_content()->set_digest(text);
     target.mutable_content()->set_place(place);
     return target;
+  }
+  if (!place.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--place: says where a digest is; ", text,
+        " is where its repository is: leave --place out, or give the digest"));
   }
   target.mutable_named()->set_kind(v1::NODE_KIND_TAG);
   target.mutable_named()->set_scope(text.substr(0, colon));
@@ -72,7 +81,9 @@ int CreateLease(Session* session, const LeaseFlags& flags) {
     if (!status.ok()) return session->Fail(status);
   }
   for (const std::string& text : flags.targets) {
-    *lease->add_targets() = TargetOf(text, flags.place);
+    absl::StatusOr<v1::Target> target = TargetOf(text, flags.place);
+    if (!target.ok()) return session->Fail(target.status());
+    *lease->add_targets() = *std::move(target);
   }
   v1::Lease made;
   const int code =
@@ -132,8 +143,9 @@ int AddPin(Session* session, const LeaseFlags& flags) {
   request.mutable_pin()->set_store(session->store);
   request.mutable_pin()->set_id(flags.id);
   request.mutable_pin()->set_reason(flags.reason);
-  *request.mutable_pin()->mutable_target() =
-      TargetOf(flags.targets[0], flags.place);
+  absl::StatusOr<v1::Target> target = TargetOf(flags.targets[0], flags.place);
+  if (!target.ok()) return session->Fail(target.status());
+  *request.mutable_pin()->mutable_target() = *std::move(target);
   v1::Pin pin;
   const int code =
       session->Ask(&Stub::CreatePin, NewStub(session).get(), request, &pin);

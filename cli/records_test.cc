@@ -57,6 +57,15 @@ class RecordsTest : public CommandFixture {
   }
 };
 
+TEST_F(RecordsTest, APlaceIsOfADigest) {
+  EXPECT_EQ(Run({"pin", "add", "app:v1", "--place", "a"}), kUsage);
+  EXPECT_THAT(err_, HasSubstr("--place: says where a digest is; app:v1 is"));
+  EXPECT_EQ(Run({"lease", "create", "app:v1", "--place", "a"}), kUsage);
+  EXPECT_EQ(Run({"pin", "add", "app:v1"}), kDone) << err_;
+  EXPECT_EQ(Run({"pin", "add", kept_.ToString(), "--place", "a"}), kDone)
+      << err_;
+}
+
 TEST_F(RecordsTest, OfAFileWithAWrongLineItIsSaidWhatStands) {
   const auto lines = [](int count) {
     std::string text;

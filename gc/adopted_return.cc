@@ -18,13 +18,12 @@ using index::NodeId;
 using index::NodeState;
 
 // The graph knows its digest, of something that is there, and not its bytes.
-bool IsNamed(const index::GraphReader& reader, index::StoreId store,
-             const QuarantineRecord& record) {
+bool IsNamedIn(const index::GraphReader& reader, index::StoreId store,
+               const store::Place& name, const oci::Digest& digest) {
   const index::GraphView& view = reader.view();
-  const index::PlaceId place =
-      view.FindPlace(store, record.item.removal->place);
+  const index::PlaceId place = view.FindPlace(store, name);
   if (place == index::kNoPlace) return false;
-  const NodeId node = view.FindContent(place, *record.item.removal->digest);
+  const NodeId node = view.FindContent(place, digest);
   if (node == kNoNode || view.state(node) != NodeState::kAbsent) return false;
   if (reader.IsLive(node)) return true;
   bool is_named = false;
@@ -34,6 +33,15 @@ bool IsNamed(const index::GraphReader& reader, index::StoreId store,
     return !is_named;
   });
   return is_named;
+}
+
+// Also by who holds it wherever it is: then it is named in the place "".
+bool IsNamed(const index::GraphReader& reader, index::StoreId store,
+             const QuarantineRecord& record) {
+  const store::Removal& removal = *record.item.removal;
+  return IsNamedIn(reader, store, removal.place, *removal.digest) ||
+         (!removal.place.empty() &&
+          IsNamedIn(reader, store, "", *removal.digest));
 }
 
 bool IsAdopted(const QuarantineRecord& record) {

@@ -134,6 +134,19 @@ OperationApplier::FindStore DurableGraph::StoreFinder() const {
   };
 }
 
+absl::Status DurableGraph::HoldKnownCopies() {
+  base::MutexLock order(&write_mutex_);
+  WriteSet set(engine_, &graph_, state_, Now());
+  OperationApplier applier(&set, StoreFinder(), options_, "");
+  {
+    base::ReaderMutexLock lock(&graph_mutex_);
+    for (const auto& [id, store] : stores_) {
+      RECLAIM_RETURN_IF_ERROR(applier.HoldKnown(store));
+    }
+  }
+  return Commit(&set).status();
+}
+
 absl::StatusOr<DurableGraph::Applied> DurableGraph::ApplyInOrder(
     const Mutation& mutation) {
   base::MutexLock order(&write_mutex_);
@@ -151,12 +164,14 @@ absl::StatusOr<DurableGraph::Applied> DurableGraph::ApplyInOrder(
   OperationApplier applier(&set, StoreFinder(), options_, mutation.actor);
   {
     base::ReaderMutexLock lock(&graph_mutex_);
+    applier.FindCopies(mutation.operations);
     for (size_t i = 0; i < mutation.operations.size(); ++i) {
       const absl::Status status = applier.Apply(mutation.operations[i]);
       if (status.ok()) continue;
       return absl::Status(status.code(), absl::StrCat("operations[", i, "].",
                                                       status.message()));
     }
+    RECLAIM_RETURN_IF_ERROR(applier.HoldArrived());
   }
   if (!applier.quarantined().empty()) {
     out.quarantined.assign(applier.quarantined().begin(),
@@ -350,6 +365,7 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::CommitHeld(
     for (const Operation& operation : operations) {
       RECLAIM_RETURN_IF_ERROR(applier.Apply(operation));
     }
+    RECLAIM_RETURN_IF_ERROR(applier.HoldArrived());
   }
   for (const RecordWrite& write : records) {
     set.AddRecord(write.family, write.key, write.value);

@@ -32,6 +32,9 @@ class DurableGraph final : public ReferenceGraph {
         graph_(options.grace_period, &graph_mutex_) {}
 
   absl::Status Load();
+  // What an earlier version recorded as held in no place is held wherever it
+  // is.  After Load().
+  absl::Status HoldKnownCopies();
 
   absl::StatusOr<StoreId> RegisterStore(const StoreRecord& store) override;
   std::vector<StoreRecord> Stores() const override;
@@ -45,6 +48,7 @@ class DurableGraph final : public ReferenceGraph {
                                    absl::string_view actor) override;
   absl::StatusOr<std::vector<bool>> CheckExists(
       absl::Span<const ContentName> names, absl::string_view actor) override;
+  absl::StatusOr<bool> WasApplied(const std::string& request_id) override;
   absl::Status AwaitDurable() override { return sync_.Wait(sync_.last()); }
   // The reader that it returns gives the lock back.
   std::unique_ptr<GraphReader> Read() const override

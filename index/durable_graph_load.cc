@@ -367,6 +367,7 @@ absl::StatusOr<std::unique_ptr<ReferenceGraph>> ReferenceGraph::Open(
     Engine* engine, const base::Clock* clock, const GraphOptions& options) {
   auto graph = std::make_unique<DurableGraph>(engine, clock, options);
   RECLAIM_RETURN_IF_ERROR(graph->Load());
+  RECLAIM_RETURN_IF_ERROR(graph->HoldKnownCopies());
   return std::unique_ptr<ReferenceGraph>(std::move(graph));
 }
 

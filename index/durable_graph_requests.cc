@@ -46,6 +46,17 @@ absl::StatusOr<std::optional<AppliedMutation>> DurableGraph::Replay(
   return std::optional<AppliedMutation>(std::move(applied));
 }
 
+absl::StatusOr<bool> DurableGraph::WasApplied(const std::string& request_id) {
+  std::optional<AppliedMutation> applied;
+  {
+    base::MutexLock order(&write_mutex_);
+    RECLAIM_ASSIGN_OR_RETURN(applied, Replay(request_id, Now()));
+  }
+  if (!applied) return false;
+  RECLAIM_RETURN_IF_ERROR(AwaitDurable());
+  return true;
+}
+
 absl::Status DurableGraph::AddAnswer(const std::string& request_id,
                                      const AppliedMutation& applied,
                                      WriteSet* set) {

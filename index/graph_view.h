@@ -127,6 +127,9 @@ class GraphView {
   virtual StoreId PlaceStore(PlaceId place) const = 0;
   // kNoPlace if the store has no such place.
   virtual PlaceId FindPlace(StoreId store, const store::Place& name) const = 0;
+  // All that anything was ever recorded in, ascending by name.
+  virtual void ForEachPlace(StoreId store,
+                            absl::FunctionRef<void(PlaceId)> visit) const = 0;
   // What opaque manifests (NodeFlag::kOpaque) keep from being collected (I5).
   virtual DoubtUnit UnitOfDoubt(StoreId store) const = 0;
   virtual Doubt DoubtAbout(NodeId content) const = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "index/operation_applier.h"
@@ -54,12 +55,19 @@ void OperationApplier::FinishNamed(const StoreRecord& store,
                                    const NamedPut& put,
                                    std::vector<NodeId> targets) {
   std::vector<NodeId> distinct;
+  absl::flat_hash_set<NodeId> seen;
   for (const NodeId target : targets) {
-    if (std::find(distinct.begin(), distinct.end(), target) == distinct.end()) {
-      distinct.push_back(target);
-    }
+    if (seen.insert(target).second) distinct.push_back(target);
   }
-  put.record->mutable_targets()->Assign(distinct.begin(), distinct.end());
+  // The same in the order in which they came is no change.
+  const auto& old = put.record->targets();
+  const bool is_same = static_cast<size_t>(old.size()) == distinct.size() &&
+                       std::all_of(old.begin(), old.end(), [&](NodeId target) {
+                         return seen.contains(target);
+                       });
+  if (!is_same) {
+    put.record->mutable_targets()->Assign(distinct.begin(), distinct.end());
+  }
   if (put.record->SerializeAsString() == put.before) return;
   ++changed_count_;
   put.record->set_stamp(set_->epoch());

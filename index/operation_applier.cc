@@ -142,6 +142,7 @@ absl::Status OperationApplier::operator()(const PutBlob& op) {
   if (was_present && recorded > record->recorded()) {
     record->set_recorded(recorded);
   }
+  if (!was_present) arrived_.push_back(record->id());
   FinishContent(*record, was_present ? before : "",
                 was_present ? EventKind::kChanged : EventKind::kAdded);
   return absl::OkStatus();
@@ -223,6 +224,9 @@ absl::Status OperationApplier::SetEdges(const StoreRecord& store,
       record->add_children(edge.node);
     }
   }
+  if (manifest.config && !edges.empty()) {
+    configured_.emplace_back(record->id(), edges.front().node);
+  }
   record->clear_subject();
   record->set_flags(record->flags() & ~uint32_t{kReferrer});
   if (!manifest.subject) return absl::OkStatus();
@@ -265,6 +269,7 @@ absl::Status OperationApplier::operator()(const PutManifest& op) {
   // What an existence check promised since stays promised.
   const int64_t recorded = record->recorded();
   RECLAIM_RETURN_IF_ERROR(SetBytes(record, blob));
+  if (!was_present) arrived_.push_back(record->id());
   if (was_present && recorded > record->recorded()) {
     record->set_recorded(recorded);
   }
@@ -373,23 +378,6 @@ absl::Status OperationApplier::operator()(const Touch& op) {
     content->set_used(ToMicros(time));
   }
   FinishContent(*content, before, EventKind::kUsed);
-  return absl::OkStatus();
-}
-
-absl::Status OperationApplier::operator()(const SetOrphans& op) {
-  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
-  const Tally orphans{op.count, op.bytes};
-  if (set_->graph().totals(store->id).orphan == orphans) {
-    return absl::OkStatus();
-  }
-  ++changed_count_;
-  storage::v1::StoreRecord record;
-  record.set_orphan_count(op.count);
-  record.set_orphan_logical_bytes(op.bytes.logical_bytes);
-  record.set_orphan_allocated_bytes(op.bytes.allocated_bytes);
-  set_->AddRecord(Family::kMeta, "orphans/" + IdKey(store->id),
-                  record.SerializeAsString());
-  set_->SetOrphans(store->id, orphans);
   return absl::OkStatus();
 }
 

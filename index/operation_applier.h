@@ -12,11 +12,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "index/mutation.h"
 #include "index/reference_graph.h"
 #include "index/write_set.h"
+#include "oci/digest.h"
 #include "oci/manifest.h"
 
 namespace reclaim::index {
@@ -34,6 +38,14 @@ class OperationApplier {
 
   // INVALID_ARGUMENT or NOT_FOUND name the field; the set is then unusable.
   absl::Status Apply(const Operation& operation);
+  // Before and after the operations of one mutation (held_copies.cc): looks up
+  // where the content is that they hold and do not say where, all of it at
+  // once; and lets who holds something wherever it is hold what has come.
+  void FindCopies(absl::Span<const Operation> operations);
+  absl::Status HoldArrived();
+  // The second for all that a store has, which an earlier version held in no
+  // place.
+  absl::Status HoldKnown(const StoreRecord& store);
 
   uint64_t changed_count() const { return changed_count_; }
   const std::vector<std::string>& problems() const { return problems_; }
@@ -70,7 +82,7 @@ class OperationApplier {
   using NamedProto = storage::v1::NamedRecord;
 
   absl::StatusOr<const StoreRecord*> Store(const std::string& name) const;
-  // The place must be known already, but "" is made by need.
+  // Made by need.
   absl::StatusOr<PlaceId> PlaceOf(const StoreRecord& store,
                                   const store::Place& place);
   absl::StatusOr<ContentRecord*> ContentOf(const ContentName& name);
@@ -84,8 +96,20 @@ class OperationApplier {
   void NoteQuarantined(NodeId id);
   bool IsHistory(const Touch& op, const StoreRecord& store,
                  NodeId content) const;
+  // The manifest that names a config; kNoNode if none is here.
+  NodeId ManifestOf(NodeId config) const;
   absl::StatusOr<NodeId> ReferenceImage(const StoreRecord& store, PlaceId place,
                                         const oci::Digest& digest);
+  // Where content is held of which its holder says that it is in `place`: "" is
+  // that and each place that has it.
+  std::vector<PlaceId> HeldIn(const StoreRecord& store, PlaceId place,
+                              const oci::Digest& digest) const;
+  using NameInStore = std::pair<StoreId, oci::Digest>;
+  using WantedDigests = absl::flat_hash_set<NameInStore>;
+  void FindWanted(const WantedDigests& wanted);
+  // Lets a pin, lease, container or snapshot reference `copy` as well.
+  absl::Status AddCopy(NodeId holder, NodeId copy);
+  absl::Status HoldAlso(NodeId content, NodeId copy);
 
   absl::Status SetBytes(ContentRecord* record, const PutBlob& op);
   struct Edge {
@@ -100,6 +124,15 @@ class OperationApplier {
                         ContentRecord* record);
   absl::StatusOr<std::vector<NodeId>> Targets(
       const StoreRecord& store, const std::vector<Target>& targets);
+  // Each in the places that HeldIn() says.
+  absl::Status AddContent(const StoreRecord& store, PlaceId place,
+                          const oci::Digest& digest,
+                          std::vector<NodeId>* targets);
+  absl::Status AddImage(const StoreRecord& store, PlaceId place,
+                        const oci::Digest& digest, std::vector<NodeId>* images);
+  absl::Status AddMounted(const StoreRecord& store, PlaceId place,
+                          const oci::Digest& digest,
+                          std::vector<NodeId>* images);
   // All that a container references; its images in `images` as well.
   absl::StatusOr<std::vector<NodeId>> ContainerTargets(
       const StoreRecord& store, const PutContainer& op,
@@ -137,6 +170,11 @@ class OperationApplier {
   uint64_t changed_count_ = 0;
   std::vector<std::string> problems_;
   std::set<NodeId> quarantined_;
+  // Where the digests are that FindCopies() looked for, if it walked.
+  absl::flat_hash_map<NameInStore, std::vector<PlaceId>> found_;
+  std::vector<NodeId> arrived_;  // content that was not there before
+  std::vector<std::pair<NodeId, NodeId>> configured_;  // manifest, its config
+  bool has_new_uses_ = false;  // a container references something new
 };
 
 }  // namespace reclaim::index

@@ -1,6 +1,8 @@
 // The operations on containers and the other records of an engine.
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +21,27 @@ bool IsRunningState(ContainerState state) {
          state == ContainerState::kUnknown;
 }
 
+// Of all that a target may name.
+auto KeyOf(const Target& target) {
+  const ContentName content = target.content.value_or(ContentName());
+  return std::make_tuple(target.content.has_value(), content.store,
+                         content.place, content.digest, target.kind,
+                         target.scope, target.name);
+}
+
+// Each once.
+std::vector<Target> Joined(const std::vector<Target>& old,
+                           const std::vector<Target>& added) {
+  std::set<decltype(KeyOf(Target()))> known;
+  std::vector<Target> joined;
+  for (const std::vector<Target>* targets : {&old, &added}) {
+    for (const Target& target : *targets) {
+      if (known.insert(KeyOf(target)).second) joined.push_back(target);
+    }
+  }
+  return joined;
+}
+
 void SetFlag(storage::v1::NamedRecord* record, NodeFlag flag, bool is_set) {
   record->set_flags(is_set ? record->flags() | flag : record->flags() & ~flag);
 }
@@ -31,26 +54,6 @@ void OperationApplier::SetSize(NamedProto* record,
   const store::Bytes size = bytes.value_or(store::Bytes());
   record->set_logical_bytes(size.logical_bytes);
   record->set_allocated_bytes(size.allocated_bytes);
-}
-
-// An image by any of its digests: a config stands for the manifest that names
-// it, where one is here (Docker's image id is the config's digest).
-absl::StatusOr<NodeId> OperationApplier::ReferenceImage(
-    const StoreRecord& store, PlaceId place, const oci::Digest& digest) {
-  RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
-                           Reference(store, place, digest, NodeKind::kBlob));
-  const ResidentGraph& graph = set_->graph();
-  if (!graph.Exists(id) || graph.kind(id) != NodeKind::kConfig) return id;
-  NodeId manifest = kNoNode;
-  graph.ForEachKeeper(id, [&](NodeId keeper) {
-    if (graph.kind(keeper) == NodeKind::kManifest &&
-        graph.state(keeper) == NodeState::kPresent) {
-      manifest = std::min(manifest, keeper);
-    }
-    return true;
-  });
-  if (manifest == kNoNode) return id;
-  return Reference(store, place, graph.digest(manifest), NodeKind::kManifest);
 }
 
 absl::StatusOr<std::vector<NodeId>> OperationApplier::ContainerTargets(
@@ -76,14 +79,10 @@ absl::StatusOr<std::vector<NodeId>> OperationApplier::ContainerTargets(
     }
   }
   if (image) {
-    RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
-                             ReferenceImage(store, image_place, *image));
-    images->push_back(id);
+    RECLAIM_RETURN_IF_ERROR(AddImage(store, image_place, *image, images));
   }
   for (const oci::Digest& mounted : op.mounted_images) {
-    RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
-                             ReferenceImage(store, place, mounted));
-    images->push_back(id);
+    RECLAIM_RETURN_IF_ERROR(AddMounted(store, place, mounted, images));
   }
   std::vector<NodeId> targets = *images;
   std::vector<NamedKey> names;
@@ -118,6 +117,7 @@ absl::Status OperationApplier::operator()(const PutContainer& op) {
                            ContainerTargets(*store, op, &images));
   const uint64_t count = changed_count_;
   FinishNamed(*store, put, targets);
+  has_new_uses_ = true;
   const bool has_changed = changed_count_ > count;
   if (!has_changed || !(was_running || IsRunningState(op.state))) {
     return absl::OkStatus();
@@ -173,14 +173,10 @@ absl::Status OperationApplier::operator()(const PutSnapshot& op) {
     if (parent != nullptr) targets.push_back(parent->id());
   }
   if (op.image) {
-    RECLAIM_ASSIGN_OR_RETURN(const NodeId image,
-                             ReferenceImage(*store, place, *op.image));
-    targets.push_back(image);
+    RECLAIM_RETURN_IF_ERROR(AddImage(*store, place, *op.image, &targets));
   }
   for (const oci::Digest& digest : op.unpacked_from) {
-    RECLAIM_ASSIGN_OR_RETURN(const NodeId config,
-                             Reference(*store, place, digest, NodeKind::kBlob));
-    targets.push_back(config);
+    RECLAIM_RETURN_IF_ERROR(AddContent(*store, place, digest, &targets));
   }
   put.record->set_place(place);
   if (op.created) put.record->set_recorded(ToMicros(*op.created));
@@ -246,10 +242,8 @@ absl::StatusOr<std::vector<NodeId>> OperationApplier::Targets(
     if (target.content) {
       RECLAIM_ASSIGN_OR_RETURN(const PlaceId place,
                                PlaceOf(store, target.content->place));
-      RECLAIM_ASSIGN_OR_RETURN(
-          const NodeId id,
-          Reference(store, place, target.content->digest, NodeKind::kBlob));
-      ids.push_back(id);
+      RECLAIM_RETURN_IF_ERROR(
+          AddContent(store, place, target.content->digest, &ids));
       continue;
     }
     RECLAIM_ASSIGN_OR_RETURN(
@@ -274,9 +268,7 @@ absl::Status OperationApplier::operator()(const PutLease& op) {
   if (!put.before.empty()) {
     RECLAIM_ASSIGN_OR_RETURN(const PutLease old,
                              FromProto(put.record->lease()));
-    merged.targets = old.targets;
-    merged.targets.insert(merged.targets.end(), op.targets.begin(),
-                          op.targets.end());
+    merged.targets = Joined(old.targets, op.targets);
   }
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> targets,
                            Targets(*store, merged.targets));
@@ -325,6 +317,23 @@ absl::Status OperationApplier::operator()(const RemoveNamed& op) {
         "kind: content and repositories have operations of their own");
   }
   return RemoveByKey(*store, {op.kind, store->id, op.scope, op.name});
+}
+
+absl::Status OperationApplier::operator()(const SetOrphans& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  const Tally orphans{op.count, op.bytes};
+  if (set_->graph().totals(store->id).orphan == orphans) {
+    return absl::OkStatus();
+  }
+  ++changed_count_;
+  storage::v1::StoreRecord record;
+  record.set_orphan_count(op.count);
+  record.set_orphan_logical_bytes(op.bytes.logical_bytes);
+  record.set_orphan_allocated_bytes(op.bytes.allocated_bytes);
+  set_->AddRecord(Family::kMeta, "orphans/" + IdKey(store->id),
+                  record.SerializeAsString());
+  set_->SetOrphans(store->id, orphans);
+  return absl::OkStatus();
 }
 
 }  // namespace reclaim::index

@@ -217,6 +217,10 @@ class ReferenceGraph {
   virtual absl::StatusOr<std::vector<bool>> CheckExists(
       absl::Span<const ContentName> names, absl::string_view actor) = 0;
 
+  // Whether a mutation with this id was applied lately and would be answered as
+  // it was then; what it did is durable by now.  False for "".
+  virtual absl::StatusOr<bool> WasApplied(const std::string& request_id) = 0;
+
   // Returns when all that was applied before the call is durable.
   virtual absl::Status AwaitDurable() = 0;
 

@@ -112,6 +112,8 @@ class ResidentGraph final : public GraphView, private ReachListener {
   uint32_t ReferenceCount(NodeId id) const;
   bool IsLiveWithoutTags(NodeId id) const { return reach_[1].IsLive(id); }
   bool IsUsedByContainer(NodeId id) const { return reach_[2].IsLive(id); }
+  // Whether a container references `id` itself.
+  bool IsNamedByContainer(NodeId id) const { return container_refs_[id] > 0; }
   absl::Duration grace_period() const { return grace_period_; }
   absl::Time now() const { return now_; }
   // Content nodes of a place.
@@ -152,6 +154,8 @@ class ResidentGraph final : public GraphView, private ReachListener {
   store::Place PlaceName(PlaceId place) const override;
   StoreId PlaceStore(PlaceId place) const override;
   PlaceId FindPlace(StoreId store, const store::Place& name) const override;
+  void ForEachPlace(StoreId store,
+                    absl::FunctionRef<void(PlaceId)> visit) const override;
   DoubtUnit UnitOfDoubt(StoreId store) const override;
   Doubt DoubtAbout(NodeId content) const override;
   bool HasDoubt(PlaceId place) const override;

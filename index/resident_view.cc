@@ -100,6 +100,14 @@ PlaceId ResidentGraph::FindPlace(StoreId store,
   return it == place_ids_.end() ? kNoPlace : it->second;
 }
 
+void ResidentGraph::ForEachPlace(StoreId store,
+                                 absl::FunctionRef<void(PlaceId)> visit) const {
+  for (auto it = place_ids_.lower_bound({store, store::Place()});
+       it != place_ids_.end() && it->first.first == store; ++it) {
+    visit(it->second);
+  }
+}
+
 std::optional<absl::Time> ResidentGraph::LinkedAt(
     NodeId repository, NodeId content, store::MembershipKind kind) const {
   const std::optional<MembershipRow> row =

@@ -156,6 +156,27 @@ std::vector<NodeId> WriteSet::ListNamed(NodeKind kind, StoreId store) const {
   return ids;
 }
 
+std::vector<NodeId> WriteSet::NamedKeepers(NodeId content) const {
+  std::vector<NodeId> keepers;
+  if (graph_->Exists(content)) {
+    graph_->ForEachKeeper(content, [&](NodeId keeper) {
+      if (graph_->Exists(keeper) && !IsContent(graph_->kind(keeper)) &&
+          named_.count(keeper) == 0) {
+        keepers.push_back(keeper);
+      }
+      return true;
+    });
+  }
+  for (const auto& [id, entry] : named_) {
+    const auto& targets = entry.record.targets();
+    if (!entry.is_removed &&
+        std::find(targets.begin(), targets.end(), content) != targets.end()) {
+      keepers.push_back(id);
+    }
+  }
+  return keepers;
+}
+
 std::optional<MembershipRecord> WriteSet::FindMembership(
     NodeId repository, NodeId content, store::MembershipKind kind) const {
   const auto known = memberships_.find({repository, content, kind});

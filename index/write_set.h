@@ -57,6 +57,9 @@ class WriteSet {
   void RemoveNamed(NodeId id);
   // All of a kind in a store, those made in this set included.
   std::vector<NodeId> ListNamed(NodeKind kind, StoreId store) const;
+  // Named nodes that reference `content`, as this set has it.  The cost is one
+  // step for each node that references it, and for each named one in this set.
+  std::vector<NodeId> NamedKeepers(NodeId content) const;
 
   std::optional<storage::v1::MembershipRecord> FindMembership(
       NodeId repository, NodeId content, store::MembershipKind kind) const;

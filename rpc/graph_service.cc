@@ -14,7 +14,6 @@
 #include "rpc/convert.h"
 #include "rpc/explanation.h"
 #include "rpc/held_content.h"
-#include "rpc/held_place.h"
 #include "rpc/named_page.h"
 #include "rpc/node_details.h"
 #include "rpc/operations.h"
@@ -94,7 +93,7 @@ absl::StatusOr<v1::RecordResponse> GraphService::RecordOne(
                              parts_.stores->Find(""));
     FillStore(only.name, &mutation);
   }
-  RECLAIM_RETURN_IF_ERROR(FillPlaces(parts_, &mutation));
+  RECLAIM_RETURN_IF_ERROR(CheckHeld(parts_, mutation));
   mutation.actor = caller.actor;
   RECLAIM_ASSIGN_OR_RETURN(const index::AppliedMutation applied,
                            parts_.graph->Apply(mutation, durability));

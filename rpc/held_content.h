@@ -14,13 +14,15 @@
 
 namespace reclaim::rpc {
 
+// INVALID_ARGUMENT if a mutation holds so many digests of which it does not say
+// where they are that nobody could look for them.  Before it is applied.
+absl::Status CheckHeld(const ServiceParts& parts,
+                       const index::Mutation& mutation);
+
 // Of a mutation that was applied.  After an error it stands all the same: the
 // caller asks again.
 absl::Status ReadHeldContent(const ServiceParts& parts,
                              const index::Mutation& mutation);
-
-// Applies `mutation` durably, then the same.
-absl::Status Hold(const ServiceParts& parts, const index::Mutation& mutation);
 
 }  // namespace reclaim::rpc
 

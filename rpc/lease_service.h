@@ -7,8 +7,12 @@
 
 #include <string>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
+#include "index/mutation.h"
+#include "index/node.h"
 #include "reclaim/v1/lease.grpc.pb.h"
 #include "rpc/service_parts.h"
 
@@ -49,6 +53,14 @@ class LeaseService final : public v1::LeaseService::Service {
                                    const Caller& caller);
   absl::StatusOr<v1::Lease> Update(const v1::UpdateLeaseRequest& request,
                                    const Caller& caller);
+  // With mutex_ held: what is known of the lease, and then the write.
+  absl::Status Add(const index::Mutation& mutation, const index::PutLease& put)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Change(const v1::UpdateLeaseRequest& request,
+                      const std::string& store, const Caller& caller,
+                      index::Mutation* mutation)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Apply(const index::Mutation& mutation);
   absl::StatusOr<v1::Pin> AddPin(const v1::CreatePinRequest& request,
                                  const Caller& caller);
   absl::Status Remove(const std::string& store, index::NodeKind kind,

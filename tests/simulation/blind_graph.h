@@ -76,6 +76,11 @@ class BlindView final : public index::GraphView {
                            const store::Place& name) const override {
     return view_.FindPlace(store, name);
   }
+  void ForEachPlace(
+      index::StoreId store,
+      absl::FunctionRef<void(index::PlaceId)> visit) const override {
+    view_.ForEachPlace(store, visit);
+  }
   index::DoubtUnit UnitOfDoubt(index::StoreId store) const override {
     return view_.UnitOfDoubt(store);
   }
@@ -221,6 +226,9 @@ class BlindGraph final : public index::ReferenceGraph {
   absl::StatusOr<index::EventPage> ListEvents(uint64_t after,
                                               size_t limit) const override {
     return graph_.ListEvents(after, limit);
+  }
+  absl::StatusOr<bool> WasApplied(const std::string& request_id) override {
+    return graph_.WasApplied(request_id);
   }
   absl::StatusOr<std::optional<std::string>> RecallAnswer(
       absl::string_view request_id) override {
