@@ -121,8 +121,6 @@ TEST_F(HardLinksTest, ASecondCopyInQuarantineIsShownUntilItIsPurged) {
   EXPECT_THAT(out_, HasSubstr("Quarantine 0B"));
 }
 
-}  // namespace
-}  // namespace reclaim::cli
 // As it was before the store was given the same again: there, and not to be
 // freed.
 TEST_F(HardLinksTest, ASecondCopyThatABackupHasCountsAndIsNotReclaimable) {
@@ -149,3 +147,5 @@ TEST_F(HardLinksTest, ASecondCopyThatABackupHasCountsAndIsNotReclaimable) {
   EXPECT_EQ(Run({"verify"}), kDone) << out_;
 }
 
+}  // namespace
+}  // namespace reclaim::cli

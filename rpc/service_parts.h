@@ -17,6 +17,7 @@
 #include "gc/collector.h"
 #include "gc/policy.h"
 #include "gc/policy_book.h"
+#include "gc/run.h"
 #include "gc/scheduler.h"
 #include "index/reference_graph.h"
 #include "rpc/page_token.h"
@@ -39,6 +40,10 @@ class CallObserver {
   virtual void OnNotification(absl::string_view action) {}
   // A verification found something; `check` is a word of index/verify.h.
   virtual void OnFinding(absl::string_view check) {}
+  // A verification is no run on record; it is told of as one that succeeds if
+  // it comes to its end and finds no damage.
+  virtual void OnVerifyBegin(const gc::Run& run) {}
+  virtual void OnVerifyEnd(const gc::Run& run) {}
 };
 
 class AuditLog;

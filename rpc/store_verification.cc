@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "gc/collector.h"
 #include "gc/plan.h"
+#include "gc/run.h"
 #include "index/node.h"
 #include "index/verify.h"
 #include "rpc/call.h"
@@ -52,6 +53,24 @@ absl::StatusOr<std::vector<index::AdoptedBlob>> ListAdopted(
   return adopted;
 }
 
+absl::StatusOr<index::VerifyReport> VerifyAndTell(
+    const ServiceParts& parts, const std::string& store,
+    const store::ContentStore* content, const index::VerifyOptions& options) {
+  gc::Run run;
+  run.kind = gc::RunKind::kVerify;
+  run.store = store;
+  run.started = parts.clock->Now();
+  parts.observer->OnVerifyBegin(run);
+  absl::StatusOr<index::VerifyReport> report =
+      index::Verify(parts.graph, store, content, *parts.clock, options);
+  run.ended = parts.clock->Now();
+  run.phase = report.ok() && report->damage_count == 0
+                  ? gc::RunPhase::kSucceeded
+                  : gc::RunPhase::kFailed;
+  parts.observer->OnVerifyEnd(run);
+  return report;
+}
+
 }  // namespace
 
 absl::Status StoreService::Verify(
@@ -88,9 +107,8 @@ absl::Status StoreService::Verify(
     responses->Write(pending);
     pending.clear_findings();
   };
-  RECLAIM_ASSIGN_OR_RETURN(
-      const index::VerifyReport report,
-      index::Verify(parts_.graph, store.name, content, *parts_.clock, options));
+  RECLAIM_ASSIGN_OR_RETURN(const index::VerifyReport report,
+                           VerifyAndTell(parts_, store.name, content, options));
   pending.set_is_complete(true);
   pending.set_node_count(report.node_count);
   pending.set_finding_count(report.finding_count);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "gc/run.h"
 #include "gc/schedule_observer.h"
 #include "metrics/metrics.h"
 #include "rpc/service_parts.h"
@@ -31,6 +32,8 @@ class CountedCalls final : public rpc::CallObserver {
   void OnFinding(absl::string_view check) override {
     metrics_->OnFinding(check);
   }
+  void OnVerifyBegin(const gc::Run& run) override { metrics_->OnRunBegin(run); }
+  void OnVerifyEnd(const gc::Run& run) override { metrics_->OnRunEnd(run); }
 
  private:
   metrics::Metrics* metrics_;

@@ -147,6 +147,14 @@ http: {addr: "%s"}
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout
 
+    def last_success(self, phase):
+        """When a run of the phase last succeeded at hub, as metrics tell."""
+        for line in await_url(self.metrics).splitlines():
+            if (line.startswith("reclaim_last_success_timestamp_seconds{")
+                    and 'phase="%s",store="hub"' % phase in line):
+                return float(line.split()[-1])
+        return self.fail("there is no such series")
+
     def add_registry(self):
         self.reclaim("store", "add", "registry:" + self.path("registry"),
                      "--name", "hub", "--registry-url",
@@ -215,7 +223,10 @@ class RegistryTest(World):
         self.assertEqual(freed, predicted)
         self.assertEqual(bytes_before - disk_bytes(root), predicted)
         self.pull_everything()
+        self.assertEqual(self.last_success("verify"), 0)
         self.assertIn("0 findings", self.reclaim("verify", "--read-data"))
+        self.assertAlmostEqual(self.last_success("verify"), time.time(),
+                               delta=60)
         self.assertIn("0 items", self.reclaim("plan"))
 
     def test_restore_gives_back_the_same_tree(self):
