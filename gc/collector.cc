@@ -33,6 +33,8 @@ absl::Status NoSuchStore(absl::string_view name) {
                    "are"));
 }
 
+}  // namespace
+
 absl::Status Busy(const CollectedStore& site) {
   absl::Status status = absl::AbortedError(
       absl::StrCat("run ", site.acting_run, " is at work on the store ",
@@ -40,8 +42,6 @@ absl::Status Busy(const CollectedStore& site) {
   status.SetPayload(kRunIdPayload, absl::Cord(site.acting_run));
   return status;
 }
-
-}  // namespace
 
 absl::StatusOr<CollectedStore*> StoreCollector::Site(
     absl::string_view name) const {

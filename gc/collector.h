@@ -79,7 +79,8 @@ inline constexpr char kUnconfirmedPayload[] = "reclaim/unconfirmed_loss";
 struct Recovery {
   // The first error; a store that is away does not stop the others.
   absl::Status status;
-  // Sweeps that were interrupted and go on: each with Resume().
+  // Sweeps that were interrupted and go on: each with Resume(), those of one
+  // store in this order, one after the other.
   std::vector<std::string> unfinished_runs;
 };
 
@@ -180,7 +181,7 @@ class Collector {
   virtual Recovery BeginRecovery() = 0;
   // Goes on with a sweep of BeginRecovery(), or abandons it if its plan has
   // gone or expired meanwhile.  FAILED_PRECONDITION: the run was not
-  // interrupted; NOT_FOUND; otherwise as Apply().
+  // interrupted; NOT_FOUND; otherwise as Apply(), ABORTED before its turn too.
   virtual absl::StatusOr<Run> Resume(absl::string_view run_id,
                                      const RunControl& control) = 0;
   // Both, for who serves nobody meanwhile.

@@ -1,10 +1,14 @@
 // What a crash interrupted: ended, abandoned or taken up again.
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -39,6 +43,33 @@ absl::Status LookAgain(CollectedStore* site, Run run,
   if (absl::IsCancelled(seen)) return absl::OkStatus();
   RECLAIM_RETURN_IF_ERROR(seen);
   return ReturnLinks(site, run.actor);
+}
+
+constexpr char kPostponed[] =
+    "its store could not be read once more before it went on: ";
+
+// What an earlier attempt said of it.
+void ForgetPostponement(Run* run) {
+  std::vector<std::string>& problems = run->problems;
+  problems.erase(std::remove_if(problems.begin(), problems.end(),
+                                [](const std::string& problem) {
+                                  return absl::StartsWith(problem, kPostponed);
+                                }),
+                 problems.end());
+}
+
+// It goes on as soon as that is possible: nothing has ended.
+absl::Status Postpone(RunStore* runs, StoredRun stored,
+                      const RunControl& control, const absl::Status& why) {
+  Run& run = stored.run;
+  run.phase = RunPhase::kInterrupted;
+  run.problems.push_back(absl::StrCat(
+      kPostponed, why.message(),
+      "; it is tried again until its plan expires; mend that, or make a new "
+      "plan"));
+  if (control.on_progress) control.on_progress(run);
+  RECLAIM_RETURN_IF_ERROR(runs->PutRun(stored));
+  return absl::Status(why.code(), run.problems.back());
 }
 
 }  // namespace
@@ -100,13 +131,50 @@ absl::StatusOr<bool> StoreCollector::TakeUp(StoredRun stored) {
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.run.store));
   absl::StatusOr<std::unique_ptr<ActingSlot>> slot =
       Acquire(site, stored.run.id);
-  // Behind another one of its store: Resume() is refused while that is at work,
-  // and the next start tries again.
-  if (absl::IsAborted(slot.status())) return true;
-  RECLAIM_RETURN_IF_ERROR(slot.status());
+  if (!slot.ok() && !absl::IsAborted(slot.status())) return slot.status();
   base::MutexLock lock(&mutex_);
-  unfinished_[stored.run.id] = *std::move(slot);
+  if (slot.ok()) {
+    unfinished_[stored.run.id] = *std::move(slot);
+  } else {
+    waiting_[site->name].push_back(stored.run.id);
+  }
   return true;
+}
+
+absl::Status StoreCollector::TakeTurn(const std::string& run_id,
+                                      std::unique_ptr<ActingSlot>* slot) {
+  base::MutexLock lock(&mutex_);
+  auto held = unfinished_.extract(run_id);
+  if (!held.empty()) {
+    *slot = std::move(held.mapped());
+    return absl::OkStatus();
+  }
+  for (auto& [store, runs] : waiting_) {
+    const auto run = std::find(runs.begin(), runs.end(), run_id);
+    if (run == runs.end()) continue;
+    const auto site = sites_.find(store);
+    if (site != sites_.end() && !site->second->acting_run.empty()) {
+      return Busy(*site->second);
+    }
+    runs.erase(run);
+    break;
+  }
+  return absl::OkStatus();
+}
+
+// Nothing else of the store comes between.
+void StoreCollector::HandOn(std::unique_ptr<ActingSlot> slot) {
+  {
+    base::MutexLock lock(&mutex_);
+    std::vector<std::string>& waiting = waiting_[slot->site()->name];
+    if (!waiting.empty()) {
+      const std::string next = waiting.front();
+      waiting.erase(waiting.begin());
+      slot->site()->acting_run = next;
+      unfinished_[next] = std::move(slot);
+    }
+  }
+  slot.reset();  // takes the lock
 }
 
 // A sweep goes on where it was; what else was interrupted is begun anew by
@@ -146,11 +214,15 @@ absl::StatusOr<Run> StoreCollector::Abandon(StoredRun stored) {
 absl::StatusOr<Run> StoreCollector::Resume(absl::string_view run_id,
                                            const RunControl& control) {
   std::unique_ptr<ActingSlot> slot;
-  {
-    base::MutexLock lock(&mutex_);
-    auto held = unfinished_.extract(std::string(run_id));
-    if (!held.empty()) slot = std::move(held.mapped());
-  }
+  RECLAIM_RETURN_IF_ERROR(TakeTurn(std::string(run_id), &slot));
+  absl::StatusOr<Run> run = GoOn(run_id, control, &slot);
+  if (slot != nullptr) HandOn(std::move(slot));
+  return run;
+}
+
+absl::StatusOr<Run> StoreCollector::GoOn(absl::string_view run_id,
+                                         const RunControl& control,
+                                         std::unique_ptr<ActingSlot>* slot) {
   RECLAIM_ASSIGN_OR_RETURN(StoredRun stored, runs_->GetRun(run_id));
   if (!IsInterrupted(stored.run)) {
     return absl::FailedPreconditionError(
@@ -160,11 +232,15 @@ absl::StatusOr<Run> StoreCollector::Resume(absl::string_view run_id,
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<Plan> plan, PlanToGoOn(stored));
   if (!plan.has_value()) return Abandon(std::move(stored));
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.run.store));
-  if (slot == nullptr) {
-    RECLAIM_ASSIGN_OR_RETURN(slot, Acquire(site, stored.run.id));
+  if (*slot == nullptr) {
+    RECLAIM_ASSIGN_OR_RETURN(*slot, Acquire(site, stored.run.id));
   }
   stored.run.phase = RunPhase::kRunning;
-  RECLAIM_RETURN_IF_ERROR(LookAgain(site, stored.run, control));
+  ForgetPostponement(&stored.run);
+  if (const absl::Status seen = LookAgain(site, stored.run, control);
+      !seen.ok()) {
+    return Postpone(runs_.get(), std::move(stored), control, seen);
+  }
   // What was to be purged first may have been: no more is taken than planned.
   return RunSweep(site, *plan, std::move(stored), 0, control);
 }

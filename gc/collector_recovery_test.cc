@@ -24,6 +24,7 @@ namespace {
 using ::reclaim::base::IsOk;
 using ::reclaim::base::StatusIs;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class CollectorRecoveryTest : public CollectorFixture {
@@ -36,6 +37,9 @@ class CollectorRecoveryTest : public CollectorFixture {
     tree.Image("lib", "", {"old", "other"});
     Open(store::StoreKind::kRegistry);
     Scan();
+    DieInAnother(commits);
+  }
+  void DieInAnother(int commits) {
     PruneRequest request = Request();
     request.policy.batch_item_count = 2;
     plan_ = MakePlan(request);
@@ -50,12 +54,22 @@ class CollectorRecoveryTest : public CollectorFixture {
     run_ = runs->front().id;
     Restart();
   }
+  // The store was away at the start after the first death, so that its run did
+  // not go on, and came back; then another run began.
+  void DieTwice() {
+    DieInASweep(3);
+    first_run_ = run_;
+    clock_.Advance(absl::Minutes(1));
+    DieInAnother(3);
+    ASSERT_NE(run_, first_run_);
+  }
 
   bool HasOld() const { return store_->Stat("", OldLayer()).ok(); }
   static oci::Digest OldLayer() { return oci::Digest::Sha256Of("old"); }
 
   Plan plan_;
   std::string run_;
+  std::string first_run_;
 };
 
 TEST_F(CollectorRecoveryTest, InAnOlderCopyOfTheDatabaseNothingGoesOn) {
@@ -181,6 +195,88 @@ TEST_F(CollectorRecoveryTest, ASecondCrashBeforeItGoesOnChangesNothing) {
     Restart();
   }
   ASSERT_THAT(collector_->Recover(), IsOk());
+  EXPECT_FALSE(HasOld());
+  ExpectExact();
+}
+
+TEST_F(CollectorRecoveryTest, TwoOfAStoreGoOnOneAfterTheOther) {
+  DieTwice();
+  const Recovery recovery = collector_->BeginRecovery();
+  ASSERT_THAT(recovery.status, IsOk());
+  ASSERT_THAT(recovery.unfinished_runs, ElementsAre(run_, first_run_));
+  EXPECT_EQ(collector_->ActingRun("s"), run_);
+  const absl::Status early = collector_->Resume(first_run_, {}).status();
+  EXPECT_THAT(early, StatusIs(absl::StatusCode::kAborted));
+  EXPECT_EQ(early.GetPayload(kRunIdPayload), absl::Cord(run_));
+  ASSERT_THAT(collector_->Resume(run_, {}), IsOk());
+  ExpectExact();
+  // Nothing else comes between.
+  EXPECT_EQ(collector_->ActingRun("s"), first_run_);
+  EXPECT_THAT(PurgeNow(), StatusIs(absl::StatusCode::kAborted));
+  const auto first = collector_->Resume(first_run_, {});
+  ASSERT_THAT(first, IsOk());
+  EXPECT_EQ(first->phase, RunPhase::kSucceeded);
+  EXPECT_EQ(collector_->ActingRun("s"), "");
+  EXPECT_FALSE(HasOld());
+  ExpectExact();
+  EXPECT_THAT(PurgeNow(), IsOk());
+}
+
+TEST_F(CollectorRecoveryTest, WhatCannotBeReadOnceMoreIsTold) {
+  DieInASweep(3);
+  ASSERT_THAT(collector_->BeginRecovery().unfinished_runs, ElementsAre(run_));
+  gc::Run told;
+  RunControl control;
+  control.on_progress = [&told](const gc::Run& run) { told = run; };
+  {
+    const base::ScopedFault away("scan.before_removals",
+                                 absl::UnavailableError("the disk is away"));
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_THAT(collector_->Resume(run_, control),
+                  StatusIs(absl::StatusCode::kUnavailable,
+                           HasSubstr("the disk is away")));
+      EXPECT_EQ(told.phase, RunPhase::kInterrupted);
+    }
+  }
+  auto run = collector_->GetRun(run_);
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->phase, RunPhase::kInterrupted);
+  EXPECT_EQ(run->ended, absl::InfiniteFuture());
+  EXPECT_THAT(run->problems, ElementsAre(HasSubstr("the disk is away")));
+  EXPECT_EQ(collector_->ActingRun("s"), "") << "others may go on meanwhile";
+  run = collector_->Resume(run_, {});
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->phase, RunPhase::kSucceeded);
+  EXPECT_THAT(run->problems, IsEmpty());
+  EXPECT_FALSE(HasOld());
+  ExpectExact();
+}
+
+// It ends at its turn, and gives the store free.
+TEST_F(CollectorRecoveryTest, TheSecondsPlanMayExpireWhileItWaits) {
+  DieTwice();
+  ASSERT_THAT(collector_->BeginRecovery().unfinished_runs,
+              ElementsAre(run_, first_run_));
+  clock_.Advance(plan_.expires - clock_.Now() + absl::Seconds(1));
+  EXPECT_THAT(collector_->Resume(first_run_, {}).status(),
+              StatusIs(absl::StatusCode::kAborted));
+  for (const std::string& id : {run_, first_run_}) {
+    const auto run = collector_->Resume(id, {});
+    ASSERT_THAT(run, IsOk());
+    EXPECT_EQ(run->phase, RunPhase::kInterrupted);
+  }
+  EXPECT_EQ(collector_->ActingRun("s"), "");
+}
+
+TEST_F(CollectorRecoveryTest, WhoServesNobodyGoesOnWithBoth) {
+  DieTwice();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  EXPECT_EQ(collector_->ActingRun("s"), "");
+  for (const std::string& id : {run_, first_run_}) {
+    const auto run = collector_->GetRun(id);
+    ASSERT_THAT(run, IsOk());
+    EXPECT_EQ(run->phase, RunPhase::kSucceeded) << id;
+  }
   EXPECT_FALSE(HasOld());
   ExpectExact();
 }

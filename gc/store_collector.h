@@ -36,10 +36,15 @@ class ActingSlot {
   ActingSlot(const ActingSlot&) = delete;
   ActingSlot& operator=(const ActingSlot&) = delete;
 
+  CollectedStore* site() const { return site_; }
+
  private:
   base::Mutex* mutex_;
   CollectedStore* site_;
 };
+
+// ABORTED with the id of the run that acts there.  With the collector's lock.
+absl::Status Busy(const CollectedStore& site);
 
 class OngoingRun;
 
@@ -170,6 +175,15 @@ class StoreCollector final : public Collector {
   absl::StatusOr<Run> Abandon(StoredRun stored);
   // True if the run goes on; then its store is kept for it.
   absl::StatusOr<bool> TakeUp(StoredRun stored);
+  // Takes the store that was kept for the run, if it was; ABORTED while others
+  // of that store come first.
+  absl::Status TakeTurn(const std::string& run_id,
+                        std::unique_ptr<ActingSlot>* slot);
+  // Resume() once it is the run's turn.
+  absl::StatusOr<Run> GoOn(absl::string_view run_id, const RunControl& control,
+                           std::unique_ptr<ActingSlot>* slot);
+  // Keeps the store for the next of its runs that go on, or gives it free.
+  void HandOn(std::unique_ptr<ActingSlot> slot);
 
   index::ReferenceGraph* graph_;
   const base::Clock* clock_;
@@ -193,6 +207,9 @@ class StoreCollector final : public Collector {
       ABSL_GUARDED_BY(mutex_);
   // The stores that wait for Resume(), by run.
   std::map<std::string, std::unique_ptr<ActingSlot>> unfinished_
+      ABSL_GUARDED_BY(mutex_);
+  // Runs behind one of these, by store, in their order.
+  std::map<std::string, std::vector<std::string>> waiting_
       ABSL_GUARDED_BY(mutex_);
 };
 

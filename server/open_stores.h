@@ -4,6 +4,7 @@
 #ifndef RECLAIM_SERVER_OPEN_STORES_H_
 #define RECLAIM_SERVER_OPEN_STORES_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -37,11 +38,13 @@ absl::StatusOr<std::vector<std::string>> OpenStores(
     absl::FunctionRef<void(absl::string_view)> say);
 
 // Goes on with these runs, each on the board, so that they are watched and
-// cancelled like any.  The rest of a sweep takes its time: whoever has to know
-// the graph, writers first, is served meanwhile.
+// cancelled like any; those of one store one after the other.  The rest of a
+// sweep takes its time: whoever has to know the graph, writers first, is served
+// meanwhile.  `say` is called from several threads, and not after the board's
+// Shutdown().
 void ResumeRuns(const std::vector<std::string>& runs, gc::Collector* collector,
                 rpc::RunBoard* board,
-                absl::FunctionRef<void(absl::string_view)> say);
+                const std::function<void(absl::string_view)>& say);
 
 }  // namespace reclaim::server
 
