@@ -1,5 +1,10 @@
 #include "index/rocksdb_engine.h"
 
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -214,10 +219,44 @@ rocksdb::ColumnFamilyOptions FamilyOptions(
   return options;
 }
 
+// What an open writes at the least: a manifest, the options, a log.
+constexpr uint64_t kFreeBytesMin = uint64_t{1} << 20;
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+absl::StatusOr<uint64_t> AskFreeBytes(const std::string& folder) {
+  struct statvfs st;
+  if (statvfs(folder.c_str(), &st) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("statvfs ", folder));
+  }
+  // What is set aside for root is there for root.
+  const uint64_t blocks = geteuid() == 0 ? st.f_bfree : st.f_bavail;
+  return blocks * st.f_frsize;
+}
+
+// On a full disk some builds of RocksDB (Debian's) fail an assertion while they
+// open, and the process ends without a word of why.
+absl::Status CheckFree(const RocksDbOptions& options) {
+  const std::string folder = FolderOf(options.path);
+  const absl::StatusOr<uint64_t> free =
+      options.free_bytes ? options.free_bytes(folder) : AskFreeBytes(folder);
+  // Who can't be asked does not stop a start.
+  if (!free.ok() || *free >= kFreeBytesMin) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the disk of the database ", options.path, " is full (", *free,
+      " bytes are free, to open it takes ", kFreeBytesMin,
+      "); free some space there, and let Reclaim hold some for the next time "
+      "(ballast_bytes)"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDb(
     const RocksDbOptions& options) {
+  RECLAIM_RETURN_IF_ERROR(CheckFree(options));
   rocksdb::DBOptions db_options;
   if (options.env != nullptr) db_options.env = options.env;
   db_options.create_if_missing = true;

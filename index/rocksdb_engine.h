@@ -6,6 +6,8 @@
 #ifndef RECLAIM_INDEX_ROCKSDB_ENGINE_H_
 #define RECLAIM_INDEX_ROCKSDB_ENGINE_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,11 +26,14 @@ struct RocksDbOptions {
   // The disk below; null for the machine's.  Tests put one that loses what was
   // not synced.  Not owned, outlives the engine.
   rocksdb::Env* env = nullptr;
+  // Bytes that are free for us on the file system of a folder; null asks it.
+  std::function<absl::StatusOr<uint64_t>(const std::string& folder)> free_bytes;
 };
 
 // FAILED_PRECONDITION if another process has the database open, DATA_LOSS if
 // it is damaged or written by a later version (move the folder away and start
-// again: the graph is rebuilt from the stores), UNAVAILABLE otherwise.
+// again: the graph is rebuilt from the stores), RESOURCE_EXHAUSTED if its disk
+// is full, UNAVAILABLE otherwise.
 absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDb(
     const RocksDbOptions& options);
 
