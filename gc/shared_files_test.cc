@@ -247,6 +247,29 @@ TEST_F(SharedFilesTest, NamesThatGoOneAfterTheOtherFreeTheBytesAtLast) {
       << "the layer and the config, without another scan";
 }
 
+// Of the other nothing has changed: only its file says how many are left.
+TEST_F(SharedFilesTest, ANameThatSomebodyRemovesHoldsNothingAnyMore) {
+  ShareWithOther();
+  Begin();
+  const uint64_t candidate = Totals().candidate.bytes.logical_bytes;
+  fs::remove(PathIn(c_));
+  Scan();
+  EXPECT_EQ(Totals().candidate.bytes.logical_bytes, candidate)
+      << "the layer is of one name now, and garbage as before";
+  EXPECT_EQ(PruneAll().held, Bytes());
+}
+
+TEST_F(SharedFilesTest, ANameThatMovesOutOfTheStoreHoldsTheBytes) {
+  ShareWithOther();
+  Begin();
+  const uint64_t candidate = Totals().candidate.bytes.logical_bytes;
+  fs::rename(PathIn(c_), Backup());
+  Scan();
+  EXPECT_EQ(Totals().candidate.bytes.logical_bytes + kLayerBytes.logical_bytes,
+            candidate);
+  EXPECT_EQ(PruneAll().held, kLayerBytes);
+}
+
 // Of what lies in quarantine a purge frees the names as well.
 TEST_F(SharedFilesTest, ANameInQuarantineIsNoneElsewhere) {
   c_.Entry(ShareWithOther(), "later");

@@ -173,6 +173,9 @@ class GraphScan final : public store::ScanSink {
   std::vector<ContentName> UnseenBlobs();
   // Of these, what the store says is not there.
   std::vector<ContentName> FindGoneBlobs();
+  std::vector<ContentName> NamesBeside(
+      const std::vector<ContentName>& gone) const;
+  void PutLinksLeft(const std::vector<ContentName>& names);
   void KeepPlace(const store::Place& place, const std::string& why);
   bool IsExplained(const store::Place& place) const {
     return explained_places_.count(place) > 0;

@@ -1,7 +1,11 @@
 // What a scan looked for and did not find.
 
+#include <memory>
 #include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "index/graph_scan.h"
@@ -100,6 +104,51 @@ std::vector<ContentName> GraphScan::FindGoneBlobs() {
   return gone;
 }
 
+// Of each file that has lost a name with one of these: another of its names.
+std::vector<ContentName> GraphScan::NamesBeside(
+    const std::vector<ContentName>& gone) const {
+  const std::unique_ptr<GraphReader> reader = graph_->Read();
+  const GraphView& view = reader->view();
+  absl::flat_hash_set<NodeId> going;
+  absl::flat_hash_set<NodeId> files;
+  for (const ContentName& name : gone) {
+    const NodeId id =
+        view.FindContent(view.FindPlace(record_.id, name.place), name.digest);
+    if (id == kNoNode) continue;
+    going.insert(id);
+    if (view.ExtentOf(id) != kNoNode) files.insert(view.ExtentOf(id));
+  }
+  std::vector<ContentName> beside;
+  for (const NodeId file : files) {
+    view.ForEachKeeper(file, [&](NodeId id) {
+      if (going.contains(id) || view.state(id) != NodeState::kPresent) {
+        return true;
+      }
+      beside.push_back({record_.name, view.PlaceName(view.fields(id).place),
+                        view.digest(id)});
+      return false;
+    });
+  }
+  return beside;
+}
+
+// How many names their files have left: the sections of these may be unchanged,
+// and then nothing else of this scan says so.
+void GraphScan::PutLinksLeft(const std::vector<ContentName>& names) {
+  for (const ContentName& name : names) {
+    const absl::StatusOr<store::BlobStat> stat =
+        store_->Stat(name.place, name.digest);
+    if (!stat.ok()) continue;  // the next scan
+    PutBlob put;
+    put.name = name;
+    put.bytes = stat->bytes;
+    put.extent = stat->extent;
+    put.link_count = stat->link_count;
+    put.modified = stat->modified;
+    Add(std::move(put));
+  }
+}
+
 void GraphScan::FindGoneNames() {
   const std::unique_ptr<GraphReader> reader = graph_->Read();
   const GraphView& view = reader->view();
@@ -138,6 +187,7 @@ absl::Status GraphScan::Finish() {
   FindGoneNames();
   FindGoneRecords();
   RECLAIM_RETURN_IF_ERROR(Flush());
+  const std::vector<ContentName> beside = NamesBeside(gone);
   for (ContentName& name : gone) {
     ++report_.removed_count;
     Add(RemoveBlob{std::move(name)});
@@ -146,6 +196,7 @@ absl::Status GraphScan::Finish() {
   if (has_listed_repositories_) {
     Add(SetOrphans{record_.name, report_.orphan_bytes, report_.orphan_count});
   }
+  PutLinksLeft(beside);
   RECLAIM_RETURN_IF_ERROR(Flush());
   DoubtMissing();
   KeepShared();
