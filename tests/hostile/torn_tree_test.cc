@@ -172,6 +172,12 @@ TEST_F(TornRegistryTest, Links) {
         absl::StrCat("_layers/sha256/", layer)}) {
     Tear(absl::StrCat(repository, link, "/link"), /*also_flipped=*/false);
   }
+  EXPECT_EQ(useful_, 0) << "one torn link keeps the whole registry";
+  Age();
+  const WholePlan whole = PlanFromNothing();
+  ExpectNothingTaken(whole);
+  EXPECT_FALSE(whole.items.empty())
+      << "a plan that never takes anything shows nothing";
   RecordProperty("figure_torn_documents", torn_);
 }
 
@@ -184,8 +190,13 @@ TEST_F(TornTreeTest, AnIndexJson) {
     Keep(oci::Digest::Sha256Of(layer));
   }
   Keep(image);
+  // Garbage of another layout, which no doubt here need keep.
+  store::LayoutTree other(&folder_, "other");
+  other.Entry(other.Image({"other base"}), "v1");
+  other.Image({"other base", "other old"});
   Open(store::StoreKind::kImageLayout);
   Tear("images/index.json", /*also_flipped=*/false);
+  EXPECT_GT(useful_, 0) << "a plan that never takes anything shows nothing";
   RecordProperty("figure_torn_documents", torn_);
 }
 
