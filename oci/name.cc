@@ -61,17 +61,28 @@ bool IsHostComponent(absl::string_view text) {
   return true;
 }
 
+// "[…]" or "[…]:5000", with an address of IPv6.
+bool IsAddress6(absl::string_view text) {
+  const size_t end = text.find(']');
+  if (!absl::StartsWith(text, "[") || end == absl::string_view::npos) {
+    return false;
+  }
+  const absl::string_view address = text.substr(1, end - 1);
+  const absl::string_view port = text.substr(end + 1);
+  const auto is_of_address = [](char c) {
+    return absl::ascii_isxdigit(c) || c == ':';
+  };
+  return !address.empty() &&
+         std::all_of(address.begin(), address.end(), is_of_address) &&
+         (port.empty() || (port.size() > 1 && port[0] == ':' &&
+                           std::all_of(port.begin() + 1, port.end(), IsDigit)));
+}
+
 // A first component that names a registry: "localhost", or with '.' or ':'.
 bool IsHost(absl::string_view text) {
-  if (text == "localhost") return true;
-  if (text.find_first_of(".:") == absl::string_view::npos) return false;
-  for (const char c : text) {
-    if (!absl::ascii_isalnum(c) && c != '.' && c != ':' && c != '-' &&
-        c != '[' && c != ']') {
-      return false;
-    }
-  }
-  return !text.empty();
+  if (text == "localhost" || IsAddress6(text)) return true;
+  return text.find_first_of(".:") != absl::string_view::npos &&
+         IsRegistryHost(text);
 }
 
 absl::Status Bad(absl::string_view text, absl::string_view why) {

@@ -66,6 +66,19 @@ TEST(NameTest, ReadsReferences) {
   }
 }
 
+TEST(NameTest, AReferencesHostIsOne) {
+  for (const char* host :
+       {"localhost", "docker.io", "host:5000", "EXAMPLE.com:80", "10.0.0.1",
+        "[::1]", "[fd00::1]:5000"}) {
+    EXPECT_THAT(ParseReference(std::string(host) + "/app:v1"), IsOk()) << host;
+  }
+  for (const char* host :
+       {".", "..", "...", "a..b", ".a", "a.", "C:", "a:b", "host:", ":5000",
+        "[", "[]", "[::1", "::1", "[::1]:", "[::1]x", "[..]", "a.b:1:2"}) {
+    EXPECT_FALSE(ParseReference(std::string(host) + "/app:v1").ok()) << host;
+  }
+}
+
 TEST(NameTest, ShortensFamiliarNames) {
   EXPECT_EQ(FamiliarRepository("docker.io/library/ubuntu"), "ubuntu");
   EXPECT_EQ(FamiliarRepository("docker.io/me/app"), "me/app");

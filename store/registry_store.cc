@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "oci/name.h"
 #include "store/registry_names.h"
@@ -19,6 +20,13 @@ constexpr uint64_t kLinkBytesMax = 1024;
 
 std::string DigestPath(const oci::Digest& digest) {
   return absl::StrCat(oci::ToString(digest.algorithm()), "/", digest.hex());
+}
+
+// Of one thing in a folder.  What follows a NUL the kernel would not see.
+bool IsFileName(absl::string_view text) {
+  return !text.empty() && text != "." && text != ".." &&
+         text.find_first_of(absl::string_view("/\0", 2)) ==
+             absl::string_view::npos;
 }
 
 class RegistryStore final : public TreeStore {
@@ -70,7 +78,7 @@ class RegistryStore final : public TreeStore {
         paths.paths = {repository + "/_layers/" + DigestPath(*removal.digest)};
         break;
       case RemovalKind::kUpload:
-        if (absl::StrContains(removal.upload_id, "/")) {
+        if (!IsFileName(removal.upload_id)) {
           return absl::InvalidArgumentError("not the id of an upload");
         }
         paths.paths = {repository + "/_uploads/" + removal.upload_id};
