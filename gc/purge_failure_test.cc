@@ -8,11 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
 #include "gc/collector_fixture.h"
+#include "gc/run.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "index/node.h"
@@ -34,10 +36,12 @@ class PurgeWorld : public CollectorFixture {
  public:
   void TestBody() override {}
 
-  // An image that nothing names, in quarantine.
-  void Begin() {
+  // An image that nothing names, in quarantine.  `has_backup`: a backup with
+  // hard links was made before, so that the plan frees nothing of it.
+  void Begin(bool has_backup = false) {
     tree_.Image("app", "v1", {"base", "new"});
     old_ = tree_.Image("app", "", {"config", "old"});
+    if (has_backup) LinkBelow("docker/registry/v2/blobs", 8);
     Open(store::StoreKind::kRegistry);
     Scan();
     run_id_ = Prune().id;
@@ -49,18 +53,15 @@ class PurgeWorld : public CollectorFixture {
     ASSERT_THAT(collector_->Recover(), IsOk());
   }
   size_t Held() const { return QuarantineCount(); }
-  // As a backup with hard links does.
-  void LinkElsewhere() {
-    const std::filesystem::path top =
-        folder_.path() + "/.reclaim/quarantine/" + run_id_;
-    int count = 0;
-    for (const auto& entry :
-         std::filesystem::recursive_directory_iterator(top)) {
-      if (entry.path().filename() != "data") continue;
-      std::filesystem::create_hard_link(
-          entry.path(), absl::StrCat(elsewhere_.path(), "/", ++count));
-    }
-    ASSERT_EQ(count, 4) << "manifest, config, two layers";
+  void LinkElsewhere() { LinkBelow(".reclaim/quarantine/" + run_id_, 4); }
+  // Somebody empties the quarantine by hand.
+  void TakeAway() {
+    std::filesystem::remove_all(folder_.path() + "/.reclaim/quarantine/" +
+                                run_id_);
+  }
+  absl::StatusOr<gc::Run> PurgeRun() { return PurgeNow(); }
+  uint64_t QuarantinedBytes() const {
+    return graph_->Read()->totals(id_).quarantined.bytes.logical_bytes;
   }
 
   // What is on the disk is in quarantine, counted, and comes back to whoever
@@ -97,6 +98,19 @@ class PurgeWorld : public CollectorFixture {
   }
 
  private:
+  // As a backup with hard links does.
+  void LinkBelow(const std::string& below, int expected_count) {
+    const std::filesystem::path top = folder_.path();
+    int count = 0;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(top / below)) {
+      if (entry.path().filename() != "data") continue;
+      std::filesystem::create_hard_link(
+          entry.path(), absl::StrCat(elsewhere_.path(), "/", ++count));
+    }
+    ASSERT_EQ(count, expected_count) << "manifests, configs, layers";
+  }
+
   store::TempFolder elsewhere_;
   store::RegistryTree tree_{&folder_};
   oci::Digest old_;
@@ -104,13 +118,13 @@ class PurgeWorld : public CollectorFixture {
 };
 
 // Each system call of a purge alone.
-TEST(PurgeFailureTest, WhatWasNotFreedIsInQuarantine) {
+void FailEachCall(bool has_backup) {
   int call = 0;
   for (bool has_failed = true; has_failed; ++call) {
     ASSERT_LT(call, kCallMax);
     SCOPED_TRACE(absl::StrCat("call ", call));
     PurgeWorld world;
-    world.Begin();
+    world.Begin(has_backup);
     {
       base::ScopedErrno fault(EROFS, call, false);
       world.PurgeAll().IgnoreError();  // whatever it says of it
@@ -120,6 +134,26 @@ TEST(PurgeFailureTest, WhatWasNotFreedIsInQuarantine) {
     if (::testing::Test::HasFailure()) return;
   }
   EXPECT_GT(call, 20) << "a purge makes more calls than that";
+}
+
+TEST(PurgeFailureTest, WhatWasNotFreedIsInQuarantine) { FailEachCall(false); }
+
+// The plan charged nothing for what a backup holds: so says the record, whether
+// the file is here or not.
+TEST(PurgeFailureTest, OfFilesThatHadOtherNamesAsWell) { FailEachCall(true); }
+
+// What a purge of ours has not freed is no figure of ours.
+TEST(PurgeFailureTest, WhatSomebodyTookAwayFreesNothing) {
+  PurgeWorld world;
+  world.Begin();
+  EXPECT_GT(world.QuarantinedBytes(), 0u);
+  world.TakeAway();
+  const auto run = world.PurgeRun();
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->bytes.total(), store::Bytes());
+  EXPECT_EQ(world.QuarantinedBytes(), 0u);
+  EXPECT_EQ(world.Held(), 0u);
+  world.ExpectNothingForgotten();
 }
 
 TEST(PurgeFailureTest, NothingWorksForAWhile) {

@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "gc/graph_changes.h"
 #include "gc/purge.h"
+#include "oci/digest.h"
 
 namespace reclaim::gc {
 namespace {
@@ -34,8 +35,14 @@ absl::StatusOr<Listing> ListStore(const CollectedStore& site) {
   return listing;
 }
 
+bool IsOfNoBytes(const oci::Digest& digest) {
+  return oci::Hasher(digest.algorithm()).Finish() == digest;
+}
+
 // Names and links that are half there do no harm: the next scan says what
-// stands.  Content is a file; in a registry one in a folder of its own.
+// stands.  Content is a file; in a registry one in a folder of its own, which
+// outlives it when a purge breaks off.  What the record says of bytes tells
+// nothing: another name of the file may have been charged with them.
 bool IsWhole(const CollectedStore& site, const Listing& listing,
              const QuarantineRecord& record) {
   if (!record.item.removal) return false;
@@ -45,7 +52,17 @@ bool IsWhole(const CollectedStore& site, const Listing& listing,
          site.store->traits().kind != store::StoreKind::kRegistry ||
          it->second.content.logical_bytes > 0 ||
          it->second.held.logical_bytes > 0 ||
-         record.item.bytes.logical_bytes == 0;
+         IsOfNoBytes(*record.item.removal->digest);
+}
+
+// What is left counts with the quarantine until the next purge has freed it.
+void CountRest(const Listing& listing, QuarantineRecord* record) {
+  if (!IsBlob(*record)) return;
+  const auto it = listing.find({record->run_id, *record->item.removal});
+  const store::RemovalBytes rest =
+      it == listing.end() ? store::RemovalBytes() : it->second;
+  record->item.bytes = rest.content;
+  record->item.held = rest.held;
 }
 
 // What the disk gave.  A record says what it was when the plan was made; other
@@ -53,9 +70,15 @@ bool IsWhole(const CollectedStore& site, const Listing& listing,
 // with the move.
 store::RemovalBytes FreedBy(const CollectedStore& site,
                             const QuarantineRecord& record,
+                            QuarantineState before,
                             const RemovalOutcome& outcome) {
   const store::StoreTraits traits = site.store->traits();
   store::RemovalBytes bytes = record.bytes;
+  if (absl::IsNotFound(outcome.status) && traits.measures_purges &&
+      before != QuarantineState::kPurging) {
+    // No purge of ours took it: somebody did.
+    return store::RemovalBytes();
+  }
   if (!outcome.status.ok() || !record.item.removal || !traits.measures_purges) {
     return bytes;
   }
@@ -107,7 +130,8 @@ void Purge::Settle(const Batch& batch, size_t number,
   }
   out->settled.removed.push_back(key);
   out->gone.push_back(record);
-  const store::RemovalBytes freed = FreedBy(*site_, record, outcome);
+  const store::RemovalBytes freed =
+      FreedBy(*site_, record, batch.before[number], outcome);
   run_->Count(record.item, freed);
   site_->observer->OnBytesPurged(site_->name, freed.total());
 }
@@ -128,6 +152,7 @@ void Purge::SettleFailed(const Batch& batch, Outcomes* out) {
       out->gone.push_back(record);
       // What is left is no node's, and counted as that.
       record.item.node = index::kNoNode;
+      if (listing.ok()) CountRest(*listing, &record);
     }
     out->settled.put.push_back(std::move(record));
   }
