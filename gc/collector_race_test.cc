@@ -1,20 +1,30 @@
 // Writers beside collection: whatever the interleaving, what a writer was told
 // stands (I1, I4), and the counters stay exact (I6).
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
+#include "gc/audit.h"
 #include "gc/collector.h"
 #include "gc/collector_fixture.h"
 #include "gc/plan.h"
 #include "gc/prune_request.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/graph_view.h"
+#include "index/node.h"
+#include "index/reference_graph.h"
+#include "oci/digest.h"
 #include "store/testing/store_tree.h"
 
 namespace reclaim::gc {
@@ -141,8 +151,40 @@ class RepushTest : public CollectorFixture {
     ExpectExact();
   }
 
+  oci::Digest TargetOf(const std::string& tag) const {
+    const auto reader = graph_->Read();
+    const index::GraphView& view = reader->view();
+    const index::NodeId id =
+        view.FindNamed({index::NodeKind::kTag, id_, "app", tag});
+    return id == index::kNoNode ? oci::Digest() : view.digest(view.Kept(id)[0]);
+  }
+
   store::RegistryTree tree_;
   std::vector<oci::Digest> images_;
+};
+
+// A writer who comes between the intent of a batch and its move.
+class WriterBetween final : public DeletionAudit {
+ public:
+  // Of the batch that holds `subject`.
+  WriterBetween(std::string subject, std::function<void()> write)
+      : subject_(std::move(subject)), write_(std::move(write)) {}
+  absl::Status Record(const DeletionRecord& record) override {
+    const bool is_meant =
+        std::any_of(record.items.begin(), record.items.end(),
+                    [this](const DeletionRecord::Item& item) {
+                      return absl::StrContains(item.subject, subject_);
+                    });
+    if (record.step == DeletionStep::kQuarantine && is_meant) write_();
+    has_written_ |= is_meant;
+    return absl::OkStatus();
+  }
+  bool has_written() const { return has_written_; }
+
+ private:
+  const std::string subject_;
+  const std::function<void()> write_;
+  bool has_written_ = false;
 };
 
 TEST_F(RepushTest, ATagThatNamesTheSameAgainStays) {
@@ -181,6 +223,29 @@ TEST_F(RepushTest, ATagThatNamesAnotherDoomedImageKeepsThat) {
   const Plan plan = MakePlan(Everything());
   tree_.Tag("app", "v3", images_[5]);
   ASSERT_THAT(Apply(plan), IsOk());
+  ExpectWhole(5, "v3");
+  EXPECT_EQ(StateOf(images_[3]), index::NodeState::kQuarantined);
+}
+
+// The store refuses the old one, which must not come back in place of the new.
+TEST_F(RepushTest, ATagThatIsMovedAfterTheIntentNamesWhatItsWriterSaid) {
+  const Plan plan = MakePlan(Everything());
+  WriterBetween writer("v3", [this] {
+    tree_.Tag("app", "v3", images_[5]);
+    index::PutTag tag;
+    tag.store = "s";
+    tag.repository = "app";
+    tag.tag = "v3";
+    tag.digest = images_[5];
+    ASSERT_THAT(Record({tag}), IsOk());
+  });
+  collector_->SetAudit(&writer);
+  const auto run = Apply(plan);
+  collector_->SetAudit(nullptr);
+  ASSERT_THAT(run, IsOk());
+  ASSERT_TRUE(writer.has_written());
+  EXPECT_GE(run->skipped_count, 1u);
+  EXPECT_EQ(TargetOf("v3"), images_[5]);
   ExpectWhole(5, "v3");
   EXPECT_EQ(StateOf(images_[3]), index::NodeState::kQuarantined);
 }

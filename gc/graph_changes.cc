@@ -103,8 +103,9 @@ void AddReturning(const QuarantineRecord& record, GraphChanges* changes) {
   }
 }
 
-void AddRefused(const QuarantineRecord& record, GraphChanges* changes) {
-  AddReturning(record, changes);
+void AddRefused(const index::GraphView& view, index::StoreId store,
+                const QuarantineRecord& record, GraphChanges* changes) {
+  if (!IsNameTaken(view, store, record)) AddReturning(record, changes);
   if (!IsLink(record)) return;
   index::Touch touch;
   touch.name = {record.store, record.item.removal->place,

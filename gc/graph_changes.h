@@ -25,9 +25,10 @@ void AddLeaving(const QuarantineRecord& record, GraphChanges* changes);
 void AddReturning(const QuarantineRecord& record, GraphChanges* changes);
 
 // The store left it where it was, for somebody wrote there since: back as it
-// was, and what a link names is spared by the rest of the run, or the link
-// would lead to nothing (I3).
-void AddRefused(const QuarantineRecord& record, GraphChanges* changes);
+// was, unless somebody has given its name to another thing.  What a link names
+// is spared by the rest of the run, or the link would lead to nothing (I3).
+void AddRefused(const index::GraphView& view, index::StoreId store,
+                const QuarantineRecord& record, GraphChanges* changes);
 
 // It is gone for good: content that was quarantined is absent from now on.
 void AddPurging(const QuarantineRecord& record, GraphChanges* changes);

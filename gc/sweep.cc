@@ -178,24 +178,19 @@ void Sweep::SettleOne(const RemovalOutcome& outcome, QuarantineRecord record,
     batch->has_failed = true;
     return;
   }
-  GraphChanges changes;
   batch->settled.removed.push_back({record.run_id, record.number});
   if (absl::IsNotFound(status)) {
     // Not there: then the graph is right for names and links already.
-    AddLoss(record, &changes);
+    AddLoss(record, &batch->changes);
     run_->Skip(subject, SkipReason::kGone, std::string(status.message()));
-  } else {
-    AddRefused(record, &changes);
-    // An engine refuses what it has in use.
-    run_->Skip(subject,
-               site_->store->traits().knows_containers ? SkipReason::kInUse
-                                                       : SkipReason::kChanged,
-               std::string(status.message()));
+    return;
   }
-  batch->changes.insert(batch->changes.end(), changes.states.begin(),
-                        changes.states.end());
-  batch->operations.insert(batch->operations.end(), changes.operations.begin(),
-                           changes.operations.end());
+  // An engine refuses what it has in use.
+  run_->Skip(subject,
+             site_->store->traits().knows_containers ? SkipReason::kInUse
+                                                     : SkipReason::kChanged,
+             std::string(status.message()));
+  batch->refused.push_back(std::move(record));
 }
 
 void Sweep::SettleOutcomes(const std::vector<RemovalOutcome>& outcomes,
@@ -237,7 +232,12 @@ absl::Status Sweep::CommitOutcomes(Batch* batch) {
                            RunStore::QuarantineWrites(batch->settled));
   RECLAIM_ASSIGN_OR_RETURN(writes.emplace_back(),
                            RunStore::RunWrite(run_->stored()));
-  RECLAIM_RETURN_IF_ERROR(order->Commit(batch->changes, batch->operations,
+  // Writers have been at work since the intent: their word is newer.
+  GraphChanges& changes = batch->changes;
+  for (const QuarantineRecord& record : batch->refused) {
+    AddRefused(order->reader().view(), site_->id, record, &changes);
+  }
+  RECLAIM_RETURN_IF_ERROR(order->Commit(changes.states, changes.operations,
                                         writes, run_->run().actor));
   site_->observer->OnBatchHeld(site_->name, site_->clock->Monotonic() - begin);
   site_->runs->Note(batch->settled);

@@ -23,6 +23,7 @@
 #include "gc/cache_proof.h"
 #include "gc/collected_store.h"
 #include "gc/deletion_guard.h"
+#include "gc/graph_changes.h"
 #include "gc/ongoing_run.h"
 #include "gc/plan.h"
 #include "index/hints.h"
@@ -46,8 +47,9 @@ class Sweep {
     std::vector<Verdict> verdicts;
     std::vector<QuarantineRecord> accepted;
     QuarantineChanges settled;
-    std::vector<index::StateChange> changes;
-    std::vector<index::Operation> operations;
+    GraphChanges changes;
+    // What the store left where it was.
+    std::vector<QuarantineRecord> refused;
     bool has_failed = false;  // some items' intents stand and must be undone
   };
 
