@@ -175,6 +175,7 @@ void Dominators::Number() {
   dominator_.assign(size_, kNoNode);
   dominator_[top_] = top_;
   for (const NodeId id : order_) {
+    if (number_[id] % kStepsPerSlice == 0) view_.Yield();
     ForEachKept(id, [&](NodeId to) {
       if (number_[to] <= number_[id]) backward_.push_back({id, to});
     });
@@ -217,6 +218,7 @@ std::vector<NodeId> Dominators::Holders() const {
   std::vector<NodeId> holders(size_, kNoNode);
   for (const NodeId id : order_) holders[id] = id;
   for (const NodeId id : order_) {
+    if (number_[id] % kStepsPerSlice == 0) view_.Yield();
     if (id >= count_ || !view_.Exists(id) || !IsFlat(id)) continue;
     for (const NodeId target : view_.Kept(id)) {
       if (target >= count_) continue;
@@ -229,13 +231,16 @@ std::vector<NodeId> Dominators::Holders() const {
   }
   // A name elsewhere keeps a file, whoever has others of it.
   for (NodeId id = 0; id < count_; ++id) {
+    if (id % kStepsPerSlice == 0) view_.Yield();
     if (view_.Exists(id) && view_.kind(id) == NodeKind::kExtent &&
         view_.IsLinkedElsewhere(id)) {
       holders[id] = top_;
     }
   }
   // What no repository links is held from above, and passes nothing on.
+  uint32_t step = 0;
   for (const NodeId id : unlinked_) {
+    if (++step % kStepsPerSlice == 0) view_.Yield();
     for (const NodeId held : {id, view_.ExtentOf(id)}) {
       if (held < count_) holders[held] = top_;
     }
@@ -247,6 +252,7 @@ RetainedSizes Dominators::Sum(size_t tenant_count) const {
   std::vector<store::Bytes> sums(size_);
   const std::vector<NodeId> holders = Holders();
   for (NodeId id = 0; id < count_; ++id) {
+    if (id % kStepsPerSlice == 0) view_.Yield();
     if (holders[id] == kNoNode || !view_.Exists(id)) continue;
     if (!IsContent(view_.kind(id))) continue;
     if (view_.state(id) == index::NodeState::kPresent) {

@@ -1,5 +1,6 @@
 #include "gc/adopted_return.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -18,10 +19,9 @@ using index::NodeId;
 using index::NodeState;
 
 // The graph knows its digest, of something that is there, and not its bytes.
-bool IsNamedIn(const index::GraphReader& reader, index::StoreId store,
-               const store::Place& name, const oci::Digest& digest) {
+bool IsNamedIn(const index::GraphReader& reader, index::PlaceId place,
+               const oci::Digest& digest) {
   const index::GraphView& view = reader.view();
-  const index::PlaceId place = view.FindPlace(store, name);
   if (place == index::kNoPlace) return false;
   const NodeId node = view.FindContent(place, digest);
   if (node == kNoNode || view.state(node) != NodeState::kAbsent) return false;
@@ -36,12 +36,13 @@ bool IsNamedIn(const index::GraphReader& reader, index::StoreId store,
 }
 
 // Also by who holds it wherever it is: then it is named in the place "".
-bool IsNamed(const index::GraphReader& reader, index::StoreId store,
-             const QuarantineRecord& record) {
-  const store::Removal& removal = *record.item.removal;
-  return IsNamedIn(reader, store, removal.place, *removal.digest) ||
-         (!removal.place.empty() &&
-          IsNamedIn(reader, store, "", *removal.digest));
+bool IsNamed(const index::GraphReader& reader, index::PlaceId place,
+             const oci::Digest& digest) {
+  if (IsNamedIn(reader, place, digest)) return true;
+  if (place == index::kNoPlace) return false;
+  const index::GraphView& view = reader.view();
+  const index::PlaceId nowhere = view.FindPlace(view.PlaceStore(place), "");
+  return nowhere != place && IsNamedIn(reader, nowhere, digest);
 }
 
 bool IsAdopted(const QuarantineRecord& record) {
@@ -49,9 +50,7 @@ bool IsAdopted(const QuarantineRecord& record) {
          record.item.node == kNoNode;
 }
 
-}  // namespace
-
-absl::StatusOr<std::vector<QuarantineRecord>> ListAdopted(
+absl::StatusOr<std::vector<QuarantineRecord>> AdoptedRecords(
     const CollectedStore& site) {
   if (site.runs->Adopted(site.name).all.count == 0) {
     return std::vector<QuarantineRecord>();
@@ -59,15 +58,41 @@ absl::StatusOr<std::vector<QuarantineRecord>> ListAdopted(
   return site.runs->ListQuarantine(site.name, IsAdopted);
 }
 
+}  // namespace
+
+absl::StatusOr<AdoptedBlobs> ListAdopted(const CollectedStore& site) {
+  AdoptedBlobs blobs;
+  if (site.runs->Adopted(site.name).all.count == 0) return blobs;
+  RECLAIM_RETURN_IF_ERROR(site.runs->ForEachQuarantined(
+      site.name, [&](const QuarantineRecord& record) {
+        if (!IsAdopted(record)) return true;
+        const store::Removal& blob = *record.item.removal;
+        blobs[blob.place].push_back(*blob.digest);
+        return true;
+      }));
+  return blobs;
+}
+
 std::set<store::Place> NamedPlaces(const index::GraphReader& reader,
                                    index::StoreId store,
-                                   absl::Span<const QuarantineRecord> adopted) {
+                                   const AdoptedBlobs& adopted,
+                                   absl::Span<const QuarantineRecord> batch) {
+  std::set<store::Place> asked;
+  for (const QuarantineRecord& record : batch) {
+    if (record.number < kFirstAdopted || !record.item.removal) continue;
+    asked.insert(record.item.removal->place);
+  }
   std::set<store::Place> places;
-  for (const QuarantineRecord& record : adopted) {
-    const store::Place& place = record.item.removal->place;
-    if (places.count(place) == 0 && IsNamed(reader, store, record)) {
-      places.insert(place);
-    }
+  for (const store::Place& name : asked) {
+    const auto blobs = adopted.find(name);
+    if (blobs == adopted.end()) continue;
+    const index::PlaceId place = reader.view().FindPlace(store, name);
+    const bool is_named =
+        std::any_of(blobs->second.begin(), blobs->second.end(),
+                    [&](const oci::Digest& digest) {
+                      return IsNamed(reader, place, digest);
+                    });
+    if (is_named) places.insert(name);
   }
   return places;
 }
@@ -76,12 +101,15 @@ absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
                                  absl::string_view actor) {
   if (site->store->traits().is_read_only) return false;
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> adopted,
-                           ListAdopted(*site));
+                           AdoptedRecords(*site));
   std::vector<const QuarantineRecord*> named;
   {
     const auto reader = site->graph->Read();
     for (const QuarantineRecord& record : adopted) {
-      if (IsNamed(*reader, site->id, record)) named.push_back(&record);
+      const store::Removal& blob = *record.item.removal;
+      const index::PlaceId place =
+          reader->view().FindPlace(site->id, blob.place);
+      if (IsNamed(*reader, place, *blob.digest)) named.push_back(&record);
     }
   }
   std::vector<QuarantineRecord> wanted;
@@ -102,7 +130,7 @@ absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
   // What lies in the way of one keeps it where it is, and would so for ever.
   if (!absl::IsAlreadyExists(restored)) RECLAIM_RETURN_IF_ERROR(restored);
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> left,
-                           ListAdopted(*site));
+                           AdoptedRecords(*site));
   return left.size() < adopted.size();
 }
 

@@ -9,6 +9,7 @@
 #ifndef RECLAIM_GC_ADOPTED_RETURN_H_
 #define RECLAIM_GC_ADOPTED_RETURN_H_
 
+#include <map>
 #include <set>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "gc/records.h"
 #include "index/reference_graph.h"
 #include "index/store_scanner.h"
+#include "oci/digest.h"
 #include "store/types.h"
 
 namespace reclaim::gc {
@@ -33,14 +35,16 @@ absl::StatusOr<index::ScanReport> ScanAndReturn(
 absl::StatusOr<bool> ReturnNamed(CollectedStore* site, absl::string_view actor);
 
 // The blobs that were found without a record.
-absl::StatusOr<std::vector<QuarantineRecord>> ListAdopted(
-    const CollectedStore& site);
+using AdoptedBlobs = std::map<store::Place, std::vector<oci::Digest>>;
+absl::StatusOr<AdoptedBlobs> ListAdopted(const CollectedStore& site);
 
-// The places where one of `adopted` is named: nobody knows which of the others
-// it is made of, so all of them stay.
+// Of the places of `batch`'s entries that were found without a record, those
+// where one of `adopted` is named: nobody knows which of the others it is made
+// of, so all of them stay.
 std::set<store::Place> NamedPlaces(const index::GraphReader& reader,
                                    index::StoreId store,
-                                   absl::Span<const QuarantineRecord> adopted);
+                                   const AdoptedBlobs& adopted,
+                                   absl::Span<const QuarantineRecord> batch);
 
 }  // namespace reclaim::gc
 

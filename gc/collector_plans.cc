@@ -36,7 +36,8 @@ void WarnOfHeld(Plan* plan) {
 }  // namespace
 
 // A page at a time: the rows of all items may be more than memory holds.  No
-// lock is held while the store is asked or the database written.
+// writer waits while the store is asked or the database written: of the locks
+// the gate to a sync alone is held.
 absl::Status StoreCollector::ForEachPage(
     const DraftItems& items, const RunControl& control, PlanTotals* totals,
     absl::FunctionRef<absl::Status(uint64_t, std::vector<PlanItem>)> visit)

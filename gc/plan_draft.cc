@@ -1,7 +1,6 @@
 #include "gc/plan_draft.h"
 
 #include <algorithm>
-#include <functional>
 #include <iterator>
 #include <tuple>
 #include <utility>
@@ -21,6 +20,8 @@ using index::NodeKind;
 using index::PlaceId;
 using store::MembershipKind;
 using store::RemovalKind;
+
+constexpr uint64_t kStepsPerSlice = 4096;
 
 // Records, names, links, then bytes: a crash in between leaves only leaks (I3).
 int StageOf(const PlanItem& record) {
@@ -148,26 +149,46 @@ std::vector<NodeId> DraftItems::Nodes() const {
 // By place, scope and name.  The graph lists names in their order.
 void DraftItems::SortTags(const GraphView& view) {
   if (tags_.empty()) return;
-  absl::flat_hash_map<NodeId, uint32_t> ranks;
+  uint64_t step = 0;
+  const auto pause = [&] {
+    if (++step % kStepsPerSlice == 0) view.Yield();
+  };
+  std::vector<NodeId> names;
   view.ForEachNamed(NodeKind::kTag, view.fields(tags_[0].node).store,
                     [&](NodeId id) {
-                      ranks.emplace(id, static_cast<uint32_t>(ranks.size()));
+                      names.push_back(id);
                       return true;
                     });
-  std::map<PlaceId, store::Place> places;
-  for (const Tag& tag : tags_) {
-    const PlaceId place = view.fields(tag.node).place;
-    if (places.count(place) == 0) places[place] = view.PlaceName(place);
+  absl::flat_hash_map<NodeId, uint32_t> ranks;
+  for (const NodeId id : names) {
+    pause();
+    ranks.emplace(id, static_cast<uint32_t>(ranks.size()));
   }
-  const auto key = [&](const Tag& tag) {
-    const auto rank = ranks.find(tag.node);
-    // What has gone meanwhile comes last.
-    return std::make_tuple(
-        std::cref(places.find(view.fields(tag.node).place)->second),
-        rank == ranks.end() ? uint32_t{kNoNode} : rank->second, tag.node);
+  struct Ranked {
+    const store::Place* place;
+    uint32_t rank;
+    Tag tag;
   };
-  std::sort(tags_.begin(), tags_.end(),
-            [&](const Tag& a, const Tag& b) { return key(a) < key(b); });
+  std::map<PlaceId, store::Place> places;
+  std::vector<Ranked> order;
+  order.reserve(tags_.size());
+  for (const Tag& tag : tags_) {
+    pause();
+    const PlaceId place = view.fields(tag.node).place;
+    const auto [name, is_new] = places.try_emplace(place);
+    if (is_new) name->second = view.PlaceName(place);
+    // What has gone meanwhile comes last.
+    const auto rank = ranks.find(tag.node);
+    order.push_back({&name->second,
+                     rank == ranks.end() ? uint32_t{kNoNode} : rank->second,
+                     tag});
+  }
+  std::sort(order.begin(), order.end(), [&](const Ranked& a, const Ranked& b) {
+    pause();
+    return std::tie(*a.place, a.rank, a.tag.node) <
+           std::tie(*b.place, b.rank, b.tag.node);
+  });
+  for (size_t i = 0; i < order.size(); ++i) tags_[i] = order[i].tag;
 }
 
 void DraftItems::AddRun(Run run, uint64_t count) {

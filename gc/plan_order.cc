@@ -34,6 +34,12 @@ const char* ToString(DoomReason reason) {
   return "unknown";
 }
 
+namespace {
+
+constexpr uint64_t kStepsPerSlice = 4096;
+
+}  // namespace
+
 // The bytes of a file with several names are freed by the last of them.
 void Planner::ChargeExtents() {
   struct Names {
@@ -41,7 +47,9 @@ void Planner::ChargeExtents() {
     NodeId last = index::kNoNode;
   };
   absl::flat_hash_map<NodeId, Names> files;
+  uint64_t step = 0;
   items_.ForEachContent([&](NodeId blob) {
+    if (++step % kStepsPerSlice == 0) view_.Yield();
     const NodeId extent = view_.ExtentOf(blob);
     // A plan that may be applied asks the store (gc/shared_files.h).
     if (extent == index::kNoNode ||
@@ -53,6 +61,7 @@ void Planner::ChargeExtents() {
     names.last = blob;
   });
   for (const auto& [extent, names] : files) {
+    if (++step % kStepsPerSlice == 0) view_.Yield();
     uint64_t present = 0;
     view_.ForEachKeeper(extent, [&](NodeId blob) {
       if (view_.state(blob) == index::NodeState::kPresent) ++present;

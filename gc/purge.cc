@@ -203,7 +203,7 @@ absl::Status Purge::Intend(std::vector<QuarantineRecord> records,
   // One that was named since, by a writer of ours: what it is made of is known
   // only when it has come back and a scan has read it.
   const std::set<store::Place> kept =
-      NamedPlaces(guard->reader(), site_->id, adopted_);
+      NamedPlaces(guard->reader(), site_->id, adopted_, records);
   for (size_t i = 0; i < records.size() && !kept.empty(); ++i) {
     if (records[i].number >= kFirstAdopted && records[i].item.removal &&
         kept.count(records[i].item.removal->place) > 0) {

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "gc/adopted_return.h"
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/deletion_guard.h"
@@ -126,7 +127,7 @@ class Purge {
   // What had been moved by then is in no cache of descriptors.
   absl::Time forgotten_until_ = absl::InfinitePast();
   GuardTerms terms_;
-  std::vector<QuarantineRecord> adopted_;  // see ListAdopted()
+  AdoptedBlobs adopted_;  // see ListAdopted()
   uint64_t came_back_count_ = 0;
   uint64_t failed_batch_count_ = 0;
 };
