@@ -126,7 +126,8 @@ int ApprovePlan(Session* session, const std::string& id, PruneFlags* flags,
   code = session->Ask(&v1::PolicyService::Stub::ApprovePlan, stub.get(),
                       request, &plan);
   if (code != kDone || only_approve) return code;
-  return ApplyAndReport(session, plan, *flags);
+  code = ApplyAndReport(session, plan, *flags);
+  return code != kDone ? code : flags->CodeOf(plan);
 }
 
 // What a restore or a purge did.

@@ -57,7 +57,7 @@ void PruneFlags::DeclareTarget(CLI::App* command) {
   auto* by_quotas = option(command->add_flag(
       "--quotas", quotas, "Bring repositories and tenants under their quotas"));
   option(command->add_option("--reserved", reserved,
-                             "Ask for less than so much in no case"))
+                             "Leave so much in the store in any case"))
       ->check(IsSaid());
   by_free->excludes(high)->excludes(by_size)->excludes(by_quotas);
   by_size->excludes(high)->excludes(by_quotas);
@@ -92,7 +92,8 @@ void PruneFlags::DeclareScope(CLI::App* command, Session* session) {
                       "alone");
   command->add_option("--quarantine", quarantine,
                       "How long it can be restored, e.g. 24h");
-  command->add_option("--pace", pace, "Bytes a second at most; 0: no limit");
+  command->add_option("--pace", pace,
+                      "Bytes a second at most; 0: what is configured");
   if (verb == v1::PRUNE_VERB_IMAGES || verb == v1::PRUNE_VERB_VOLUMES ||
       verb == v1::PRUNE_VERB_BUILD_CACHE || is_system()) {
     command->add_flag("-a,--all", all,

@@ -181,10 +181,13 @@ int ShowEvents(Session* session, const EventFlags& flags) {
   grpc::ClientContext context;
   const auto reader = NewStub(session)->WatchEvents(&context, request);
   v1::WatchEventsResponse batch;
+  int left = flags.limit;
   while (reader->Read(&batch)) {
     for (const v1::Event& event : batch.events()) {
       const int code = PrintEvent(session, event, flags.format);
-      if (code == kDone) continue;
+      // The daemon does not count for those who follow.
+      const bool is_last = flags.limit > 0 && --left == 0;
+      if (code == kDone && !is_last) continue;
       context.TryCancel();
       return code;
     }
