@@ -212,8 +212,9 @@ class Crash:
         for pin in self.pins - stand:
             self.lost.append("%s: the acknowledged pin %s" % (deed, pin))
         verified = self.ask("verify", "hub")
-        if verified.returncode == 13 or "counter-mismatch" in verified.stdout:
-            self.lost.append("%s: verify: %s" % (deed, verified.stdout))
+        if verified.returncode != 0 or "counter-mismatch" in verified.stdout:
+            self.lost.append("%s: verify ended with %d: %s%s" % (
+                deed, verified.returncode, verified.stdout, verified.stderr))
 
     def settle(self):
         """Two quiet runs; what is left must be what tags reach."""
