@@ -138,6 +138,9 @@ absl::Status Planner::DropNamesOfGoneSubjects() {
     }
     if (!has_dropped) break;
     RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
+    // What its name alone kept may be promised more time (case 87).
+    SpareByRules(kept_);
+    RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
   }
   return absl::OkStatus();
 }

@@ -78,10 +78,12 @@ class Survey {
   absl::Status FollowSubjects();
   bool IsNamedReferrer(NodeId tag) const;
   bool WasEverHere(NodeId content) const;
-  bool Follows(const TagDecision& decision) const;
+  bool IsByReferrerRule(const TagDecision& decision) const;
+  bool WasSubjectEverHere(const TagDecision& decision) const;
   bool IsSubjectLive(const TagDecision& decision, const LiveSet& live) const;
   bool IsPromised(const TagDecision& decision,
                   const RepositoryTerms& terms) const;
+  void Keep(TagDecision* decision, const char* why) const;
   void LetGo(TagDecision* decision) const;
 
   const SurveyInputs& in_;
@@ -224,21 +226,22 @@ bool Survey::WasEverHere(NodeId content) const {
           view_.fields(content).recorded > absl::UnixEpoch());
 }
 
-// Whether the tag is a referrer's name that follows its subject.  The fallback
-// tag of the referrers API always does (case 93), cosign's names where a rule
-// says so (case 92); neither where a rule keeps them.
-bool Survey::Follows(const TagDecision& decision) const {
+// Whether the fate of referrers is the tag's.  The fallback tag of the
+// referrers API always is one of theirs (case 93), cosign's names where a rule
+// says so (case 92).
+bool Survey::IsByReferrerRule(const TagDecision& decision) const {
   const auto name = ParseReferrerName(decision.name);
-  if (!name || !decision.is_referrer || !decision.verdict.rule.empty() ||
-      !view_.Exists(decision.tag) || !HoldOf(decision.tag).empty() ||
-      !IsNamedReferrer(decision.tag) ||
-      !WasEverHere(
-          view_.FindContent(view_.fields(decision.tag).place, name->subject))) {
-    return false;
-  }
-  const RepositoryTerms terms = rules_.TermsOf(decision.repository);
-  return terms.fate != ReferrerFate::kKeep &&
-         (name->suffix.empty() || terms.includes_cosign_tags);
+  return name && decision.is_referrer && decision.verdict.rule.empty() &&
+         view_.Exists(decision.tag) && HoldOf(decision.tag).empty() &&
+         IsNamedReferrer(decision.tag) &&
+         (name->suffix.empty() ||
+          rules_.TermsOf(decision.repository).includes_cosign_tags);
+}
+
+bool Survey::WasSubjectEverHere(const TagDecision& decision) const {
+  return WasEverHere(
+      view_.FindContent(view_.fields(decision.tag).place,
+                        ParseReferrerName(decision.name)->subject));
 }
 
 bool Survey::IsSubjectLive(const TagDecision& decision,
@@ -264,6 +267,12 @@ bool Survey::IsPromised(const TagDecision& decision,
   return since + terms.referrer_period > in_.now;
 }
 
+// As a rule about tags does.
+void Survey::Keep(TagDecision* decision, const char* why) const {
+  decision->verdict.rule = rules_.TermsOf(decision->repository).referrer_rule;
+  decision->verdict.why = why;
+}
+
 void Survey::LetGo(TagDecision* decision) const {
   const RepositoryTerms terms = rules_.TermsOf(decision->repository);
   const std::string subject =
@@ -287,7 +296,12 @@ absl::Status Survey::FollowSubjects() {
   absl::flat_hash_set<NodeId> out;
   for (TagDecision& decision : decisions_) {
     if (decision.verdict.goes) out.insert(decision.tag);
-    if (!Follows(decision)) continue;
+    if (!IsByReferrerRule(decision)) continue;
+    if (rules_.TermsOf(decision.repository).fate == ReferrerFate::kKeep) {
+      Keep(&decision, "referrers are kept");
+      continue;
+    }
+    if (!WasSubjectEverHere(decision)) continue;
     open.push_back(&decision);
     out.insert(decision.tag);
   }
@@ -302,7 +316,13 @@ absl::Status Survey::FollowSubjects() {
         open.begin(), open.end(),
         [&](const TagDecision* one) { return !IsSubjectLive(*one, live); });
     is_settled = rest == open.end();
-    for (auto it = rest; it != open.end(); ++it) out.erase((*it)->tag);
+    for (auto it = rest; it != open.end(); ++it) {
+      out.erase((*it)->tag);
+      // Another verb may take the subject with this very plan.
+      if (IsPromised(**it, rules_.TermsOf((*it)->repository))) {
+        Keep(*it, "referrers are kept for a time after their subject");
+      }
+    }
     open.erase(rest, open.end());
   }
   for (TagDecision* decision : open) LetGo(decision);

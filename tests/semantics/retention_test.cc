@@ -228,6 +228,50 @@ TEST_F(RetentionTest, Case087_ReferrersAreKeptForATimeIfARuleSaysSo) {
   EXPECT_THAT(Doomed(Images()), UnorderedElementsAre("M1", "c1", "S1", "s1"));
 }
 
+// Their names as well: without them nobody would find them.
+TEST_F(RetentionTest,
+       Case087_NamesOfReferrersThatARuleKeepsStayUnderEveryVerb) {
+  const std::string fallback = SubjectName("M1", "");
+  const std::string gone = SubjectName("M3", "");
+  const std::string sig = SubjectName("M2", ".sig");
+  g.Add("M1(c1); S1(s1)^M1; I1[S1]; app:v1=M1; M2(c2); T2(t2); app:v2=M2; " +
+        std::string("S3(s3)^M3; I3[S3]; !M3; ") + fallback + "=I1; " + gone +
+        "=I3; " + sig + "=T2");
+  const std::vector<std::string> images = {"app:v1", "M1", "c1",
+                                           "app:v2", "M2", "c2"};
+  gc::ReferrerRule keep;
+  keep.name = "keep";
+  keep.fate = gc::ReferrerFate::kKeep;
+  keep.includes_cosign_tags = true;
+  rules.referrers = {keep};
+  EXPECT_THAT(Doomed(AllImages()), UnorderedElementsAreArray(images));
+  EXPECT_THAT(Doomed(ByRules()), IsEmpty());
+  keep.fate = gc::ReferrerFate::kKeepFor;
+  keep.period = absl::Hours(24);
+  rules.referrers = {keep};
+  UnreferencedFor("M3", 23);
+  EXPECT_THAT(Doomed(AllImages()), UnorderedElementsAreArray(images));
+  // The name goes; what it led to has its time from then on.
+  UnreferencedFor("M3", 25);
+  std::vector<std::string> all = images;
+  all.insert(all.end(), {gone, "I3"});
+  EXPECT_THAT(Doomed(AllImages()), UnorderedElementsAreArray(all));
+}
+
+// No rule is about the name; one is about what it names.
+TEST_F(RetentionTest, Case087_AReferrerThatARuleKeepsOutlivesItsName) {
+  const std::string sig = SubjectName("M1", ".sig");
+  g.Add("M1(c1); S1(s1)^M1; app:v1=M1; " + sig + "=S1");
+  EXPECT_THAT(Doomed(AllImages()),
+              UnorderedElementsAre("app:v1", "M1", "c1", sig, "S1", "s1"));
+  gc::ReferrerRule keep;
+  keep.name = "keep";
+  keep.fate = gc::ReferrerFate::kKeep;
+  rules.referrers = {keep};
+  EXPECT_THAT(Doomed(AllImages()),
+              UnorderedElementsAre("app:v1", "M1", "c1", sig));
+}
+
 TEST_F(RetentionTest, Case134_TheMinimumAgeProtectsFromRules) {
   g.Add("M1(c1); M2(c2); app:v1=M1; app:v2=M2");
   rules.rules = {Newest(1)};
