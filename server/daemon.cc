@@ -35,6 +35,7 @@
 #include "server/open_stores.h"
 #include "server/policy_keys.h"
 #include "server/readiness.h"
+#include "server/run_resumer.h"
 #include "server/schedule_loop.h"
 #include "server/state_folder.h"
 #include "server/store_follower.h"
@@ -47,6 +48,7 @@ namespace {
 constexpr absl::Duration kDrainPatience = absl::Seconds(5);
 constexpr absl::Duration kSecondLookInterval = absl::Milliseconds(250);
 constexpr absl::Duration kReadinessInterval = absl::Seconds(1);
+constexpr absl::Duration kResumeInterval = absl::Minutes(10);
 
 class ReclaimDaemon final : public Daemon {
  public:
@@ -83,7 +85,6 @@ class ReclaimDaemon final : public Daemon {
   absl::Status Closed(const absl::Status& why);
   absl::Status TakeNotifications();
   absl::Status ListenHttp();
-  absl::Status OpenPolicies();
   absl::Status OpenSchedules();
   rpc::ServiceParts Parts();
   void ShowReadiness();
@@ -111,6 +112,7 @@ class ReclaimDaemon final : public Daemon {
   std::unique_ptr<rpc::StoreTable> stores_;
   std::unique_ptr<gc::PolicyBook> policies_;
   std::unique_ptr<rpc::RunBoard> runs_;
+  std::unique_ptr<RunResumer> resumer_;
   std::unique_ptr<rpc::ScheduledCollection> work_;
   std::unique_ptr<gc::Scheduler> scheduler_;
   ScheduleLoop loop_;
@@ -151,8 +153,12 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   collector_ = *std::move(collector);
   collector_->SetRegistryWitness(&registries_);
   collector_->SetPeriodClock(time_.latest());
-  const absl::Status policies = OpenPolicies();
-  return policies.ok() ? policies : Closed(policies);
+  auto policies =
+      gc::PolicyBook::Open(engine_.get(), clock_, PoliciesOf(config_));
+  if (!policies.ok()) return Closed(policies.status());
+  policies_ = *std::move(policies);
+  collector_->SetRuleSource(policies_.get());
+  return absl::OkStatus();
 }
 
 absl::Status ReclaimDaemon::Closed(const absl::Status& why) {
@@ -162,14 +168,6 @@ absl::Status ReclaimDaemon::Closed(const absl::Status& why) {
   engine_.reset();
   database_.reset();
   return why;
-}
-
-absl::Status ReclaimDaemon::OpenPolicies() {
-  RECLAIM_ASSIGN_OR_RETURN(
-      policies_,
-      gc::PolicyBook::Open(engine_.get(), clock_, PoliciesOf(config_)));
-  collector_->SetRuleSource(policies_.get());
-  return absl::OkStatus();
 }
 
 absl::Status ReclaimDaemon::OpenGraph(
@@ -314,7 +312,8 @@ absl::Status ReclaimDaemon::Serve() {
   server_->Open(Parts());
   readiness_.Serve();
   mark_->Begin(say_);
-  ResumeRuns(unfinished_runs_, collector_.get(), runs_.get(), say_);
+  resumer_ = std::make_unique<RunResumer>(collector_.get(), runs_.get(), say_);
+  resumer_->Begin(unfinished_runs_, kResumeInterval);
   ShowReadiness();
   readiness_ticker_ = std::make_unique<Ticker>(kReadinessInterval, [this] {
     // Too little space for it is no news: it was said when it was let go.
@@ -360,6 +359,7 @@ void ReclaimDaemon::Stop() {
     metrics_->SetEngine(nullptr);
     if (work_ != nullptr) work_->Stop();
     if (runs_ != nullptr) runs_->Shutdown();
+    resumer_.reset();
     loop_.Stop();
     if (server_ != nullptr) server_->Shutdown(kDrainPatience);
     server_.reset();

@@ -1,7 +1,5 @@
 #include "server/open_stores.h"
 
-#include <functional>
-#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -12,26 +10,6 @@
 #include "base/status_macros.h"
 
 namespace reclaim::server {
-namespace {
-
-// The first of these runs of one store, then the others.
-void ResumeFirst(std::vector<std::string> runs, gc::Collector* collector,
-                 rpc::RunBoard* board,
-                 const std::function<void(absl::string_view)>& say) {
-  const std::string id = runs.front();
-  const std::vector<std::string> others(runs.begin() + 1, runs.end());
-  const absl::StatusOr<gc::Run> begun = board->Start(
-      [id, others, collector, board, say](const gc::RunControl& control) {
-        absl::StatusOr<gc::Run> run = collector->Resume(id, control);
-        if (!others.empty()) ResumeFirst(others, collector, board, say);
-        return run;
-      });
-  say(begun.ok() ? absl::StrCat("the interrupted run ", id, " goes on")
-                 : absl::StrCat("the interrupted run ", id,
-                                " does not go on: ", begun.status().message()));
-}
-
-}  // namespace
 
 absl::StatusOr<std::vector<std::string>> OpenStores(
     const StoreOpening& opening,
@@ -91,19 +69,6 @@ absl::StatusOr<std::vector<std::string>> OpenStores(
     }
   }
   return std::move(recovery.unfinished_runs);
-}
-
-void ResumeRuns(const std::vector<std::string>& runs, gc::Collector* collector,
-                rpc::RunBoard* board,
-                const std::function<void(absl::string_view)>& say) {
-  std::map<std::string, std::vector<std::string>> by_store;
-  for (const std::string& id : runs) {
-    const absl::StatusOr<gc::Run> run = collector->GetRun(id);
-    by_store[run.ok() ? run->store : ""].push_back(id);
-  }
-  for (auto& [store, ids] : by_store) {
-    ResumeFirst(std::move(ids), collector, board, say);
-  }
 }
 
 }  // namespace reclaim::server

@@ -4,7 +4,6 @@
 #ifndef RECLAIM_SERVER_OPEN_STORES_H_
 #define RECLAIM_SERVER_OPEN_STORES_H_
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,7 +12,6 @@
 #include "absl/strings/string_view.h"
 #include "gc/collector.h"
 #include "index/reference_graph.h"
-#include "rpc/run_board.h"
 #include "rpc/store_table.h"
 #include "server/config.h"
 
@@ -32,19 +30,10 @@ struct StoreOpening {
 // Opens and registers stores, ends the steps that a crash interrupted, and
 // scans those that the database did not know.  A store that is away is said and
 // does not take the others with it; an error is one of the configuration or of
-// the list of stores.  Returns the interrupted runs that go on (ResumeRuns()).
+// the list of stores.  Returns the interrupted runs that go on (run_resumer.h).
 absl::StatusOr<std::vector<std::string>> OpenStores(
     const StoreOpening& opening,
     absl::FunctionRef<void(absl::string_view)> say);
-
-// Goes on with these runs, each on the board, so that they are watched and
-// cancelled like any; those of one store one after the other.  The rest of a
-// sweep takes its time: whoever has to know the graph, writers first, is served
-// meanwhile.  `say` is called from several threads, and not after the board's
-// Shutdown().
-void ResumeRuns(const std::vector<std::string>& runs, gc::Collector* collector,
-                rpc::RunBoard* board,
-                const std::function<void(absl::string_view)>& say);
 
 }  // namespace reclaim::server
 
