@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -13,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/fault_point.h"
 #include "base/status_matchers.h"
 #include "gc/audit.h"
 #include "gc/collector.h"
@@ -151,6 +153,15 @@ class RepushTest : public CollectorFixture {
     ExpectExact();
   }
 
+  static index::PutTag PutOf(const std::string& tag,
+                             const oci::Digest& digest) {
+    index::PutTag put;
+    put.store = "s";
+    put.repository = "app";
+    put.tag = tag;
+    put.digest = digest;
+    return put;
+  }
   oci::Digest TargetOf(const std::string& tag) const {
     const auto reader = graph_->Read();
     const index::GraphView& view = reader->view();
@@ -232,12 +243,7 @@ TEST_F(RepushTest, ATagThatIsMovedAfterTheIntentNamesWhatItsWriterSaid) {
   const Plan plan = MakePlan(Everything());
   WriterBetween writer("v3", [this] {
     tree_.Tag("app", "v3", images_[5]);
-    index::PutTag tag;
-    tag.store = "s";
-    tag.repository = "app";
-    tag.tag = "v3";
-    tag.digest = images_[5];
-    ASSERT_THAT(Record({tag}), IsOk());
+    ASSERT_THAT(Record({PutOf("v3", images_[5])}), IsOk());
   });
   collector_->SetAudit(&writer);
   const auto run = Apply(plan);
@@ -248,6 +254,51 @@ TEST_F(RepushTest, ATagThatIsMovedAfterTheIntentNamesWhatItsWriterSaid) {
   EXPECT_EQ(TargetOf("v3"), images_[5]);
   ExpectWhole(5, "v3");
   EXPECT_EQ(StateOf(images_[3]), index::NodeState::kQuarantined);
+}
+
+// Nothing undoes such an intent: what it moved, if anything, is purged with the
+// rest, and keeps nothing from being forgotten.
+TEST_F(RepushTest, AnIntentOnANameThatAWriterTakesIsSettled) {
+  const Plan plan = MakePlan(Everything());
+  WriterBetween writer(
+      "v3", [this] { ASSERT_THAT(Record({PutOf("v3", images_[5])}), IsOk()); });
+  collector_->SetAudit(&writer);
+  {
+    const base::ScopedFault fault("rooted_dir.move",
+                                  absl::UnavailableError("the disk is full"));
+    Apply(plan).IgnoreError();  // nothing could be moved
+  }
+  collector_->SetAudit(nullptr);
+  ASSERT_TRUE(writer.has_written());
+  EXPECT_EQ(TargetOf("v3"), images_[5]);
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  ExpectExact();
+  ASSERT_THAT(PurgeNow(), IsOk());
+  EXPECT_EQ(QuarantineCount(), 0u);
+  EXPECT_THAT(collector_->DetachStore("s"), IsOk());
+}
+
+TEST_F(RepushTest, AnIntentOnANameThatIsTakenInTheStoreIsSettled) {
+  const Plan plan = MakePlan(Everything());
+  std::optional<base::ScopedFault> death;
+  WriterBetween crash("v3", [&] {
+    death.emplace("engine.commit", absl::UnavailableError("crash"));
+  });
+  collector_->SetAudit(&crash);
+  Apply(plan).IgnoreError();  // it died
+  collector_->SetAudit(nullptr);
+  ASSERT_TRUE(crash.has_written());
+  death.reset();
+  tree_.Tag("app", "v3", images_[5]);
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  ExpectWhole(5, "v3");
+  EXPECT_EQ(TargetOf("v3"), images_[5]);
+  ASSERT_THAT(PurgeNow(), IsOk());
+  EXPECT_EQ(QuarantineCount(), 0u);
+  ExpectWhole(5, "v3");
+  EXPECT_THAT(collector_->DetachStore("s"), IsOk());
 }
 
 }  // namespace

@@ -45,7 +45,12 @@ absl::StatusOr<Run> StoreCollector::Scan(absl::string_view store,
   const absl::StatusOr<index::ScanReport> report = ScanAndReturn(site, options);
   if (!report.ok()) return run.End(report.status());
   const absl::Status returned = ReturnLinks(site, actor);
-  if (!returned.ok()) return run.End(returned);
+  // What lies in the way of a link keeps it in quarantine.
+  if (absl::IsAlreadyExists(returned)) {
+    run.AddProblem(std::string(returned.message()));
+  } else if (!returned.ok()) {
+    return run.End(returned);
+  }
   run.run().item_count = report->added_count + report->removed_count;
   run.run().blob_count = report->seen.blob_count + report->unchanged_blob_count;
   run.run().bytes.content = report->seen.bytes + report->unchanged_bytes;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gc/graph_changes.h"
+#include "store/name_reader.h"
 
 namespace reclaim::gc {
 namespace {
@@ -21,13 +22,28 @@ absl::Status NoCopy(const store::Removal& removal, absl::string_view why) {
       "); move that away, then scan the store or restore it again"));
 }
 
+// A power cut leaves empty files, and folders without one.
+absl::Status CheckOwnLink(const store::Removal& removal,
+                          const store::ContentStore& store) {
+  // Where links are no files, one that is there is whole.
+  if (store.names() == nullptr) return absl::OkStatus();
+  const absl::StatusOr<bool> holds =
+      store.names()->HoldsLink(removal.repository, *removal.digest,
+                               removal.kind == store::RemovalKind::kLayerLink
+                                   ? store::MembershipKind::kLayer
+                                   : store::MembershipKind::kRevision);
+  if (holds.value_or(false)) return absl::OkStatus();
+  return NoCopy(removal,
+                holds.ok() ? "it names nothing" : holds.status().message());
+}
+
 }  // namespace
 
 absl::Status CheckOwnCopy(const QuarantineRecord& record,
                           const store::ContentStore& store,
                           const store::RemovalOutcome& refused) {
-  if (!IsBlob(record)) return absl::OkStatus();
   const store::Removal& removal = *record.item.removal;
+  if (!IsBlob(record)) return CheckOwnLink(removal, store);
   const absl::StatusOr<store::BlobStat> stat =
       store.Stat(removal.place, *record.item.digest);
   if (!stat.ok()) return NoCopy(removal, stat.status().message());

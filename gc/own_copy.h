@@ -11,10 +11,10 @@
 
 namespace reclaim::gc {
 
-// What stands in the place of a blob that was not given back for it (`refused`:
-// ALREADY_EXISTS).  OK if it is a copy, and of what is no blob; ALREADY_EXISTS
-// if it is something else, or nobody can tell: then the one in quarantine may
-// be the only one.
+// What stands in the place of a blob or link that was not given back for it
+// (`refused`: ALREADY_EXISTS).  OK if it is a copy; ALREADY_EXISTS if it is
+// something else, or nobody can tell: then the one in quarantine may be the
+// only one.
 //
 // A small file is a copy by its digest, a large one by its size: a writer who
 // waits does not wait for gigabytes to be read.

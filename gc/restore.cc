@@ -5,20 +5,15 @@
 #include <tuple>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/graph_changes.h"
 #include "gc/own_copy.h"
-#include "oci/name.h"
 
 namespace reclaim::gc {
 namespace {
 
-using index::kNoNode;
-using index::NodeId;
 using store::RemovalKind;
 using store::RemovalOutcome;
 
@@ -29,16 +24,24 @@ int StageOf(const QuarantineRecord& record) {
   return record.item.removal ? store::DeedStage(record.item.removal->kind) : 0;
 }
 
-bool IsRestorable(const QuarantineRecord& record) {
-  return record.state == QuarantineState::kIntended ||
-         record.state == QuarantineState::kQuarantined;
+// What lies in the way of one hides nothing else that went wrong.
+void Note(const absl::Status& status, absl::Status* failed) {
+  if (absl::IsAlreadyExists(*failed) && !status.ok() &&
+      !absl::IsAlreadyExists(status)) {
+    *failed = status;
+  }
+  failed->Update(status);
 }
+
+// Content of which a link could not come back.
+using Blocked = std::set<std::pair<store::Place, oci::Digest>>;
 
 // One batch on its way back; all of one run.
 class RestoreBatch {
  public:
-  RestoreBatch(CollectedStore* site, absl::string_view actor, OngoingRun* run)
-      : site_(site), actor_(actor), run_(run) {}
+  RestoreBatch(CollectedStore* site, absl::string_view actor, OngoingRun* run,
+               Blocked* blocked)
+      : site_(site), actor_(actor), run_(run), blocked_(*blocked) {}
 
   absl::Status Run(absl::Span<const QuarantineRecord> records);
 
@@ -47,12 +50,18 @@ class RestoreBatch {
                       const RemovalOutcome& outcome);
   absl::Status SettleMissing(const QuarantineRecord& record);
   void Returned(const QuarantineRecord& record);
+  void KeepIntent(const QuarantineRecord& record);
+  bool IsBlocked(const QuarantineRecord& record) const {
+    return IsBlob(record) && blocked_.count({record.item.removal->place,
+                                             *record.item.digest}) > 0;
+  }
   absl::Status Fail(const QuarantineRecord& record, const absl::Status& status);
   absl::Status Commit();
 
   CollectedStore* site_;
   absl::string_view actor_;
   OngoingRun* run_;
+  Blocked& blocked_;
   GraphChanges changes_;
   QuarantineChanges settled_;
 };
@@ -62,6 +71,17 @@ void RestoreBatch::Returned(const QuarantineRecord& record) {
   settled_.removed.push_back({record.run_id, record.number});
   if (run_ != nullptr) run_->Count(record.item, record.bytes);
   site_->observer->OnItemRestored(site_->name);
+}
+
+// An intent that nothing will undo any more.  What it moved, if anything, lies
+// in quarantine: there it is from now on, to be proven and freed as the rest.
+void RestoreBatch::KeepIntent(const QuarantineRecord& record) {
+  // Where nothing was set aside there is nothing to free (gc/leftovers.h).
+  if (run_ != nullptr || record.state != QuarantineState::kIntended ||
+      site_->store->traits().deletes_for_good) {
+    return;
+  }
+  settled_.put.push_back(record);
 }
 
 absl::Status RestoreBatch::Fail(const QuarantineRecord& record,
@@ -103,8 +123,7 @@ absl::Status RestoreBatch::Settle(const QuarantineRecord& record,
   if (absl::IsDataLoss(outcome.status) && run_ == nullptr && !IsBlob(record)) {
     // Nobody knows how to give it back.  A start or a writer goes on without;
     // on record, it is told to whoever asks for it.
-    settled_.put.push_back(record);
-    settled_.put.back().state = QuarantineState::kQuarantined;
+    KeepIntent(record);
     return absl::OkStatus();
   }
   if (!absl::IsAlreadyExists(outcome.status)) {
@@ -117,10 +136,16 @@ absl::Status RestoreBatch::Settle(const QuarantineRecord& record,
       run_->Skip(SubjectOf(record.item), SkipReason::kChanged,
                  std::string(outcome.status.message()));
     }
+    KeepIntent(record);
     return absl::OkStatus();
   }
   const absl::Status copy = CheckOwnCopy(record, *site_->store, outcome);
-  if (!copy.ok()) return Fail(record, copy);
+  if (!copy.ok()) {
+    const store::Removal& removal = *record.item.removal;
+    if (!IsBlob(record)) blocked_.insert({removal.place, *removal.digest});
+    KeepIntent(record);
+    return Fail(record, copy);
+  }
   // Content is what its digest says: the store's own copy stands, ours goes
   // with the next purge.
   AddReturning(record, &changes_);
@@ -131,14 +156,22 @@ absl::Status RestoreBatch::Settle(const QuarantineRecord& record,
 }
 
 absl::Status RestoreBatch::Commit() {
+  if (settled_.put.empty() && settled_.removed.empty() && run_ == nullptr) {
+    return absl::OkStatus();
+  }
+  const auto order = site_->graph->HoldWriteOrder();
+  for (QuarantineRecord& record : settled_.put) {
+    if (record.state != QuarantineState::kIntended) continue;
+    record.state = QuarantineState::kQuarantined;
+    record.epoch = order->reader().epoch();
+    record.quarantined = site_->clock->Now();
+  }
   RECLAIM_ASSIGN_OR_RETURN(std::vector<index::RecordWrite> writes,
                            RunStore::QuarantineWrites(settled_));
   if (run_ != nullptr) {
     RECLAIM_ASSIGN_OR_RETURN(writes.emplace_back(),
                              RunStore::RunWrite(run_->stored()));
   }
-  if (writes.empty()) return absl::OkStatus();
-  const auto order = site_->graph->HoldWriteOrder();
   RECLAIM_RETURN_IF_ERROR(
       order->Commit(changes_.states, changes_.operations, writes, actor_));
   site_->runs->Note(settled_);
@@ -155,12 +188,13 @@ absl::Status RestoreBatch::Run(absl::Span<const QuarantineRecord> records) {
     if (absl::IsNotFound(now.status())) continue;
     RECLAIM_RETURN_IF_ERROR(now.status());
     QuarantineRecord& record = *now;
-    if (!IsRestorable(record)) continue;
+    if (!IsRestorable(record) || IsBlocked(record)) continue;
     if (IsNameTaken(site_->graph->Read()->view(), site_->id, record)) {
       if (run_ != nullptr) {
         run_->Skip(SubjectOf(record.item), SkipReason::kChanged,
                    "the name was taken meanwhile");
       }
+      KeepIntent(record);
       continue;
     }
     if (record.item.removal) removals.push_back(*record.item.removal);
@@ -177,131 +211,18 @@ absl::Status RestoreBatch::Run(absl::Span<const QuarantineRecord> records) {
   for (const QuarantineRecord& record : ours) {
     RemovalOutcome outcome;
     if (record.item.removal) outcome = outcomes[next++];
-    failed.Update(Settle(record, outcome));
+    Note(Settle(record, outcome), &failed);
   }
   if (run_ != nullptr) run_->run().progress.done_count += records.size();
   RECLAIM_RETURN_IF_ERROR(Commit());
   return failed;
 }
 
-using Closure = std::set<std::pair<store::Place, oci::Digest>>;
-
-void Walk(const index::GraphView& view, NodeId top, bool with_referrers,
-          Closure* closure) {
-  absl::flat_hash_set<NodeId> seen = {top};
-  std::vector<NodeId> stack = {top};
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    closure->insert({view.PlaceName(view.fields(id).place), view.digest(id)});
-    const auto push = [&](NodeId next) {
-      if (seen.insert(next).second) stack.push_back(next);
-    };
-    for (const NodeId child : view.Kept(id)) push(child);
-    if (!with_referrers) continue;
-    for (const NodeId referrer : view.Referrers(id)) push(referrer);
-  }
-}
-
-// The node that a record is about; kNoNode for names, and for what was found in
-// the quarantine folder without a record.
-NodeId NodeOf(const CollectedStore& site, const index::GraphView& view,
-              const QuarantineRecord& record) {
-  if (!record.item.removal || !record.item.digest) return kNoNode;
-  const index::PlaceId place =
-      view.FindPlace(site.id, record.item.removal->place);
-  return place == index::kNoPlace
-             ? kNoNode
-             : view.FindContent(place, *record.item.digest);
-}
-
-// Bytes and links of what is in `closure`; tags stand for themselves.
-bool IsOf(const Closure& closure, const QuarantineRecord& record) {
-  return record.item.removal && record.item.digest &&
-         record.item.removal->kind != RemovalKind::kTag &&
-         closure.count({record.item.removal->place, *record.item.digest}) > 0;
-}
-
-std::vector<QuarantineRecord> SelectDigest(
-    const CollectedStore& site, const oci::Digest& digest,
-    const std::vector<QuarantineRecord>& all) {
-  Closure closure;
-  {
-    const auto reader = site.graph->Read();
-    for (const QuarantineRecord& record : all) {
-      if (!record.item.removal || record.item.digest != digest) continue;
-      closure.insert({record.item.removal->place, digest});
-      const NodeId node = NodeOf(site, reader->view(), record);
-      if (node != kNoNode) AddClosure(reader->view(), node, &closure);
-    }
-  }
-  std::vector<QuarantineRecord> selected;
-  for (const QuarantineRecord& record : all) {
-    if (IsOf(closure, record)) selected.push_back(record);
-  }
-  return selected;
-}
-
-// What the run took, and what that is made of: a later run may have taken a
-// layer that came back meanwhile, and half an image is of no use to anybody.
-std::vector<QuarantineRecord> SelectRun(
-    const CollectedStore& site, const std::string& run_id,
-    const std::vector<QuarantineRecord>& all) {
-  Closure closure;
-  {
-    const auto reader = site.graph->Read();
-    for (const QuarantineRecord& record : all) {
-      if (record.run_id != run_id || !IsRestorable(record)) continue;
-      const NodeId node = NodeOf(site, reader->view(), record);
-      if (node != kNoNode) AddReferenced(reader->view(), node, &closure);
-    }
-  }
-  std::vector<QuarantineRecord> selected;
-  for (const QuarantineRecord& record : all) {
-    // What no node stands for comes with its own run alone: nobody knows yet
-    // what it is made of.
-    if (record.run_id == run_id ||
-        (record.number < kFirstAdopted && IsOf(closure, record))) {
-      selected.push_back(record);
-    }
-  }
-  return selected;
-}
-
-absl::StatusOr<std::vector<QuarantineRecord>> SelectTag(
-    const CollectedStore& site, const std::string& text,
-    const std::vector<QuarantineRecord>& all) {
-  RECLAIM_ASSIGN_OR_RETURN(const oci::Reference reference,
-                           oci::ParseReference(text));
-  const std::string tag = reference.tag.empty() ? "latest" : reference.tag;
-  const QuarantineRecord* newest = nullptr;
-  for (const QuarantineRecord& record : all) {
-    if (!record.item.removal ||
-        record.item.removal->kind != RemovalKind::kTag ||
-        record.item.scope != reference.repository || record.item.name != tag) {
-      continue;
-    }
-    if (newest == nullptr || newest->quarantined < record.quarantined) {
-      newest = &record;
-    }
-  }
-  if (newest == nullptr) return std::vector<QuarantineRecord>();
-  std::vector<QuarantineRecord> selected =
-      SelectDigest(site, *newest->item.digest, all);
-  selected.push_back(*newest);
-  return selected;
-}
-
 }  // namespace
 
-void AddClosure(const index::GraphView& view, NodeId top,
-                std::set<std::pair<store::Place, oci::Digest>>* closure) {
-  Walk(view, top, /*with_referrers=*/true, closure);
-}
-
-void AddReferenced(const index::GraphView& view, NodeId top,
-                   std::set<std::pair<store::Place, oci::Digest>>* closure) {
-  Walk(view, top, /*with_referrers=*/false, closure);
+bool IsRestorable(const QuarantineRecord& record) {
+  return record.state == QuarantineState::kIntended ||
+         record.state == QuarantineState::kQuarantined;
 }
 
 absl::Status RestoreRecords(CollectedStore* site,
@@ -322,6 +243,7 @@ absl::Status RestoreRecords(CollectedStore* site,
   std::sort(records.begin(), records.end(),
             [&](const auto& a, const auto& b) { return key(a) < key(b); });
   absl::Status failed;
+  Blocked blocked;
   for (size_t begin = 0; begin < records.size();) {
     if (run != nullptr && run->IsCancelled()) {
       return absl::CancelledError("the run was cancelled");
@@ -337,13 +259,14 @@ absl::Status RestoreRecords(CollectedStore* site,
     if (batch[0].item.removal) std::reverse(batch.begin(), batch.end());
     {
       base::MutexLock deed(&site->deed);
-      const absl::Status status = RestoreBatch(site, actor, run).Run(batch);
+      const absl::Status status =
+          RestoreBatch(site, actor, run, &blocked).Run(batch);
       // What lies in the way of one is no other's business.
       if (run != nullptr || (order == RestoreOrder::kBytesLast &&
                              !absl::IsAlreadyExists(status))) {
         RECLAIM_RETURN_IF_ERROR(status);
       }
-      failed.Update(status);
+      Note(status, &failed);
     }
     if (run != nullptr) run->Report();
     begin = end;
@@ -361,40 +284,6 @@ absl::Status UndoIntents(CollectedStore* site, absl::string_view run_id,
                    (run_id.empty() || record.run_id == run_id);
           }));
   return RestoreRecords(site, std::move(records), actor, nullptr);
-}
-
-absl::StatusOr<std::vector<QuarantineRecord>> SelectForRestore(
-    const CollectedStore& site, const RestoreRequest& request) {
-  const int named = (request.run_id.empty() ? 0 : 1) +
-                    (request.reference.empty() ? 0 : 1) +
-                    (request.digest ? 1 : 0);
-  if (named != 1) {
-    return absl::InvalidArgumentError(
-        "name one thing to restore: a run, a tag or a digest");
-  }
-  RECLAIM_ASSIGN_OR_RETURN(
-      std::vector<QuarantineRecord> all,
-      site.runs->ListQuarantine(site.name,
-                                [](const QuarantineRecord&) { return true; }));
-  std::vector<QuarantineRecord> selected;
-  std::string what = request.run_id;
-  if (request.digest) {
-    what = request.digest->ToString();
-    selected = SelectDigest(site, *request.digest, all);
-  } else if (!request.reference.empty()) {
-    what = request.reference;
-    RECLAIM_ASSIGN_OR_RETURN(selected, SelectTag(site, request.reference, all));
-  } else {
-    selected = SelectRun(site, request.run_id, all);
-  }
-  selected.erase(std::remove_if(selected.begin(), selected.end(),
-                                [](const QuarantineRecord& r) {
-                                  return !IsRestorable(r);
-                                }),
-                 selected.end());
-  if (!selected.empty()) return selected;
-  return absl::NotFoundError(absl::StrCat(
-      "nothing of ", what, " is in the quarantine of the store ", site.name));
 }
 
 }  // namespace reclaim::gc

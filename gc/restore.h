@@ -33,10 +33,14 @@ namespace reclaim::gc {
 inline constexpr uint64_t kFirstAdopted = uint64_t{1} << 40;
 
 // kBytesFirst: bytes, links, names, so that whatever is back is whole.
-// kBytesLast: ends at the first failure, so that as long as something is not
-// back, the bytes are still on record and the next reference asks for all of
-// it again.
+// kBytesLast: so that as long as something of some content is not back, its
+// bytes are still on record and the next reference asks for all of it again.
+// Ends at the first failure of the store; what merely lies in the way of one
+// entry (ALREADY_EXISTS) holds back that, and with a link the bytes.
 enum class RestoreOrder { kBytesFirst, kBytesLast };
+
+// Whether it can be given back: it is, or may be, in quarantine.
+bool IsRestorable(const QuarantineRecord& record);
 
 // Gives back `records`, in any order.  `run` may be null (a writer waits, I4):
 // then the first failure is returned; with a run, failures are its problems.

@@ -1,9 +1,14 @@
 // What comes back with what (gc/restore.h), and what lies in its way.
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "gc/collector_fixture.h"
+#include "gc/run.h"
+#include "index/graph_view.h"
+#include "index/node.h"
+#include "store/types.h"
 
 namespace reclaim::gc {
 namespace {
@@ -88,6 +93,24 @@ class RestoreTest : public CollectorFixture {
     Scan();
     EXPECT_THAT(collector_->KeptScopes("s"), IsEmpty());
     EXPECT_EQ(QuarantineCount(), 0u);
+  }
+
+  std::string LinkFolder() const {
+    return "docker/registry/v2/repositories/app/_layers/sha256/" + layer_.hex();
+  }
+  // Where the layer's link belongs, what a power cut leaves of one.
+  void PutRuinInTheWay(bool has_file) {
+    std::filesystem::create_directories(folder_.path() + "/" + LinkFolder());
+    if (has_file) folder_.Write(LinkFolder() + "/link", "");
+  }
+  bool IsLinked() const {
+    const index::NodeId layer = Find(layer_);
+    const auto reader = graph_->Read();
+    const index::GraphView& view = reader->view();
+    const index::NodeId repository =
+        view.FindNamed({index::NodeKind::kRepository, id_, "", "app"});
+    return view.LinkedAt(repository, layer, store::MembershipKind::kLayer)
+        .has_value();
   }
 
   oci::Digest image_;
@@ -243,6 +266,48 @@ TEST_F(RestoreTest, AScanKeepsWhatCannotComeBackAndWhatNamesIt) {
   Prune();
   EXPECT_EQ(StateOf(image_), NodeState::kPresent);
   EXPECT_EQ(StateOf(other), NodeState::kQuarantined);
+}
+
+TEST_F(RestoreTest, WhatNamesNothingIsNoLink) {
+  for (const bool has_file : {false, true}) {
+    SCOPED_TRACE(has_file);
+    const gc::Run run = Prune();
+    ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+    PutRuinInTheWay(has_file);
+    const auto restored = RestoreRun(run.id);
+    ASSERT_THAT(restored, IsOk());
+    EXPECT_THAT(restored->problems,
+                testing::ElementsAre(HasSubstr("it names nothing")));
+    EXPECT_EQ(StateOf(layer_), NodeState::kPresent) << "its bytes are back";
+    Scan();
+    clock_.Advance(absl::Hours(48));
+    const auto purged = PurgeNow();
+    ASSERT_THAT(purged, IsOk());
+    EXPECT_EQ(purged->phase, RunPhase::kFailed)
+        << "the link is needed, and can't come back";
+    folder_.Remove(LinkFolder());
+    ASSERT_THAT(RestoreRun(run.id), IsOk());
+    EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
+    Scan();
+    EXPECT_TRUE(IsLinked());
+    EXPECT_EQ(QuarantineCount(), 0u);
+  }
+}
+
+// Bytes without the link would be on record no more, and never ask for it.
+TEST_F(RestoreTest, AReferenceIsRefusedForALinkThatCannotComeBack) {
+  Prune();
+  PutRuinInTheWay(false);
+  EXPECT_THAT(PinImage(), StatusIs(absl::StatusCode::kAlreadyExists,
+                                   HasSubstr("stays in quarantine")));
+  EXPECT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  EXPECT_EQ(StateOf(own_), NodeState::kPresent);
+  ExpectExact();
+  folder_.Remove(LinkFolder());
+  ASSERT_THAT(PinImage(), IsOk());
+  EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
+  EXPECT_TRUE(IsLinked());
+  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
 }
 
 // What lies in the way of one run's is no other run's business, whichever of

@@ -29,6 +29,11 @@ class NameReader {
   virtual absl::StatusOr<std::optional<MembershipFact>> FindLink(
       const std::string& repository, const oci::Digest& digest,
       MembershipKind kind) const = 0;
+  // Whether it is there and says what it should: one that a power cut has
+  // emptied leads nowhere.
+  virtual absl::StatusOr<bool> HoldsLink(const std::string& repository,
+                                         const oci::Digest& digest,
+                                         MembershipKind kind) const = 0;
 };
 
 }  // namespace reclaim::store

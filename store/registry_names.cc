@@ -18,6 +18,17 @@ absl::StatusOr<std::string> FolderOf(const std::string& repository) {
   return absl::InvalidArgumentError("not the name of a repository");
 }
 
+absl::StatusOr<std::string> LinkPath(const std::string& repository,
+                                     const oci::Digest& digest,
+                                     MembershipKind kind) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string folder, FolderOf(repository));
+  return absl::StrCat(
+      folder,
+      kind == MembershipKind::kRevision ? "/_manifests/revisions/"
+                                        : "/_layers/",
+      oci::ToString(digest.algorithm()), "/", digest.hex(), "/link");
+}
+
 // The time of a link file; unset if it is not there.
 absl::StatusOr<std::optional<absl::Time>> LinkTime(const RootedDir& root,
                                                    const std::string& path) {
@@ -68,15 +79,10 @@ absl::StatusOr<std::optional<TagFact>> RegistryNames::FindTag(
 absl::StatusOr<std::optional<MembershipFact>> RegistryNames::FindLink(
     const std::string& repository, const oci::Digest& digest,
     MembershipKind kind) const {
-  RECLAIM_ASSIGN_OR_RETURN(const std::string folder, FolderOf(repository));
-  RECLAIM_ASSIGN_OR_RETURN(
-      const std::optional<absl::Time> modified,
-      LinkTime(*root_, absl::StrCat(folder,
-                                    kind == MembershipKind::kRevision
-                                        ? "/_manifests/revisions/"
-                                        : "/_layers/",
-                                    oci::ToString(digest.algorithm()), "/",
-                                    digest.hex(), "/link")));
+  RECLAIM_ASSIGN_OR_RETURN(const std::string path,
+                           LinkPath(repository, digest, kind));
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<absl::Time> modified,
+                           LinkTime(*root_, path));
   if (!modified) return std::optional<MembershipFact>();
   MembershipFact fact;
   fact.repository = repository;
@@ -84,6 +90,16 @@ absl::StatusOr<std::optional<MembershipFact>> RegistryNames::FindLink(
   fact.kind = kind;
   fact.modified = *modified;
   return std::optional<MembershipFact>(std::move(fact));
+}
+
+absl::StatusOr<bool> RegistryNames::HoldsLink(const std::string& repository,
+                                              const oci::Digest& digest,
+                                              MembershipKind kind) const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string path,
+                           LinkPath(repository, digest, kind));
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> text,
+                           root_->ReadIfThere(path, kLinkBytesMax));
+  return text && absl::StripAsciiWhitespace(*text) == digest.ToString();
 }
 
 }  // namespace reclaim::store

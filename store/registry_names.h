@@ -22,6 +22,9 @@ class RegistryNames final : public NameReader {
   absl::StatusOr<std::optional<MembershipFact>> FindLink(
       const std::string& repository, const oci::Digest& digest,
       MembershipKind kind) const override;
+  absl::StatusOr<bool> HoldsLink(const std::string& repository,
+                                 const oci::Digest& digest,
+                                 MembershipKind kind) const override;
 
  private:
   const RootedDir* root_;
