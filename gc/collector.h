@@ -47,7 +47,9 @@
 #include "index/hints.h"
 #include "index/mutation.h"
 #include "index/reference_graph.h"
+#include "oci/digest.h"
 #include "store/content_store.h"
+#include "store/types.h"
 
 namespace reclaim::gc {
 
@@ -260,6 +262,12 @@ class Collector {
                                                     size_t limit) const = 0;
   virtual absl::StatusOr<std::vector<QuarantineEntry>> ListQuarantine(
       absl::string_view store, uint64_t offset, uint64_t limit) const = 0;
+  // What of it is about one content: bytes and links, newest first.
+  virtual absl::StatusOr<std::vector<QuarantineEntry>> FindQuarantined(
+      absl::string_view store, const store::Place& place,
+      const oci::Digest& digest) const = 0;
+  // Whether a purge would find something whose period is over.
+  virtual absl::StatusOr<bool> IsPurgeDue(absl::string_view store) const = 0;
 
   virtual absl::StatusOr<Explanation> Explain(index::NodeId node,
                                               const GcPolicy& policy,

@@ -65,6 +65,48 @@ absl::StatusOr<std::vector<Run>> StoreCollector::ListRuns(
   return runs;
 }
 
+namespace {
+
+QuarantineEntry EntryOf(QuarantineRecord record) {
+  return {record.run_id,      std::move(record.item),
+          record.quarantined, record.restorable_until,
+          record.actor,       record.state == QuarantineState::kSuperseded};
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<QuarantineEntry>> StoreCollector::FindQuarantined(
+    absl::string_view store, const store::Place& place,
+    const oci::Digest& digest) const {
+  RECLAIM_RETURN_IF_ERROR(Site(store).status());
+  RECLAIM_ASSIGN_OR_RETURN(
+      std::vector<QuarantineRecord> records,
+      runs_->FindQuarantined(std::string(store), place, digest));
+  std::vector<QuarantineEntry> entries;
+  for (QuarantineRecord& record : records) {
+    entries.push_back(EntryOf(std::move(record)));
+  }
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const QuarantineEntry& a, const QuarantineEntry& b) {
+                     return a.quarantined > b.quarantined;
+                   });
+  return entries;
+}
+
+absl::StatusOr<bool> StoreCollector::IsPurgeDue(absl::string_view store) const {
+  RECLAIM_RETURN_IF_ERROR(Site(store).status());
+  const absl::Time now = clock_->Now();
+  bool is_due = false;
+  RECLAIM_RETURN_IF_ERROR(
+      runs_->ForEachQuarantined(store, [&](const QuarantineRecord& record) {
+        is_due = record.state == QuarantineState::kPurging ||
+                 (record.state != QuarantineState::kIntended &&
+                  record.restorable_until <= now);
+        return !is_due;
+      }));
+  return is_due;
+}
+
 absl::StatusOr<std::vector<QuarantineEntry>> StoreCollector::ListQuarantine(
     absl::string_view store, uint64_t offset, uint64_t limit) const {
   RECLAIM_RETURN_IF_ERROR(Site(store).status());
@@ -80,10 +122,7 @@ absl::StatusOr<std::vector<QuarantineEntry>> StoreCollector::ListQuarantine(
     absl::StatusOr<QuarantineRecord> found = runs_->GetQuarantine(all.key(i));
     if (absl::IsNotFound(found.status())) continue;  // settled meanwhile
     RECLAIM_ASSIGN_OR_RETURN(QuarantineRecord record, std::move(found));
-    entries.push_back({record.run_id, std::move(record.item),
-                       record.quarantined, record.restorable_until,
-                       record.actor,
-                       record.state == QuarantineState::kSuperseded});
+    entries.push_back(EntryOf(std::move(record)));
   }
   return entries;
 }

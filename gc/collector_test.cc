@@ -124,10 +124,30 @@ TEST_F(RegistryCollectorTest, NothingIsPurgedBeforeThePeriodEnds) {
   auto purged = collector_->Purge(request, {});
   ASSERT_THAT(purged, IsOk());
   EXPECT_EQ(purged->item_count, 0u);
+  EXPECT_THAT(collector_->IsPurgeDue("s"), IsOkAndHolds(false));
   clock_.Advance(absl::Hours(25));
+  EXPECT_THAT(collector_->IsPurgeDue("s"), IsOkAndHolds(true));
   purged = collector_->Purge(request, {});
   ASSERT_THAT(purged, IsOk());
   EXPECT_EQ(purged->item_count, run.item_count);
+  EXPECT_THAT(collector_->IsPurgeDue("s"), IsOkAndHolds(false));
+  EXPECT_THAT(collector_->IsPurgeDue("other"),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(RegistryCollectorTest, WhatIsInQuarantineIsFoundByItsDigest) {
+  const gc::Run run = Prune();
+  const auto found = collector_->FindQuarantined("s", "", D("old"));
+  ASSERT_THAT(found, IsOk());
+  ASSERT_EQ(found->size(), 2u) << "its bytes and its link";
+  for (const QuarantineEntry& entry : *found) {
+    EXPECT_EQ(entry.run_id, run.id);
+    EXPECT_EQ(entry.item.digest, D("old"));
+    EXPECT_EQ(entry.restorable_until, run.restorable_until);
+    EXPECT_FALSE(entry.is_superseded);
+  }
+  EXPECT_THAT(collector_->FindQuarantined("s", "", D("new")),
+              IsOkAndHolds(IsEmpty()));
 }
 
 TEST_F(RegistryCollectorTest, PurgeStopsWhenEnoughIsFree) {

@@ -124,6 +124,10 @@ class StoreCollector final : public Collector {
                                             size_t limit) const override;
   absl::StatusOr<std::vector<QuarantineEntry>> ListQuarantine(
       absl::string_view store, uint64_t offset, uint64_t limit) const override;
+  absl::StatusOr<std::vector<QuarantineEntry>> FindQuarantined(
+      absl::string_view store, const store::Place& place,
+      const oci::Digest& digest) const override;
+  absl::StatusOr<bool> IsPurgeDue(absl::string_view store) const override;
   absl::StatusOr<Explanation> Explain(index::NodeId node,
                                       const GcPolicy& policy,
                                       int path_count_max) const override;

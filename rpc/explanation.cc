@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "index/mutation.h"
 #include "index/reference_graph.h"
+#include "oci/digest.h"
 #include "rpc/convert.h"
 #include "rpc/node_details.h"
 #include "rpc/subject.h"
@@ -24,7 +25,6 @@ using index::NodeId;
 
 constexpr int kPathCountDefault = 5;
 constexpr int kPathCountMax = 100;
-constexpr uint64_t kQuarantinePage = 1000;
 
 std::string When(absl::Time time) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time, absl::UTCTimeZone());
@@ -127,24 +127,22 @@ std::string Sentence(const v1::ExplainResponse& response,
 // The run that took a quarantined node, if it is on record.
 absl::Status AddQuarantine(const ServiceParts& parts, const std::string& store,
                            v1::ExplainResponse* response) {
-  for (uint64_t offset = 0;; offset += kQuarantinePage) {
-    RECLAIM_ASSIGN_OR_RETURN(
-        const std::vector<gc::QuarantineEntry> entries,
-        parts.collector->ListQuarantine(store, offset, kQuarantinePage));
-    for (const gc::QuarantineEntry& entry : entries) {
-      if (!entry.item.digest || !entry.item.removal) continue;
-      if (entry.item.removal->kind != store::RemovalKind::kBlob ||
-          entry.item.digest->ToString() != response->node().digest() ||
-          entry.item.removal->place != response->node().place()) {
-        continue;
-      }
-      response->set_quarantine_run_id(entry.run_id);
-      SetTime(entry.restorable_until,
-              [&] { return response->mutable_restorable_until_time(); });
-      return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const oci::Digest digest,
+                           oci::Digest::Parse(response->node().digest()));
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<gc::QuarantineEntry> entries,
+                           parts.collector->FindQuarantined(
+                               store, response->node().place(), digest));
+  for (const gc::QuarantineEntry& entry : entries) {
+    if (!entry.item.removal || entry.is_superseded ||
+        entry.item.removal->kind != store::RemovalKind::kBlob) {
+      continue;
     }
-    if (entries.size() < kQuarantinePage) return absl::OkStatus();
+    response->set_quarantine_run_id(entry.run_id);
+    SetTime(entry.restorable_until,
+            [&] { return response->mutable_restorable_until_time(); });
+    return absl::OkStatus();
   }
+  return absl::OkStatus();
 }
 
 // "container/NAME": a container's key is its id, and only its record knows what

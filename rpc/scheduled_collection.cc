@@ -1,6 +1,5 @@
 #include "rpc/scheduled_collection.h"
 
-#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -177,12 +176,8 @@ absl::StatusOr<gc::ScheduledWork::Deed> ScheduledCollection::ApplyOne(
 }
 
 bool ScheduledCollection::IsPurgeDue(const std::string& store) const {
-  const auto held = parts_.collector->ListQuarantine(store, 0, UINT64_MAX);
-  if (!held.ok()) return false;  // not open: nothing can be freed there
-  for (const gc::QuarantineEntry& entry : *held) {
-    if (entry.restorable_until <= parts_.clock->Now()) return true;
-  }
-  return false;
+  // Not open: nothing can be freed there.
+  return parts_.collector->IsPurgeDue(store).value_or(false);
 }
 
 absl::StatusOr<gc::ScheduledWork::Deed> ScheduledCollection::ActOnStore(
