@@ -184,9 +184,10 @@ void OperationApplier::FindWanted(const WantedDigests& wanted) {
   absl::flat_hash_map<StoreId, uint64_t> place_counts;
   uint64_t lookup_count = 0;
   for (const auto& [store, digest] : wanted) {
-    const auto [it, is_new] = place_counts.try_emplace(store, 0);
-    if (is_new) graph.ForEachPlace(store, [&](PlaceId) { ++it->second; });
-    lookup_count += it->second;
+    const auto entry = place_counts.try_emplace(store, 0);
+    uint64_t& count = entry.first->second;
+    if (entry.second) graph.ForEachPlace(store, [&](PlaceId) { ++count; });
+    lookup_count += count;
   }
   if (lookup_count <= kLookupMax) return;
   for (const auto& name : wanted) found_[name];
