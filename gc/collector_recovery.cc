@@ -42,7 +42,9 @@ absl::Status LookAgain(CollectedStore* site, Run run,
   // Then the sweep ends before its first item.
   if (absl::IsCancelled(seen)) return absl::OkStatus();
   RECLAIM_RETURN_IF_ERROR(seen);
-  return ReturnLinks(site, run.actor);
+  // What is in the way of a link stays on record, and no plan waits for it.
+  const absl::Status links = ReturnLinks(site, run.actor);
+  return absl::IsAlreadyExists(links) ? absl::OkStatus() : links;
 }
 
 constexpr char kPostponed[] =

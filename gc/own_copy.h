@@ -16,8 +16,9 @@ namespace reclaim::gc {
 // something else, or nobody can tell: then the one in quarantine may be the
 // only one.
 //
-// A small file is a copy by its digest, a large one by its size: a writer who
-// waits does not wait for gigabytes to be read.
+// A small file is a copy by its digest, a large one by its size, so that a
+// writer who waits does not wait for gigabytes to be read; where the sizes
+// differ one of the two is torn, and the digest decides as well.
 absl::Status CheckOwnCopy(const QuarantineRecord& record,
                           const store::ContentStore& store,
                           const store::RemovalOutcome& refused);

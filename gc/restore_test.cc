@@ -213,6 +213,24 @@ TEST_F(RestoreTest, OfALargeFileTheSizeTells) {
   ExpectKept(digest, run.id, large);
 }
 
+// A power cut tore the one that was collected, and somebody pushed it anew.
+TEST_F(RestoreTest, AWholeFileStandsForATornOneInQuarantine) {
+  const std::string large(1 << 20, 'x');
+  store::RegistryTree tree(&folder_);
+  const oci::Digest digest = tree.Blob(large);
+  folder_.Write(tree.BlobPath(digest), large.substr(0, large.size() / 2));
+  Age();
+  Scan();
+  const gc::Run run = Prune();
+  ASSERT_EQ(StateOf(digest), NodeState::kQuarantined);
+  PutInTheWay(digest, large);
+  const auto restored = RestoreRun(run.id);
+  ASSERT_THAT(restored, IsOk());
+  EXPECT_THAT(restored->problems, IsEmpty());
+  EXPECT_EQ(StateOf(digest), NodeState::kPresent);
+  EXPECT_EQ(folder_.Read(tree.BlobPath(digest)), large);
+}
+
 TEST_F(RestoreTest, ACopyInItsPlaceStands) {
   const std::string large(1 << 20, 'x');
   const oci::Digest digest = store::RegistryTree(&folder_).Blob(large);
