@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -144,7 +145,11 @@ TEST_F(FacesTest, EveryListHasFormats) {
     list.back() = "{{json .}}";
     const std::string json = out_;
     ASSERT_EQ(Run(list), kDone) << list[0] << ": " << err_;
-    EXPECT_EQ(out_, json) << list[0];
+    // Beside other tests the disk fills between the two.
+    const std::regex free_space(R"("Free":"[^"]*")");
+    EXPECT_EQ(std::regex_replace(out_, free_space, ""),
+              std::regex_replace(json, free_space, ""))
+        << list[0];
     list.back() = "{{.NoSuchField}}";
     EXPECT_EQ(Run(list), kUsage) << list[0];
     list.back() = "{{range .}}";

@@ -287,35 +287,50 @@ TEST_F(RestoreTest, AScanKeepsWhatCannotComeBackAndWhatNamesIt) {
 }
 
 TEST_F(RestoreTest, WhatNamesNothingIsNoLink) {
-  for (const bool has_file : {false, true}) {
-    SCOPED_TRACE(has_file);
-    const gc::Run run = Prune();
-    ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
-    PutRuinInTheWay(has_file);
-    const auto restored = RestoreRun(run.id);
-    ASSERT_THAT(restored, IsOk());
-    EXPECT_THAT(restored->problems,
-                testing::ElementsAre(HasSubstr("it names nothing")));
-    EXPECT_EQ(StateOf(layer_), NodeState::kPresent) << "its bytes are back";
-    Scan();
-    clock_.Advance(absl::Hours(48));
-    const auto purged = PurgeNow();
-    ASSERT_THAT(purged, IsOk());
-    EXPECT_EQ(purged->phase, RunPhase::kFailed)
-        << "the link is needed, and can't come back";
-    folder_.Remove(LinkFolder());
-    ASSERT_THAT(RestoreRun(run.id), IsOk());
-    EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
-    Scan();
-    EXPECT_TRUE(IsLinked());
-    EXPECT_EQ(QuarantineCount(), 0u);
-  }
+  const gc::Run run = Prune();
+  ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  PutRuinInTheWay(true);
+  const auto restored = RestoreRun(run.id);
+  ASSERT_THAT(restored, IsOk());
+  EXPECT_THAT(restored->problems,
+              testing::ElementsAre(HasSubstr("it names nothing")));
+  EXPECT_EQ(StateOf(layer_), NodeState::kPresent) << "its bytes are back";
+  Scan();
+  clock_.Advance(absl::Hours(48));
+  const auto purged = PurgeNow();
+  ASSERT_THAT(purged, IsOk());
+  EXPECT_EQ(purged->phase, RunPhase::kFailed)
+      << "the link is needed, and can't come back";
+  folder_.Remove(LinkFolder());
+  ASSERT_THAT(RestoreRun(run.id), IsOk());
+  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
+  Scan();
+  EXPECT_TRUE(IsLinked());
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// What a registry leaves that dies between a folder and the file in it.
+TEST_F(RestoreTest, AnEmptyFolderIsInTheWayOfNothing) {
+  const gc::Run run = Prune();
+  ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  PutRuinInTheWay(false);
+  const std::string blob = store::RegistryTree(&folder_).BlobPath(layer_);
+  std::filesystem::create_directories(folder_.path() + "/" +
+                                      blob.substr(0, blob.rfind('/')));
+  const auto restored = RestoreRun(run.id);
+  ASSERT_THAT(restored, IsOk());
+  EXPECT_THAT(restored->problems, IsEmpty());
+  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
+  EXPECT_EQ(folder_.Read(blob), "base");
+  Scan();
+  EXPECT_TRUE(IsLinked());
+  EXPECT_EQ(QuarantineCount(), 0u);
 }
 
 // Bytes without the link would be on record no more, and never ask for it.
 TEST_F(RestoreTest, AReferenceIsRefusedForALinkThatCannotComeBack) {
   Prune();
-  PutRuinInTheWay(false);
+  PutRuinInTheWay(true);
   EXPECT_THAT(PinImage(), StatusIs(absl::StatusCode::kAlreadyExists,
                                    HasSubstr("stays in quarantine")));
   EXPECT_EQ(StateOf(layer_), NodeState::kQuarantined);

@@ -229,7 +229,13 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
     RECLAIM_RETURN_IF_ERROR(
         NotGone(AddTree(from, IsContentRemoval(removal.kind), &bytes)));
     RECLAIM_RETURN_IF_ERROR(NotGone(MakeParents(*journal, path)));
-    RECLAIM_RETURN_IF_ERROR(NotGone(root_->Move(from, path)));
+    absl::Status moved = root_->Move(from, path);
+    // A writer that died between the folder and what belongs into it leaves an
+    // empty one, which nobody misses.  One that is not empty does not go.
+    if (absl::IsAlreadyExists(moved) && root_->RemoveFolder(path).ok()) {
+      moved = root_->Move(from, path);
+    }
+    RECLAIM_RETURN_IF_ERROR(NotGone(moved));
     RECLAIM_RETURN_IF_ERROR(NotGone(root_->SyncFolder(ParentPath(path))));
     RemoveEmptyParents(from, QuarantineTreePath(run_id, ""));
   }

@@ -62,7 +62,8 @@ class QuarantineFolder {
                                           const std::string& note);
 
   // Moves it back.  NOT_FOUND: not in this run's quarantine; ALREADY_EXISTS:
-  // something has taken one of its names (nothing is overwritten).
+  // something but an empty folder has taken one of its names (nothing is
+  // overwritten).
   absl::StatusOr<RemovalBytes> Restore(const RunId& run_id,
                                        const Removal& removal);
   // What of it lies in quarantine now.  NOT_FOUND: no such item.
