@@ -111,6 +111,9 @@ class Race:
         world = self.world
         for worker in self.workers:
             worker.leave_garbage()
+        if self.options.crash_registry:
+            self.figures.add("links that a killed registry left empty",
+                             world.clear_torn_links())
         time.sleep(max(GRACE, 3) + 1)
         for _ in range(2):
             world.insist("system", "prune", "--force", "--allow-large")
