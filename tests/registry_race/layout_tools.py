@@ -82,8 +82,8 @@ class Zot:
                 return False
             try:
                 self.link(source, target)
-            except FileNotFoundError:
-                return False
+            except (FileNotFoundError, FileExistsError):
+                return False  # taken away, or given back, since the look
             self.cache.setdefault(digest, []).append(target)
             return True
 
@@ -106,8 +106,8 @@ class Zot:
                         if os.path.exists(target):
                             os.unlink(target)
                         self.link(source, target)
-                except FileNotFoundError:
-                    continue  # taken away between the look and the link
+                except (FileNotFoundError, FileExistsError):
+                    continue  # taken away, or given back, since the look
                 os.unlink(upload)
                 break
             self.cache.setdefault(digest, []).append(target)
