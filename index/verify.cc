@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "index/doubts.h"
 #include "index/recount.h"
@@ -15,6 +17,11 @@ namespace reclaim::index {
 namespace {
 
 constexpr uint64_t kFindingMax = 10'000;
+// Until what is counted beside the graph is found wrong (CheckAdopted), and
+// until it is left, for a run is at work all the time.
+constexpr int kSameLooks = 5;
+constexpr int kLooksMax = 300;
+constexpr absl::Duration kLookInterval = absl::Milliseconds(10);
 
 // The lines in which two lists of figures differ.
 std::string DifferingLines(const std::string& a, const std::string& b) {
@@ -34,6 +41,14 @@ std::string DifferingLines(const std::string& a, const std::string& b) {
     j = b_end + 1;
   }
   return out;
+}
+
+StoreTotals CountedAdopted(const ReferenceGraph& graph, StoreId store) {
+  const auto reader = graph.Read();
+  StoreTotals counted;
+  counted.adopted = reader->totals(store).adopted;
+  counted.adopted_held = reader->totals(store).adopted_held;
+  return counted;
 }
 
 }  // namespace
@@ -131,12 +146,17 @@ absl::Status Verifier::CheckCounters() {
   return absl::OkStatus();
 }
 
-// Counted by whoever keeps the records (gc/run_store.h): summed up from them
-// here.  A purge or restore that goes on may come between, so once more.
+// Counted by whoever keeps the records (gc/run_store.h), right after each of
+// its commits: summed up from them here.  What is counted while a run is at
+// work is another figure before the list and after it, and says nothing; so
+// does one that has a commit before it, until it has been counted.
 absl::Status Verifier::CheckAdopted() {
   if (!options_.list_adopted) return absl::OkStatus();
   std::string difference;
-  for (int attempt = 0; attempt < 3; ++attempt) {
+  for (int looks = 0, agreeing = 0; agreeing < kSameLooks; ++looks) {
+    if (looks == kLooksMax) return absl::OkStatus();
+    if (looks > 0) absl::SleepFor(kLookInterval);
+    const StoreTotals before = CountedAdopted(*graph_, store_.id);
     RECLAIM_ASSIGN_OR_RETURN(adopted_, options_.list_adopted());
     StoreTotals recorded;
     for (const AdoptedBlob& blob : adopted_) {
@@ -144,14 +164,11 @@ absl::Status Verifier::CheckAdopted() {
       recorded.adopted.bytes += blob.bytes;
       recorded.adopted_held += blob.held;
     }
-    StoreTotals counted;
-    {
-      const auto reader = graph_->Read();
-      counted.adopted = reader->totals(store_.id).adopted;
-      counted.adopted_held = reader->totals(store_.id).adopted_held;
-    }
-    if (counted == recorded) return absl::OkStatus();
-    difference = DifferingLines(ToString(counted), ToString(recorded));
+    const StoreTotals after = CountedAdopted(*graph_, store_.id);
+    if (recorded == before || recorded == after) return absl::OkStatus();
+    const std::string last = std::exchange(
+        difference, DifferingLines(ToString(after), ToString(recorded)));
+    agreeing = before == after && difference == last ? agreeing + 1 : 0;
   }
   Report({"counter-mismatch", FindingSeverity::kDamage, store_.name, difference,
           "restart reclaimd: it counts anew; then please report this"});
