@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import time
 
 TOP = "docker/registry/v2"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -11,6 +12,8 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 OLD = 1600000000  # when what is old was written
+# After so long a writer looks at the blobs once more before it writes the tag.
+LOOK_SECONDS_MAX = 0.1
 
 
 def digest_of(data):
@@ -25,6 +28,7 @@ class CrashTree:
         self.random = random.Random(seed)
         self.number = 0
         self.garbage = []  # the blobs of images that nothing named at first
+        self.read = {}  # of a blob that was read: its file then, what it names
         os.makedirs(os.path.join(root, TOP, "blobs", "sha256"))
         os.makedirs(os.path.join(root, TOP, "repositories"))
 
@@ -74,24 +78,27 @@ class CrashTree:
 
     def push(self, repository, tag, image, old):
         """Blobs that are not there, layer links, the manifest's blob, its
-        link, then the tag."""
-        for data in image[:-1]:
-            digest = self.put_blob(data, old)
-            self.link("repositories/%s/_layers/sha256/%s/link" %
-                      (repository, digest), digest, old)
-        return self.put_manifest(repository, tag, image[-1], old)
+        link, then the tag; the manifest's digest, and the seconds from the
+        last look at a blob to the tag."""
+        looked = 0
+        while time.monotonic() - looked > LOOK_SECONDS_MAX:
+            looked = time.monotonic()
+            for data in image[:-1]:
+                digest = self.put_blob(data, old)
+                self.link("repositories/%s/_layers/sha256/%s/link" %
+                          (repository, digest), digest, old)
+            digest = self.put_manifest(repository, image[-1], old)
+        if tag:
+            self.put_tag(repository, tag, digest, old)
+        return digest, time.monotonic() - looked
 
     def put_image(self, repository, tag, old, shared=()):
-        return self.push(repository, tag, self.make_image(shared), old)
+        return self.push(repository, tag, self.make_image(shared), old)[0]
 
     def put_garbage(self, repository):
         image = self.make_image()
         self.push(repository, None, image, True)
         self.garbage.append(image)
-
-    def push_garbage(self, repository, tag, chance):
-        """A client that finds the blobs of it, if they are still there."""
-        self.push(repository, tag, chance.choice(self.garbage), False)
 
     def put_index(self, repository, tag, digests, old):
         index = json.dumps({
@@ -100,17 +107,19 @@ class CrashTree:
                            "size": os.path.getsize(os.path.join(
                                self.root, TOP, self.blob_path(d)))}
                           for d in digests]}).encode()
-        return self.put_manifest(repository, tag, index, old)
+        self.put_tag(repository, tag,
+                     self.put_manifest(repository, index, old), old)
 
-    def put_manifest(self, repository, tag, manifest, old):
-        base = "repositories/%s/_manifests/" % repository
+    def put_manifest(self, repository, manifest, old):
         digest = self.put_blob(manifest, old)
-        self.link(base + "revisions/sha256/%s/link" % digest, digest, old)
-        if tag:
-            self.link(base + "tags/%s/index/sha256/%s/link" % (tag, digest),
-                      digest, old)
-            self.link(base + "tags/%s/current/link" % tag, digest, old)
+        self.link("repositories/%s/_manifests/revisions/sha256/%s/link" %
+                  (repository, digest), digest, old)
         return digest
+
+    def put_tag(self, repository, tag, digest, old):
+        base = "repositories/%s/_manifests/tags/%s/" % (repository, tag)
+        self.link(base + "index/sha256/%s/link" % digest, digest, old)
+        self.link(base + "current/link", digest, old)
 
     def read_blob(self, digest, or_in_quarantine=False):
         try:
@@ -139,10 +148,22 @@ class CrashTree:
                 with open(name) as file:
                     yield file.read()[len("sha256:"):], os.path.getmtime(name)
 
-    def live(self, or_in_quarantine=False):
-        """Digests that tags reach; an OSError is a loss."""
-        return self.reached([digest for digest, _ in self.links("current")],
-                            or_in_quarantine)
+    def tagged(self):
+        """The digests that tags name."""
+        for path, folders, files in os.walk(os.path.join(self.root, TOP,
+                                                         "repositories")):
+            for name in ("_layers", "_uploads", "revisions", "index"):
+                if name in folders:
+                    folders.remove(name)
+            if path.endswith("/current") and "link" in files:
+                with open(os.path.join(path, "link")) as file:
+                    yield file.read()[len("sha256:"):]
+
+    def live(self, or_in_quarantine=False, but=()):
+        """Digests that tags reach, but those that name one of `but`; an OSError
+        is a loss."""
+        return self.reached([digest for digest in self.tagged()
+                             if digest not in but], or_in_quarantine)
 
     def young(self):
         """What was written of late, or is of an image that was."""
@@ -164,17 +185,35 @@ class CrashTree:
             if digest in seen:
                 continue
             seen.add(digest)
-            data = self.read_blob(digest, or_in_quarantine)
-            if digest_of(data) != digest:
-                raise OSError("wrong bytes in " + digest)
-            if data[:1] != b"{" or b"schemaVersion" not in data:
-                continue
+            queue += self.parts_of(digest, or_in_quarantine)
+        return seen
+
+    def parts_of(self, digest, or_in_quarantine):
+        """What it names.  Its bytes are read and compared unless its file is the
+        one that was read before and nobody has touched it since."""
+        path = os.path.join(self.root, TOP, self.blob_path(digest))
+        try:
+            of = os.stat(path)
+            file = (of.st_ino, of.st_mtime_ns, of.st_ctime_ns, of.st_size)
+        except FileNotFoundError:
+            file = None
+        if file is not None and self.read.get(digest, (None,))[0] == file:
+            return self.read[digest][1]
+        data = self.read_blob(digest, or_in_quarantine)
+        if digest_of(data) != digest:
+            raise OSError("wrong bytes in " + digest)
+        parts = []
+        if data[:1] == b"{" and b"schemaVersion" in data:
             manifest = json.loads(data)
             for part in (manifest.get("layers", []) +
                          manifest.get("manifests", []) +
                          [manifest[k] for k in ("config",) if k in manifest]):
-                queue.append(part["digest"][len("sha256:"):])
-        return seen
+                parts.append(part["digest"][len("sha256:"):])
+        self.read[digest] = (file, parts)
+        return parts
+
+    def forget_what_was_read(self):
+        self.read.clear()
 
     def stored(self):
         return {os.path.basename(path) for path, _, files in os.walk(
