@@ -30,12 +30,17 @@ using ::reclaim::base::IsOk;
 
 constexpr int kImageCount = 12;
 constexpr int kRoundCount = 30;
-constexpr uint32_t kSeed = 20260102;
+constexpr uint32_t kDefaultSeed = 20260102;
 
-// tools/races asks for more rounds.
+// tools/races asks for more rounds, with one seed after the other.
 int Rounds() {
   const char* const asked = std::getenv("RECLAIM_STRESS_ROUNDS");
   return asked == nullptr ? kRoundCount : std::atoi(asked);
+}
+uint32_t Seed() {
+  const char* const asked = std::getenv("RECLAIM_SEED");
+  return asked == nullptr ? kDefaultSeed
+                          : static_cast<uint32_t>(std::atoi(asked));
 }
 
 class CoreStressTest : public CollectorFixture {
@@ -134,12 +139,13 @@ class CoreStressTest : public CollectorFixture {
 };
 
 TEST_F(CoreStressTest, EightThreads) {
-  RecordProperty("seed", static_cast<int>(kSeed));
+  const uint32_t seed = Seed();
+  RecordProperty("seed", static_cast<int>(seed));
   const int rounds = Rounds();
   std::vector<std::thread> threads;
   const auto start = [&](auto round) {
     threads.emplace_back([=, number = threads.size()] {
-      std::mt19937 random(kSeed + static_cast<uint32_t>(number));
+      std::mt19937 random(seed + static_cast<uint32_t>(number));
       for (int i = 0; i < rounds; ++i) round(&random);
     });
   };
