@@ -20,6 +20,7 @@ namespace {
 using Stub = v1::GraphService::Stub;
 
 constexpr int kOperationsAtOnce = 1000;
+constexpr int kTargetsAtOnce = 9000;  // of leases; a pin is one as well
 
 struct GraphFlags {
   std::string subject;
@@ -119,6 +120,7 @@ int Record(Session* session, const GraphFlags& flags) {
   int number = 0;
   int sent_count = 0;
   int batch_number = 0;
+  int target_count = 0;
   const auto send = [&] {
     if (batch.operations().empty()) return true;
     if (!flags.request_id.empty()) {
@@ -126,14 +128,16 @@ int Record(Session* session, const GraphFlags& flags) {
     }
     const bool is_sent = writer->Write(batch);
     sent_count += batch.operations_size();
+    target_count = 0;
     batch.Clear();
     return is_sent;
   };
   for (std::string line; std::getline(in, line);) {
     ++number;
     if (absl::StripAsciiWhitespace(line).empty()) continue;
-    const auto parsed = google::protobuf::util::JsonStringToMessage(
-        line, batch.add_operations());
+    v1::Operation operation;
+    const auto parsed =
+        google::protobuf::util::JsonStringToMessage(line, &operation);
     if (!parsed.ok()) {
       writer->WritesDone();
       // The daemon's own error says what stands.
@@ -143,6 +147,10 @@ int Record(Session* session, const GraphFlags& flags) {
           absl::string_view(parsed.message().data(), parsed.message().size()),
           stands ? Standing(sent_count) : "")));
     }
+    const int targets = operation.put_lease().targets_size();
+    if (target_count + targets > kTargetsAtOnce && !send()) break;
+    target_count += targets;
+    batch.add_operations()->Swap(&operation);
     if (batch.operations_size() == kOperationsAtOnce && !send()) break;
   }
   send();

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/command_fixture.h"
+#include "oci/digest.h"
 
 namespace reclaim::cli {
 namespace {
@@ -56,6 +57,42 @@ class RecordsTest : public CommandFixture {
     return out_;
   }
 };
+
+TEST_F(RecordsTest, LeasesAndPinsAreLinesOfAFileAsWell) {
+  // More targets than one request takes: the file goes in several.
+  std::string lines;
+  for (int lease = 0; lease < 3; ++lease) {
+    std::string targets;
+    for (int i = 0; i < 5000; ++i) {
+      absl::StrAppend(
+          &targets, i == 0 ? "" : ",", "{\"content\":{\"digest\":\"",
+          oci::Digest::Sha256Of(absl::StrCat(i)).ToString(), "\"}}");
+    }
+    absl::StrAppend(&lines, "{\"putLease\":{\"id\":\"pull-", lease,
+                    "\",\"targets\":[", targets, "]}}\n");
+  }
+  absl::StrAppend(&lines,
+                  "{\"putPin\":{\"id\":\"audit\",\"reason\":\"kept\","
+                  "\"target\":{\"content\":{\"digest\":\"",
+                  old_.ToString(), "\"}}}}\n");
+  ASSERT_EQ(Run({"record", "-", "--request-id", "once"}, lines), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("Recorded 4 changes"));
+  ASSERT_EQ(Run({"lease", "ls"}), kDone) << err_;
+  for (const char* id : {"pull-0", "pull-1", "pull-2"}) {
+    EXPECT_THAT(out_, HasSubstr(id));
+  }
+  ASSERT_EQ(Run({"pin", "ls"}), kDone) << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("audit"), HasSubstr("kept")));
+  ASSERT_EQ(Run({"record", "-"},
+                "{\"removePin\":{\"id\":\"audit\"}}\n"
+                "{\"removeLease\":{\"id\":\"pull-1\"}}\n"),
+            kDone)
+      << err_;
+  ASSERT_EQ(Run({"lease", "ls"}), kDone) << err_;
+  EXPECT_THAT(out_, Not(HasSubstr("pull-1")));
+  ASSERT_EQ(Run({"pin", "ls"}), kDone) << err_;
+  EXPECT_THAT(out_, Not(HasSubstr("audit")));
+}
 
 TEST_F(RecordsTest, APlaceIsOfADigest) {
   EXPECT_EQ(Run({"pin", "add", "app:v1", "--place", "a"}), kUsage);

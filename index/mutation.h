@@ -213,12 +213,20 @@ struct PutLease {
   bool is_flat = false;
   Labels labels;
   std::vector<Target> targets;  // added to those it has
+  // It is taken anew: ALREADY_EXISTS if there is another of the id, and
+  // INVALID_ARGUMENT if it would have expired already.  One that has expired is
+  // none, and gives its targets back first.
+  bool is_new = false;
+  // It changes the one that has this etag (LeaseEtag() of put_codec.h): ABORTED
+  // if it is another by now, NOT_FOUND if it is gone or has expired.
+  std::optional<std::string> etag = std::nullopt;
 };
 struct PutPin {
   std::string store;
   std::string id;
   std::string reason;  // the operator's words
   Target target;
+  bool is_new = false;  // as of a lease
 };
 struct PutUpload {
   std::string store;
@@ -235,6 +243,9 @@ struct RemoveNamed {
   NodeKind kind = NodeKind::kContainer;
   std::string scope;
   std::string name;
+  // Of a lease, who may end it: PERMISSION_DENIED if it is another's and has
+  // not expired.  Unset: whoever asks.
+  std::optional<std::string> owner = std::nullopt;
 };
 
 // A use: a pull, a container start, an existence check.  Stamps the node with

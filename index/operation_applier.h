@@ -153,6 +153,13 @@ class OperationApplier {
   void FinishNamed(const StoreRecord& store, const NamedPut& put,
                    std::vector<NodeId> targets);
   void SetSize(NamedProto* record, const std::optional<store::Bytes>& bytes);
+  static void SetFlag(NamedProto* record, NodeFlag flag, bool is_set);
+  // One that has expired is none: null.
+  absl::StatusOr<NamedProto*> FindLease(const StoreRecord& store,
+                                        const std::string& id);
+  absl::StatusOr<bool> IsLeaseThere(const StoreRecord& store,
+                                    const PutLease& op);
+  absl::Status CheckOwner(const StoreRecord& store, const RemoveNamed& op);
   absl::Status RemoveByKey(const StoreRecord& store, const NamedKey& key);
 
   // Reports a changed content record, given its serialization before.

@@ -4,7 +4,10 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "index/put_codec_fields.h"
+#include "oci/digest.h"
 
 namespace reclaim::index {
 
@@ -179,6 +182,21 @@ v1::Pin ToProto(const PutPin& put) {
   out.set_reason(put.reason);
   *out.mutable_target() = ToProto(put.target);
   return out;
+}
+
+std::string LeaseEtag(const v1::Lease& lease) {
+  v1::Lease plain = lease;
+  plain.clear_etag();
+  plain.clear_create_time();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    // Labels are a map, which comes in any order otherwise.
+    out.SetSerializationDeterministic(true);
+    plain.SerializeToCodedStream(&out);
+  }
+  return oci::Digest::Sha256Of(bytes).Short();
 }
 
 v1::NodeKind ToProto(NodeKind kind) {

@@ -7,6 +7,7 @@
 #define RECLAIM_INDEX_PUT_CODEC_H_
 
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -44,6 +45,10 @@ v1::PutBuildCache ToProto(const PutBuildCache& put);
 v1::PutUpload ToProto(const PutUpload& put);
 v1::Lease ToProto(const PutLease& put);
 v1::Pin ToProto(const PutPin& put);
+
+// A fingerprint of a lease as it stands, its owner and targets among it: any
+// change gives another.
+std::string LeaseEtag(const v1::Lease& lease);
 
 v1::NodeKind ToProto(NodeKind kind);
 absl::StatusOr<NodeKind> FromProto(v1::NodeKind kind);

@@ -1,8 +1,6 @@
 // The operations on containers and the other records of an engine.
 
 #include <algorithm>
-#include <set>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,32 +19,11 @@ bool IsRunningState(ContainerState state) {
          state == ContainerState::kUnknown;
 }
 
-// Of all that a target may name.
-auto KeyOf(const Target& target) {
-  const ContentName content = target.content.value_or(ContentName());
-  return std::make_tuple(target.content.has_value(), content.store,
-                         content.place, content.digest, target.kind,
-                         target.scope, target.name);
-}
+}  // namespace
 
-// Each once.
-std::vector<Target> Joined(const std::vector<Target>& old,
-                           const std::vector<Target>& added) {
-  std::set<decltype(KeyOf(Target()))> known;
-  std::vector<Target> joined;
-  for (const std::vector<Target>* targets : {&old, &added}) {
-    for (const Target& target : *targets) {
-      if (known.insert(KeyOf(target)).second) joined.push_back(target);
-    }
-  }
-  return joined;
-}
-
-void SetFlag(storage::v1::NamedRecord* record, NodeFlag flag, bool is_set) {
+void OperationApplier::SetFlag(NamedProto* record, NodeFlag flag, bool is_set) {
   record->set_flags(is_set ? record->flags() | flag : record->flags() & ~flag);
 }
-
-}  // namespace
 
 void OperationApplier::SetSize(NamedProto* record,
                                const std::optional<store::Bytes>& bytes) {
@@ -235,62 +212,6 @@ absl::Status OperationApplier::operator()(const PutBuildCache& op) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<NodeId>> OperationApplier::Targets(
-    const StoreRecord& store, const std::vector<Target>& targets) {
-  std::vector<NodeId> ids;
-  for (const Target& target : targets) {
-    if (target.content) {
-      RECLAIM_ASSIGN_OR_RETURN(const PlaceId place,
-                               PlaceOf(store, target.content->place));
-      RECLAIM_RETURN_IF_ERROR(
-          AddContent(store, place, target.content->digest, &ids));
-      continue;
-    }
-    RECLAIM_ASSIGN_OR_RETURN(
-        NamedProto * record,
-        set_->FindNamed({target.kind, store.id, target.scope, target.name}));
-    if (record == nullptr) {
-      return absl::NotFoundError(absl::StrCat(
-          "targets: ", ToString(target.kind), " ", target.scope,
-          target.scope.empty() ? "" : ":", target.name, " is not known"));
-    }
-    NoteQuarantined(record->id());
-    ids.push_back(record->id());
-  }
-  return ids;
-}
-
-absl::Status OperationApplier::operator()(const PutLease& op) {
-  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
-  RECLAIM_ASSIGN_OR_RETURN(NamedPut put,
-                           BeginNamed(*store, NodeKind::kLease, "", op.id));
-  PutLease merged = op;
-  if (!put.before.empty()) {
-    RECLAIM_ASSIGN_OR_RETURN(const PutLease old,
-                             FromProto(put.record->lease()));
-    merged.targets = Joined(old.targets, op.targets);
-  }
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> targets,
-                           Targets(*store, merged.targets));
-  *put.record->mutable_lease() = ToProto(merged);
-  SetFlag(put.record, kFlat, op.is_flat);
-  put.record->clear_expires();
-  if (op.expires) put.record->set_expires(ToMicros(*op.expires));
-  FinishNamed(*store, put, targets);
-  return absl::OkStatus();
-}
-
-absl::Status OperationApplier::operator()(const PutPin& op) {
-  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
-  RECLAIM_ASSIGN_OR_RETURN(NamedPut put,
-                           BeginNamed(*store, NodeKind::kPin, "", op.id));
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> targets,
-                           Targets(*store, {op.target}));
-  *put.record->mutable_pin() = ToProto(op);
-  FinishNamed(*store, put, targets);
-  return absl::OkStatus();
-}
-
 absl::Status OperationApplier::operator()(const PutUpload& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
   RECLAIM_ASSIGN_OR_RETURN(NamedProto * repository,
@@ -316,6 +237,7 @@ absl::Status OperationApplier::operator()(const RemoveNamed& op) {
     return absl::InvalidArgumentError(
         "kind: content and repositories have operations of their own");
   }
+  if (op.owner) RECLAIM_RETURN_IF_ERROR(CheckOwner(*store, op));
   return RemoveByKey(*store, {op.kind, store->id, op.scope, op.name});
 }
 

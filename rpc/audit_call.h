@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "google/protobuf/message.h"
+#include "reclaim/v1/graph.pb.h"
 #include "rpc/audit_chain.h"
 #include "rpc/call.h"
 #include "rpc/service_parts.h"
@@ -22,6 +23,16 @@ absl::Status AuditBegin(const ServiceParts& parts, const Caller& caller,
                         const Method& method);
 void AuditEnd(const ServiceParts& parts, const Caller& caller,
               const Method& method, const absl::Status& status);
+
+// The same of the leases and pins in a batch (`request`): they leave what calls
+// of their own would, many to a record.  What is there about pins before they
+// are applied is durable, and without it they are not.
+absl::Status AuditBatchBegin(const ServiceParts& parts, const Caller& caller,
+                             const char* method,
+                             const v1::RecordRequest& request);
+void AuditBatchEnd(const ServiceParts& parts, const Caller& caller,
+                   const char* method, const v1::RecordRequest& request,
+                   const absl::Status& status);
 
 // The fields of a request that say what it is about: stores, ids, references,
 // digests, flags.  Labels and bytes are never among them.

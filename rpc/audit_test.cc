@@ -1,8 +1,10 @@
 // What the audit log says of calls and of what runs take away.
 
+#include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
 #include "gmock/gmock.h"
 #include "rpc/audit_log.h"
+#include "rpc/role.h"
 #include "rpc/server_fixture.h"
 
 namespace reclaim::rpc {
@@ -99,6 +101,71 @@ TEST_F(AuditTest, ABatchThatCannotBeRecordedStaysWhereItIs) {
   ASSERT_TRUE(
       Ask(graph_stub_, &v1::GraphService::Stub::GetNode, request, &node).ok());
   EXPECT_EQ(node.node().state(), v1::NODE_STATE_PRESENT);
+}
+
+// They leave what calls for one at a time would have left.
+TEST_F(AuditTest, LeasesAndPinsOfABatchAreOnRecord) {
+  v1::RecordRequest request;
+  request.set_request_id("batch-7");
+  v1::Pin* pin = request.add_operations()->mutable_put_pin();
+  pin->set_id("audit");
+  pin->set_reason("the auditors want it");
+  pin->mutable_target()->mutable_content()->set_digest(orphan_.ToString());
+  v1::Lease* lease = request.add_operations()->mutable_put_lease();
+  lease->set_id("pull");
+  (*lease->mutable_labels())["token"] = "secret";
+  request.add_operations()->mutable_put_volume()->set_name("data");
+  v1::RecordResponse response;
+  const auto record = [&] {
+    return Ask(graph_stub_, &v1::GraphService::Stub::Record, request,
+               &response);
+  };
+  {
+    base::ScopedFault full("audit.write",
+                           absl::ResourceExhaustedError("the disk is full"));
+    EXPECT_EQ(record().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED)
+        << "a pin that cannot be recorded is not made";
+  }
+  ASSERT_TRUE(record().ok());
+  EXPECT_EQ(response.changed_count(), 3u);
+  const std::string text = Text();
+  EXPECT_THAT(text, HasSubstr("\"event\":\"call\",\"actor\":\"uid:"));
+  const std::string item =
+      "put_pin id=audit reason=the auditors want it "
+      "digest=" +
+      orphan_.ToString();
+  EXPECT_THAT(text, HasSubstr("\"method\":\"GraphService/Record\","
+                              "\"role\":\"admin\",\"request_id\":"
+                              "\"batch-7\",\"count\":\"1\",\"items\":\"" +
+                              item + "\""));
+  EXPECT_THAT(text, HasSubstr("\"count\":\"2\",\"items\":\"" + item +
+                              "; put_lease id=pull\",\"code\":\"OK\""));
+  EXPECT_EQ(text.find("secret"), std::string::npos);
+  EXPECT_EQ(text.find("put_volume"), std::string::npos);
+  const auto report = VerifyChain(log_->folder());
+  ASSERT_THAT(report, base::IsOk());
+  EXPECT_EQ(report->fault_count, 0u);
+}
+
+TEST_F(AuditTest, ABatchThatIsRefusedForAPinIsOnRecord) {
+  v1::RecordRequest request;
+  request.add_operations()->mutable_remove_pin()->set_id("theirs");
+  StopServer();
+  server_options_.tcp_address = "127.0.0.1:0";
+  server_options_.is_insecure = true;
+  server_options_.insecure_roles = RoleSet(Role::kRecord);
+  StartServer();
+  const auto stub = v1::GraphService::NewStub(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->tcp_port()),
+                          grpc::InsecureChannelCredentials()));
+  v1::RecordResponse response;
+  EXPECT_EQ(Ask(stub, &v1::GraphService::Stub::Record, request, &response)
+                .error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+  const std::string text = Text();
+  EXPECT_THAT(text, HasSubstr("\"event\":\"refused\",\"actor\":\"ipv4:"));
+  EXPECT_THAT(text, HasSubstr("\"items\":\"remove_pin id=theirs\","
+                              "\"code\":\"PERMISSION_DENIED\""));
 }
 
 TEST_F(AuditTest, TheServiceListsAndVerifies) {

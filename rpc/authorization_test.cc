@@ -171,6 +171,45 @@ class AuthorizationTest : public ServerFixture {
       EXPECT_NE(code, grpc::StatusCode::UNIMPLEMENTED) << method;
       EXPECT_NE(code, grpc::StatusCode::UNAVAILABLE) << way << ": " << method;
     }
+    ExpectOperations(channel, roles, way);
+  }
+
+  // A batch lets nobody do what the call for one would refuse to him.
+  static void ExpectOperations(const std::shared_ptr<grpc::Channel>& channel,
+                               RoleSet roles, const std::string& way) {
+    std::vector<std::pair<v1::Operation, std::string>> operations(4);
+    operations[0].first.mutable_put_lease()->set_id("x");
+    operations[0].second = "LeaseService/CreateLease";
+    operations[1].first.mutable_remove_lease()->set_id("x");
+    operations[1].second = "LeaseService/DeleteLease";
+    v1::Pin* pin = operations[2].first.mutable_put_pin();
+    pin->set_id("x");
+    pin->mutable_target()->mutable_named()->set_kind(v1::NODE_KIND_VOLUME);
+    operations[2].second = "LeaseService/CreatePin";
+    operations[3].first.mutable_remove_pin()->set_id("x");
+    operations[3].second = "LeaseService/DeletePin";
+    const auto stub = v1::GraphService::NewStub(channel);
+    for (const auto& [operation, single] : operations) {
+      // No store is there: who may has another answer.
+      v1::RecordRequest request;
+      *request.add_operations() = operation;
+      v1::RecordResponse response;
+      grpc::ClientContext context;
+      const bool may = roles.Has(Role::kRecord) && roles.Has(*RoleOf(single));
+      EXPECT_EQ(stub->Record(&context, request, &response).error_code() ==
+                    grpc::StatusCode::PERMISSION_DENIED,
+                !may)
+          << way << ": " << operation.ShortDebugString();
+      grpc::ClientContext stream_context;
+      v1::RecordStreamResponse stream_response;
+      const auto writer = stub->RecordStream(&stream_context, &stream_response);
+      writer->Write(request);
+      writer->WritesDone();
+      EXPECT_EQ(
+          writer->Finish().error_code() == grpc::StatusCode::PERMISSION_DENIED,
+          !may)
+          << way << ": a stream of " << operation.ShortDebugString();
+    }
   }
 
   std::shared_ptr<grpc::Channel> UnixChannel() const {

@@ -10,10 +10,12 @@
 #include "absl/types/span.h"
 #include "base/status_macros.h"
 #include "index/put_codec.h"
+#include "rpc/audit_call.h"
 #include "rpc/call.h"
 #include "rpc/convert.h"
 #include "rpc/explanation.h"
 #include "rpc/held_content.h"
+#include "rpc/lease_operations.h"
 #include "rpc/named_page.h"
 #include "rpc/node_details.h"
 #include "rpc/operations.h"
@@ -29,6 +31,18 @@ constexpr int kCheckCountMax = 10000;
 constexpr size_t kCheckedAtOnce = 500;
 constexpr size_t kNeighbourMax = 1000;
 constexpr int kStreamProblemMax = 100;
+constexpr char kRecord[] = "GraphService/Record";
+constexpr char kRecordStream[] = "GraphService/RecordStream";
+
+// What somebody relies on, a lease or pin, is on the disk before he is
+// answered.
+bool NeedsSync(const v1::RecordRequest& request) {
+  return !request.relaxed() ||
+         std::any_of(request.operations().begin(), request.operations().end(),
+                     [](const v1::Operation& operation) {
+                       return FindLeaseOperation(operation) != nullptr;
+                     });
+}
 
 absl::StatusOr<NodeId> FindRequested(const index::GraphView& view,
                                      const v1::GetNodeRequest& request,
@@ -75,24 +89,35 @@ NodePage ContentPage(const index::GraphView& view, index::StoreId store,
 grpc::Status GraphService::Record(grpc::ServerContext* context,
                                   const v1::RecordRequest* request,
                                   v1::RecordResponse* response) {
-  return CallFor(parts_, context, "GraphService/Record", response,
-                 [&](const Caller& caller) {
-                   return RecordOne(*request,
-                                    request->relaxed() ? Durability::kBuffered
-                                                       : Durability::kDurable,
-                                    caller);
-                 });
+  return CallFor(parts_, context, kRecord, response, [&](const Caller& caller) {
+    return RecordOne(
+        *request,
+        NeedsSync(*request) ? Durability::kDurable : Durability::kBuffered,
+        kRecord, caller);
+  });
 }
 
 absl::StatusOr<v1::RecordResponse> GraphService::RecordOne(
-    const v1::RecordRequest& request, Durability durability,
+    const v1::RecordRequest& request, Durability durability, const char* method,
     const Caller& caller) const {
+  absl::StatusOr<v1::RecordResponse> response =
+      ApplyOne(request, durability, method, caller);
+  AuditBatchEnd(parts_, caller, method, request, response.status());
+  return response;
+}
+
+absl::StatusOr<v1::RecordResponse> GraphService::ApplyOne(
+    const v1::RecordRequest& request, Durability durability, const char* method,
+    const Caller& caller) const {
+  RECLAIM_RETURN_IF_ERROR(CheckRoles(caller, request));
   RECLAIM_ASSIGN_OR_RETURN(index::Mutation mutation, MakeMutation(request));
   if (LacksStore(mutation)) {
     RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord only,
                              parts_.stores->Find(""));
     FillStore(only.name, &mutation);
   }
+  RECLAIM_RETURN_IF_ERROR(AssignAll(caller, &mutation));
+  RECLAIM_RETURN_IF_ERROR(AuditBatchBegin(parts_, caller, method, request));
   RECLAIM_RETURN_IF_ERROR(CheckHeld(parts_, mutation));
   mutation.actor = caller.actor;
   RECLAIM_ASSIGN_OR_RETURN(const index::AppliedMutation applied,
@@ -113,14 +138,15 @@ grpc::Status GraphService::RecordStream(
     grpc::ServerReader<v1::RecordRequest>* requests,
     v1::RecordStreamResponse* response) {
   return Call(
-      parts_, context, "GraphService/RecordStream",
+      parts_, context, kRecordStream,
       [&](const Caller& caller) -> absl::Status {
         v1::RecordRequest request;
         uint64_t count = 0;
         bool needs_sync = false;
         while (requests->Read(&request)) {
-          needs_sync |= !request.relaxed();
-          const auto one = RecordOne(request, Durability::kBuffered, caller);
+          needs_sync |= NeedsSync(request);
+          const auto one =
+              RecordOne(request, Durability::kBuffered, kRecordStream, caller);
           if (!one.ok()) {
             RECLAIM_RETURN_IF_ERROR(parts_.graph->AwaitDurable());
             return absl::Status(

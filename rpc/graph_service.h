@@ -36,9 +36,15 @@ class GraphService final : public v1::GraphService::Service {
                        v1::ExplainResponse* response) override;
 
  private:
+  // One request, with what the audit says of its leases and pins.
   absl::StatusOr<v1::RecordResponse> RecordOne(const v1::RecordRequest& request,
                                                index::Durability durability,
+                                               const char* method,
                                                const Caller& caller) const;
+  absl::StatusOr<v1::RecordResponse> ApplyOne(const v1::RecordRequest& request,
+                                              index::Durability durability,
+                                              const char* method,
+                                              const Caller& caller) const;
   absl::StatusOr<v1::CheckBlobsResponse> CheckAll(
       const v1::CheckBlobsRequest& request, const Caller& caller) const;
   absl::StatusOr<v1::GetNodeResponse> Get(

@@ -147,6 +147,22 @@ HostileNamesTest::HeldFaces() {
              text);
          return Ask(lease_stub_, &Leases::CreateLease, request, &response);
        }},
+      {"put_pin",
+       [this](const std::string& text) {
+         v1::RecordRequest request;
+         v1::Pin* pin = request.add_operations()->mutable_put_pin();
+         pin->set_id("p2");
+         pin->mutable_target()->mutable_content()->set_digest(text);
+         return Record(request);
+       }},
+      {"put_lease",
+       [this](const std::string& text) {
+         v1::RecordRequest request;
+         v1::Lease* lease = request.add_operations()->mutable_put_lease();
+         lease->set_id("l2");
+         lease->add_targets()->mutable_content()->set_digest(text);
+         return Record(request);
+       }},
   };
 }
 

@@ -7,7 +7,6 @@
 #include "base/status_macros.h"
 #include "index/put_codec.h"
 #include "index/reference_graph.h"
-#include "oci/digest.h"
 #include "rpc/call.h"
 #include "rpc/convert.h"
 #include "rpc/named_page.h"
@@ -18,17 +17,10 @@ namespace {
 using index::NodeId;
 using index::NodeKind;
 
-// A fingerprint of what stands: any change gives another.
-std::string EtagOf(const v1::Lease& lease) {
-  v1::Lease plain = lease;
-  plain.clear_etag();
-  return oci::Digest::Sha256Of(plain.SerializeAsString()).Short();
-}
-
 v1::Lease Finish(const index::PutLease& put, absl::Time created) {
   v1::Lease lease = index::ToProto(put);
   SetTime(created, [&] { return lease.mutable_create_time(); });
-  lease.set_etag(EtagOf(lease));
+  lease.set_etag(index::LeaseEtag(lease));
   return lease;
 }
 

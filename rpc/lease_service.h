@@ -7,10 +7,8 @@
 
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/mutex.h"
 #include "index/mutation.h"
 #include "index/node.h"
 #include "reclaim/v1/lease.grpc.pb.h"
@@ -53,14 +51,15 @@ class LeaseService final : public v1::LeaseService::Service {
                                    const Caller& caller);
   absl::StatusOr<v1::Lease> Update(const v1::UpdateLeaseRequest& request,
                                    const Caller& caller);
-  // With mutex_ held: what is known of the lease, and then the write.
-  absl::Status Add(const index::Mutation& mutation, const index::PutLease& put)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // ABORTED if it is not as it was read any more.
   absl::Status Change(const v1::UpdateLeaseRequest& request,
-                      const std::string& store, const Caller& caller,
-                      index::Mutation* mutation)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Apply(const index::Mutation& mutation);
+                      const v1::Lease& before, const Caller& caller);
+  // As the caller's own (Assign() of rpc/lease_operations.h).
+  absl::StatusOr<index::AppliedMutation> Apply(const std::string& request_id,
+                                               index::Operation operation,
+                                               const Caller& caller);
+  absl::StatusOr<index::AppliedMutation> ApplyAssigned(
+      const index::Mutation& mutation);
   absl::StatusOr<v1::Pin> AddPin(const v1::CreatePinRequest& request,
                                  const Caller& caller);
   absl::Status Remove(const std::string& store, index::NodeKind kind,
@@ -77,8 +76,6 @@ class LeaseService final : public v1::LeaseService::Service {
       const v1::ListPinsRequest& request) const;
 
   const ServiceParts& parts_;
-  // Orders what is read and then written: ids that must be new, etags.
-  base::Mutex mutex_;
 };
 
 }  // namespace reclaim::rpc

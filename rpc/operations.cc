@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "index/put_codec.h"
 #include "oci/image_config.h"
+#include "rpc/lease_operations.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -186,15 +187,50 @@ absl::StatusOr<Operation> Read(const v1::RemoveNamed& remove) {
   index::RemoveNamed out;
   out.store = remove.store();
   RECLAIM_ASSIGN_OR_RETURN(out.kind, FromProto(remove.kind()));
-  // What others rely on goes through the calls that ask for more than the role
-  // of a recorder.
+  // What others rely on has operations that ask for more than the role of a
+  // recorder.
   if (out.kind == index::NodeKind::kLease ||
       out.kind == index::NodeKind::kPin) {
     return absl::InvalidArgumentError(
-        "kind: leases and pins are removed with LeaseService");
+        "kind: leases and pins are removed with remove_lease and remove_pin");
   }
   out.scope = remove.scope();
   out.name = remove.name();
+  return Operation(std::move(out));
+}
+
+// A batch answers without the ids that it would have made.
+absl::Status CheckGiven(const std::string& id) {
+  if (!id.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "id: is empty; a batch makes no ids, so give it one");
+}
+
+absl::StatusOr<Operation> Read(const v1::Lease& put) {
+  RECLAIM_RETURN_IF_ERROR(CheckGiven(put.id()));
+  RECLAIM_ASSIGN_OR_RETURN(index::PutLease out, ReadLease(put));
+  return Operation(std::move(out));
+}
+
+absl::StatusOr<Operation> Read(const v1::RemoveLease& remove) {
+  RECLAIM_RETURN_IF_ERROR(CheckGiven(remove.id()));
+  RECLAIM_ASSIGN_OR_RETURN(
+      index::RemoveNamed out,
+      ReadRemoval(index::NodeKind::kLease, remove.store(), remove.id()));
+  return Operation(std::move(out));
+}
+
+absl::StatusOr<Operation> Read(const v1::Pin& put) {
+  RECLAIM_RETURN_IF_ERROR(CheckGiven(put.id()));
+  RECLAIM_ASSIGN_OR_RETURN(index::PutPin out, ReadPin(put));
+  return Operation(std::move(out));
+}
+
+absl::StatusOr<Operation> Read(const v1::RemovePin& remove) {
+  RECLAIM_RETURN_IF_ERROR(CheckGiven(remove.id()));
+  RECLAIM_ASSIGN_OR_RETURN(
+      index::RemoveNamed out,
+      ReadRemoval(index::NodeKind::kPin, remove.store(), remove.id()));
   return Operation(std::move(out));
 }
 
@@ -284,6 +320,14 @@ absl::StatusOr<Operation> ReadOne(const v1::Operation& operation) {
       return Read(operation.put_membership());
     case v1::Operation::kRemoveMembership:
       return Read(operation.remove_membership());
+    case v1::Operation::kPutLease:
+      return Read(operation.put_lease());
+    case v1::Operation::kRemoveLease:
+      return Read(operation.remove_lease());
+    case v1::Operation::kPutPin:
+      return Read(operation.put_pin());
+    case v1::Operation::kRemovePin:
+      return Read(operation.remove_pin());
     case v1::Operation::OPERATION_NOT_SET:
       break;
   }

@@ -639,19 +639,9 @@ class ForeignClientTest(World):
             self.assertIn(b"reclaim.v1.%sService" % service.encode(), answer)
         self.assertIn(b"grpc.health.v1.Health", answer)
         # file_containing_symbol = 4: the descriptors make a working client.
-        from google.protobuf import descriptor_pb2, descriptor_pool
-        from google.protobuf import message_factory
-        symbol = b"reclaim.v1.UsageService"
-        answer = b"".join(ask(iter([b"\x22" + bytes([len(symbol)]) + symbol]),
-                              timeout=10))
-        pool = descriptor_pool.DescriptorPool()
-        for data in self.file_descriptors(answer):
-            pool.Add(descriptor_pb2.FileDescriptorProto.FromString(data))
-        get = message_factory.MessageFactory(pool).GetPrototype
-        request = get(pool.FindMessageTypeByName(
-            "reclaim.v1.GetDiskUsageRequest"))
-        response = get(pool.FindMessageTypeByName(
-            "reclaim.v1.GetDiskUsageResponse"))
+        get = self.prototypes(ask, b"reclaim.v1.UsageService")
+        request = get("GetDiskUsageRequest")
+        response = get("GetDiskUsageResponse")
         call = channel.unary_unary(
             "/reclaim.v1.UsageService/GetDiskUsage",
             request_serializer=request.SerializeToString,
@@ -664,6 +654,72 @@ class ForeignClientTest(World):
             call(request(store="nowhere"), timeout=10)
         self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
         self.assertIn("reclaim store ls", caught.exception.details())
+
+    def test_leases_and_pins_stream_by_reflection(self):
+        import grpc
+        daemon = self.start_daemon()
+        self.reclaim("store", "add", "external:e", "--name", "e")
+        channel = grpc.insecure_channel("unix:" + self.path("r.sock"))
+        self.addCleanup(channel.close)
+        ask = channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            request_serializer=lambda text: text,
+            response_deserializer=lambda data: data)
+        get = self.prototypes(ask, b"reclaim.v1.GraphService")
+        request = get("RecordRequest")
+        stream = channel.stream_unary(
+            "/reclaim.v1.GraphService/RecordStream",
+            request_serializer=request.SerializeToString,
+            response_deserializer=get("RecordStreamResponse").FromString)
+        digest = "sha256:" + 64 * "a"
+        target = {"content": {"digest": digest}}
+        batches = [request(request_id="pods-%d" % i, relaxed=True, operations=[
+            {"put_container": {"id": "c%d" % i}},
+            {"put_lease": {"id": "pod-%d" % i, "targets": [target]}},
+            {"put_pin": {"id": "pin-%d" % i, "target": target,
+                         "reason": "kept"}}]) for i in range(20)]
+        self.assertEqual(stream(iter(batches), timeout=20).changed_count, 60)
+        # The same ids again: nothing is done twice, though they stand.
+        again = stream(iter(batches), timeout=20)
+        self.assertEqual(again.request_count, 20)
+        self.assertEqual(len(self.reclaim("lease", "ls").splitlines()), 21)
+        daemon.kill()
+        daemon.wait(timeout=30)
+        self.start_daemon()
+        self.assertEqual(len(self.reclaim("lease", "ls").splitlines()), 21)
+        self.assertEqual(len(self.reclaim("pin", "ls").splitlines()), 21)
+        channel.close()
+        channel = grpc.insecure_channel("unix:" + self.path("r.sock"))
+        self.addCleanup(channel.close)
+        stream = channel.stream_unary(
+            "/reclaim.v1.GraphService/RecordStream",
+            request_serializer=request.SerializeToString,
+            response_deserializer=get("RecordStreamResponse").FromString)
+        ends = request(operations=[{"remove_lease": {"id": "pod-%d" % i}}
+                                   for i in range(20)])
+        wrong = request(operations=[
+            {"remove_pin": {"id": "pin-0"}},
+            {"put_lease": {"id": "two words", "targets": [target]}}])
+        with self.assertRaises(grpc.RpcError) as caught:
+            stream(iter([ends, wrong]), timeout=20)
+        self.assertEqual(caught.exception.code(),
+                         grpc.StatusCode.INVALID_ARGUMENT)
+        self.assertIn("operations[1]", caught.exception.details())
+        self.assertEqual(len(self.reclaim("lease", "ls").splitlines()), 1)
+        self.assertEqual(len(self.reclaim("pin", "ls").splitlines()), 21)
+
+    def prototypes(self, ask, symbol):
+        """Messages of reclaim.v1 by name, from what the daemon says it has."""
+        from google.protobuf import descriptor_pb2, descriptor_pool
+        from google.protobuf import message_factory
+        answer = b"".join(ask(iter([b"\x22" + bytes([len(symbol)]) + symbol]),
+                              timeout=10))
+        pool = descriptor_pool.DescriptorPool()
+        for data in self.file_descriptors(answer):
+            pool.Add(descriptor_pb2.FileDescriptorProto.FromString(data))
+        factory = message_factory.MessageFactory(pool)
+        return lambda name: factory.GetPrototype(
+            pool.FindMessageTypeByName("reclaim.v1." + name))
 
     @staticmethod
     def file_descriptors(data):
@@ -697,7 +753,7 @@ class ForeignClientTest(World):
     def rank(data):
         from google.protobuf import descriptor_pb2
         file = descriptor_pb2.FileDescriptorProto.FromString(data)
-        order = ["google/protobuf", "common", "graph", "lease", "usage"]
+        order = ["google/protobuf", "common", "lease", "graph", "usage"]
         return [i for i, part in enumerate(order) if part in file.name][:1] \
             or [len(order)]
 
