@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
@@ -570,7 +571,35 @@ class PlatformsTest : public FlagsTest {
         R"("application/vnd.oci.image.index.v1+json","manifests":[)",
         Entry("amd64"), ",", Entry("arm64"), "]}");
     tree_.Tag("multi", "v1", tree_.Manifest("multi", index));
+    AddSingle();
     AddAndScanWhatIsThere();
+  }
+  // Images that no index names.
+  void AddSingle() {
+    const oci::Digest layer = tree_.Layer("single", "the files of arm");
+    const oci::Digest config = tree_.Layer(
+        "single",
+        absl::StrCat(R"({"os":"linux","architecture":"arm","variant":"v7",)",
+                     R"("history":[{"created_by":"made for arm"}],)",
+                     R"("rootfs":{"type":"layers","diff_ids":[")",
+                     layer.ToString(), R"("]}})"));
+    tree_.Tag("single", "v1",
+              tree_.Manifest("single", store::ImageText({config, layer})));
+    const oci::Digest artifact = tree_.Layer("artifact", "{}");
+    tree_.Tag("artifact", "v1",
+              tree_.Manifest("artifact", store::ImageText({artifact})));
+  }
+  // The second manifest of multi:v1.
+  std::string Arm64() {
+    EXPECT_EQ(Run({"image", "ls", "-a", "--no-trunc", "--format",
+                   "{{.Digest}} {{.Platforms}}"}),
+              kDone);
+    for (const auto line : absl::StrSplit(out_, '\n')) {
+      if (absl::EndsWith(line, " linux/arm64")) {
+        return std::string(line.substr(0, line.find(' ')));
+      }
+    }
+    return out_;
   }
 };
 
@@ -588,6 +617,46 @@ TEST_F(PlatformsTest, AHistoryIsThatOfThePlatform) {
   EXPECT_EQ(Run({"history", "multi:v1", "--platform", "linux/s390x"}),
             kNotFound);
   EXPECT_THAT(err_, HasSubstr("no manifest for linux/s390x"));
+}
+
+TEST_F(PlatformsTest, AnImageOfOneManifestIsOfOnePlatform) {
+  const auto history = [&](const std::string& platform) {
+    return Run({"history", "single:v1", "--platform", platform});
+  };
+  for (const char* platform : {"linux/arm", "linux/arm/v7", "linux"}) {
+    ASSERT_EQ(history(platform), kDone) << platform << ": " << err_;
+    EXPECT_THAT(out_, HasSubstr("made for arm")) << platform;
+  }
+  for (const char* platform :
+       {"linux/amd64", "linux/arm/v6", "linux/ar", "windows/arm/v7"}) {
+    EXPECT_EQ(history(platform), kNotFound) << platform;
+    EXPECT_THAT(err_, HasSubstr("is for linux/arm/v7")) << platform;
+    EXPECT_THAT(err_, HasSubstr(platform));
+    EXPECT_EQ(out_, "") << platform;
+  }
+  // A manifest of an index, by its digest, is asked as well.
+  const std::string arm64 = Arm64();
+  EXPECT_EQ(Run({"history", arm64, "--platform", "linux/arm64"}), kDone)
+      << err_;
+  EXPECT_EQ(Run({"history", arm64, "--platform", "linux/arm64/v8"}), kDone);
+  EXPECT_EQ(Run({"history", arm64, "--platform", "linux/amd64"}), kNotFound);
+  // An artifact is for none.
+  EXPECT_EQ(Run({"history", "artifact:v1"}), kDone) << err_;
+  EXPECT_EQ(Run({"history", "artifact:v1", "--platform", "linux/arm64"}),
+            kNotFound);
+  EXPECT_THAT(err_, HasSubstr("is for no platform"));
+}
+
+TEST_F(PlatformsTest, ATreeIsNoTableOfOtherColumns) {
+  for (const std::vector<std::string>& flags :
+       std::vector<std::vector<std::string>>{
+           {"-q"}, {"--format", "{{.ID}}"}, {"--digests"}, {"--no-trunc"}}) {
+    std::vector<std::string> words = {"image", "ls", "--tree"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    EXPECT_EQ(Run(words), kUsage) << flags[0];
+    EXPECT_THAT(err_, HasSubstr("--tree")) << flags[0];
+    EXPECT_EQ(out_, "") << flags[0];
+  }
 }
 
 TEST_F(PlatformsTest, AllImagesAreThoseOfAnIndexAsWell) {
@@ -656,7 +725,6 @@ TEST_F(FlagsTest, AnEtagIsThatOfWhatWasRead) {
     EXPECT_EQ(Run(set, rules), kBusy) << kind;
     set.back() = etag;
     EXPECT_EQ(Run(set, rules), kDone) << kind << ": " << err_;
-    if (kind == "schedule") continue;
     EXPECT_EQ(Run({kind, "rm", "x", "--etag", "another"}), kBusy) << kind;
     ASSERT_EQ(Run({kind, "get", "x"}), kDone) << kind;
     EXPECT_EQ(Run({kind, "rm", "x", "--etag", Etag()}), kDone) << err_;

@@ -164,16 +164,21 @@ void AddList(CLI::App* app, Session* session, const char* name) {
   CLI::App* list = app->add_subcommand(name, "List images, newest first");
   list->add_flag("-a,--all", flags->all,
                  "Referrers, and manifests that an index lists, as well");
-  list->add_flag("-q,--quiet", flags->quiet, "Only the ids");
-  list->add_flag("--digests", flags->digests, "Show digests");
-  list->add_flag("--no-trunc", flags->no_trunc, "Whole ids");
-  list->add_flag("--tree", flags->tree, "The platforms of each image");
+  auto* quiet = list->add_flag("-q,--quiet", flags->quiet, "Only the ids");
+  auto* digests = list->add_flag("--digests", flags->digests, "Show digests");
+  auto* whole = list->add_flag("--no-trunc", flags->no_trunc, "Whole ids");
+  auto* format = list->add_option("--format", flags->format, kFormatHelp);
+  // As with Docker a tree is one shape; programs take it as JSON.
+  list->add_flag("--tree", flags->tree, "The platforms of each image")
+      ->excludes(quiet)
+      ->excludes(digests)
+      ->excludes(whole)
+      ->excludes(format);
   list->add_option("-f,--filter", flags->filters,
                    "dangling=, label=, reference=, until=, before=, since=")
       ->allow_extra_args(false);
   list->add_option("reference", flags->reference,
                    "Only these names: repo, repo:tag or a pattern");
-  list->add_option("--format", flags->format, kFormatHelp);
   list->add_option("--store", session->store, "Store; empty for all");
   list->callback(
       [=] { session->chosen = [=] { return ListImages(session, *flags); }; });

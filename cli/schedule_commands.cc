@@ -318,10 +318,13 @@ void AddScheduleCommands(CLI::App* app, Session* session) {
        }},
   };
   for (const auto& command : commands) {
-    AddCommand(group, session, command.name, command.help, flags,
-               command.command)
-        ->add_option("name", flags->name, "Schedule")
-        ->required();
+    CLI::App* sub = AddCommand(group, session, command.name, command.help,
+                               flags, command.command);
+    sub->add_option("name", flags->name, "Schedule")->required();
+    if (command.command == RemoveSchedule) {
+      sub->add_option("--etag", flags->etag,
+                      "Only if it stands as it was read");
+    }
   }
 }
 

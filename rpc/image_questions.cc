@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "accounting/image_history.h"
 #include "accounting/tree.h"
 #include "accounting/what_if.h"
@@ -53,6 +55,30 @@ absl::StatusOr<oci::Manifest> ReadManifest(const store::ContentStore& store,
   return oci::ParseManifest(bytes, "");
 }
 
+// "linux/arm" asks for any variant, "" for anything.  That of arm64 goes
+// without saying.
+bool IsFor(absl::string_view platform, absl::string_view asked) {
+  if (absl::EndsWith(asked, "/arm64/v8")) asked.remove_suffix(3);
+  return asked.empty() || platform == asked ||
+         (absl::StartsWith(platform, asked) && platform[asked.size()] == '/');
+}
+
+// An image that is no part of an index is for what its config says.
+absl::Status CheckPlatform(const v1::GetImageHistoryRequest& request,
+                           const oci::ImageConfig& config) {
+  std::string platform;
+  for (const std::string& part :
+       {config.os, config.architecture, config.variant}) {
+    if (part.empty()) break;
+    absl::StrAppend(&platform, platform.empty() ? "" : "/", part);
+  }
+  if (IsFor(platform, request.platform())) return absl::OkStatus();
+  return absl::NotFoundError(
+      absl::StrCat(request.reference(), " is for ",
+                   platform.empty() ? "no platform" : platform, ", not for ",
+                   request.platform(), ", and is the only image of that name"));
+}
+
 // The manifest of `platform` ("" for the first that is here) of an index, by
 // the way of nested ones.
 absl::StatusOr<Named> ChoosePlatform(const store::ContentStore& store,
@@ -68,9 +94,7 @@ absl::StatusOr<Named> ChoosePlatform(const store::ContentStore& store,
     for (const oci::Descriptor& child : index.children) {
       const bool is_nested =
           oci::ClassifyMediaType(child.media_type) == oci::ManifestKind::kIndex;
-      if (!platform.empty() && !is_nested && child.platform != platform) {
-        continue;
-      }
+      if (!is_nested && !IsFor(child.platform, platform)) continue;
       if (!store.Stat(name.place, child.digest).ok()) continue;
       name = {name.place, child.digest, is_nested};
       is_found = true;
@@ -194,6 +218,7 @@ absl::StatusOr<v1::GetImageHistoryResponse> MakeImageHistory(
                            parts.stores->Content(store.name));
   RECLAIM_ASSIGN_OR_RETURN(Named name,
                            NameImage(parts, store, request.reference()));
+  const bool is_single = !name.is_index;
   RECLAIM_ASSIGN_OR_RETURN(name,
                            ChoosePlatform(*content, name, request.platform()));
   RECLAIM_ASSIGN_OR_RETURN(const oci::Manifest manifest,
@@ -207,6 +232,7 @@ absl::StatusOr<v1::GetImageHistoryResponse> MakeImageHistory(
     auto parsed = oci::ParseImageConfig(bytes);
     if (parsed.ok()) config = *std::move(parsed);
   }
+  if (is_single) RECLAIM_RETURN_IF_ERROR(CheckPlatform(request, config));
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<accounting::HistoryEntry> history,
                            accounting::MakeHistory(manifest, config));
   v1::GetImageHistoryResponse response;
