@@ -11,10 +11,14 @@
 #include "gc/collector_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/engine.h"
+#include "index/graph_records.h"
+#include "index/graph_view.h"
 #include "index/memory_engine.h"
 #include "index/mutation.h"
 #include "index/node.h"
 #include "oci/digest.h"
+#include "reclaim/storage/v1/storage.pb.h"
 #include "store/testing/store_tree.h"
 #include "store/types.h"
 
@@ -90,6 +94,43 @@ TEST_F(HeldCopiesTest, AskedForBeforeItCameNoneGoes) {
   Prune();
   ExpectWhole();
   EXPECT_EQ(StateOf(image_, "c"), NodeState::kPresent);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// As a version recorded it that knew of no other places than the first.
+TEST_F(HeldCopiesTest, HeldByAnEarlierVersionEachComesBackFromQuarantine) {
+  // So the words have a node, and another pin a record.
+  ASSERT_THAT(Pin(), IsOk());
+  const index::NodeId words = Find(image_);
+  ASSERT_NE(words, index::kNoNode);
+  index::PutPin pin;
+  pin.store = "s";
+  pin.id = "old";
+  pin.target.content =
+      index::ContentName{"s", "", oci::Digest::Sha256Of("elsewhere")};
+  ASSERT_THAT(
+      Record({index::RemoveNamed{"s", index::NodeKind::kPin, "", "p"}, pin}),
+      IsOk());
+  Prune();
+  ASSERT_EQ(StateOf(image_, "a"), NodeState::kQuarantined);
+  const std::string key = index::IdKey(graph_->Read()->view().FindNamed(
+      {index::NodeKind::kPin, id_, "", "old"}));
+  const auto value = engine_->Get(index::Family::kNamed, key);
+  ASSERT_THAT(value, IsOk());
+  storage::v1::NamedRecord record;
+  ASSERT_TRUE(value->has_value() && record.ParseFromString(**value));
+  record.mutable_pin()->mutable_target()->mutable_content()->set_digest(
+      image_.ToString());
+  record.clear_targets();
+  record.add_targets(words);
+  index::Batch batch;
+  batch.Put(index::Family::kNamed, key, record.SerializeAsString());
+  ASSERT_THAT(engine_->Commit(batch, index::Durability::kDurable), IsOk());
+  Restart();
+  EXPECT_EQ(StateOf(image_, "a"), NodeState::kQuarantined);
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  ExpectWhole();
+  ExpectExact();
   EXPECT_EQ(QuarantineCount(), 0u);
 }
 

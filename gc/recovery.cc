@@ -6,6 +6,7 @@
 
 #include "base/status_macros.h"
 #include "gc/collector.h"
+#include "gc/held_return.h"
 #include "gc/leftovers.h"
 #include "gc/ongoing_run.h"
 #include "gc/purge.h"
@@ -92,23 +93,8 @@ absl::Status Adopt(CollectedStore* site, const Found& strangers) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status RecoverStore(CollectedStore* site) {
-  RECLAIM_RETURN_IF_ERROR(KeepLeftovers(site, "", kActor));
-  RECLAIM_RETURN_IF_ERROR(UndoIntents(site, "", kActor));
-  PurgeRequest request;
-  StoredRun stored;
-  stored.run.id = "recovery";
-  stored.run.kind = RunKind::kPurge;
-  stored.run.store = site->name;
-  stored.run.actor = kActor;
-  stored.run.started = site->clock->Now();
-  stored.run.ended = stored.run.started;
-  stored.run.phase = RunPhase::kSucceeded;
-  OngoingRun run(std::move(stored), site, nullptr);
-  RECLAIM_RETURN_IF_ERROR(Purge(site, &request, &run).FinishInterrupted());
-  if (!IsInFolder(*site)) return absl::OkStatus();
+// Makes the records say what is in the quarantine folder.
+absl::Status FollowFolder(CollectedStore* site) {
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<store::QuarantinedItem> items,
                            site->store->ListQuarantine());
   Found strangers;
@@ -125,6 +111,26 @@ absl::Status RecoverStore(CollectedStore* site) {
   RECLAIM_RETURN_IF_ERROR(
       RestoreRecords(site, std::move(returned), kActor, nullptr));
   return Adopt(site, strangers);
+}
+
+}  // namespace
+
+absl::Status RecoverStore(CollectedStore* site) {
+  RECLAIM_RETURN_IF_ERROR(KeepLeftovers(site, "", kActor));
+  RECLAIM_RETURN_IF_ERROR(UndoIntents(site, "", kActor));
+  PurgeRequest request;
+  StoredRun stored;
+  stored.run.id = "recovery";
+  stored.run.kind = RunKind::kPurge;
+  stored.run.store = site->name;
+  stored.run.actor = kActor;
+  stored.run.started = site->clock->Now();
+  stored.run.ended = stored.run.started;
+  stored.run.phase = RunPhase::kSucceeded;
+  OngoingRun run(std::move(stored), site, nullptr);
+  RECLAIM_RETURN_IF_ERROR(Purge(site, &request, &run).FinishInterrupted());
+  if (IsInFolder(*site)) RECLAIM_RETURN_IF_ERROR(FollowFolder(site));
+  return ReturnHeld(site, kActor);
 }
 
 }  // namespace reclaim::gc

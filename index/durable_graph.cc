@@ -148,7 +148,7 @@ absl::Status DurableGraph::HoldKnownCopies() {
 }
 
 absl::StatusOr<DurableGraph::Applied> DurableGraph::ApplyInOrder(
-    const Mutation& mutation) {
+    const Mutation& mutation, FoundCopies* copies) {
   base::MutexLock order(&write_mutex_);
   RECLAIM_RETURN_IF_ERROR(CheckWritable());
   const absl::Time now = Now();
@@ -164,7 +164,8 @@ absl::StatusOr<DurableGraph::Applied> DurableGraph::ApplyInOrder(
   OperationApplier applier(&set, StoreFinder(), options_, mutation.actor);
   {
     base::ReaderMutexLock lock(&graph_mutex_);
-    applier.FindCopies(mutation.operations);
+    copies->Follow(graph_);
+    applier.UseCopies(copies);
     for (size_t i = 0; i < mutation.operations.size(); ++i) {
       const absl::Status status = applier.Apply(mutation.operations[i]);
       if (status.ok()) continue;
@@ -190,10 +191,26 @@ absl::StatusOr<DurableGraph::Applied> DurableGraph::ApplyInOrder(
   return out;
 }
 
+FoundCopies DurableGraph::FindCopies(const Mutation& mutation) const {
+  FoundCopies copies;
+  const std::unique_ptr<GraphReader> reader = Read();
+  for (const Operation& operation : mutation.operations) {
+    copies.Want(reader->view(), operation);
+  }
+  copies.Look(reader->view());
+  return copies;
+}
+
 absl::StatusOr<AppliedMutation> DurableGraph::Apply(const Mutation& mutation,
                                                     Durability durability) {
+  FoundCopies copies = FindCopies(mutation);
+  return ApplyWith(mutation, durability, &copies);
+}
+
+absl::StatusOr<AppliedMutation> DurableGraph::ApplyWith(
+    const Mutation& mutation, Durability durability, FoundCopies* copies) {
   for (int attempt = 0; attempt < kRestoreAttemptMax; ++attempt) {
-    RECLAIM_ASSIGN_OR_RETURN(Applied applied, ApplyInOrder(mutation));
+    RECLAIM_ASSIGN_OR_RETURN(Applied applied, ApplyInOrder(mutation, copies));
     if (applied.quarantined.empty()) {
       if (durability == Durability::kDurable) {
         RECLAIM_RETURN_IF_ERROR(sync_.Wait(applied.commit));
@@ -211,60 +228,6 @@ absl::StatusOr<AppliedMutation> DurableGraph::Apply(const Mutation& mutation,
   }
   return absl::AbortedError(
       "the content went back into quarantine while it was referenced; retry");
-}
-
-absl::StatusOr<std::vector<bool>> DurableGraph::AreIn(
-    absl::Span<const ContentName> names, uint32_t states) const {
-  const std::unique_ptr<GraphReader> reader = Read();
-  const GraphView& view = reader->view();
-  std::vector<bool> are_in;
-  are_in.reserve(names.size());
-  for (const ContentName& name : names) {
-    const StoreId store = view.FindStore(name.store);
-    if (store == kNoStore) {
-      return absl::NotFoundError(
-          absl::StrCat("store \"", name.store, "\" is not registered"));
-    }
-    const NodeId id =
-        view.FindContent(view.FindPlace(store, name.place), name.digest);
-    are_in.push_back(id != kNoNode &&
-                     (states >> static_cast<int>(view.state(id)) & 1) != 0);
-  }
-  return are_in;
-}
-
-absl::StatusOr<std::vector<bool>> DurableGraph::CheckExists(
-    absl::Span<const ContentName> names, absl::string_view actor) {
-  constexpr uint32_t kPresent = 1 << static_cast<int>(NodeState::kPresent);
-  constexpr uint32_t kQuarantined =
-      1 << static_cast<int>(NodeState::kQuarantined);
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<bool> are_here,
-                           AreIn(names, kPresent | kQuarantined));
-  Mutation mutation;
-  mutation.actor = std::string(actor);
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (!are_here[i]) continue;
-    Touch touch;
-    touch.name = names[i];
-    touch.use = UseKind::kExists;
-    mutation.operations.push_back(std::move(touch));
-  }
-  if (mutation.operations.empty()) return are_here;
-  RECLAIM_RETURN_IF_ERROR(Apply(mutation, Durability::kDurable).status());
-  // A purge may have come between: what is said is what is there now, of what
-  // was promised.
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<bool> exist, AreIn(names, kPresent));
-  for (size_t i = 0; i < names.size(); ++i) {
-    exist[i] = exist[i] && are_here[i];
-  }
-  return exist;
-}
-
-absl::StatusOr<bool> DurableGraph::CheckExists(const ContentName& name,
-                                               absl::string_view actor) {
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<bool> exist,
-                           CheckExists(absl::MakeConstSpan(&name, 1), actor));
-  return static_cast<bool>(exist[0]);
 }
 
 std::unique_ptr<GraphReader> DurableGraph::Read() const {

@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "base/mutex.h"
+#include "index/found_copies.h"
 #include "index/graph_records.h"
 #include "index/group_sync.h"
 #include "index/operation_applier.h"
@@ -33,7 +34,8 @@ class DurableGraph final : public ReferenceGraph {
 
   absl::Status Load();
   // What an earlier version recorded as held in no place is held wherever it
-  // is.  After Load().
+  // is.  After Load(): what of it lies in quarantine comes back when its store
+  // is recovered (gc/held_return.h), and is not purged before.
   absl::Status HoldKnownCopies();
 
   absl::StatusOr<StoreId> RegisterStore(const StoreRecord& store) override;
@@ -74,9 +76,11 @@ class DurableGraph final : public ReferenceGraph {
  private:
   friend class HeldOrder;
 
-  // Whether each is in one of `states` (bits of 1 << NodeState).
-  absl::StatusOr<std::vector<bool>> AreIn(absl::Span<const ContentName> names,
-                                          uint32_t states) const;
+  // Where the content is that the operations name in no place.
+  FoundCopies FindCopies(const Mutation& mutation) const;
+  absl::StatusOr<AppliedMutation> ApplyWith(const Mutation& mutation,
+                                            Durability durability,
+                                            FoundCopies* copies);
   // The number of a commit, for sync_.
   using CommitNumber = uint64_t;
   struct Applied {
@@ -110,7 +114,8 @@ class DurableGraph final : public ReferenceGraph {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::StatusOr<CommitNumber> RememberInOrder(absl::string_view request_id,
                                                absl::string_view answer);
-  absl::StatusOr<Applied> ApplyInOrder(const Mutation& mutation);
+  absl::StatusOr<Applied> ApplyInOrder(const Mutation& mutation,
+                                       FoundCopies* copies);
   absl::StatusOr<CommitNumber> CommitHeld(
       absl::Span<const StateChange> changes,
       absl::Span<const Operation> operations,

@@ -10,69 +10,28 @@
 // node in "".
 
 #include <algorithm>
-#include <cstdint>
-#include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "base/status_macros.h"
+#include "index/found_copies.h"
 #include "index/operation_applier.h"
-#include "oci/name.h"
+#include "store/types.h"
 
 namespace reclaim::index {
 namespace {
-
-// So many names are looked up one by one; more are looked for in one walk.
-constexpr uint64_t kLookupMax = 100'000;
 
 bool MayHold(NodeKind kind) {
   return kind == NodeKind::kPin || kind == NodeKind::kLease ||
          kind == NodeKind::kContainer || kind == NodeKind::kSnapshot;
 }
 
-// Of an operation: the digests that it holds and does not say where.
-struct DigestsOf {
-  std::string store;
-  std::vector<oci::Digest> digests;
-
-  void operator()(const PutLease& op) {
-    store = op.store;
-    for (const Target& target : op.targets) Add(target);
-  }
-  void operator()(const PutPin& op) {
-    store = op.store;
-    Add(op.target);
-  }
-  void operator()(const PutContainer& op) {
-    store = op.store;
-    digests = op.mounted_images;
-    if (!op.place.empty()) return;
-    const auto reference = oci::ParseReference(op.image_reference);
-    if (op.image) {
-      digests.push_back(*op.image);
-    } else if (reference.ok() && reference->digest) {
-      digests.push_back(*reference->digest);
-    }
-  }
-  void operator()(const PutSnapshot& op) {
-    store = op.store;
-    if (!op.place.empty()) return;
-    digests = op.unpacked_from;
-    if (op.image) digests.push_back(*op.image);
-  }
-  template <typename Other>
-  void operator()(const Other&) {}
-
- private:
-  void Add(const Target& target) {
-    if (target.content && target.content->place.empty()) {
-      digests.push_back(target.content->digest);
-    }
-  }
-};
+// Whether content of the store may lie in several places.
+bool HasPlaces(store::StoreKind kind) {
+  return kind != store::StoreKind::kRegistry &&
+         kind != store::StoreKind::kDocker && kind != store::StoreKind::kPodman;
+}
 
 }  // namespace
 
@@ -84,18 +43,42 @@ std::vector<PlaceId> OperationApplier::HeldIn(const StoreRecord& store,
   const auto add = [&](PlaceId other) {
     if (other != place) places.push_back(other);
   };
-  const auto found = found_.find({store.id, digest});
-  if (found != found_.end()) {
-    for (const PlaceId other : found->second) add(other);
-    return places;
-  }
   // What this very mutation has made known is added at its end.
   const ResidentGraph& graph = set_->graph();
+  const std::vector<NodeId>* found =
+      copies_ == nullptr ? nullptr : copies_->Find(store.id, digest);
+  if (found != nullptr) {
+    for (const NodeId copy : *found) {
+      if (graph.Exists(copy) && graph.state(copy) != NodeState::kAbsent) {
+        add(graph.fields(copy).place);
+      }
+    }
+    return places;
+  }
   graph.ForEachPlace(store.id, [&](PlaceId other) {
     const NodeId copy = graph.FindContent(other, digest);
     if (copy != kNoNode && graph.state(copy) != NodeState::kAbsent) add(other);
   });
   return places;
+}
+
+absl::StatusOr<std::vector<storage::v1::ContentRecord*>>
+OperationApplier::CopiesOf(const StoreRecord& store, const ContentName& name) {
+  std::vector<ContentRecord*> copies;
+  const PlaceId place = set_->FindPlace(store.id, name.place);
+  if (place == kNoPlace && !name.place.empty()) return copies;
+  for (const PlaceId one : HeldIn(store, place, name.digest)) {
+    if (one == kNoPlace) continue;
+    RECLAIM_ASSIGN_OR_RETURN(ContentRecord * copy,
+                             set_->FindContent(one, name.digest));
+    if (copy != nullptr) copies.push_back(copy);
+  }
+  // The first stands for the words, if it is not a copy itself.
+  if (copies.size() > 1 && copies[0]->place() == place &&
+      static_cast<NodeState>(copies[0]->state()) == NodeState::kAbsent) {
+    copies.erase(copies.begin());
+  }
+  return copies;
 }
 
 absl::Status OperationApplier::AddContent(const StoreRecord& store,
@@ -109,40 +92,42 @@ absl::Status OperationApplier::AddContent(const StoreRecord& store,
   return absl::OkStatus();
 }
 
-// An image by any of its digests: a config stands for the manifest that names
-// it, where one is here (Docker's image id is the config's digest).
-absl::StatusOr<NodeId> OperationApplier::ReferenceImage(
-    const StoreRecord& store, PlaceId place, const oci::Digest& digest) {
-  RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
-                           Reference(store, place, digest, NodeKind::kBlob));
-  const NodeId manifest = ManifestOf(id);
-  if (manifest == kNoNode) return id;
-  return Reference(store, place, set_->graph().digest(manifest),
-                   NodeKind::kManifest);
-}
-
 NodeId OperationApplier::ManifestOf(NodeId config) const {
   const ResidentGraph& graph = set_->graph();
   if (!graph.Exists(config) || graph.kind(config) != NodeKind::kConfig) {
     return kNoNode;
   }
   NodeId manifest = kNoNode;
+  NodeId in_quarantine = kNoNode;
   graph.ForEachKeeper(config, [&](NodeId keeper) {
-    if (graph.kind(keeper) == NodeKind::kManifest &&
-        graph.state(keeper) == NodeState::kPresent) {
+    if (graph.kind(keeper) != NodeKind::kManifest) return true;
+    if (graph.state(keeper) == NodeState::kPresent) {
       manifest = std::min(manifest, keeper);
+    } else if (graph.state(keeper) == NodeState::kQuarantined) {
+      in_quarantine = std::min(in_quarantine, keeper);
     }
     return true;
   });
-  return manifest;
+  return manifest == kNoNode ? in_quarantine : manifest;
 }
 
+// An image by any of its digests: a config stands for the manifest that names
+// it, where one is here (Docker's image id is the config's digest).  Where
+// there may be other copies, the config is referenced as well: by it they are
+// found.
 absl::Status OperationApplier::AddImage(const StoreRecord& store, PlaceId place,
                                         const oci::Digest& digest,
                                         std::vector<NodeId>* images) {
   for (const PlaceId one : HeldIn(store, place, digest)) {
-    RECLAIM_ASSIGN_OR_RETURN(images->emplace_back(),
-                             ReferenceImage(store, one, digest));
+    RECLAIM_ASSIGN_OR_RETURN(const NodeId id,
+                             Reference(store, one, digest, NodeKind::kBlob));
+    const NodeId manifest = ManifestOf(id);
+    if (manifest == kNoNode || HasPlaces(store.kind)) images->push_back(id);
+    if (manifest == kNoNode) continue;
+    RECLAIM_ASSIGN_OR_RETURN(
+        images->emplace_back(),
+        Reference(store, one, set_->graph().digest(manifest),
+                  NodeKind::kManifest));
   }
   return absl::OkStatus();
 }
@@ -164,54 +149,16 @@ absl::Status OperationApplier::AddMounted(const StoreRecord& store,
   return AddImage(store, nowhere, digest, images);
 }
 
-void OperationApplier::FindCopies(absl::Span<const Operation> operations) {
-  WantedDigests wanted;
-  for (const Operation& operation : operations) {
-    DigestsOf held;
-    std::visit(held, operation);
-    const StoreRecord* store =
-        held.digests.empty() ? nullptr : find_store_(held.store);
-    if (store == nullptr) continue;
-    for (oci::Digest& digest : held.digests) {
-      wanted.emplace(store->id, std::move(digest));
-    }
-  }
-  FindWanted(wanted);
-}
-
-void OperationApplier::FindWanted(const WantedDigests& wanted) {
-  const ResidentGraph& graph = set_->graph();
-  absl::flat_hash_map<StoreId, uint64_t> place_counts;
-  uint64_t lookup_count = 0;
-  for (const auto& [store, digest] : wanted) {
-    const auto entry = place_counts.try_emplace(store, 0);
-    uint64_t& count = entry.first->second;
-    if (entry.second) graph.ForEachPlace(store, [&](PlaceId) { ++count; });
-    lookup_count += count;
-  }
-  if (lookup_count <= kLookupMax) return;
-  for (const auto& name : wanted) found_[name];
-  for (NodeId id = 0; id < graph.node_count(); ++id) {
-    if (!graph.Exists(id) || !IsContent(graph.kind(id)) ||
-        graph.kind(id) == NodeKind::kExtent ||
-        graph.state(id) == NodeState::kAbsent) {
-      continue;
-    }
-    const NodeFields fields = graph.fields(id);
-    const auto it = found_.find({fields.store, graph.digest(id)});
-    if (it != found_.end()) it->second.push_back(fields.place);
-  }
-}
-
 absl::Status OperationApplier::AddCopy(NodeId holder, NodeId copy) {
   RECLAIM_ASSIGN_OR_RETURN(NamedProto * record, set_->NamedById(holder));
   if (record == nullptr) return absl::OkStatus();
   const NodeKind kind = static_cast<NodeKind>(record->kind());
-  const auto& targets = record->targets();
-  if (!MayHold(kind) ||
-      std::find(targets.begin(), targets.end(), copy) != targets.end()) {
-    return absl::OkStatus();
+  if (!MayHold(kind)) return absl::OkStatus();
+  const auto [known, is_first] = targets_of_.try_emplace(holder);
+  if (is_first) {
+    known->second.insert(record->targets().begin(), record->targets().end());
   }
+  if (!known->second.insert(copy).second) return absl::OkStatus();
   record->add_targets(copy);
   // A new reference as any other: older plans spare it, and what of it lies in
   // quarantine comes back.
@@ -234,6 +181,13 @@ absl::Status OperationApplier::HoldAlso(NodeId content, NodeId copy) {
   return absl::OkStatus();
 }
 
+bool OperationApplier::IsUsedWithoutManifest(NodeId config) const {
+  const ResidentGraph& graph = set_->graph();
+  if (!graph.Exists(config) || !graph.IsNamedByContainer(config)) return false;
+  const NodeId manifest = ManifestOf(config);
+  return manifest == kNoNode || graph.state(manifest) != NodeState::kPresent;
+}
+
 absl::Status OperationApplier::HoldArrived() {
   for (const NodeId id : arrived_) {
     RECLAIM_ASSIGN_OR_RETURN(const ContentRecord* record,
@@ -253,12 +207,8 @@ absl::Status OperationApplier::HoldArrived() {
   }
   // A container may have named its image by the config before any manifest said
   // whose that is.
-  const ResidentGraph& graph = set_->graph();
   for (const auto& [manifest, config] : configured_) {
-    const bool is_used = graph.Exists(config) &&
-                         graph.IsNamedByContainer(config) &&
-                         ManifestOf(config) == kNoNode;
-    if (!is_used && !has_new_uses_) continue;
+    if (!has_new_uses_ && !IsUsedWithoutManifest(config)) continue;
     for (const NodeId holder : set_->NamedKeepers(config)) {
       RECLAIM_ASSIGN_OR_RETURN(const NamedProto* record,
                                set_->NamedById(holder));
@@ -280,7 +230,7 @@ absl::Status OperationApplier::HoldKnown(const StoreRecord& store) {
                      [&](PlaceId place) { has_others |= place != nowhere; });
   if (nowhere == kNoPlace || !has_others) return absl::OkStatus();
   std::vector<std::pair<NodeId, NodeId>> held;  // holder, what it names
-  WantedDigests wanted;
+  FoundCopies copies;
   for (const NodeKind kind : {NodeKind::kPin, NodeKind::kLease,
                               NodeKind::kContainer, NodeKind::kSnapshot}) {
     graph.ForEachNamed(kind, store.id, [&](NodeId holder) {
@@ -290,21 +240,28 @@ absl::Status OperationApplier::HoldKnown(const StoreRecord& store) {
           continue;
         }
         held.emplace_back(holder, target);
-        wanted.emplace(store.id, graph.digest(target));
+        copies.Want(store.id, graph.digest(target));
       }
       return true;
     });
   }
-  FindWanted(wanted);
+  copies.Look(graph);
+  copies_ = &copies;
+  NodeId last = kNoNode;
+  absl::flat_hash_set<NodeId> kept;  // by it
   for (const auto& [holder, target] : held) {
+    if (holder != std::exchange(last, holder)) {
+      const absl::Span<const NodeId> targets = graph.Kept(holder);
+      kept = {targets.begin(), targets.end()};
+    }
     const oci::Digest digest = graph.digest(target);
     for (const PlaceId place : HeldIn(store, nowhere, digest)) {
       const NodeId copy = graph.FindContent(place, digest);
-      const absl::Span<const NodeId> kept = graph.Kept(holder);
-      if (std::find(kept.begin(), kept.end(), copy) != kept.end()) continue;
+      if (kept.contains(copy)) continue;
       RECLAIM_RETURN_IF_ERROR(AddCopy(holder, copy));
     }
   }
+  copies_ = nullptr;
   return absl::OkStatus();
 }
 

@@ -29,10 +29,35 @@ namespace reclaim::index {
 namespace {
 
 using ::reclaim::base::IsOk;
+using ::reclaim::base::IsOkAndHolds;
 
 oci::Digest D(const std::string& letter) {
   return oci::Digest::Sha256Of(letter);
 }
+
+// Gives back at once, and remembers what.
+class Returner final : public Restorer {
+ public:
+  explicit Returner(ReferenceGraph* graph) : graph_(graph) {
+    graph_->SetRestorer(this);
+  }
+  ~Returner() override { graph_->SetRestorer(nullptr); }
+
+  absl::Status RestoreNodes(absl::Span<const NodeId> nodes,
+                            absl::string_view actor) override {
+    std::vector<StateChange> changes;
+    for (const NodeId node : nodes) {
+      changes.push_back({node, NodeState::kPresent, "run", ""});
+    }
+    returned_count_ += nodes.size();
+    return graph_->HoldWriteOrder()->Commit(changes, {}, {}, actor);
+  }
+  size_t returned_count() const { return returned_count_; }
+
+ private:
+  ReferenceGraph* graph_;
+  size_t returned_count_ = 0;
+};
 
 // An image of one config and one layer.
 std::string ImageText(const std::string& config, const std::string& layer) {
@@ -80,9 +105,10 @@ class HeldCopiesTest : public ::testing::Test {
     op.bytes = {10, 10};
     return op;
   }
-  static PutManifest Image(const std::string& place) {
+  static PutManifest Image(const std::string& place,
+                           const std::string& layer = "layer") {
     PutManifest op;
-    op.bytes = ImageText("config", "layer");
+    op.bytes = ImageText("config", layer);
     op.name = {"s", place, D(op.bytes)};
     return op;
   }
@@ -127,6 +153,26 @@ class HeldCopiesTest : public ::testing::Test {
   }
   NodeId FindNamed(NodeKind kind, const std::string& name) {
     return graph_->Read()->view().FindNamed({kind, 0, "", name});
+  }
+
+  NodeId Find(const std::string& place, const oci::Digest& digest) {
+    const auto reader = graph_->Read();
+    const GraphView& view = reader->view();
+    return view.FindContent(view.FindPlace(0, place), digest);
+  }
+  Epoch StampOf(const std::string& place, const oci::Digest& digest) {
+    const NodeId id = Find(place, digest);
+    return graph_->Read()->view().fields(id).stamp;
+  }
+  void Quarantine(const std::string& place,
+                  const std::vector<oci::Digest>& digests) {
+    std::vector<StateChange> changes;
+    for (const oci::Digest& digest : digests) {
+      changes.push_back(
+          {Find(place, digest), NodeState::kQuarantined, "run", ""});
+    }
+    EXPECT_THAT(graph_->HoldWriteOrder()->Commit(changes, {}, {}, "test"),
+                IsOk());
   }
 
   void ExpectExact() {
@@ -211,6 +257,33 @@ TEST_F(HeldCopiesTest, AContainerHoldsTheImageWhoseConfigItNamed) {
   EXPECT_TRUE(IsImageLive("b"));
 }
 
+// The folder of the store may be a layout itself: what the container said holds
+// beyond the image that is there.
+TEST_F(HeldCopiesTest, AConfigIsHeldElsewhereAlsoIfItsImageLiesInNoPlace) {
+  PutImage("");
+  PutContainer container = Container();
+  container.image = D("config");
+  Apply({container});
+  EXPECT_TRUE(IsImageLive(""));
+  Apply({Blob("b", "config"), Blob("b", "other"), Image("b", "other")});
+  EXPECT_TRUE(IsLive("b", D("config")));
+  EXPECT_TRUE(IsLive("b", D(ImageText("config", "other"))));
+  EXPECT_TRUE(IsLive("b", D("other")));
+  EXPECT_EQ(Apply({container}), 0u) << "the same again";
+}
+
+// An image of which its config alone would come back is none.
+TEST_F(HeldCopiesTest, AConfigBringsItsImageBackFromQuarantine) {
+  PutImage("a");
+  Quarantine("a", {image_, D("config"), D("layer")});
+  const Returner returner(graph_.get());
+  PutContainer container = Container();
+  container.image = D("config");
+  Apply({container});
+  EXPECT_EQ(returner.returned_count(), 3u);
+  EXPECT_TRUE(IsImageLive("a"));
+}
+
 TEST_F(HeldCopiesTest, MountedImagesNeedNotLieBesideTheContainersOwn) {
   PutImage("b");
   Apply({Blob("a", "other")});
@@ -266,6 +339,107 @@ TEST_F(HeldCopiesTest, ALeaseNamesEachTargetOnce) {
   ASSERT_THAT(record, IsOk());
   EXPECT_EQ(std::get<PutLease>(*record).targets.size(), 3u);
   EXPECT_EQ(Apply({Lease({"x"})}), 0u);
+}
+
+// It holds them all the while: a client that renews hundreds of leases, of
+// thousands of digests each, asks for a time and no more.
+TEST_F(HeldCopiesTest, ARenewalLooksAtNothingThatTheLeaseHas) {
+  PutImage("a");
+  PutImage("b");
+  PutSnapshot snapshot;
+  snapshot.store = "s";
+  snapshot.key = "k";
+  PutLease lease = Lease({"config"});
+  lease.expires = clock_.Now() + absl::Hours(1);
+  Target& named = lease.targets.emplace_back();
+  named.kind = NodeKind::kSnapshot;
+  named.name = "k";
+  Apply({snapshot, lease});
+  const auto epoch = graph_->BeginEpoch();
+  ASSERT_THAT(epoch, IsOk());
+  lease.expires = clock_.Now() + absl::Hours(2);
+  lease.targets.clear();
+  EXPECT_EQ(Apply({lease}), 1u);
+  EXPECT_LT(StampOf("a", D("config")), *epoch);
+  // What has gone is no reason to let the rest go.
+  Apply({RemoveNamed{"s", NodeKind::kSnapshot, "", "k"}});
+  lease.targets = Lease({"layer", "config"}).targets;
+  EXPECT_EQ(Apply({lease}), 1u);
+  EXPECT_LT(StampOf("a", D("config")), *epoch);
+  EXPECT_EQ(StampOf("a", D("layer")), *epoch);
+  EXPECT_EQ(StampOf("b", D("layer")), *epoch);
+  clock_.Advance(absl::Minutes(90));
+  EXPECT_TRUE(IsLive("a", D("config")));
+  EXPECT_TRUE(IsLive("b", D("layer")));
+  // Whatever has its name is held again from then on.
+  Apply({snapshot});
+  const NodeId again = FindNamed(NodeKind::kSnapshot, "k");
+  EXPECT_FALSE(graph_->Read()->IsLive(again));
+  lease.expires = clock_.Now() + absl::Hours(2);
+  lease.targets.clear();
+  Apply({lease});
+  EXPECT_TRUE(graph_->Read()->IsLive(again));
+}
+
+// It has held nothing for a while: what it names is named anew.
+TEST_F(HeldCopiesTest, ALeaseThatHadExpiredBringsBackWhatItHeld) {
+  PutImage("a");
+  PutLease lease = Lease({"layer"});
+  lease.expires = clock_.Now() + absl::Hours(1);
+  Apply({lease});
+  clock_.Advance(absl::Hours(2));
+  EXPECT_FALSE(IsLive("a", D("layer")));
+  Quarantine("a", {D("layer")});
+  const auto epoch = graph_->BeginEpoch();
+  ASSERT_THAT(epoch, IsOk());
+  const Returner returner(graph_.get());
+  lease.expires = clock_.Now() + absl::Hours(1);
+  lease.targets.clear();
+  Apply({lease});
+  EXPECT_EQ(returner.returned_count(), 1u);
+  EXPECT_TRUE(IsLive("a", D("layer")));
+  EXPECT_EQ(StampOf("a", D("layer")), *epoch);
+}
+
+TEST_F(HeldCopiesTest, AUseInNoPlaceIsOneOfEachCopy) {
+  PutImage("a");
+  PutImage("b");
+  const auto epoch = graph_->BeginEpoch();
+  ASSERT_THAT(epoch, IsOk());
+  Touch touch;
+  touch.name = {"s", "", image_};
+  EXPECT_EQ(Apply({touch}), 2u);
+  EXPECT_EQ(StampOf("a", image_), *epoch);
+  EXPECT_EQ(StampOf("b", image_), *epoch);
+  touch.name.place = "a";
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(Apply({touch}), 1u);
+  for (const std::string place : {"", "nowhere"}) {
+    touch.name = {"s", place, D("unknown")};
+    EXPECT_FALSE(
+        graph_->Apply({{touch}, "", "test"}, Durability::kDurable).ok())
+        << place;
+  }
+}
+
+TEST_F(HeldCopiesTest, WhatIsAskedForInNoPlaceIsHereIfAnyCopyIs) {
+  PutImage("a");
+  Apply({Blob("b", "config")});
+  Quarantine("b", {D("config")});
+  Apply({Pin(D("elsewhere"))});  // makes the place ""
+  const auto epoch = graph_->BeginEpoch();
+  ASSERT_THAT(epoch, IsOk());
+  const Returner returner(graph_.get());
+  const std::vector<ContentName> names = {{"s", "", D("config")},
+                                          {"s", "", D("elsewhere")},
+                                          {"s", "", D("layer")},
+                                          {"s", "b", D("layer")},
+                                          {"s", "nowhere", D("layer")}};
+  EXPECT_THAT(graph_->CheckExists(names, "test"),
+              IsOkAndHolds(std::vector<bool>{true, false, true, false, false}));
+  EXPECT_EQ(returner.returned_count(), 1u) << "each copy is asked for";
+  EXPECT_EQ(StampOf("a", D("config")), *epoch);
+  EXPECT_EQ(StampOf("b", D("config")), *epoch);
 }
 
 // More names than are looked up one by one.

@@ -1,9 +1,10 @@
 // The operations on leases and pins.
 
-#include <set>
-#include <tuple>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -15,25 +16,22 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-// Of all that a target may name.
-auto KeyOf(const Target& target) {
-  const ContentName content = target.content.value_or(ContentName());
-  return std::make_tuple(target.content.has_value(), content.store,
-                         content.place, content.digest, target.kind,
-                         target.scope, target.name);
-}
-
-// Each once.
-std::vector<Target> Joined(const std::vector<Target>& old,
-                           const std::vector<Target>& added) {
-  std::set<decltype(KeyOf(Target()))> known;
-  std::vector<Target> joined;
-  for (const std::vector<Target>* targets : {&old, &added}) {
-    for (const Target& target : *targets) {
-      if (known.insert(KeyOf(target)).second) joined.push_back(target);
-    }
+// Adds to `lease` the targets of `op` that it does not have, and returns them.
+std::vector<Target> AddNew(const PutLease& op, v1::Lease* lease) {
+  std::vector<Target> fresh;
+  if (op.targets.empty()) return fresh;
+  absl::flat_hash_set<std::string> known;
+  for (const v1::Target& target : lease->targets()) {
+    known.insert(target.SerializeAsString());
   }
-  return joined;
+  const v1::Lease asked = ToProto(op);
+  for (int i = 0; i < asked.targets_size(); ++i) {
+    const v1::Target& target = asked.targets(i);
+    if (!known.insert(target.SerializeAsString()).second) continue;
+    fresh.push_back(op.targets[static_cast<size_t>(i)]);
+    *lease->add_targets() = target;
+  }
+  return fresh;
 }
 
 }  // namespace
@@ -114,21 +112,58 @@ absl::StatusOr<bool> OperationApplier::IsLeaseThere(const StoreRecord& store,
   return false;
 }
 
+// The targets that a lease has: what it holds has been found already, and what
+// has come since was added to it (held_copies.cc).  One that had expired names
+// it all anew.
+absl::StatusOr<std::vector<NodeId>> OperationApplier::KeptTargets(
+    const StoreRecord& store, const NamedProto& record,
+    const v1::Lease& lease) {
+  const ResidentGraph& graph = set_->graph();
+  const bool had_expired =
+      record.has_expires() && record.expires() < ToMicros(set_->now());
+  std::vector<NodeId> kept;
+  for (const NodeId id : record.targets()) {
+    // What was named and has gone; what is new in this set has no node yet.
+    if (id < graph.node_count() && !graph.Exists(id)) continue;
+    kept.push_back(id);
+    if (!had_expired) continue;
+    NoteQuarantined(id);
+    if (!graph.Exists(id) || !IsContent(graph.kind(id))) continue;
+    RECLAIM_ASSIGN_OR_RETURN(ContentRecord * content, set_->ContentById(id));
+    content->set_stamp(set_->epoch());
+  }
+  // A name may lead to another node by now.
+  absl::flat_hash_set<NodeId> known;
+  for (const v1::Target& target : lease.targets()) {
+    if (!target.has_named()) continue;
+    if (known.empty()) known.insert(kept.begin(), kept.end());
+    const absl::StatusOr<NodeKind> kind = FromProto(target.named().kind());
+    if (!kind.ok()) continue;
+    const NodeId id = graph.FindNamed(
+        {*kind, store.id, target.named().scope(), target.named().name()});
+    if (id == kNoNode || !known.insert(id).second) continue;
+    NoteQuarantined(id);
+    kept.push_back(id);
+  }
+  return kept;
+}
+
 absl::Status OperationApplier::operator()(const PutLease& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
   RECLAIM_ASSIGN_OR_RETURN(const bool is_there, IsLeaseThere(*store, op));
   if (is_there) return absl::OkStatus();
   RECLAIM_ASSIGN_OR_RETURN(NamedPut put,
                            BeginNamed(*store, NodeKind::kLease, "", op.id));
-  PutLease merged = op;
-  if (!put.before.empty()) {
-    RECLAIM_ASSIGN_OR_RETURN(const PutLease old,
-                             FromProto(put.record->lease()));
-    merged.targets = Joined(old.targets, op.targets);
-  }
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> targets,
-                           Targets(*store, merged.targets));
-  *put.record->mutable_lease() = ToProto(merged);
+  v1::Lease lease;
+  lease.Swap(put.record->mutable_lease());
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<NodeId> targets,
+                           KeptTargets(*store, *put.record, lease));
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<NodeId> added,
+                           Targets(*store, AddNew(op, &lease)));
+  targets.insert(targets.end(), added.begin(), added.end());
+  v1::Lease* now = put.record->mutable_lease();
+  *now = ToProto(op);
+  now->mutable_targets()->Swap(lease.mutable_targets());
   SetFlag(put.record, kFlat, op.is_flat);
   put.record->clear_expires();
   if (op.expires) put.record->set_expires(ToMicros(*op.expires));

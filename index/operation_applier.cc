@@ -340,8 +340,6 @@ bool OperationApplier::IsHistory(const Touch& op, const StoreRecord& store,
 
 absl::Status OperationApplier::operator()(const Touch& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.name.store));
-  const absl::Time time = op.time.value_or(set_->now());
-  ContentRecord* content = nullptr;
   if (!op.repository.empty()) {
     RECLAIM_ASSIGN_OR_RETURN(
         NamedProto * tag,
@@ -351,34 +349,38 @@ absl::Status OperationApplier::operator()(const Touch& op) {
           absl::StrCat("tag ", op.repository, ":", op.tag, " is not known"));
     }
     tag->set_stamp(set_->epoch());
-    if (!tag->has_used() || tag->used() < ToMicros(time)) {
-      tag->set_used(ToMicros(time));
-    }
-    if (tag->targets_size() > 0) {
-      RECLAIM_ASSIGN_OR_RETURN(content, set_->ContentById(tag->targets(0)));
-    }
-  } else {
-    RECLAIM_ASSIGN_OR_RETURN(const PlaceId place,
-                             PlaceOf(*store, op.name.place));
-    RECLAIM_ASSIGN_OR_RETURN(content, set_->FindContent(place, op.name.digest));
-    if (content == nullptr) {
-      return absl::NotFoundError(
-          absl::StrCat(op.name.digest.ToString(), " is not known"));
-    }
+    const int64_t time = ToMicros(op.time.value_or(set_->now()));
+    if (!tag->has_used() || tag->used() < time) tag->set_used(time);
+    if (tag->targets_size() == 0) return absl::OkStatus();
+    RECLAIM_ASSIGN_OR_RETURN(ContentRecord * content,
+                             set_->ContentById(tag->targets(0)));
+    TouchContent(op, *store, content);
+    return absl::OkStatus();
   }
-  if (content == nullptr) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<ContentRecord*> copies,
+                           CopiesOf(*store, op.name));
+  if (copies.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat(op.name.digest.ToString(), " is not known"));
+  }
+  for (ContentRecord* copy : copies) TouchContent(op, *store, copy);
+  return absl::OkStatus();
+}
+
+void OperationApplier::TouchContent(const Touch& op, const StoreRecord& store,
+                                    ContentRecord* content) {
   const std::string before = content->SerializeAsString();
-  if (!IsHistory(op, *store, content->id())) {
+  if (!IsHistory(op, store, content->id())) {
     NoteQuarantined(content->id());
     content->set_stamp(set_->epoch());
   }
+  const int64_t time = ToMicros(op.time.value_or(set_->now()));
   if (op.use == UseKind::kExists) {
     content->set_recorded(std::max(content->recorded(), ToMicros(set_->now())));
-  } else if (!content->has_used() || content->used() < ToMicros(time)) {
-    content->set_used(ToMicros(time));
+  } else if (!content->has_used() || content->used() < time) {
+    content->set_used(time);
   }
   FinishContent(*content, before, EventKind::kUsed);
-  return absl::OkStatus();
 }
 
 }  // namespace reclaim::index

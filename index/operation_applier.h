@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "index/found_copies.h"
 #include "index/mutation.h"
 #include "index/reference_graph.h"
 #include "index/write_set.h"
@@ -38,10 +39,11 @@ class OperationApplier {
 
   // INVALID_ARGUMENT or NOT_FOUND name the field; the set is then unusable.
   absl::Status Apply(const Operation& operation);
-  // Before and after the operations of one mutation (held_copies.cc): looks up
-  // where the content is that they hold and do not say where, all of it at
-  // once; and lets who holds something wherever it is hold what has come.
-  void FindCopies(absl::Span<const Operation> operations);
+  // Before the operations: where the content is that they name and do not say
+  // where; what was not looked for is looked up one by one.  Not owned.
+  void UseCopies(const FoundCopies* copies) { copies_ = copies; }
+  // After the operations of one mutation (held_copies.cc): lets who holds
+  // something wherever it is hold what has come.
   absl::Status HoldArrived();
   // The second for all that a store has, which an earlier version held in no
   // place.
@@ -96,17 +98,21 @@ class OperationApplier {
   void NoteQuarantined(NodeId id);
   bool IsHistory(const Touch& op, const StoreRecord& store,
                  NodeId content) const;
-  // The manifest that names a config; kNoNode if none is here.
+  void TouchContent(const Touch& op, const StoreRecord& store,
+                    ContentRecord* content);
+  // What is known by the name: without a place each copy that is here or in
+  // quarantine, or else what is referenced in the place "".
+  absl::StatusOr<std::vector<ContentRecord*>> CopiesOf(const StoreRecord& store,
+                                                       const ContentName& name);
+  // The manifest that names a config: one that is here, or else in quarantine;
+  // kNoNode for none.
   NodeId ManifestOf(NodeId config) const;
-  absl::StatusOr<NodeId> ReferenceImage(const StoreRecord& store, PlaceId place,
-                                        const oci::Digest& digest);
+  // Whether a container names it, and no manifest that is here does.
+  bool IsUsedWithoutManifest(NodeId config) const;
   // Where content is held of which its holder says that it is in `place`: "" is
   // that and each place that has it.
   std::vector<PlaceId> HeldIn(const StoreRecord& store, PlaceId place,
                               const oci::Digest& digest) const;
-  using NameInStore = std::pair<StoreId, oci::Digest>;
-  using WantedDigests = absl::flat_hash_set<NameInStore>;
-  void FindWanted(const WantedDigests& wanted);
   // Lets a pin, lease, container or snapshot reference `copy` as well.
   absl::Status AddCopy(NodeId holder, NodeId copy);
   absl::Status HoldAlso(NodeId content, NodeId copy);
@@ -124,6 +130,9 @@ class OperationApplier {
                         ContentRecord* record);
   absl::StatusOr<std::vector<NodeId>> Targets(
       const StoreRecord& store, const std::vector<Target>& targets);
+  absl::StatusOr<std::vector<NodeId>> KeptTargets(const StoreRecord& store,
+                                                  const NamedProto& record,
+                                                  const v1::Lease& lease);
   // Each in the places that HeldIn() says.
   absl::Status AddContent(const StoreRecord& store, PlaceId place,
                           const oci::Digest& digest,
@@ -177,8 +186,9 @@ class OperationApplier {
   uint64_t changed_count_ = 0;
   std::vector<std::string> problems_;
   std::set<NodeId> quarantined_;
-  // Where the digests are that FindCopies() looked for, if it walked.
-  absl::flat_hash_map<NameInStore, std::vector<PlaceId>> found_;
+  const FoundCopies* copies_ = nullptr;
+  // The targets of records that AddCopy() has added to.
+  absl::flat_hash_map<NodeId, absl::flat_hash_set<NodeId>> targets_of_;
   std::vector<NodeId> arrived_;  // content that was not there before
   std::vector<std::pair<NodeId, NodeId>> configured_;  // manifest, its config
   bool has_new_uses_ = false;  // a container references something new
