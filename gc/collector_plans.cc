@@ -24,6 +24,23 @@ namespace {
 
 constexpr uint64_t kRowsAtOnce = 1024;
 
+// What a client has recorded by a name that the store cannot have: there is
+// nothing of it to free.
+void PromiseNothingOfNoName(const store::ContentStore& store,
+                            std::vector<PlanItem>* rows, PlanTotals* totals) {
+  for (PlanItem& row : *rows) {
+    if (!row.removal) continue;
+    const absl::Status named = store.CheckRemoval(*row.removal);
+    if (named.ok()) continue;
+    store::Bytes* content = &totals->bytes.content;
+    content->logical_bytes -= row.bytes.logical_bytes;
+    content->allocated_bytes -= row.bytes.allocated_bytes;
+    row.bytes = store::Bytes();
+    absl::StrAppend(&row.detail, row.detail.empty() ? "" : "; ",
+                    named.message());
+  }
+}
+
 void WarnOfHeld(Plan* plan) {
   const store::Bytes& held = plan->totals.bytes.held;
   if (!plan->request.target.is_set() || held == store::Bytes()) return;
@@ -67,6 +84,7 @@ absl::Status StoreCollector::StorePlan(const CollectedStore& site,
   RECLAIM_RETURN_IF_ERROR(
       ForEachPage(items, control, &plan->totals,
                   [&](uint64_t at, std::vector<PlanItem> rows) -> absl::Status {
+                    PromiseNothingOfNoName(*site.store, &rows, &plan->totals);
                     std::vector<store::Removal> removals;
                     std::vector<size_t> numbers;  // of them in `rows`
                     for (size_t i = 0; i < rows.size(); ++i) {
@@ -93,6 +111,7 @@ absl::Status StoreCollector::StorePlan(const CollectedStore& site,
     RECLAIM_RETURN_IF_ERROR(ForEachPage(
         items, control, &plan->totals,
         [&](uint64_t at, std::vector<PlanItem> rows) -> absl::Status {
+          PromiseNothingOfNoName(*site.store, &rows, &plan->totals);
           shared.Charge(at, &rows);
           for (const PlanItem& row : rows) {
             promised.content += row.bytes;

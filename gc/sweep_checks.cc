@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "gc/sweep.h"
 #include "index/hints.h"
@@ -27,6 +29,15 @@ std::vector<Verdict> Sweep::CheckFiles(
     const std::vector<PlanItem>& items,
     std::vector<index::Operation>* links) const {
   std::vector<Verdict> verdicts(items.size());
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (!items[i].removal) continue;
+    const absl::Status named = site_->store->CheckRemoval(*items[i].removal);
+    if (named.ok()) continue;
+    verdicts[i] = {SkipReason::kGone,
+                   absl::StrCat(named.message(),
+                                "; a client has recorded it, and the next scan "
+                                "finds that it is not there")};
+  }
   if (!site_->store->traits().has_foreign_writers) return verdicts;
   std::vector<absl::Time> recorded(items.size(), absl::InfiniteFuture());
   std::vector<std::optional<uint64_t>> link_counts(items.size());
@@ -135,6 +146,7 @@ absl::Status Sweep::FollowNames(const std::vector<PlanItem>& items,
   if (site_->store->names() == nullptr) return absl::OkStatus();
   std::vector<index::Hint> hints;
   for (size_t i = 0; i < items.size(); ++i) {
+    if (!(*vetoes)[i].may_go()) continue;
     std::optional<index::Hint> hint;
     if (LinkKindOf(items[i])) {
       RECLAIM_ASSIGN_OR_RETURN(hint, LookAtLink(items[i]));

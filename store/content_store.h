@@ -80,6 +80,13 @@ class ContentStore : public ContentReader {
   virtual absl::StatusOr<ScanResult> Scan(const ScanRequest& request,
                                           ScanSink* sink) const = 0;
 
+  // INVALID_ARGUMENT for a name that nothing of this store can have: whatever a
+  // client has recorded, no path is made of it, and nothing is there.  Looks at
+  // the name alone.
+  virtual absl::Status CheckRemoval(const Removal&) const {
+    return absl::OkStatus();
+  }
+
   // What quarantining and purging all of `removals` together would free: once
   // per inode, if none of its names is left, with the folders that they leave
   // empty.  Reads only (I8).  Things that are not there count zero.

@@ -47,6 +47,23 @@ class RegistryStore final : public TreeStore {
                                   ScanSink* sink) const override {
     return RegistryScan(&root(), &request, sink).Run();
   }
+  absl::Status CheckRemoval(const Removal& removal) const override {
+    if (removal.kind != RemovalKind::kBlob &&
+        !oci::IsRepositoryName(removal.repository)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("not a repository: ", removal.repository));
+    }
+    if (removal.kind == RemovalKind::kTag && !oci::IsTagName(removal.tag)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("not a tag: ", removal.tag));
+    }
+    if (removal.kind == RemovalKind::kUpload &&
+        !IsFileName(removal.upload_id)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("not the id of an upload: ", removal.upload_id));
+    }
+    return absl::OkStatus();
+  }
   const NameReader* names() const override { return &names_; }
   void ForgetListings() override { histories_.Forget(); }
 
@@ -56,12 +73,8 @@ class RegistryStore final : public TreeStore {
   }
 
   absl::StatusOr<RemovalPaths> PathsOf(const Removal& removal) const override {
+    RECLAIM_RETURN_IF_ERROR(CheckRemoval(removal));
     RemovalPaths paths;
-    if (removal.kind != RemovalKind::kBlob &&
-        !oci::IsRepositoryName(removal.repository)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("not a repository: ", removal.repository));
-    }
     const std::string repository =
         absl::StrCat(kRegistryTop, "/repositories/", removal.repository);
     paths.floor = absl::StrCat(kRegistryTop, "/repositories");
@@ -78,9 +91,6 @@ class RegistryStore final : public TreeStore {
         paths.paths = {repository + "/_layers/" + DigestPath(*removal.digest)};
         break;
       case RemovalKind::kUpload:
-        if (!IsFileName(removal.upload_id)) {
-          return absl::InvalidArgumentError("not the id of an upload");
-        }
         paths.paths = {repository + "/_uploads/" + removal.upload_id};
         break;
       case RemovalKind::kBlob:
@@ -143,10 +153,6 @@ class RegistryStore final : public TreeStore {
   // A tag that names something else by now was moved by a writer: it stays.
   absl::Status CheckTag(const std::string& repository,
                         const Removal& removal) const {
-    if (!oci::IsTagName(removal.tag)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("not a tag: ", removal.tag));
-    }
     const std::string link =
         TagFolder(repository, removal.tag) + "/current/link";
     RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root().Exists(link));

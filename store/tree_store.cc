@@ -83,7 +83,7 @@ absl::StatusOr<QuarantineFolder::Measured> TreeStore::Locate(
   QuarantineFolder::Measured paths;
   for (size_t i = 0; i < removals.size(); ++i) {
     const Removal& removal = removals[i];
-    if (IsEdit(removal)) continue;
+    if (IsEdit(removal) || !CheckRemoval(removal).ok()) continue;
     absl::StatusOr<RemovalPaths> found = PathsOf(removal);
     if (absl::IsNotFound(found.status()) || absl::IsAborted(found.status())) {
       continue;
