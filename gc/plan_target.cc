@@ -139,7 +139,9 @@ absl::Status Planner::DropNamesOfGoneSubjects() {
     if (!has_dropped) break;
     RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
     // What its name alone kept may be promised more time (case 87).
+    const size_t spared_count = spared_.size();
     SpareByRules(kept_);
+    if (spared_.size() == spared_count) continue;
     RECLAIM_ASSIGN_OR_RETURN(kept_, MarkNow(RemainingRoots()));
   }
   return absl::OkStatus();

@@ -50,13 +50,9 @@ absl::Status RestoreRecords(CollectedStore* site,
                             RestoreOrder order = RestoreOrder::kBytesFirst);
 
 // Adds what the content of a digest is made of: itself, what it references and
-// its referrers.
+// its referrers.  Yields.
 void AddClosure(const index::GraphView& view, index::NodeId top,
                 std::set<std::pair<store::Place, oci::Digest>>* closure);
-
-// The same without referrers.
-void AddReferenced(const index::GraphView& view, index::NodeId top,
-                   std::set<std::pair<store::Place, oci::Digest>>* closure);
 
 // Undoes the intents of a run that have no outcome; of every run for "".
 absl::Status UndoIntents(CollectedStore* site, absl::string_view run_id,

@@ -2,6 +2,7 @@
 // they are made of.
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,13 +25,18 @@ using store::RemovalKind;
 using Content = std::pair<store::Place, oci::Digest>;
 using Closure = std::set<Content>;
 
+constexpr uint64_t kStepsPerSlice = 4096;
+
 void Walk(const index::GraphView& view, NodeId top, bool with_referrers,
           Closure* closure) {
   absl::flat_hash_set<NodeId> seen = {top};
   std::vector<NodeId> stack = {top};
+  uint64_t step = 0;
   while (!stack.empty()) {
+    if (++step % kStepsPerSlice == 0) view.Yield();
     const NodeId id = stack.back();
     stack.pop_back();
+    if (!view.Exists(id)) continue;
     closure->insert({view.PlaceName(view.fields(id).place), view.digest(id)});
     const auto push = [&](NodeId next) {
       if (seen.insert(next).second) stack.push_back(next);
@@ -83,17 +89,26 @@ class Selection {
   std::vector<QuarantineRecord> records_;
 };
 
+// Of each of `named`, what Walk() finds.  A run may have taken millions.
+Closure ClosureOf(const CollectedStore& site, const Closure& named,
+                  bool with_referrers) {
+  Closure closure;
+  const auto reader = site.graph->Read();
+  const index::GraphView& view = reader->view();
+  uint64_t step = 0;
+  for (const Content& content : named) {
+    if (++step % kStepsPerSlice == 0) view.Yield();
+    const NodeId node = NodeOf(site, view, content);
+    if (node != kNoNode) Walk(view, node, with_referrers, &closure);
+  }
+  return closure;
+}
+
 // The content with what it is made of and its referrers.
 absl::Status AddContent(const CollectedStore& site, const Closure& named,
                         Selection* selected) {
-  Closure closure = named;
-  {
-    const auto reader = site.graph->Read();
-    for (const Content& content : named) {
-      const NodeId node = NodeOf(site, reader->view(), content);
-      if (node != kNoNode) AddClosure(reader->view(), node, &closure);
-    }
-  }
+  Closure closure = ClosureOf(site, named, /*with_referrers=*/true);
+  closure.insert(named.begin(), named.end());
   return selected->AddAll(closure, /*with_adopted=*/true);
 }
 
@@ -125,14 +140,7 @@ absl::Status AddRun(const CollectedStore& site, const std::string& run_id,
         selected->Add(std::move(record));
         return true;
       }));
-  Closure closure;
-  {
-    const auto reader = site.graph->Read();
-    for (const Content& content : named) {
-      const NodeId node = NodeOf(site, reader->view(), content);
-      if (node != kNoNode) AddReferenced(reader->view(), node, &closure);
-    }
-  }
+  const Closure closure = ClosureOf(site, named, /*with_referrers=*/false);
   // What no node stands for comes with its own run alone: nobody knows yet what
   // it is made of.
   return selected->AddAll(closure, /*with_adopted=*/false);
@@ -168,11 +176,6 @@ absl::Status AddTag(const CollectedStore& site, const std::string& text,
 void AddClosure(const index::GraphView& view, NodeId top,
                 std::set<std::pair<store::Place, oci::Digest>>* closure) {
   Walk(view, top, /*with_referrers=*/true, closure);
-}
-
-void AddReferenced(const index::GraphView& view, NodeId top,
-                   std::set<std::pair<store::Place, oci::Digest>>* closure) {
-  Walk(view, top, /*with_referrers=*/false, closure);
 }
 
 absl::StatusOr<std::vector<QuarantineRecord>> SelectForRestore(

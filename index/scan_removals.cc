@@ -1,5 +1,6 @@
 // What a scan looked for and did not find.
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -111,7 +112,12 @@ std::vector<ContentName> GraphScan::NamesBeside(
   const GraphView& view = reader->view();
   absl::flat_hash_set<NodeId> going;
   absl::flat_hash_set<NodeId> files;
+  uint64_t step = 0;
+  const auto pause = [&] {
+    if (++step % kYieldInterval == 0) view.Yield();
+  };
   for (const ContentName& name : gone) {
+    pause();
     const NodeId id =
         view.FindContent(view.FindPlace(record_.id, name.place), name.digest);
     if (id == kNoNode) continue;
@@ -120,6 +126,7 @@ std::vector<ContentName> GraphScan::NamesBeside(
   }
   std::vector<ContentName> beside;
   for (const NodeId file : files) {
+    pause();
     view.ForEachKeeper(file, [&](NodeId id) {
       if (going.contains(id) || view.state(id) != NodeState::kPresent) {
         return true;
