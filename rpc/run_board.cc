@@ -2,14 +2,13 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
-#include "base/mutex.h"
+#include "absl/time/time.h"
 
 namespace reclaim::rpc {
 
 absl::StatusOr<gc::Run> RunBoard::Start(Work work) {
-  base::MutexLock lock(&mutex_);
-  JoinEnded();
+  std::unique_lock<std::mutex> lock(mutex_);
+  JoinEnded(&lock);
   if (is_shut_) {
     return absl::UnavailableError("the daemon is stopping; retry later");
   }
@@ -17,7 +16,7 @@ absl::StatusOr<gc::Run> RunBoard::Start(Work work) {
   jobs_.push_back(job);
   job->thread = std::thread(
       [this, job = job.get(), work = std::move(work)] { Execute(job, work); });
-  while (!job->has_ended && job->first_run.empty()) changed_.Wait(&mutex_);
+  while (!job->has_ended && job->first_run.empty()) changed_.wait(lock);
   if (job->has_ended) return job->outcome;
   return runs_.at(job->first_run).run;
 }
@@ -25,12 +24,12 @@ absl::StatusOr<gc::Run> RunBoard::Start(Work work) {
 void RunBoard::Execute(Job* job, const Work& work) {
   gc::RunControl control;
   control.is_cancelled = [this, job] {
-    base::MutexLock lock(&mutex_);
+    std::unique_lock<std::mutex> lock(mutex_);
     return job->is_cancelled;
   };
   control.on_progress = [this, job](const gc::Run& run) { Note(job, run); };
   absl::StatusOr<gc::Run> outcome = work(control);
-  base::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   job->outcome = std::move(outcome);
   job->has_ended = true;
   for (auto& [id, owner] : job_of_) {
@@ -41,21 +40,21 @@ void RunBoard::Execute(Job* job, const Work& work) {
     first.run = *job->outcome;
     ++first.version;
   }
-  changed_.NotifyAll();
+  changed_.notify_all();
 }
 
 void RunBoard::Note(Job* job, const gc::Run& run) {
-  base::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   if (job->first_run.empty()) job->first_run = run.id;
   job_of_[run.id] = job;
   Snapshot& snapshot = runs_[run.id];
   snapshot.run = run;
   ++snapshot.version;
-  changed_.NotifyAll();
+  changed_.notify_all();
 }
 
 // Drops what has ended: from now on its record answers.
-void RunBoard::JoinEnded() {
+void RunBoard::JoinEnded(std::unique_lock<std::mutex>* lock) {
   std::vector<std::shared_ptr<Job>> ended;
   for (auto it = jobs_.begin(); it != jobs_.end();) {
     if (!(*it)->has_ended) {
@@ -73,9 +72,9 @@ void RunBoard::JoinEnded() {
     ended.push_back(std::move(*it));
     it = jobs_.erase(it);
   }
-  mutex_.Unlock();
+  lock->unlock();
   for (const auto& job : ended) job->thread.join();
-  mutex_.Lock();
+  lock->lock();
 }
 
 std::optional<RunBoard::Snapshot> RunBoard::FindLocked(
@@ -86,27 +85,23 @@ std::optional<RunBoard::Snapshot> RunBoard::FindLocked(
 }
 
 std::optional<RunBoard::Snapshot> RunBoard::Find(const std::string& id) const {
-  base::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   return FindLocked(id);
 }
 
 std::optional<RunBoard::Snapshot> RunBoard::WaitForChange(
     const std::string& id, uint64_t version, absl::Duration wait) const {
-  base::MutexLock lock(&mutex_);
-  const absl::Time end = absl::Now() + wait;
-  while (true) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait_for(lock, absl::ToChronoNanoseconds(wait), [&] {
     const auto it = runs_.find(id);
-    if (it == runs_.end() || it->second.has_ended ||
-        it->second.version > version) {
-      break;
-    }
-    if (changed_.WaitWithTimeout(&mutex_, end - absl::Now())) break;
-  }
+    return it == runs_.end() || it->second.has_ended ||
+           it->second.version > version;
+  });
   return FindLocked(id);
 }
 
 bool RunBoard::Cancel(const std::string& id) {
-  base::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   const auto it = job_of_.find(id);
   if (it == job_of_.end() || it->second->has_ended) return false;
   it->second->is_cancelled = true;
@@ -121,11 +116,11 @@ bool RunBoard::HaveAllEnded() const {
 }
 
 void RunBoard::Shutdown() {
-  base::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   is_shut_ = true;
   for (const auto& job : jobs_) job->is_cancelled = true;
-  while (!HaveAllEnded()) changed_.Wait(&mutex_);
-  JoinEnded();
+  while (!HaveAllEnded()) changed_.wait(lock);
+  JoinEnded(&lock);
 }
 
 }  // namespace reclaim::rpc

@@ -10,10 +10,12 @@
 #ifndef RECLAIM_RPC_RUN_BOARD_H_
 #define RECLAIM_RPC_RUN_BOARD_H_
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -21,7 +23,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/mutex.h"
 #include "gc/collector.h"
 #include "gc/run.h"
 
@@ -71,19 +72,20 @@ class RunBoard {
 
   void Execute(Job* job, const Work& work);
   void Note(Job* job, const gc::Run& run);
-  // Gives the lock back while it joins.
-  void JoinEnded() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool HaveAllEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<Snapshot> FindLocked(const std::string& id) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // These with the lock, which the first gives back while it joins.
+  void JoinEnded(std::unique_lock<std::mutex>* lock);
+  bool HaveAllEnded() const;
+  std::optional<Snapshot> FindLocked(const std::string& id) const;
 
-  mutable base::Mutex mutex_;
-  mutable base::CondVar changed_;
-  bool is_shut_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of the standard library, whose waits go by the steady clock: those of
+  // base/mutex.h end when the wall clock says so, which may be set back.
+  mutable std::mutex mutex_;  // guards what follows
+  mutable std::condition_variable changed_;
+  bool is_shut_ = false;
   // Shared, for a starter may still look at a job that has been dropped.
-  std::vector<std::shared_ptr<Job>> jobs_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, Snapshot> runs_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, Job*> job_of_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<Job>> jobs_;
+  std::map<std::string, Snapshot> runs_;
+  std::map<std::string, Job*> job_of_;
 };
 
 }  // namespace reclaim::rpc
