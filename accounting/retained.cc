@@ -41,7 +41,8 @@ class Dominators {
     }
   }
 
-  RetainedSizes Sum(size_t tenant_count) const;
+  // Once, at the end.
+  RetainedSizes Sum(size_t tenant_count);
 
  private:
   void AddTenants(absl::Span<const std::vector<NodeId>> tenants) {
@@ -121,19 +122,23 @@ class Dominators {
   void Number();
   bool Pass();
 
-  // The nearest node on both paths to the top.
-  NodeId Intersect(NodeId a, NodeId b) const {
+  // The nearest one on both paths to the top; here and below nodes that are
+  // reached go by their numbers.
+  uint32_t Intersect(uint32_t a, uint32_t b) const {
     while (a != b) {
-      while (number_[a] > number_[b]) a = dominator_[a];
-      while (number_[b] > number_[a]) b = dominator_[b];
+      while (a > b) a = dominator_[a];
+      while (b > a) b = dominator_[b];
     }
     return a;
   }
-  void Merge(NodeId from, NodeId to, std::vector<NodeId>* dominators) const {
-    NodeId& dominator = (*dominators)[to];
-    dominator = dominator == kNoNode ? from : Intersect(dominator, from);
+  void Merge(uint32_t from, uint32_t to,
+             std::vector<uint32_t>* dominators) const {
+    uint32_t& dominator = (*dominators)[to];
+    dominator = dominator == kUnreached ? from : Intersect(dominator, from);
   }
-  std::vector<NodeId> Holders() const;
+  // Whom the bytes of a node hang on where that is not the node itself.
+  using Holders = absl::flat_hash_map<NodeId, uint32_t>;
+  Holders OddHolders() const;
 
   const GraphView& view_;
   const NodeId count_;
@@ -142,15 +147,16 @@ class Dominators {
   absl::flat_hash_map<NodeId, std::vector<NodeId>> above_;
   absl::flat_hash_map<NodeId, bool> owned_;
   std::vector<NodeId> unlinked_;
-  std::vector<NodeId> order_;     // reverse postorder
+  std::vector<NodeId> order_;     // reverse postorder; the top is the first
   std::vector<uint32_t> number_;  // by node: its place in `order_`
-  std::vector<NodeId> dominator_;
-  // Edges against the order: the cycles.
-  std::vector<std::pair<NodeId, NodeId>> backward_;
+  std::vector<uint32_t> dominator_;
+  // Edges against the order, the cycles: to, from.
+  std::vector<std::pair<uint32_t, uint32_t>> backward_;
 };
 
 void Dominators::Number() {
   std::vector<bool> is_seen(size_, false);
+  order_.reserve(size_);
   // A node and, once its children are done, whether to put it down.
   std::vector<std::pair<NodeId, bool>> stack = {{top_, false}};
   uint32_t step = 0;
@@ -172,60 +178,57 @@ void Dominators::Number() {
   std::reverse(order_.begin(), order_.end());
   number_.assign(size_, kUnreached);
   for (uint32_t i = 0; i < order_.size(); ++i) number_[order_[i]] = i;
-  dominator_.assign(size_, kNoNode);
-  dominator_[top_] = top_;
-  for (const NodeId id : order_) {
-    if (number_[id] % kStepsPerSlice == 0) view_.Yield();
-    ForEachKept(id, [&](NodeId to) {
-      if (number_[to] <= number_[id]) backward_.push_back({id, to});
+  dominator_.assign(order_.size(), kUnreached);
+  dominator_[0] = 0;
+  for (uint32_t i = 0; i < order_.size(); ++i) {
+    if (i % kStepsPerSlice == 0) view_.Yield();
+    ForEachKept(order_[i], [&](NodeId to) {
+      if (number_[to] <= i) backward_.push_back({number_[to], i});
     });
   }
-  std::sort(backward_.begin(), backward_.end(), [&](auto a, auto b) {
-    return std::make_pair(number_[a.second], a.first) <
-           std::make_pair(number_[b.second], b.first);
-  });
+  std::sort(backward_.begin(), backward_.end());
 }
 
 // True if another pass is needed: only where there are cycles.
 bool Dominators::Pass() {
   bool is_changed = false;
-  std::vector<NodeId> next(size_, kNoNode);
+  std::vector<uint32_t> next(order_.size(), kUnreached);
   size_t back = 0;
-  for (const NodeId id : order_) {
-    if (number_[id] % kStepsPerSlice == 0) view_.Yield();
-    for (; back < backward_.size() && backward_[back].second == id; ++back) {
-      const NodeId from = backward_[back].first;
-      if (dominator_[from] != kNoNode) Merge(from, id, &next);
+  for (uint32_t i = 0; i < order_.size(); ++i) {
+    if (i % kStepsPerSlice == 0) view_.Yield();
+    for (; back < backward_.size() && backward_[back].first == i; ++back) {
+      const uint32_t from = backward_[back].second;
+      if (dominator_[from] != kUnreached) Merge(from, i, &next);
     }
-    if (id != top_) {
+    if (i != 0) {
       // Its keepers went while the lock was given up.
-      if (next[id] == kNoNode) next[id] = top_;
-      is_changed |= dominator_[id] != next[id];
-      dominator_[id] = next[id];
+      if (next[i] == kUnreached) next[i] = 0;
+      is_changed |= dominator_[i] != next[i];
+      dominator_[i] = next[i];
     }
-    ForEachKept(id, [&](NodeId to) {
-      if (number_[to] != kUnreached && number_[to] > number_[id]) {
-        Merge(id, to, &next);
+    ForEachKept(order_[i], [&](NodeId to) {
+      if (number_[to] != kUnreached && number_[to] > i) {
+        Merge(i, number_[to], &next);
       }
     });
   }
   return is_changed && !backward_.empty();
 }
 
-// Whom the bytes of a node hang on: itself, or what it and the flat leases on
-// it have in common.  kNoNode if nothing holds them.
-std::vector<NodeId> Dominators::Holders() const {
-  std::vector<NodeId> holders(size_, kNoNode);
-  for (const NodeId id : order_) holders[id] = id;
-  for (const NodeId id : order_) {
-    if (number_[id] % kStepsPerSlice == 0) view_.Yield();
+// What it and the flat leases on it have in common, or the top.
+Dominators::Holders Dominators::OddHolders() const {
+  Holders holders;
+  for (uint32_t i = 0; i < order_.size(); ++i) {
+    if (i % kStepsPerSlice == 0) view_.Yield();
+    const NodeId id = order_[i];
     if (id >= count_ || !view_.Exists(id) || !IsFlat(id)) continue;
     for (const NodeId target : view_.Kept(id)) {
       if (target >= count_) continue;
       for (const NodeId held : {target, view_.ExtentOf(target)}) {
         if (held >= count_) continue;
-        NodeId& holder = holders[held];
-        holder = holder == kNoNode ? id : Intersect(holder, id);
+        uint32_t& holder =
+            holders.try_emplace(held, number_[held]).first->second;
+        holder = holder == kUnreached ? i : Intersect(holder, i);
       }
     }
   }
@@ -234,7 +237,7 @@ std::vector<NodeId> Dominators::Holders() const {
     if (id % kStepsPerSlice == 0) view_.Yield();
     if (view_.Exists(id) && view_.kind(id) == NodeKind::kExtent &&
         view_.IsLinkedElsewhere(id)) {
-      holders[id] = top_;
+      holders[id] = 0;
     }
   }
   // What no repository links is held from above, and passes nothing on.
@@ -242,33 +245,43 @@ std::vector<NodeId> Dominators::Holders() const {
   for (const NodeId id : unlinked_) {
     if (++step % kStepsPerSlice == 0) view_.Yield();
     for (const NodeId held : {id, view_.ExtentOf(id)}) {
-      if (held < count_) holders[held] = top_;
+      if (held < count_) holders[held] = 0;
     }
   }
   return holders;
 }
 
-RetainedSizes Dominators::Sum(size_t tenant_count) const {
-  std::vector<store::Bytes> sums(size_);
-  const std::vector<NodeId> holders = Holders();
+RetainedSizes Dominators::Sum(size_t tenant_count) {
+  const Holders odd = OddHolders();
+  const size_t reached_count = order_.size();
+  order_ = std::vector<NodeId>();
+  backward_ = {};
+  std::vector<store::Bytes> sums(reached_count);
   for (NodeId id = 0; id < count_; ++id) {
     if (id % kStepsPerSlice == 0) view_.Yield();
-    if (holders[id] == kNoNode || !view_.Exists(id)) continue;
+    uint32_t holder = number_[id];
+    if (!odd.empty()) {
+      const auto it = odd.find(id);
+      if (it != odd.end()) holder = it->second;
+    }
+    if (holder == kUnreached || !view_.Exists(id)) continue;
     if (!IsContent(view_.kind(id))) continue;
     if (view_.state(id) == index::NodeState::kPresent) {
-      sums[holders[id]] += view_.bytes(id);
+      sums[holder] += view_.bytes(id);
     }
   }
-  for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
-    if (*id != top_) sums[dominator_[*id]] += sums[*id];
+  for (size_t i = reached_count - 1; i > 0; --i) {
+    sums[dominator_[i]] += sums[i];
   }
-  RetainedSizes sizes;
-  sizes.live = sums[top_];
+  const store::Bytes live = sums[0];
+  std::vector<store::Bytes> by_tenant;
   for (size_t i = 0; i < tenant_count; ++i) {
-    sizes.by_tenant.push_back(sums[top_ + 1 + i]);
+    by_tenant.push_back(sums[number_[top_ + 1 + i]]);
   }
-  sums.resize(count_);
-  sizes.by_node = std::move(sums);
+  number_.resize(count_);
+  RetainedSizes sizes(std::move(number_), std::move(sums));
+  sizes.by_tenant = std::move(by_tenant);
+  sizes.live = live;
   return sizes;
 }
 

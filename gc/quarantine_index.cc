@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "absl/hash/hash.h"
+#include "base/check.h"
 
 namespace reclaim::gc {
 
@@ -52,36 +53,68 @@ uint32_t QuarantineIndex::HashOf(absl::string_view store,
   return static_cast<uint32_t>(absl::HashOf(store, place, digest));
 }
 
-void QuarantineIndex::Put(const QuarantineKey& key, uint32_t content) {
-  const auto [it, is_new] = entries_.try_emplace(PartOf(key));
-  Entries& entries = it->second;
-  if (is_new) {
-    // A number is free again long before the counter comes round to it.
-    while (parts_.count(next_part_) > 0) ++next_part_;
-    entries.part = next_part_++;
-    parts_[entries.part] = it->first;
+uint32_t QuarantineIndex::PageOf(const QuarantineKey& key) const {
+  const auto entries = entries_.find(PartOf(key));
+  if (entries == entries_.end()) return kNoPage;
+  const auto page =
+      entries->second.find(static_cast<uint32_t>(key.second) >> 8);
+  return page == entries->second.end() ? kNoPage : page->second;
+}
+
+uint32_t QuarantineIndex::NewPage(const QuarantineKey& key) {
+  auto page = static_cast<uint32_t>(pages_.size());
+  if (free_pages_.empty()) {
+    RECLAIM_CHECK(page < kNoPage >> 8, "four billion entries are not reached");
+    pages_.emplace_back();
+  } else {
+    page = free_pages_.back();
+    free_pages_.pop_back();
   }
+  const auto entries = entries_.try_emplace(PartOf(key)).first;
   const auto number = static_cast<uint32_t>(key.second);
-  const auto [entry, is_first] = entries.contents.try_emplace(number, content);
-  if (!is_first && entry->second != content) {
-    by_content_.erase({entry->second, entries.part, number});
-    entry->second = content;
+  pages_[page] = std::make_unique<Page>();
+  pages_[page]->part = &entries->first;
+  pages_[page]->first = number & ~uint32_t{0xff};
+  entries->second[number >> 8] = page;
+  return page;
+}
+
+void QuarantineIndex::Link(uint32_t id, uint32_t content) {
+  Page& page = *pages_[id >> 8];
+  page.contents[id & 0xff] = content;
+  page.has.set(id & 0xff);
+  by_content_.Insert(content, id,
+                     [this](uint32_t one) { return ContentOf(one); });
+}
+
+void QuarantineIndex::Unlink(uint32_t id) {
+  by_content_.Erase(ContentOf(id), id,
+                    [this](uint32_t one) { return ContentOf(one); });
+  pages_[id >> 8]->has.reset(id & 0xff);
+}
+
+void QuarantineIndex::Put(const QuarantineKey& key, uint32_t content) {
+  uint32_t page = PageOf(key);
+  if (page == kNoPage) page = NewPage(key);
+  const uint32_t id = page << 8 | (key.second & 0xff);
+  if (pages_[page]->has[id & 0xff]) {
+    if (ContentOf(id) == content) return;
+    Unlink(id);
   }
-  by_content_.insert({content, entries.part, number});
+  Link(id, content);
 }
 
 void QuarantineIndex::Remove(const QuarantineKey& key) {
-  const auto it = entries_.find(PartOf(key));
-  if (it == entries_.end()) return;
-  Entries& entries = it->second;
-  const auto number = static_cast<uint32_t>(key.second);
-  const auto entry = entries.contents.find(number);
-  if (entry == entries.contents.end()) return;
-  by_content_.erase({entry->second, entries.part, number});
-  entries.contents.erase(entry);
-  if (!entries.contents.empty()) return;
-  parts_.erase(entries.part);
-  entries_.erase(it);
+  const uint32_t page = PageOf(key);
+  if (page == kNoPage || !pages_[page]->has[key.second & 0xff]) return;
+  Unlink(page << 8 | (key.second & 0xff));
+  if (pages_[page]->has.any()) return;
+  const auto entries = entries_.find(PartOf(key));
+  entries->second.erase(static_cast<uint32_t>(key.second) >> 8);
+  if (entries->second.empty()) entries_.erase(entries);
+  pages_[page].reset();
+  free_pages_.push_back(page);
+  if (by_content_.size() == 0) by_content_ = index::IdTable();
 }
 
 bool QuarantineIndex::HasRun(const std::string& run_id) const {
@@ -91,11 +124,13 @@ bool QuarantineIndex::HasRun(const std::string& run_id) const {
 
 std::vector<QuarantineKey> QuarantineIndex::Find(uint32_t content) const {
   std::vector<QuarantineKey> keys;
-  for (auto it = by_content_.lower_bound({content, 0, 0});
-       it != by_content_.end() && it->content == content; ++it) {
-    const Part& part = parts_.find(it->part)->second;
-    keys.emplace_back(part.first, uint64_t{part.second} << 32 | it->number);
-  }
+  by_content_.Find(content, [&](uint32_t id) {
+    if (ContentOf(id) != content) return false;
+    const Page& page = *pages_[id >> 8];
+    keys.emplace_back(page.part->first, uint64_t{page.part->second} << 32 |
+                                            (page.first + (id & 0xff)));
+    return false;
+  });
   std::sort(keys.begin(), keys.end());
   return keys;
 }

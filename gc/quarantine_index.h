@@ -2,24 +2,27 @@
 // some content, and lists of entries.
 //
 // Millions of entries may wait for the end of their period, so no name is held
-// here: 26 bytes an entry, of which four are a hash of what it is about.
+// here: some 11 bytes an entry, of which four are a hash of what it is about.
 // Whoever asks reads the records and compares.
 
 #ifndef RECLAIM_GC_QUARANTINE_INDEX_H_
 #define RECLAIM_GC_QUARANTINE_INDEX_H_
 
+#include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
-#include "absl/container/btree_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "index/id_table.h"
 #include "oci/digest.h"
 #include "store/types.h"
 
@@ -80,28 +83,34 @@ class QuarantineIndex {
  private:
   // Entries of a run whose numbers have the same upper half.
   using Part = std::pair<std::string, uint32_t>;
-  struct Entries {
-    uint32_t part = 0;  // stands for it in by_content_
-    absl::btree_map<uint32_t, uint32_t> contents;  // by the lower half
+  // Neighbours among them: numbers of a plan are given in order.
+  struct Page {
+    const Part* part = nullptr;
+    uint32_t first = 0;  // the lower half of the first number
+    std::bitset<256> has;
+    std::array<uint32_t, 256> contents{};
   };
-  struct Entry {
-    uint32_t content;
-    uint32_t part;
-    uint32_t number;
-    friend bool operator<(const Entry& a, const Entry& b) {
-      if (a.content != b.content) return a.content < b.content;
-      if (a.part != b.part) return a.part < b.part;
-      return a.number < b.number;
-    }
-  };
+  // By the lower half of the number without its last eight bits, the page.
+  using Pages = absl::btree_map<uint32_t, uint32_t>;
   static Part PartOf(const QuarantineKey& key) {
     return {key.first, static_cast<uint32_t>(key.second >> 32)};
   }
+  // kNoPage if there is none.
+  uint32_t PageOf(const QuarantineKey& key) const;
+  uint32_t NewPage(const QuarantineKey& key);
+  // An entry's id is its page and its place there.
+  uint32_t ContentOf(uint32_t id) const {
+    return pages_[id >> 8]->contents[id & 0xff];
+  }
+  void Link(uint32_t id, uint32_t content);
+  void Unlink(uint32_t id);
 
-  std::map<Part, Entries> entries_;
-  std::map<uint32_t, Part> parts_;
-  uint32_t next_part_ = 0;
-  absl::btree_set<Entry> by_content_;
+  static constexpr uint32_t kNoPage = 0xffffffff;
+
+  std::map<Part, Pages> entries_;
+  std::vector<std::unique_ptr<Page>> pages_;
+  std::vector<uint32_t> free_pages_;
+  index::IdTable by_content_;
 };
 
 }  // namespace reclaim::gc

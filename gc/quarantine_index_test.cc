@@ -105,7 +105,7 @@ TEST(QuarantineIndexTest, ItSaysWhatPlainMapsSay) {
     for (int step = 0; step < 20'000; ++step) {
       const QuarantineKey key(
           absl::StrCat("run", random() % 5),
-          random() % 200 + (random() % 4 == 0 ? kAdopted : 0));
+          random() % 700 + (random() % 4 == 0 ? kAdopted : 0));
       const auto content = static_cast<uint32_t>(random() % 50);
       if (random() % 2 == 0) {
         index.Put(key, content);

@@ -19,6 +19,7 @@
 #include "index/reference_graph.h"
 #include "index/resident_graph.h"
 #include "index/write_set.h"
+#include "oci/digest.h"
 
 namespace reclaim::index {
 
@@ -30,7 +31,7 @@ class DurableGraph final : public ReferenceGraph {
         clock_(clock),
         options_(options),
         sync_(engine),
-        graph_(options.grace_period, &graph_mutex_) {}
+        graph_(options.grace_period, &graph_mutex_, options.scratch_folder) {}
 
   absl::Status Load();
   // What an earlier version recorded as held in no place is held wherever it
@@ -131,6 +132,8 @@ class DurableGraph final : public ReferenceGraph {
                            WriteSet* set) const;
   absl::Status LoadMeta() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status LoadNodes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // Empty if the record can't be read.
+  oci::Digest RecordedDigest(NodeId id) const;
   // database_loss.cc
   absl::Status BeginState() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status RecordLaterDatabase()

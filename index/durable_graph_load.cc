@@ -28,6 +28,7 @@ absl::Status DurableGraph::Load() {
   // Everything is old by the time it is loaded; AdvanceTo() first, so that each
   // node is settled once.
   graph_.AdvanceTo(Now());
+  graph_.SetDigestSource([this](NodeId id) { return RecordedDigest(id); });
   RECLAIM_RETURN_IF_ERROR(LoadNodes());
   RECLAIM_RETURN_IF_ERROR(LoadTimes());
   epoch_ = state_.epoch();
@@ -134,6 +135,16 @@ absl::Status DurableGraph::LoadNodes() {
     return absl::OkStatus();
   });
   return status;
+}
+
+oci::Digest DurableGraph::RecordedDigest(NodeId id) const {
+  const auto value = engine_->Get(Family::kContent, IdKey(id));
+  if (!value.ok() || !value->has_value()) return {};
+  const auto record =
+      ParseRecord<storage::v1::ContentRecord>(Family::kContent, **value);
+  if (!record.ok()) return {};
+  const absl::StatusOr<ContentRow> row = ToRow(*record);
+  return row.ok() ? row->key.digest : oci::Digest();
 }
 
 absl::StatusOr<StoreId> DurableGraph::RegisterStore(const StoreRecord& store) {

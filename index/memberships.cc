@@ -13,44 +13,26 @@ constexpr MembershipKind OtherKind(MembershipKind kind) {
                                            : MembershipKind::kRevision;
 }
 
-MembershipRow KeyOf(NodeId repository, NodeId content, MembershipKind kind) {
+MembershipRow RowOf(NodeId repository, const PackedMembers::Row& member) {
   MembershipRow row;
   row.repository = repository;
-  row.content = content;
-  row.kind = kind;
+  row.content = member.content;
+  row.kind = member.kind;
+  row.linked = FromPackedMicros(member.micros);
+  row.is_only_name = member.is_only_name;
   return row;
 }
 
 }  // namespace
-
-Memberships::Member::Member(const MembershipRow& row) : content_(row.content) {
-  const auto micros = static_cast<uint64_t>(ToPackedMicros(row.linked));
-  words_[0] = static_cast<uint32_t>(micros >> 32 << 8) |
-              (static_cast<uint32_t>(row.kind) & kKindMask) |
-              (row.is_only_name ? kOnlyNameBit : 0);
-  words_[1] = static_cast<uint32_t>(micros);
-}
-
-MembershipRow Memberships::Member::Row(NodeId repository) const {
-  MembershipRow row =
-      KeyOf(repository, content_, static_cast<MembershipKind>(kind()));
-  const uint64_t high = words_[0] >> 8;
-  // The sign is that of 56 bits.
-  row.linked = FromPackedMicros(
-      static_cast<int64_t>((high << 32 | words_[1]) << 8) >> 8);
-  row.is_only_name = (words_[0] & kOnlyNameBit) != 0;
-  return row;
-}
 
 std::optional<MembershipRow> Memberships::Find(NodeId repository,
                                                NodeId content,
                                                MembershipKind kind) const {
   const auto members = members_.find(repository);
   if (members == members_.end()) return std::nullopt;
-  const auto it =
-      members->second.find(Member(KeyOf(repository, content, kind)));
-  if (it == members->second.end()) return std::nullopt;
-  return it->Row(repository);
+  const auto found = members->second.Find(content, kind);
+  if (!found) return std::nullopt;
+  return RowOf(repository, *found);
 }
 
 std::optional<MembershipRow> Memberships::Put(const MembershipRow& row) {
@@ -58,10 +40,8 @@ std::optional<MembershipRow> Memberships::Put(const MembershipRow& row) {
       Find(row.repository, row.content, row.kind);
   const bool is_linked =
       old || Find(row.repository, row.content, OtherKind(row.kind));
-  Members& members = members_[row.repository];
-  const Member member(row);
-  if (old) members.erase(member);
-  members.insert(member);
+  members_[row.repository].Put(
+      {row.content, row.kind, row.is_only_name, ToPackedMicros(row.linked)});
   if (!is_linked) {
     if (row.content >= repositories_of_.size()) {
       repositories_of_.Grow(row.content + 1);
@@ -77,7 +57,7 @@ std::optional<MembershipRow> Memberships::Remove(NodeId repository,
   const std::optional<MembershipRow> old = Find(repository, content, kind);
   if (!old) return std::nullopt;
   const auto members = members_.find(repository);
-  members->second.erase(Member(*old));
+  members->second.Remove(content, kind);
   if (members->second.empty()) members_.erase(members);
   if (!Find(repository, content, OtherKind(kind))) {
     lists_.Remove(&repositories_of_[content].list, repository);
@@ -99,9 +79,9 @@ void Memberships::ForEachMember(
     absl::FunctionRef<bool(const MembershipRow&)> visit) const {
   const auto members = members_.find(repository);
   if (members == members_.end()) return;
-  for (const Member& member : members->second) {
-    if (!visit(member.Row(repository))) return;
-  }
+  members->second.ForEach([&](const PackedMembers::Row& member) {
+    return visit(RowOf(repository, member));
+  });
 }
 
 absl::Span<const NodeId> Memberships::RepositoriesOf(NodeId content) const {

@@ -3,12 +3,9 @@
 #ifndef RECLAIM_INDEX_MEMBERSHIPS_H_
 #define RECLAIM_INDEX_MEMBERSHIPS_H_
 
-#include <array>
-#include <cstdint>
 #include <optional>
 #include <vector>
 
-#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
@@ -16,6 +13,7 @@
 #include "index/chunked.h"
 #include "index/id_lists.h"
 #include "index/node.h"
+#include "index/packed_members.h"
 #include "store/types.h"
 
 namespace reclaim::index {
@@ -28,7 +26,7 @@ struct MembershipRow {
   bool is_only_name = false;
 };
 
-// Twelve bytes a membership, and a word a node.  Not thread-safe.
+// 4 to 10 bytes a membership, and a word a node.  Not thread-safe.
 class Memberships {
  public:
   // Returns what it replaces.
@@ -46,30 +44,11 @@ class Memberships {
   absl::Span<const NodeId> RepositoriesOf(NodeId content) const;
 
  private:
-  // In words of 32 bits, so that no padding is needed.
-  class Member {
-   public:
-    explicit Member(const MembershipRow& row);
-    MembershipRow Row(NodeId repository) const;
-    friend bool operator<(const Member& a, const Member& b) {
-      return a.content_ != b.content_ ? a.content_ < b.content_
-                                      : a.kind() < b.kind();
-    }
-
-   private:
-    static constexpr uint32_t kKindMask = 0x7f;
-    static constexpr uint32_t kOnlyNameBit = 0x80;
-    uint32_t kind() const { return words_[0] & kKindMask; }
-
-    NodeId content_;
-    std::array<uint32_t, 2> words_;  // of the time 24 bits and 32, kind, bit
-  };
-  using Members = absl::btree_set<Member>;
   struct Repositories {
     IdLists::List list = IdLists::kEmpty;
   };
 
-  absl::flat_hash_map<NodeId, Members> members_;
+  absl::flat_hash_map<NodeId, PackedMembers> members_;
   IdLists lists_;
   Chunked<Repositories> repositories_of_;
 };

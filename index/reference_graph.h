@@ -65,6 +65,10 @@ struct GraphOptions {
   // (DatabaseMark), "" if nothing says so: what came since was lost.  Of no
   // meaning for a new one.
   std::string later_database;
+  // A folder for what need not be in memory and is of no use afterwards: 32
+  // bytes a node in a file without a name (index/digest_shelf.h).  "" keeps
+  // that in memory.
+  std::string scratch_folder;
 };
 
 // The database was lost and made anew, or an older copy was put in its place.

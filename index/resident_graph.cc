@@ -9,13 +9,17 @@
 
 namespace reclaim::index {
 
-ResidentGraph::ResidentGraph(absl::Duration grace_period, base::Mutex* mutex)
+ResidentGraph::ResidentGraph(absl::Duration grace_period, base::Mutex* mutex,
+                             const std::string& scratch_folder)
     : grace_period_(grace_period),
       mutex_(mutex),
-      content_ids_(0, ContentHash{this}, ContentEqual{this}),
-      named_ids_(0, NameHash{this}, NameEqual{this}),
+      digests_(scratch_folder),
       reach_{ReachCounter(this, 0), ReachCounter(this, 1),
-             ReachCounter(this, 2)} {}
+             ReachCounter(this, 2)} {
+  // The name of what has none yet.
+  names_.Grow(1);
+  words_.Add("");
+}
 
 ResidentGraph::Node& ResidentGraph::Ensure(NodeId id) {
   RECLAIM_CHECK(id < IdLists::kIdEnd, "a row has an id");

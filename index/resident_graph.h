@@ -1,13 +1,13 @@
 // index/resident_graph.h — the reference graph in memory, with its counters.
 //
 // Plain arrays over dense node ids (PERFORMANCE.md, decision 1): a node is 28
-// bytes, its digest 32 more, and what few nodes have lies beside
-// (index/resident_node.h); docs/BENCHMARKS.md has the measured sum.  Times are
-// those of the durable records, to the microsecond.  It is fed by rows, one for
-// each durable record, both when the graph is opened and after each commit;
-// putting an equal row changes nothing.  The totals of each store
-// are kept exact by taking a node's contribution out before every change of it
-// and putting it back afterwards.
+// bytes, and what few nodes have lies beside (index/resident_node.h); digests
+// lie in a file (index/digest_shelf.h) and have four bytes of hash here.
+// docs/BENCHMARKS.md has the measured sum.  Times are those of the durable
+// records, to the microsecond.  It is fed by rows, one for each durable record,
+// both when the graph is opened and after each commit; putting an equal row
+// changes nothing.  The totals of each store are kept exact by taking a node's
+// contribution out before every change of it and putting it back afterwards.
 //
 // Not thread-safe by itself: writers hold `mutex` exclusively, readers share
 // it; Yield() gives the shared lock up for a moment.
@@ -16,6 +16,7 @@
 #define RECLAIM_INDEX_RESIDENT_GRAPH_H_
 
 #include <array>
+#include <functional>
 #include <map>
 #include <optional>
 #include <queue>
@@ -30,9 +31,11 @@
 #include "absl/container/flat_hash_set.h"
 #include "base/mutex.h"
 #include "index/chunked.h"
+#include "index/digest_shelf.h"
 #include "index/doubts.h"
 #include "index/graph_view.h"
 #include "index/id_lists.h"
+#include "index/id_table.h"
 #include "index/memberships.h"
 #include "index/name_words.h"
 #include "index/narrow_counts.h"
@@ -40,6 +43,7 @@
 #include "index/reach_counter.h"
 #include "index/resident_node.h"
 #include "index/totals.h"
+#include "oci/digest.h"
 
 namespace reclaim::index {
 
@@ -76,8 +80,17 @@ struct NamedRow {
 
 class ResidentGraph final : public GraphView, private ReachListener {
  public:
-  // `mutex` may be null where nobody else reads.  Not owned.
-  ResidentGraph(absl::Duration grace_period, base::Mutex* mutex);
+  // `mutex` may be null where nobody else reads.  Not owned.  Digests lie in a
+  // file in `scratch_folder`, or in memory if that is "".
+  ResidentGraph(absl::Duration grace_period, base::Mutex* mutex,
+                const std::string& scratch_folder = "");
+
+  // Who knows the digest of a node that the file does not give back; empty if
+  // nobody does.
+  using DigestSource = std::function<oci::Digest(NodeId id)>;
+  void SetDigestSource(DigestSource source) {
+    digest_source_ = std::move(source);
+  }
 
   // `unit` is decided once, before there is content.
   void PutStore(StoreId store, std::string name,
@@ -179,36 +192,6 @@ class ResidentGraph final : public GraphView, private ReachListener {
 
   using Node = ResidentNode;
 
-  // A content node's name without a copy of the digest.
-  struct ContentRef {
-    PlaceId place;
-    const oci::Digest* digest;
-  };
-  // Sets of ids that are found by what the arrays say of them.
-  struct ContentHash {
-    using is_transparent = void;
-    const ResidentGraph* graph;
-    size_t operator()(NodeId id) const;
-    size_t operator()(const ContentRef& key) const;
-  };
-  struct ContentEqual {
-    using is_transparent = void;
-    const ResidentGraph* graph;
-    bool operator()(NodeId a, NodeId b) const { return a == b; }
-    bool operator()(NodeId id, const ContentRef& key) const;
-  };
-  struct NameHash {
-    using is_transparent = void;
-    const ResidentGraph* graph;
-    size_t operator()(NodeId id) const;
-    size_t operator()(const NodeLabel& label) const;
-  };
-  struct NameEqual {
-    using is_transparent = void;
-    const ResidentGraph* graph;
-    bool operator()(NodeId a, NodeId b) const { return a == b; }
-    bool operator()(NodeId id, const NodeLabel& label) const;
-  };
   // By scope, then name.
   struct NameLess {
     const ResidentGraph* graph;
@@ -222,6 +205,8 @@ class ResidentGraph final : public GraphView, private ReachListener {
   // Names (resident_names.cc).
   void AddDigest(NodeId id, const ContentKey& key);
   void RemoveDigest(NodeId id);
+  const NameLabel& NameOf(NodeId id) const { return names_[labels_[id]]; }
+  NodeId FindName(const NameLabel& label) const;
   void AddName(NodeId id, const NamedKey& key);
   void RemoveName(NodeId id);
   void SetHome(Node* node, StoreId store, PlaceId place, Epoch stamp);
@@ -279,7 +264,12 @@ class ResidentGraph final : public GraphView, private ReachListener {
   absl::Time now_ = absl::InfinitePast();
 
   Chunked<Node> nodes_;
-  Chunked<NodeLabel> labels_;
+  // Of content a hash of its place and digest, of a name where it lies in
+  // names_, 0 before there is one.
+  Chunked<uint32_t> labels_;
+  Chunked<NameLabel> names_;
+  DigestShelf digests_;
+  DigestSource digest_source_;
   IdLists lists_;                    // of edges
   PackedLists keepers_;              // their reverse
   std::vector<uint64_t> edge_bits_;  // HasEdges()
@@ -320,8 +310,8 @@ class ResidentGraph final : public GraphView, private ReachListener {
   absl::flat_hash_map<HomeKey, uint32_t> home_ids_ = {
       {HomeKey(StoreId{0}, kNoPlace, Epoch{0}), 0}};
   NameWords words_;
-  absl::flat_hash_set<NodeId, ContentHash, ContentEqual> content_ids_;
-  absl::flat_hash_set<NodeId, NameHash, NameEqual> named_ids_;
+  IdTable content_ids_;
+  IdTable named_ids_;
   std::map<std::pair<NodeKind, StoreId>, NameOrder> order_;
   Memberships memberships_;
   std::map<StoreId, std::string> stores_;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <string>
 
 #include "absl/hash/hash.h"
 #include "absl/status/statusor.h"
@@ -13,61 +14,30 @@
 namespace reclaim::index {
 namespace {
 
-constexpr size_t kLabelSize = 32;
+constexpr size_t kTailSize = 32;  // of a digest that is twice as long
 
 // The bytes of a digest are uniform: eight of them suffice.
-size_t HashOfDigest(PlaceId place, const char* bytes) {
+uint32_t HashOf(PlaceId place, const oci::Digest& digest) {
   uint64_t prefix = 0;
-  std::memcpy(&prefix, bytes, sizeof(prefix));
-  return absl::HashOf(place, prefix);
+  std::memcpy(&prefix, digest.bytes().data(), sizeof(prefix));
+  return static_cast<uint32_t>(absl::HashOf(place, prefix));
 }
 
-}  // namespace
-
-size_t ResidentGraph::ContentHash::operator()(NodeId id) const {
-  return HashOfDigest(graph->PlaceOf(graph->nodes_[id]),
-                      graph->labels_[id].digest.data());
+uint32_t HashOf(const NameLabel& label) {
+  return static_cast<uint32_t>(
+      absl::HashOf(label.scope, label.name, label.store, label.kind));
 }
 
-size_t ResidentGraph::ContentHash::operator()(const ContentRef& key) const {
-  return HashOfDigest(key.place, key.digest->bytes().data());
-}
-
-bool ResidentGraph::ContentEqual::operator()(NodeId id,
-                                             const ContentRef& key) const {
-  const Node& node = graph->nodes_[id];
-  const absl::string_view bytes = key.digest->bytes();
-  if (graph->PlaceOf(node) != key.place ||
-      node.algorithm() != key.digest->algorithm() ||
-      std::memcmp(graph->labels_[id].digest.data(), bytes.data(), kLabelSize) !=
-          0) {
-    return false;
-  }
-  return bytes.size() == kLabelSize ||
-         std::memcmp(graph->digest_tails_.find(id)->second.data(),
-                     bytes.data() + kLabelSize, bytes.size() - kLabelSize) == 0;
-}
-
-size_t ResidentGraph::NameHash::operator()(const NodeLabel& label) const {
-  return absl::HashOf(label.named.scope, label.named.name, label.named.store,
-                      label.named.kind);
-}
-
-size_t ResidentGraph::NameHash::operator()(NodeId id) const {
-  return (*this)(graph->labels_[id]);
-}
-
-bool ResidentGraph::NameEqual::operator()(NodeId id,
-                                          const NodeLabel& label) const {
-  const auto& a = graph->labels_[id].named;
-  const auto& b = label.named;
+bool IsSame(const NameLabel& a, const NameLabel& b) {
   return a.scope == b.scope && a.name == b.name && a.store == b.store &&
          a.kind == b.kind;
 }
 
+}  // namespace
+
 bool ResidentGraph::NameLess::operator()(NodeId a, NodeId b) const {
-  const auto& one = graph->labels_[a].named;
-  const auto& other = graph->labels_[b].named;
+  const NameLabel& one = graph->NameOf(a);
+  const NameLabel& other = graph->NameOf(b);
   if (one.scope != other.scope) {
     return graph->words_[one.scope] < graph->words_[other.scope];
   }
@@ -77,39 +47,52 @@ bool ResidentGraph::NameLess::operator()(NodeId a, NodeId b) const {
 
 void ResidentGraph::AddDigest(NodeId id, const ContentKey& key) {
   const absl::string_view bytes = key.digest.bytes();
-  RECLAIM_CHECK(bytes.size() >= kLabelSize, "content has a digest");
-  const auto old = content_ids_.find(ContentRef{key.place, &key.digest});
-  if (old != content_ids_.end()) content_ids_.erase(old);
+  RECLAIM_CHECK(bytes.size() >= DigestShelf::kSize, "content has a digest");
+  const NodeId old = FindContent(key.place, key.digest);
+  if (old != kNoNode) RemoveDigest(old);
   nodes_[id].set_algorithm(key.digest.algorithm());
-  std::memcpy(labels_[id].digest.data(), bytes.data(), kLabelSize);
-  if (bytes.size() > kLabelSize) {
-    std::memcpy(digest_tails_[id].data(), bytes.data() + kLabelSize,
-                bytes.size() - kLabelSize);
+  labels_[id] = HashOf(key.place, key.digest);
+  digests_.Put(id, bytes.data());
+  if (bytes.size() > DigestShelf::kSize) {
+    std::memcpy(digest_tails_[id].data(), bytes.data() + DigestShelf::kSize,
+                bytes.size() - DigestShelf::kSize);
   }
-  content_ids_.insert(id);
+  content_ids_.Insert(labels_[id], id,
+                      [this](NodeId one) { return labels_[one]; });
 }
 
 void ResidentGraph::RemoveDigest(NodeId id) {
-  const auto it = content_ids_.find(id);
-  if (it != content_ids_.end()) content_ids_.erase(it);
+  content_ids_.Erase(labels_[id], id,
+                     [this](NodeId one) { return labels_[one]; });
 }
 
 NodeId ResidentGraph::FindContent(PlaceId place,
                                   const oci::Digest& digest) const {
   if (digest.empty()) return kNoNode;
-  const auto it = content_ids_.find(ContentRef{place, &digest});
-  return it == content_ids_.end() ? kNoNode : *it;
+  const uint32_t hash = HashOf(place, digest);
+  return content_ids_.Find(hash, [&](NodeId id) {
+    return labels_[id] == hash && PlaceOf(nodes_[id]) == place &&
+           this->digest(id) == digest;
+  });
 }
 
 oci::Digest ResidentGraph::digest(NodeId id) const {
   const oci::DigestAlgorithm algorithm = nodes_[id].algorithm();
   if (algorithm == oci::DigestAlgorithm::kNone) return {};
+  DigestShelf::Bytes first;
+  if (!digests_.Get(id, &first)) {
+    oci::Digest recorded;
+    if (digest_source_) recorded = digest_source_(id);
+    RECLAIM_CHECK(!recorded.empty(),
+                  "what is not known apart would be deleted for another");
+    return recorded;
+  }
   std::array<char, oci::Digest::kSizeMax> bytes;
-  std::memcpy(bytes.data(), labels_[id].digest.data(), kLabelSize);
-  size_t size = kLabelSize;
+  std::memcpy(bytes.data(), first.data(), first.size());
+  size_t size = first.size();
   if (algorithm == oci::DigestAlgorithm::kSha512) {
-    const auto& tail = digest_tails_.find(id)->second;
-    std::memcpy(bytes.data() + kLabelSize, tail.data(), tail.size());
+    const std::array<char, kTailSize>& tail = digest_tails_.find(id)->second;
+    std::memcpy(bytes.data() + size, tail.data(), tail.size());
     size += tail.size();
   }
   const absl::StatusOr<oci::Digest> digest =
@@ -118,28 +101,33 @@ oci::Digest ResidentGraph::digest(NodeId id) const {
   return *digest;
 }
 
+NodeId ResidentGraph::FindName(const NameLabel& label) const {
+  return named_ids_.Find(HashOf(label),
+                         [&](NodeId id) { return IsSame(NameOf(id), label); });
+}
+
 void ResidentGraph::AddName(NodeId id, const NamedKey& key) {
-  NodeLabel& label = labels_[id];
-  label.named.scope = words_.Add(key.scope);
-  label.named.name = words_.Add(key.name);
-  label.named.store = key.store;
-  label.named.kind = key.kind;
+  const NameLabel label = {words_.Add(key.scope), words_.Add(key.name),
+                           key.store, key.kind};
   NameOrder& order =
       order_.try_emplace({key.kind, key.store}, NameLess{this}).first->second;
-  const auto old = named_ids_.find(label);
-  if (old != named_ids_.end()) {
-    order.erase(*old);
-    named_ids_.erase(old);
+  const NodeId old = FindName(label);
+  if (old != kNoNode) RemoveName(old);
+  if (labels_[id] == 0) {
+    labels_[id] = static_cast<uint32_t>(names_.size());
+    names_.Grow(labels_[id] + 1);
   }
-  named_ids_.insert(id);
+  names_[labels_[id]] = label;
+  named_ids_.Insert(HashOf(label), id,
+                    [this](NodeId one) { return HashOf(NameOf(one)); });
   order.insert(id);
 }
 
 void ResidentGraph::RemoveName(NodeId id) {
-  const auto it = named_ids_.find(labels_[id]);
-  if (it == named_ids_.end() || *it != id) return;
-  named_ids_.erase(it);
-  const auto& label = labels_[id].named;
+  const NameLabel& label = NameOf(id);
+  if (FindName(label) != id) return;
+  named_ids_.Erase(HashOf(label), id,
+                   [this](NodeId one) { return HashOf(NameOf(one)); });
   order_.find({label.kind, label.store})->second.erase(id);
 }
 
@@ -147,18 +135,13 @@ NodeId ResidentGraph::FindNamed(const NamedKey& key) const {
   const std::optional<uint32_t> scope = words_.Find(key.scope);
   const std::optional<uint32_t> name = words_.Find(key.name);
   if (!scope || !name) return kNoNode;
-  NodeLabel label;
-  label.named.scope = *scope;
-  label.named.name = *name;
-  label.named.store = key.store;
-  label.named.kind = key.kind;
-  const auto it = named_ids_.find(label);
-  return it == named_ids_.end() ? kNoNode : *it;
+  return FindName({*scope, *name, key.store, key.kind});
 }
 
 NamedKey ResidentGraph::named_key(NodeId id) const {
-  const auto& label = labels_[id].named;
-  return {label.kind, label.store, words_[label.scope], words_[label.name]};
+  const NameLabel& label = NameOf(id);
+  return {label.kind, label.store, std::string(words_[label.scope]),
+          std::string(words_[label.name])};
 }
 
 void ResidentGraph::SetHome(Node* node, StoreId store, PlaceId place,

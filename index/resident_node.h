@@ -7,7 +7,6 @@
 #define RECLAIM_INDEX_RESIDENT_NODE_H_
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -157,17 +156,12 @@ class ResidentNode {
 #pragma pack(pop)
 static_assert(sizeof(ResidentNode) == 28, "there are millions");
 
-// What a node is called: the (first) 32 bytes of a content node's digest, or
-// the words of a named node's key.
-union NodeLabel {
-  std::array<char, 32> digest;
-  struct {
-    uint32_t scope;  // in the names
-    uint32_t name;
-    StoreId store;
-    NodeKind kind;
-  } named;
-  NodeLabel() : digest{} {}
+// The words of a named node's key.
+struct NameLabel {
+  uint32_t scope = 0;  // in the names
+  uint32_t name = 0;
+  StoreId store = 0;
+  NodeKind kind = NodeKind::kTag;
 };
 
 }  // namespace reclaim::index

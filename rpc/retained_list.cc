@@ -61,12 +61,13 @@ void AddEntries(const ServiceParts& parts, const index::StoreRecord& store,
       accounting::MakeRetainedSizes(view, roots, {});
   *live += sizes.live;
   std::vector<Entry> found;
-  for (NodeId id = 0; id < sizes.by_node.size(); ++id) {
-    if (sizes.by_node[id] == store::Bytes() || !view.Exists(id) ||
+  for (NodeId id = 0; id < sizes.node_count(); ++id) {
+    const store::Bytes bytes = sizes.Of(id);
+    if (bytes == store::Bytes() || !view.Exists(id) ||
         kinds.count(index::ToProto(view.kind(id))) == 0) {
       continue;
     }
-    found.push_back({number, id, sizes.by_node[id], {}});
+    found.push_back({number, id, bytes, {}});
   }
   const size_t shown = std::min(found.size(), count);
   std::partial_sort(found.begin(),

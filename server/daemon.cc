@@ -141,6 +141,7 @@ absl::Status ReclaimDaemon::OpenOnce(const std::string& path) {
   index::GraphOptions graph_options = config_.graph;
   graph_options.earlier_database = TraceOfDatabase(config_.data_directory);
   graph_options.later_database = mark_->doubt();
+  graph_options.scratch_folder = config_.data_directory;
   auto graph =
       index::ReferenceGraph::Open(engine_.get(), clock_, graph_options);
   if (!graph.ok()) return Closed(graph.status());

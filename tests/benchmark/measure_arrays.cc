@@ -36,7 +36,8 @@ struct World {
     const uint64_t before = ResidentBytes();
     ResetPeak();
     const uint64_t peak_before = PeakBytes();
-    graph = std::make_unique<index::ResidentGraph>(kGracePeriod, nullptr);
+    graph = std::make_unique<index::ResidentGraph>(kGracePeriod, nullptr,
+                                                   measure.folder);
     ResidentSink sink(graph.get());
     load = Measure(1, [&] { TellRows(measure.objects, measure.seed, &sink); });
     load_peak_bytes = PeakBytes() - peak_before;

@@ -57,10 +57,12 @@ void WriteDatabase(const GraphMeasure& measure, const std::string& path) {
   OpenEngine(path);  // replays the log into files
 }
 
-std::unique_ptr<index::ReferenceGraph> OpenGraph(index::Engine* engine,
+std::unique_ptr<index::ReferenceGraph> OpenGraph(const GraphMeasure& measure,
+                                                 index::Engine* engine,
                                                  const base::Clock* clock) {
   index::GraphOptions options;
   options.grace_period = kGracePeriod;
+  options.scratch_folder = measure.folder;
   auto graph = index::ReferenceGraph::Open(engine, clock, options);
   RECLAIM_CHECK(graph.ok(), "the records of the measurement make a graph");
   return *std::move(graph);
@@ -182,7 +184,7 @@ bool MeasureColdMark(const GraphMeasure& measure) {
   gc::LiveSet live;
   ResetPeak();
   const Times open =
-      Measure(1, [&] { graph = OpenGraph(engine.get(), &clock); });
+      Measure(1, [&] { graph = OpenGraph(measure, engine.get(), &clock); });
   const Times mark = Measure(1, [&] { live = MarkOf(graph->Read()->view()); });
   bool is_good = IsSame(reached, live);
   for (NodeId id = 0; id < reached.size(); ++id) {
@@ -233,7 +235,7 @@ bool MeasureSweep(const GraphMeasure& measure) {
   const std::unique_ptr<index::Engine> engine = OpenEngine(path);
   const double scan_before = Measure(3, [&] { ScanBytes(*engine); }).cpu;
   const std::unique_ptr<index::ReferenceGraph> graph =
-      OpenGraph(engine.get(), &clock);
+      OpenGraph(measure, engine.get(), &clock);
   std::vector<NodeId> gone;
   const gc::LiveSet live = MarkOf(graph->Read()->view());
   {
@@ -298,7 +300,8 @@ bool MeasureWhole(const GraphMeasure& measure) {
     steps.push_back(
         {absl::StrCat(name, "; peak ", PeakBytes() >> 20, " MiB"), times});
   };
-  step("whole: opened", [&] { graph = OpenGraph(engine.get(), &clock); });
+  step("whole: opened",
+       [&] { graph = OpenGraph(measure, engine.get(), &clock); });
   step("whole: marked", [&] { MarkOf(graph->Read()->view()); });
   uint64_t exclusive = 0;
   step("whole: exclusive sizes", [&] {
@@ -335,6 +338,7 @@ bool MeasureWhole(const GraphMeasure& measure) {
     line.wall = times.wall;
     line.peak_bytes = peak;
     line.is_good = is_good;
+    line.note = absl::StrCat("items of the plan: ", items.item_count());
     Print(line);
   }
   return is_good;

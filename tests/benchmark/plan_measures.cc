@@ -58,6 +58,7 @@ StoredItems::StoredItems(index::ReferenceGraph* graph, index::Engine* engine)
 std::vector<NodeId> StoredItems::Plan() {
   gc::PlanDraft draft = Draft(graph_);
   draft.plan.id = kPlan;
+  item_count_ = draft.items.size();
   const std::unique_ptr<gc::PlanWriter> writer = runs_->NewPlan(kPlan);
   std::vector<NodeId> gone;
   for (uint64_t at = 0; at < draft.items.size(); at += kPageSize) {

@@ -26,6 +26,8 @@ class StoredItems {
   // Plans an image prune and stores its items.  Returns the content that goes,
   // ascending.
   std::vector<index::NodeId> Plan();
+  // Of the plan: content, links and tags that go.
+  uint64_t item_count() const { return item_count_; }
   // Every item of the plan as a sweep records it, then as a purge does.
   void Quarantine();
   void Purge();
@@ -40,6 +42,7 @@ class StoredItems {
   index::ReferenceGraph* graph_;
   index::Engine* engine_;
   std::unique_ptr<gc::RunStore> runs_;
+  uint64_t item_count_ = 0;
 };
 
 }  // namespace reclaim::benchmark
