@@ -47,6 +47,9 @@ struct CollectedStore {
   base::Mutex deed;
   // The run at work on the store; "" if none.  Guarded by the collector.
   std::string acting_run;
+  // Why its recovery did not come to its end; "" if it did.  Guarded by the
+  // collector.
+  std::string unrecovered;
   // Held alone by a sync, shared by who plans: between two states of a store
   // nothing there may be judged.  Taken before everything else.
   std::shared_mutex sync_gate;

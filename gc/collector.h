@@ -22,6 +22,7 @@
 #define RECLAIM_GC_COLLECTOR_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,6 +81,8 @@ inline constexpr char kUnconfirmedPayload[] = "reclaim/unconfirmed_loss";
 // What BeginRecovery() found.
 struct Recovery {
   // The first error; a store that is away does not stop the others.
+  // ALREADY_EXISTS: something lies in the way of what was to come back, which
+  // stays in quarantine; it holds up nothing else.
   absl::Status status;
   // Sweeps that were interrupted and go on: each with Resume(), those of one
   // store in this order, one after the other.
@@ -181,6 +184,12 @@ class Collector {
   // of those that do are busy (ABORTED with the run's id) until Resume() has
   // ended them.
   virtual Recovery BeginRecovery() = 0;
+  // The same once more for UnrecoveredStores(), beside whoever is served.  One
+  // where a run is at work waits for the next time.
+  virtual Recovery RecoverAgain() = 0;
+  // The stores whose recovery did not come to its end, and why: what was in the
+  // midst of something stays where it is, and their interrupted runs wait.
+  virtual std::map<std::string, std::string> UnrecoveredStores() const = 0;
   // Goes on with a sweep of BeginRecovery(), or abandons it if its plan has
   // gone or expired meanwhile.  FAILED_PRECONDITION: the run was not
   // interrupted; NOT_FOUND; otherwise as Apply(), ABORTED before its turn too.
@@ -191,7 +200,7 @@ class Collector {
 
   // For a store that was attached later: takes up what lies in its quarantine
   // and no record knows, and ends what was interrupted.  ABORTED while a run is
-  // at work there.
+  // at work there; ALREADY_EXISTS as in Recovery.
   virtual absl::Status RecoverStore(absl::string_view name) = 0;
 
   // Walks a store into the graph (index/store_scanner.h) as a run.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -74,6 +75,17 @@ absl::Status Postpone(RunStore* runs, StoredRun stored,
   return absl::Status(why.code(), run.problems.back());
 }
 
+absl::Status OfStore(const std::string& name, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat("store ", name, ": ", status.message()));
+}
+
+// What merely lies in the way of something leaves no work undone.
+bool IsRecovered(const absl::Status& status) {
+  return status.ok() || absl::IsAlreadyExists(status);
+}
+
 }  // namespace
 
 absl::Status Collector::Recover() {
@@ -84,10 +96,26 @@ absl::Status Collector::Recover() {
   return recovery.status;
 }
 
+absl::Status StoreCollector::RecoverSite(CollectedStore* site) {
+  const absl::Status status = gc::RecoverStore(site);
+  base::MutexLock lock(&mutex_);
+  site->unrecovered = IsRecovered(status) ? "" : std::string(status.message());
+  return status;
+}
+
 absl::Status StoreCollector::RecoverStore(absl::string_view name) {
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(name));
   RECLAIM_ASSIGN_OR_RETURN(const auto slot, Acquire(site, "recovery"));
-  return gc::RecoverStore(site);
+  return RecoverSite(site);
+}
+
+std::map<std::string, std::string> StoreCollector::UnrecoveredStores() const {
+  base::MutexLock lock(&mutex_);
+  std::map<std::string, std::string> stores;
+  for (const auto& [name, site] : sites_) {
+    if (!site->unrecovered.empty()) stores[name] = site->unrecovered;
+  }
+  return stores;
 }
 
 Recovery StoreCollector::BeginRecovery() {
@@ -99,30 +127,61 @@ Recovery StoreCollector::BeginRecovery() {
   Recovery recovery;
   std::set<std::string> away;
   for (CollectedStore* site : sites) {
-    const absl::Status recovered = gc::RecoverStore(site);
-    if (recovered.ok()) continue;
+    const absl::Status recovered = RecoverSite(site);
     // One store that is away does not stop the others.
-    away.insert(site->name);
-    recovery.status.Update(absl::Status(
-        recovered.code(),
-        absl::StrCat("store ", site->name, ": ", recovered.message())));
+    if (!IsRecovered(recovered)) away.insert(site->name);
+    recovery.status.Update(OfStore(site->name, recovered));
   }
-  absl::StatusOr<std::vector<StoredRun>> runs =
-      runs_->ListRuns("", std::numeric_limits<size_t>::max());
-  recovery.status.Update(runs.status());
-  if (!runs.ok()) return recovery;
-  for (StoredRun& run : *runs) {
-    if (!IsInterrupted(run.run)) continue;
-    if (away.count(run.run.store) > 0) continue;  // at the next start
-    const std::string id = run.run.id;
-    const absl::StatusOr<bool> goes_on = TakeUp(std::move(run));
-    recovery.status.Update(goes_on.status());
-    if (goes_on.ok() && *goes_on) recovery.unfinished_runs.push_back(id);
+  const auto is_recovered = [&away](const std::string& store) {
+    return away.count(store) == 0;
+  };
+  recovery.status.Update(
+      TakeUpRuns(is_recovered, nullptr, &recovery.unfinished_runs));
+  return recovery;
+}
+
+// What is said to run there was interrupted: the store is ours until that is
+// taken up.
+Recovery StoreCollector::RecoverAgain() {
+  Recovery recovery;
+  for (const auto& [unrecovered, why] : UnrecoveredStores()) {
+    const std::string name = unrecovered;
+    const absl::StatusOr<CollectedStore*> site = Site(name);
+    if (!site.ok()) continue;  // forgotten meanwhile
+    absl::StatusOr<std::unique_ptr<ActingSlot>> slot =
+        Acquire(*site, "recovery");
+    const absl::Status recovered =
+        slot.ok() ? RecoverSite(*site) : slot.status();
+    recovery.status.Update(OfStore(name, recovered));
+    if (!slot.ok() || !IsRecovered(recovered)) continue;
+    const auto is_this = [&name](const std::string& store) {
+      return store == name;
+    };
+    recovery.status.Update(
+        TakeUpRuns(is_this, *std::move(slot), &recovery.unfinished_runs));
   }
   return recovery;
 }
 
-absl::StatusOr<bool> StoreCollector::TakeUp(StoredRun stored) {
+absl::Status StoreCollector::TakeUpRuns(
+    absl::FunctionRef<bool(const std::string&)> is_meant,
+    std::unique_ptr<ActingSlot> slot, std::vector<std::string>* unfinished) {
+  RECLAIM_ASSIGN_OR_RETURN(
+      std::vector<StoredRun> runs,
+      runs_->ListRuns("", std::numeric_limits<size_t>::max()));
+  absl::Status status;
+  for (StoredRun& run : runs) {
+    if (!IsInterrupted(run.run) || !is_meant(run.run.store)) continue;
+    const std::string id = run.run.id;
+    const absl::StatusOr<bool> goes_on = TakeUp(std::move(run), &slot);
+    status.Update(goes_on.status());
+    if (goes_on.ok() && *goes_on) unfinished->push_back(id);
+  }
+  return status;
+}
+
+absl::StatusOr<bool> StoreCollector::TakeUp(StoredRun stored,
+                                            std::unique_ptr<ActingSlot>* slot) {
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<Plan> plan, PlanToGoOn(stored));
   if (!plan.has_value()) {
     RECLAIM_RETURN_IF_ERROR(Abandon(std::move(stored)).status());
@@ -131,12 +190,16 @@ absl::StatusOr<bool> StoreCollector::TakeUp(StoredRun stored) {
   stored.run.phase = RunPhase::kInterrupted;
   RECLAIM_RETURN_IF_ERROR(runs_->PutRun(stored));
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.run.store));
-  absl::StatusOr<std::unique_ptr<ActingSlot>> slot =
-      Acquire(site, stored.run.id);
-  if (!slot.ok() && !absl::IsAborted(slot.status())) return slot.status();
+  if (*slot == nullptr) {
+    absl::StatusOr<std::unique_ptr<ActingSlot>> free =
+        Acquire(site, stored.run.id);
+    if (!free.ok() && !absl::IsAborted(free.status())) return free.status();
+    if (free.ok()) *slot = *std::move(free);
+  }
   base::MutexLock lock(&mutex_);
-  if (slot.ok()) {
-    unfinished_[stored.run.id] = *std::move(slot);
+  if (*slot != nullptr) {
+    site->acting_run = stored.run.id;
+    unfinished_[stored.run.id] = std::move(*slot);
   } else {
     waiting_[site->name].push_back(stored.run.id);
   }

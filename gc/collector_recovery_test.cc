@@ -1,6 +1,8 @@
 // A sweep that a crash interrupted goes on beside who is served: its store is
 // kept for it, and everything else answers.
 
+#include <cerrno>
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -26,6 +28,9 @@ using ::reclaim::base::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::Pair;
+using ::testing::SizeIs;
 
 class CollectorRecoveryTest : public CollectorFixture {
  protected:
@@ -62,6 +67,21 @@ class CollectorRecoveryTest : public CollectorFixture {
     clock_.Advance(absl::Minutes(1));
     DieInAnother(3);
     ASSERT_NE(run_, first_run_);
+  }
+
+  // The folder of one, as it was in the store; "" if none was moved.
+  std::string MovedLink() const {
+    const std::string top = folder_.path() + "/.reclaim";
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(top)) {
+      const std::string path = entry.path().string();
+      const size_t begin = path.find("docker/registry");
+      if (begin == std::string::npos || entry.path().filename() != "link") {
+        continue;
+      }
+      return path.substr(begin, path.rfind('/') - begin);
+    }
+    return "";
   }
 
   bool HasOld() const { return store_->Stat("", OldLayer()).ok(); }
@@ -266,6 +286,66 @@ TEST_F(CollectorRecoveryTest, TheSecondsPlanMayExpireWhileItWaits) {
     EXPECT_EQ(run->phase, RunPhase::kInterrupted);
   }
   EXPECT_EQ(collector_->ActingRun("s"), "");
+}
+
+// The disk failed as the daemon began: it is tried again, and what goes on is
+// taken up then.
+TEST_F(CollectorRecoveryTest, AStoreThatWasAwayAtTheStartIsRecoveredLater) {
+  DieTwice();
+  {
+    const base::ScopedErrno away(EIO, 0, /*is_lasting=*/true);
+    const Recovery recovery = collector_->BeginRecovery();
+    EXPECT_THAT(recovery.status, Not(IsOk()));
+    EXPECT_THAT(recovery.unfinished_runs, IsEmpty());
+    EXPECT_THAT(collector_->UnrecoveredStores(),
+                ElementsAre(Pair("s", HasSubstr("put/output"))));
+    EXPECT_THAT(collector_->RecoverAgain().status, Not(IsOk()));
+  }
+  EXPECT_EQ(collector_->ActingRun("s"), "");
+  // Whoever acts there comes first.
+  RunControl control;
+  bool has_tried = false;
+  control.on_progress = [&](const gc::Run&) {
+    if (std::exchange(has_tried, true)) return;
+    EXPECT_THAT(collector_->RecoverAgain().status,
+                StatusIs(absl::StatusCode::kAborted));
+  };
+  ASSERT_THAT(collector_->Scan("s", false, "test", control), IsOk());
+  ASSERT_TRUE(has_tried);
+  EXPECT_THAT(collector_->UnrecoveredStores(), SizeIs(1));
+  const Recovery again = collector_->RecoverAgain();
+  EXPECT_THAT(again.status, IsOk());
+  ASSERT_THAT(again.unfinished_runs, ElementsAre(run_, first_run_));
+  EXPECT_THAT(collector_->UnrecoveredStores(), IsEmpty());
+  EXPECT_EQ(collector_->ActingRun("s"), run_);
+  for (const std::string& id : again.unfinished_runs) {
+    const auto run = collector_->Resume(id, {});
+    ASSERT_THAT(run, IsOk());
+    EXPECT_EQ(run->phase, RunPhase::kSucceeded) << id;
+  }
+  EXPECT_EQ(collector_->ActingRun("s"), "");
+  EXPECT_FALSE(HasOld());
+  ExpectExact();
+  EXPECT_THAT(collector_->RecoverAgain().status, IsOk());
+}
+
+// What lies in the way of what was moved leaves that in quarantine, and no work
+// undone: the sweep goes on.
+TEST_F(CollectorRecoveryTest, WhatLiesInTheWayHoldsUpNoRecovery) {
+  DieInASweep(2);
+  const std::string moved = MovedLink();
+  ASSERT_NE(moved, "");
+  folder_.Write(moved + "/in/the/way", "x");
+  const Recovery recovery = collector_->BeginRecovery();
+  EXPECT_THAT(recovery.status, StatusIs(absl::StatusCode::kAlreadyExists,
+                                        HasSubstr("stays in quarantine")));
+  EXPECT_THAT(collector_->UnrecoveredStores(), IsEmpty());
+  ASSERT_THAT(recovery.unfinished_runs, ElementsAre(run_));
+  const auto run = collector_->Resume(run_, {});
+  ASSERT_THAT(run, IsOk());
+  EXPECT_FALSE(HasOld());
+  EXPECT_TRUE(folder_.Exists(moved + "/in/the/way"));
+  ExpectExact();
 }
 
 TEST_F(CollectorRecoveryTest, WhoServesNobodyGoesOnWithBoth) {

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/collector.h"
 #include "gc/held_return.h"
@@ -63,8 +64,27 @@ PlanItem ItemOf(const store::Removal& removal) {
   return item;
 }
 
-absl::Status Adopt(CollectedStore* site, const Found& strangers) {
+// What merely lies in the way of something leaves that in quarantine, on
+// record: it is told in the end, and stops nothing else.
+absl::Status PutOff(const absl::Status& status, absl::Status* obstacle) {
+  if (!absl::IsAlreadyExists(status)) return status;
+  obstacle->Update(status);
+  return absl::OkStatus();
+}
+
+absl::Status Adopt(CollectedStore* site, Found strangers) {
   if (strangers.empty()) return absl::OkStatus();
+  // A reference may have brought some back since they were listed.
+  base::MutexLock deed(&site->deed);
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<store::QuarantinedItem> items,
+                           site->store->ListQuarantine());
+  Found left;
+  for (const store::QuarantinedItem& item : items) {
+    const auto stranger = strangers.find({item.run_id, item.removal});
+    if (stranger != strangers.end()) left.insert(*stranger);
+  }
+  if (left.empty()) return absl::OkStatus();
+  strangers = std::move(left);
   QuarantineChanges adopted;
   uint64_t number = kFirstAdopted;
   const index::Epoch epoch = site->graph->Read()->epoch();
@@ -94,7 +114,7 @@ absl::Status Adopt(CollectedStore* site, const Found& strangers) {
 }
 
 // Makes the records say what is in the quarantine folder.
-absl::Status FollowFolder(CollectedStore* site) {
+absl::Status FollowFolder(CollectedStore* site, absl::Status* obstacle) {
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<store::QuarantinedItem> items,
                            site->store->ListQuarantine());
   Found strangers;
@@ -108,16 +128,17 @@ absl::Status FollowFolder(CollectedStore* site) {
             if (!record.item.removal) return false;
             return strangers.erase({record.run_id, *record.item.removal}) == 0;
           }));
-  RECLAIM_RETURN_IF_ERROR(
-      RestoreRecords(site, std::move(returned), kActor, nullptr));
-  return Adopt(site, strangers);
+  RECLAIM_RETURN_IF_ERROR(PutOff(
+      RestoreRecords(site, std::move(returned), kActor, nullptr), obstacle));
+  return Adopt(site, std::move(strangers));
 }
 
 }  // namespace
 
 absl::Status RecoverStore(CollectedStore* site) {
   RECLAIM_RETURN_IF_ERROR(KeepLeftovers(site, "", kActor));
-  RECLAIM_RETURN_IF_ERROR(UndoIntents(site, "", kActor));
+  absl::Status obstacle;
+  RECLAIM_RETURN_IF_ERROR(PutOff(UndoIntents(site, "", kActor), &obstacle));
   PurgeRequest request;
   StoredRun stored;
   stored.run.id = "recovery";
@@ -129,8 +150,9 @@ absl::Status RecoverStore(CollectedStore* site) {
   stored.run.phase = RunPhase::kSucceeded;
   OngoingRun run(std::move(stored), site, nullptr);
   RECLAIM_RETURN_IF_ERROR(Purge(site, &request, &run).FinishInterrupted());
-  if (IsInFolder(*site)) RECLAIM_RETURN_IF_ERROR(FollowFolder(site));
-  return ReturnHeld(site, kActor);
+  if (IsInFolder(*site)) RECLAIM_RETURN_IF_ERROR(FollowFolder(site, &obstacle));
+  RECLAIM_RETURN_IF_ERROR(PutOff(ReturnHeld(site, kActor), &obstacle));
+  return obstacle;
 }
 
 }  // namespace reclaim::gc

@@ -18,7 +18,9 @@
 
 namespace reclaim::gc {
 
-// Idempotent.  Before any run begins on the store.
+// Idempotent.  While no run is at work on the store.  ALREADY_EXISTS: something
+// lies in the way of what was to come back, which stays in quarantine as
+// anything there; all else is done.
 absl::Status RecoverStore(CollectedStore* site);
 
 }  // namespace reclaim::gc

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/mutex.h"
 #include "gc/collected_store.h"
 #include "gc/collector.h"
@@ -86,6 +87,8 @@ class StoreCollector final : public Collector {
   std::vector<index::UnreadableScope> KeptScopes(
       absl::string_view name) const override;
   Recovery BeginRecovery() override;
+  Recovery RecoverAgain() override;
+  std::map<std::string, std::string> UnrecoveredStores() const override;
   absl::StatusOr<Run> Resume(absl::string_view run_id,
                              const RunControl& control) override;
   absl::Status RecoverStore(absl::string_view name) override;
@@ -177,8 +180,17 @@ class StoreCollector final : public Collector {
   // The plan that an interrupted run goes on with; unset if it does not.
   absl::StatusOr<std::optional<Plan>> PlanToGoOn(const StoredRun& stored) const;
   absl::StatusOr<Run> Abandon(StoredRun stored);
-  // True if the run goes on; then its store is kept for it.
-  absl::StatusOr<bool> TakeUp(StoredRun stored);
+  // RecoverStore() while no run is at work there; notes what came of it.
+  absl::Status RecoverSite(CollectedStore* site);
+  // Takes up the interrupted runs of the stores that are meant.  `slot` may be
+  // null, or keeps the only one of these.
+  absl::Status TakeUpRuns(absl::FunctionRef<bool(const std::string&)> is_meant,
+                          std::unique_ptr<ActingSlot> slot,
+                          std::vector<std::string>* unfinished);
+  // True if the run goes on; then its store is kept for it, by `slot` if that
+  // is not null.
+  absl::StatusOr<bool> TakeUp(StoredRun stored,
+                              std::unique_ptr<ActingSlot>* slot);
   // Takes the store that was kept for the run, if it was; ABORTED while others
   // of that store come first.
   absl::Status TakeTurn(const std::string& run_id,

@@ -48,6 +48,8 @@ class Metrics : public gc::CollectorObserver, public gc::ScheduleObserver {
   virtual void SetEngine(std::function<index::EngineStats()> stats) = 0;
   // Whether the daemon serves (SetReady()); what the /readyz page says.
   virtual void SetReady(bool is_ready) = 0;
+  // How many stores could not be recovered from a crash yet.
+  virtual void SetUnrecoveredStores(uint64_t count) = 0;
   // When the server's certificate ends; InfiniteFuture() without TLS.
   virtual void SetCertificateExpiry(absl::Time expiry) = 0;
   // By how much the daemon's time is behind the wall clock (base/leap_clock.h).

@@ -136,6 +136,7 @@ TEST_F(MetricsTest, TheWholeSetIsThereAtZero) {
         "reclaim_queue_depth 0",
         "reclaim_database_loss_unconfirmed 0",
         "reclaim_ready 0",
+        "reclaim_stores_unrecovered 0",
         "reclaim_tls_certificate_expiry_timestamp_seconds 0",
         "reclaim_clock_held_back_seconds 0",
         "reclaim_rocksdb_stall_seconds_total 0",
@@ -176,6 +177,7 @@ TEST_F(MetricsTest, TheEngineAndTheQueueAreShown) {
   metrics_->OnCallBegin("GraphService/Record");
   metrics_->OnCallBegin("CollectionService/WatchRun");
   metrics_->SetReady(true);
+  metrics_->SetUnrecoveredStores(2);
   metrics_->SetCertificateExpiry(absl::FromUnixSeconds(1800000000));
   metrics_->SetClockHeldBack(absl::Hours(2));
   const std::string text = metrics_->Scrape();
@@ -185,6 +187,7 @@ TEST_F(MetricsTest, TheEngineAndTheQueueAreShown) {
               HasSubstr("reclaim_rocksdb_compaction_written_bytes_total 77\n"));
   EXPECT_THAT(text, HasSubstr("reclaim_queue_depth 1\n"));
   EXPECT_THAT(text, HasSubstr("reclaim_ready 1\n"));
+  EXPECT_THAT(text, HasSubstr("reclaim_stores_unrecovered 2\n"));
   EXPECT_THAT(
       text,
       HasSubstr("reclaim_tls_certificate_expiry_timestamp_seconds 1800000000"));

@@ -113,6 +113,9 @@ class RegistryMetrics final : public Metrics {
   }
   void SetReady(bool is_ready) override { ready_.Set(is_ready ? 1 : 0); }
   void SetCertificateExpiry(absl::Time expiry) override {
+  void SetUnrecoveredStores(uint64_t count) override {
+    unrecovered_.Set(static_cast<double>(count));
+  }
     certificate_.Set(expiry == absl::InfiniteFuture()
                          ? 0
                          : absl::ToDoubleSeconds(expiry - absl::UnixEpoch()));
@@ -325,6 +328,11 @@ class RegistryMetrics final : public Metrics {
   prometheus::Gauge& ready_ =
       Gauges(&registry_, "reclaim_ready", "1 while /readyz says so.").Add({});
   prometheus::Gauge& certificate_ =
+  prometheus::Gauge& unrecovered_ =
+      Gauges(&registry_, "reclaim_stores_unrecovered",
+             "Stores whose recovery from a crash did not come to its end; it "
+             "is tried again every ten minutes.")
+          .Add({});
       Gauges(&registry_, "reclaim_tls_certificate_expiry_timestamp_seconds",
              "When the server's certificate ends; 0 without TLS.")
           .Add({});

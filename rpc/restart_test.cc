@@ -1,11 +1,13 @@
 // What clients were told holds after a restart of the daemon.
 
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/fault_point.h"
 #include "gc/collector.h"
 #include "gc/schedule.h"
 #include "index/memory_engine.h"
@@ -216,6 +218,25 @@ TEST_F(RestartTest, AFollowerHearsThatTheRowsBeganAnew) {
   const grpc::Status status = Watch(1'000'000, &events);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::OUT_OF_RANGE);
   EXPECT_THAT(status.error_message(), ::testing::HasSubstr("rebuilt"));
+}
+
+// Its disk was away at the start; whoever asks hears that, until it is back.
+TEST_F(RestartTest, AStoreThatIsNotRecoveredSaysSo) {
+  const auto state = [this] {
+    v1::GetStoreRequest get;
+    get.set_name("s");
+    v1::Store store;
+    EXPECT_TRUE(Ask(store_stub_, &Stores::GetStore, get, &store).ok());
+    return store.state();
+  };
+  const std::string before = state();
+  {
+    const base::ScopedErrno away(EIO, 0, /*is_lasting=*/true);
+    EXPECT_FALSE(collector_->BeginRecovery().status.ok());
+  }
+  EXPECT_THAT(state(), ::testing::StartsWith("unrecovered: "));
+  EXPECT_TRUE(collector_->RecoverAgain().status.ok());
+  EXPECT_EQ(state(), before);
 }
 
 TEST_F(RestartTest, AfterALostDatabaseAnAdminConfirms) {

@@ -2,6 +2,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "gc/collector.h"
 #include "rpc/store_table.h"
 #include "store/content_store.h"
 
@@ -16,6 +17,11 @@ std::string StateOf(const ServiceParts& parts, const index::StoreRecord& record,
         "unconfirmed: nothing is deleted since the database "
         "was lost (",
         loss->why, ")");
+  }
+  const auto unrecovered = parts.collector->UnrecoveredStores();
+  const auto why = unrecovered.find(record.name);
+  if (why != unrecovered.end()) {
+    return absl::StrCat("unrecovered: ", why->second);
   }
   if (record.last_scan_end == absl::InfinitePast() &&
       traits.has_foreign_writers) {

@@ -317,9 +317,9 @@ absl::Status ReclaimDaemon::Serve() {
   resumer_->Begin(unfinished_runs_, kResumeInterval);
   ShowReadiness();
   readiness_ticker_ = std::make_unique<Ticker>(kReadinessInterval, [this] {
-    // Too little space for it is no news: it was said when it was let go.
-    // Without it a collection may not begin, and all is kept.
+    // Too little space for it is no news, and without it all is kept.
     ballast_->Refill().IgnoreError();
+    metrics_->SetUnrecoveredStores(collector_->UnrecoveredStores().size());
     ShowReadiness();
   });
   loop_.Begin(scheduler_.get());

@@ -54,6 +54,10 @@ absl::StatusOr<std::vector<std::string>> OpenStores(
     say(absl::StrCat("recovery is not complete: ", recovery.status.message(),
                      "; what it concerns stays in quarantine"));
   }
+  for (const auto& [store, why] : opening.collector->UnrecoveredStores()) {
+    say(absl::StrCat("store ", store, " is not recovered: ", why,
+                     "; it is tried again"));
+  }
   const absl::Status listed = opening.stores->UpdateList();
   if (!listed.ok()) {
     say(absl::StrCat(listed.message(),

@@ -16,18 +16,36 @@ RunResumer::RunResumer(gc::Collector* collector, rpc::RunBoard* board,
 
 void RunResumer::Begin(const std::vector<std::string>& runs,
                        absl::Duration interval) {
-  if (runs.empty()) return;
   ResumeAll(runs);
   ticker_ = std::make_unique<Ticker>(interval, [this] { TryAgain(); });
 }
 
 void RunResumer::TryAgain() {
+  RecoverStores();
   std::vector<std::string> runs;
   {
     base::MutexLock lock(&mutex_);
     runs.swap(failed_);
   }
   ResumeAll(runs);
+}
+
+void RunResumer::RecoverStores() {
+  const std::map<std::string, std::string> before =
+      collector_->UnrecoveredStores();
+  if (before.empty()) return;
+  const gc::Recovery again = collector_->RecoverAgain();
+  const std::map<std::string, std::string> after =
+      collector_->UnrecoveredStores();
+  for (const auto& [name, why] : before) {
+    if (after.count(name) > 0) continue;
+    say_(absl::StrCat("store ", name, ": it is recovered"));
+  }
+  if (!again.status.ok()) {
+    say_(absl::StrCat("recovery is not complete: ", again.status.message(),
+                      after.empty() ? "" : "; it is tried again"));
+  }
+  ResumeAll(again.unfinished_runs);
 }
 
 void RunResumer::ResumeAll(const std::vector<std::string>& runs) {

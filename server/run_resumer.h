@@ -1,10 +1,12 @@
-// server/run_resumer.h — goes on with the sweeps that a crash interrupted.
+// server/run_resumer.h — goes on with what a crash interrupted.
 //
+// Sweeps:
 // Each on the run board, so that it is watched and cancelled like any; those of
 // one store one after the other.  The rest of a sweep takes its time: whoever
 // has to know the graph, writers first, is served meanwhile.  One that cannot
 // go on now (its store cannot be read once more) is tried again until its plan
-// expires.
+// expires.  Stores: one that could not be recovered, at the start or when it
+// was opened, is tried again, and its sweeps with it.
 //
 // Thread-safe.
 
@@ -37,10 +39,11 @@ class RunResumer {
 
   // Goes on with these, and from then on tries again every `interval`.
   void Begin(const std::vector<std::string>& runs, absl::Duration interval);
-  // Now, those that could not go on.
+  // Now, what could not be recovered and those that could not go on.
   void TryAgain();
 
  private:
+  void RecoverStores();
   void ResumeAll(const std::vector<std::string>& runs);
   // The first of these runs of one store, then the others.
   void ResumeFirst(const std::vector<std::string>& runs);

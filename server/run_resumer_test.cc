@@ -1,5 +1,6 @@
 #include "server/run_resumer.h"
 
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -27,6 +28,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class RunResumerTest : public gc::CollectorFixture {
  protected:
@@ -94,6 +96,31 @@ TEST_F(RunResumerTest, WhatCannotGoOnIsTriedAgain) {
   }
   resumer_->TryAgain();
   EXPECT_EQ(Ended(runs[0]).phase, gc::RunPhase::kSucceeded);
+  // Once.
+  const size_t count = Said().size();
+  resumer_->TryAgain();
+  EXPECT_EQ(Said().size(), count);
+}
+
+// The disk was away at the start, and is back: its sweep goes on as well.
+TEST_F(RunResumerTest, AStoreThatCouldNotBeRecoveredIsTriedAgain) {
+  const auto runs = collector_->ListRuns("", 1);
+  ASSERT_THAT(runs, IsOk());
+  const std::string id = runs->front().id;
+  {
+    const base::ScopedErrno away(EIO, 0, /*is_lasting=*/true);
+    const gc::Recovery recovery = collector_->BeginRecovery();
+    ASSERT_THAT(recovery.unfinished_runs, IsEmpty());
+    resumer_->Begin(recovery.unfinished_runs, absl::Hours(1));
+    resumer_->TryAgain();
+    EXPECT_THAT(Said(), ElementsAre(AllOf(HasSubstr("recovery is not complete"),
+                                          HasSubstr("tried again"))));
+    EXPECT_EQ(collector_->UnrecoveredStores().size(), 1u);
+  }
+  resumer_->TryAgain();
+  EXPECT_THAT(collector_->UnrecoveredStores(), IsEmpty());
+  EXPECT_EQ(Ended(id).phase, gc::RunPhase::kSucceeded);
+  EXPECT_THAT(Said(), Contains(HasSubstr("store s: it is recovered")));
   // Once.
   const size_t count = Said().size();
   resumer_->TryAgain();

@@ -97,7 +97,7 @@ class DeployTest(unittest.TestCase):
 
     def test_every_alert_has_what_its_reader_needs(self):
         alerts = re.split(r"\n\s+- alert: ", read(RULES))[1:]
-        self.assertEqual(len(alerts), 11)
+        self.assertEqual(len(alerts), 12)
         anchors = {
             re.sub(r"[^a-z0-9 -]", "", heading.lower()).strip().replace(" ", "-")
             for heading in re.findall(r"(?m)^#+ (.*)$", read(OPERATING))}
