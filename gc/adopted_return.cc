@@ -1,9 +1,10 @@
 #include "gc/adopted_return.h"
 
-#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <utility>
 
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/graph_changes.h"
 #include "gc/restore.h"
@@ -16,102 +17,121 @@ namespace {
 
 using index::kNoNode;
 using index::NodeId;
+using index::NodeKind;
 using index::NodeState;
 
-// The graph knows its digest, of something that is there, and not its bytes.
-bool IsNamedIn(const index::GraphReader& reader, index::PlaceId place,
-               const oci::Digest& digest) {
-  const index::GraphView& view = reader.view();
-  if (place == index::kNoPlace) return false;
-  const NodeId node = view.FindContent(place, digest);
-  if (node == kNoNode || view.state(node) != NodeState::kAbsent) return false;
-  if (reader.IsLive(node)) return true;
-  bool is_named = false;
-  view.ForEachKeeper(node, [&](NodeId above) {
-    is_named = view.Exists(above) && (!IsContent(view.kind(above)) ||
-                                      view.state(above) == NodeState::kPresent);
-    return !is_named;
-  });
-  return is_named;
-}
-
-// Also by who holds it wherever it is: then it is named in the place "".
-bool IsNamed(const index::GraphReader& reader, index::PlaceId place,
-             const oci::Digest& digest) {
-  if (IsNamedIn(reader, place, digest)) return true;
-  if (place == index::kNoPlace) return false;
-  const index::GraphView& view = reader.view();
-  const index::PlaceId nowhere = view.FindPlace(view.PlaceStore(place), "");
-  return nowhere != place && IsNamedIn(reader, nowhere, digest);
-}
+// As often as a reader of millions gives the graph up.
+constexpr uint64_t kYieldInterval = 4096;
 
 bool IsAdopted(const QuarantineRecord& record) {
   return record.state == QuarantineState::kQuarantined && IsBlob(record) &&
          record.item.node == kNoNode;
 }
 
-absl::StatusOr<std::vector<QuarantineRecord>> AdoptedRecords(
+// As long as the first copy is there, the graph has its node.
+bool IsSecondCopy(const QuarantineRecord& record) {
+  return record.state == QuarantineState::kSuperseded && IsBlob(record);
+}
+
+// Whether somebody holds it wherever it is, by the node in the place "", and it
+// is not here: that place may be a layout which has a copy of its own.
+bool IsHeldElsewhere(const index::GraphView& view,
+                     const std::array<NodeId, 2>& nodes) {
+  const bool is_absent = nodes[0] == kNoNode || !view.Exists(nodes[0]) ||
+                         view.state(nodes[0]) == NodeState::kAbsent;
+  if (!is_absent || nodes[1] == kNoNode) return false;
+  bool is_held = false;
+  view.ForEachKeeper(nodes[1], [&](NodeId above) {
+    const NodeKind kind = view.kind(above);
+    is_held = view.Exists(above) &&
+              (kind == NodeKind::kPin || kind == NodeKind::kLease ||
+               kind == NodeKind::kContainer || kind == NodeKind::kSnapshot);
+    return !is_held;
+  });
+  return is_held;
+}
+
+// What no reference restores.
+absl::StatusOr<std::vector<QuarantineRecord>> RecordsWithoutNode(
     const CollectedStore& site) {
   if (site.runs->Adopted(site.name).all.count == 0) {
     return std::vector<QuarantineRecord>();
   }
-  return site.runs->ListQuarantine(site.name, IsAdopted);
+  return site.runs->ListQuarantine(
+      site.name, [](const QuarantineRecord& record) {
+        return IsAdopted(record) || IsSecondCopy(record);
+      });
 }
 
 }  // namespace
 
+absl::Status TakeForOnlyCopies(CollectedStore* site,
+                               absl::Span<const QuarantineKey> keys,
+                               absl::string_view actor) {
+  base::MutexLock deed(&site->deed);
+  QuarantineChanges taken;
+  for (const QuarantineKey& key : keys) {
+    absl::StatusOr<QuarantineRecord> record = site->runs->GetQuarantine(key);
+    if (absl::IsNotFound(record.status())) continue;
+    RECLAIM_RETURN_IF_ERROR(record.status());
+    if (IsSecondCopy(*record)) taken.put.push_back(*std::move(record));
+  }
+  if (taken.put.empty()) return absl::OkStatus();
+  const auto order = site->graph->HoldWriteOrder();
+  for (QuarantineRecord& record : taken.put) {
+    record.state = QuarantineState::kQuarantined;
+    record.item.node = kNoNode;
+    record.epoch = order->reader().epoch();
+    record.quarantined = site->clock->Now();
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<index::RecordWrite> writes,
+                           RunStore::QuarantineWrites(taken));
+  RECLAIM_RETURN_IF_ERROR(order->Commit({}, {}, writes, actor));
+  site->runs->Note(taken);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<AdoptedBlobs> ListAdopted(const CollectedStore& site) {
-  AdoptedBlobs blobs;
-  if (site.runs->Adopted(site.name).all.count == 0) return blobs;
+  AdoptedBlobs listed;
+  if (site.runs->Adopted(site.name).all.count == 0) return listed;
   RECLAIM_RETURN_IF_ERROR(site.runs->ForEachQuarantined(
       site.name, [&](const QuarantineRecord& record) {
         if (!IsAdopted(record)) return true;
-        const store::Removal& blob = *record.item.removal;
-        blobs[blob.place].push_back(*blob.digest);
+        listed.Add(record.item.removal->place, *record.item.removal->digest);
         return true;
       }));
-  return blobs;
-}
-
-std::set<store::Place> NamedPlaces(const index::GraphReader& reader,
-                                   index::StoreId store,
-                                   const AdoptedBlobs& adopted,
-                                   absl::Span<const QuarantineRecord> batch) {
-  std::set<store::Place> asked;
-  for (const QuarantineRecord& record : batch) {
-    if (record.number < kFirstAdopted || !record.item.removal) continue;
-    asked.insert(record.item.removal->place);
-  }
-  std::set<store::Place> places;
-  for (const store::Place& name : asked) {
-    const auto blobs = adopted.find(name);
-    if (blobs == adopted.end()) continue;
-    const index::PlaceId place = reader.view().FindPlace(store, name);
-    const bool is_named =
-        std::any_of(blobs->second.begin(), blobs->second.end(),
-                    [&](const oci::Digest& digest) {
-                      return IsNamed(reader, place, digest);
-                    });
-    if (is_named) places.insert(name);
-  }
-  return places;
+  const auto reader = site.graph->Read();
+  listed.LookUp(reader->view(), site.id);
+  return listed;
 }
 
 absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
                                  absl::string_view actor) {
   if (site->store->traits().is_read_only) return false;
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> adopted,
-                           AdoptedRecords(*site));
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> all,
+                           RecordsWithoutNode(*site));
   std::vector<const QuarantineRecord*> named;
+  std::vector<QuarantineKey> second_copies;
   {
     const auto reader = site->graph->Read();
-    for (const QuarantineRecord& record : adopted) {
+    uint64_t look_count = 0;
+    for (const QuarantineRecord& record : all) {
+      if (++look_count % kYieldInterval == 0) reader->view().Yield();
       const store::Removal& blob = *record.item.removal;
-      const index::PlaceId place =
-          reader->view().FindPlace(site->id, blob.place);
-      if (IsNamed(*reader, place, *blob.digest)) named.push_back(&record);
+      const std::array<NodeId, 2> nodes =
+          NodesOf(reader->view(), site->id, blob.place, *blob.digest);
+      if (!IsNamedAndAbsent(*reader, nodes[0]) &&
+          !IsNamedAndAbsent(*reader, nodes[1]) &&
+          !IsHeldElsewhere(reader->view(), nodes)) {
+        continue;
+      }
+      named.push_back(&record);
+      if (!IsSecondCopy(record)) continue;
+      second_copies.emplace_back(record.run_id, record.number);
     }
   }
+  // The store has lost what it had of its own.
+  RECLAIM_RETURN_IF_ERROR(TakeForOnlyCopies(site, second_copies, actor));
   std::vector<QuarantineRecord> wanted;
   for (const QuarantineRecord* record : named) {
     // Links come with their content (I4).
@@ -130,8 +150,8 @@ absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
   // What lies in the way of one keeps it where it is, and would so for ever.
   if (!absl::IsAlreadyExists(restored)) RECLAIM_RETURN_IF_ERROR(restored);
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> left,
-                           AdoptedRecords(*site));
-  return left.size() < adopted.size();
+                           RecordsWithoutNode(*site));
+  return left.size() < all.size();
 }
 
 absl::StatusOr<index::ScanReport> ScanAndReturn(

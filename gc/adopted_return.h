@@ -9,19 +9,14 @@
 #ifndef RECLAIM_GC_ADOPTED_RETURN_H_
 #define RECLAIM_GC_ADOPTED_RETURN_H_
 
-#include <map>
-#include <set>
-#include <vector>
-
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "gc/adopted_blobs.h"
 #include "gc/collected_store.h"
-#include "gc/records.h"
-#include "index/reference_graph.h"
+#include "gc/quarantine_index.h"
 #include "index/store_scanner.h"
-#include "oci/digest.h"
-#include "store/types.h"
 
 namespace reclaim::gc {
 
@@ -34,17 +29,15 @@ absl::StatusOr<index::ScanReport> ScanAndReturn(
 // Whether any came back: then only a scan knows what it is made of.
 absl::StatusOr<bool> ReturnNamed(CollectedStore* site, absl::string_view actor);
 
-// The blobs that were found without a record.
-using AdoptedBlobs = std::map<store::Place, std::vector<oci::Digest>>;
-absl::StatusOr<AdoptedBlobs> ListAdopted(const CollectedStore& site);
+// Entries of second copies (QuarantineState::kSuperseded) whose first one is
+// gone: in quarantine as what was found there without a record, from now on.
+// Passes over what is none any more.
+absl::Status TakeForOnlyCopies(CollectedStore* site,
+                               absl::Span<const QuarantineKey> keys,
+                               absl::string_view actor);
 
-// Of the places of `batch`'s entries that were found without a record, those
-// where one of `adopted` is named: nobody knows which of the others it is made
-// of, so all of them stay.
-std::set<store::Place> NamedPlaces(const index::GraphReader& reader,
-                                   index::StoreId store,
-                                   const AdoptedBlobs& adopted,
-                                   absl::Span<const QuarantineRecord> batch);
+// The blobs that were found without a record.
+absl::StatusOr<AdoptedBlobs> ListAdopted(const CollectedStore& site);
 
 }  // namespace reclaim::gc
 

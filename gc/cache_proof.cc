@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/status_macros.h"
+#include "store/name_reader.h"
 
 namespace reclaim::gc {
 namespace {
@@ -97,6 +98,15 @@ void CanaryWatch::Prime(absl::Span<const PlanItem> items) {
       continue;
     }
     const Canary canary{item.removal->repository, *item.removal->digest};
+    // Of one that was never written (store::MembershipFact) a registry says
+    // nothing, and what fails once is not asked again.
+    const store::NameReader* names = site_->store->names();
+    if (names != nullptr && !names
+                                 ->HoldsLink(canary.repository, canary.digest,
+                                             store::MembershipKind::kLayer)
+                                 .value_or(false)) {
+      continue;
+    }
     const absl::StatusOr<bool> has =
         registry_->HasBlob(canary.repository, canary.digest);
     if (!has.ok()) registry_ = nullptr;

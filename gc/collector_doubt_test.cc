@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "index/memory_engine.h"
 #include "index/mutation.h"
+#include "index/verify.h"
 #include "oci/digest.h"
 #include "store/testing/store_tree.h"
 
@@ -37,7 +38,7 @@ class DoubtfulRegistryTest : public CollectorFixture {
  protected:
   DoubtfulRegistryTest() {
     kept_ = tree_.Image("app", "v1", {"base", "new"});
-    tree_.Image("app", "", {"base", "old"});
+    old_ = tree_.Image("app", "", {"base", "old"});
     tree_.Blob("nothing names me");
   }
   std::string Full(const std::string& path) const {
@@ -55,6 +56,17 @@ class DoubtfulRegistryTest : public CollectorFixture {
       EXPECT_EQ(folder_.Snapshot(), before);
     }
   }
+  int EmptyLinksFound() {
+    int count = 0;
+    index::VerifyOptions options;
+    options.on_finding = [&count](const index::Finding& finding) {
+      EXPECT_EQ(finding.check, "empty-link") << finding.detail;
+      ++count;
+    };
+    EXPECT_THAT(index::Verify(graph_.get(), "s", store_.get(), clock_, options),
+                IsOk());
+    return count;
+  }
   void ExpectCollected() {
     Scan();
     EXPECT_EQ(MakePlan(Request()).totals.blob_count, 4u)
@@ -66,6 +78,7 @@ class DoubtfulRegistryTest : public CollectorFixture {
 
   store::RegistryTree tree_{&folder_};
   oci::Digest kept_;
+  oci::Digest old_;
 };
 
 TEST_F(DoubtfulRegistryTest, WhatALinkedRepositoryHoldsStays) {
@@ -87,6 +100,34 @@ TEST_F(DoubtfulRegistryTest, WhatARepositoryWithoutAnAcceptedNameHoldsStays) {
   fs::rename(Full(absl::StrCat(kTop, "Upper")),
              Full(absl::StrCat(kTop, "lower")));
   ExpectCollected();
+}
+
+// A registry was killed between opening a link and writing it: what its path
+// names is linked as it would be by a whole one, and the rest is collected.
+TEST_F(DoubtfulRegistryTest, AnEmptyLinkCountsAsAWholeOne) {
+  const auto empty = [this](const char* folder, const oci::Digest& digest) {
+    folder_.Write(
+        absl::StrCat(kTop, "app/", folder, "/sha256/", digest.hex(), "/link"),
+        "");
+  };
+  empty("_manifests/revisions", kept_);
+  empty("_manifests/revisions", old_);
+  empty("_layers", oci::Digest::Sha256Of("base"));
+  empty("_layers", oci::Digest::Sha256Of("old"));
+  Open(store::StoreKind::kRegistry);
+  Scan();
+  EXPECT_EQ(EmptyLinksFound(), 4);
+  ExpectCollected();
+  EXPECT_EQ(StateOf(oci::Digest::Sha256Of("base")), NodeState::kPresent);
+  EXPECT_EQ(StateOf(old_), NodeState::kQuarantined);
+  EXPECT_FALSE(folder_.Exists(absl::StrCat(
+      kTop, "app/_manifests/revisions/sha256/", old_.hex(), "/link")));
+  ASSERT_THAT(PurgeNow(), IsOk());
+  EXPECT_EQ(QuarantineCount(), 0u);
+  Scan();
+  EXPECT_EQ(EmptyLinksFound(), 2) << "of what is kept: a pull of it fails";
+  EXPECT_EQ(StateOf(kept_), NodeState::kPresent);
+  EXPECT_THAT(MakePlan(Request()).items, IsEmpty());
 }
 
 TEST_F(DoubtfulRegistryTest, ALinkedTagIsToldAndStopsNoPlan) {

@@ -10,7 +10,10 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "base/status_macros.h"
+#include "gc/records.h"
 #include "gc/restore.h"
+#include "gc/run_store.h"
+#include "store/name_reader.h"
 
 namespace reclaim::gc {
 namespace {
@@ -57,36 +60,86 @@ bool IsNamedIn(const index::GraphView& view, NodeId repository,
   return is_named;
 }
 
-bool IsNeeded(const index::GraphView& view, index::StoreId store,
-              const QuarantineRecord& record) {
+MembershipKind LinkKind(const QuarantineRecord& record) {
+  return record.item.removal->kind == RemovalKind::kLayerLink
+             ? MembershipKind::kLayer
+             : MembershipKind::kRevision;
+}
+
+// What a link leads to, from which repository.
+struct LinkEnds {
+  NodeId repository = kNoNode;
+  NodeId content = kNoNode;
+
+  bool are_here() const { return repository != kNoNode && content != kNoNode; }
+};
+
+// Not here if the content is in quarantine: its links come back with it, and
+// lead nowhere without it.
+LinkEnds EndsOf(const index::GraphView& view, index::StoreId store,
+                const QuarantineRecord& record) {
   const store::Removal& removal = *record.item.removal;
-  const NodeId repository =
+  LinkEnds ends;
+  ends.repository =
       view.FindNamed({NodeKind::kRepository, store, "", removal.repository});
   const index::PlaceId place = view.FindPlace(store, removal.place);
-  if (repository == kNoNode || place == index::kNoPlace) return false;
-  const NodeId content = view.FindContent(place, *removal.digest);
-  if (content == kNoNode) return false;
-  // Its links come back with it, and lead nowhere without it.
-  if (view.state(content) == NodeState::kQuarantined) return false;
-  // One that somebody has made anew stands.
-  const MembershipKind kind = removal.kind == RemovalKind::kLayerLink
-                                  ? MembershipKind::kLayer
-                                  : MembershipKind::kRevision;
-  if (view.LinkedAt(repository, content, kind)) return false;
-  return IsNamedIn(view, repository, content);
+  if (place == index::kNoPlace) return ends;
+  ends.content = view.FindContent(place, *removal.digest);
+  if (ends.content != kNoNode &&
+      view.state(ends.content) == NodeState::kQuarantined) {
+    ends.content = kNoNode;
+  }
+  return ends;
+}
+
+// Whether the link that the graph knows in its place says nothing to anybody:
+// the registry that made it was killed before it wrote (MembershipFact).  Where
+// nobody can say, the one in quarantine may be the only one.
+bool IsRuin(const CollectedStore& site, const QuarantineRecord& record) {
+  const store::NameReader* names = site.store->names();
+  if (names == nullptr) return false;
+  const store::Removal& removal = *record.item.removal;
+  const MembershipKind kind = LinkKind(record);
+  const auto found = names->FindLink(removal.repository, *removal.digest, kind);
+  if (found.ok() && !found->has_value()) return false;
+  return !names->HoldsLink(removal.repository, *removal.digest, kind)
+              .value_or(false);
 }
 
 // Moves those of `links` that are needed to `needed`.
 void TakeNeeded(const CollectedStore& site,
                 std::vector<QuarantineRecord>* links,
                 std::vector<QuarantineRecord>* needed) {
-  const auto reader = site.graph->Read();
-  for (QuarantineRecord& record : *links) {
-    if (IsNeeded(reader->view(), site.id, record)) {
-      needed->push_back(std::move(record));
+  std::vector<QuarantineRecord> made_anew;
+  {
+    const auto reader = site.graph->Read();
+    const index::GraphView& view = reader->view();
+    for (QuarantineRecord& record : *links) {
+      const LinkEnds ends = EndsOf(view, site.id, record);
+      if (!ends.are_here()) continue;
+      if (view.LinkedAt(ends.repository, ends.content, LinkKind(record))) {
+        made_anew.push_back(std::move(record));
+      } else if (IsNamedIn(view, ends.repository, ends.content)) {
+        needed->push_back(std::move(record));
+      }
     }
   }
   links->clear();
+  // One that somebody has made anew stands, if he came to write it.
+  made_anew.erase(std::remove_if(made_anew.begin(), made_anew.end(),
+                                 [&site](const QuarantineRecord& record) {
+                                   return !IsRuin(site, record);
+                                 }),
+                  made_anew.end());
+  if (made_anew.empty()) return;
+  const auto reader = site.graph->Read();
+  for (QuarantineRecord& record : made_anew) {
+    const LinkEnds ends = EndsOf(reader->view(), site.id, record);
+    if (ends.are_here() &&
+        IsNamedIn(reader->view(), ends.repository, ends.content)) {
+      needed->push_back(std::move(record));
+    }
+  }
 }
 
 absl::Status Return(CollectedStore* site, std::vector<QuarantineRecord> needed,
@@ -96,9 +149,23 @@ absl::Status Return(CollectedStore* site, std::vector<QuarantineRecord> needed,
                         RestoreOrder::kBytesLast);
 }
 
+// Those of `keys` that are in quarantine still.
+absl::StatusOr<std::set<QuarantineKey>> Held(
+    const RunStore& runs, const std::vector<QuarantineKey>& keys) {
+  std::set<QuarantineKey> held;
+  for (const QuarantineKey& key : keys) {
+    const absl::StatusOr<QuarantineRecord> record = runs.GetQuarantine(key);
+    if (absl::IsNotFound(record.status())) continue;
+    RECLAIM_RETURN_IF_ERROR(record.status());
+    if (record->state == QuarantineState::kQuarantined) held.insert(key);
+  }
+  return held;
+}
+
 }  // namespace
 
-absl::Status ReturnLinks(CollectedStore* site, absl::string_view actor) {
+absl::Status ReturnLinks(CollectedStore* site, absl::string_view actor,
+                         std::set<QuarantineKey>* held) {
   std::vector<QuarantineRecord> links;
   std::vector<QuarantineRecord> needed;
   RECLAIM_RETURN_IF_ERROR(
@@ -109,7 +176,15 @@ absl::Status ReturnLinks(CollectedStore* site, absl::string_view actor) {
         return true;
       }));
   TakeNeeded(*site, &links, &needed);
-  return Return(site, std::move(needed), actor);
+  std::vector<QuarantineKey> keys;
+  for (const QuarantineRecord& record : needed) {
+    keys.emplace_back(record.run_id, record.number);
+  }
+  const absl::Status returned = Return(site, std::move(needed), actor);
+  if (absl::IsAlreadyExists(returned) && held != nullptr) {
+    RECLAIM_ASSIGN_OR_RETURN(*held, Held(*site->runs, keys));
+  }
+  return returned;
 }
 
 absl::Status ReturnLinksOf(CollectedStore* site,

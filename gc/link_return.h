@@ -9,18 +9,22 @@
 #ifndef RECLAIM_GC_LINK_RETURN_H_
 #define RECLAIM_GC_LINK_RETURN_H_
 
-#include <string>
+#include <set>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "gc/collected_store.h"
+#include "gc/quarantine_index.h"
 #include "index/hints.h"
 
 namespace reclaim::gc {
 
-// After a scan: all of the store's.
-absl::Status ReturnLinks(CollectedStore* site, absl::string_view actor);
+// After a scan: all of the store's.  ALREADY_EXISTS: something that is no link
+// lies in the place of some, and the others are back; these stay in quarantine,
+// needed, and `held`, unless it is null, says which they are.
+absl::Status ReturnLinks(CollectedStore* site, absl::string_view actor,
+                         std::set<QuarantineKey>* held = nullptr);
 
 // After hints were followed: those to what the hints name and all that it is
 // made of, in their repositories.

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/status_macros.h"
 #include "gc/graph_changes.h"
 #include "store/name_reader.h"
 
@@ -62,6 +63,18 @@ absl::Status CheckOwnCopy(const QuarantineRecord& record,
   if (verified.ok()) return absl::OkStatus();
   return NoCopy(removal, absl::StrCat(size, " bytes; in quarantine are ",
                                       refused.quarantined_size));
+}
+
+absl::Status CheckWholeCopy(const QuarantineRecord& record,
+                            const store::ContentStore& store) {
+  const store::Removal& removal = *record.item.removal;
+  // First, for an error of reading says nothing of whether it is there.
+  RECLAIM_RETURN_IF_ERROR(
+      store.Stat(removal.place, *record.item.digest).status());
+  const absl::Status verified =
+      store.VerifyDigest(removal.place, *record.item.digest);
+  if (!absl::IsDataLoss(verified)) return verified;
+  return NoCopy(removal, verified.message());
 }
 
 }  // namespace reclaim::gc

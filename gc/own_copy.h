@@ -18,10 +18,18 @@ namespace reclaim::gc {
 //
 // A small file is a copy by its digest, a large one by its size, so that a
 // writer who waits does not wait for gigabytes to be read; where the sizes
-// differ one of the two is torn, and the digest decides as well.
+// differ one of the two is torn, and the digest decides as well.  By its size
+// alone nothing is freed: see below.
 absl::Status CheckOwnCopy(const QuarantineRecord& record,
                           const store::ContentStore& store,
                           const store::RemovalOutcome& refused);
+
+// Before the copy in quarantine is freed: whether the store's own is whole, by
+// its digest, however large it is.  NOT_FOUND if it is not there; otherwise
+// ALREADY_EXISTS, or what kept it from being read.  As slow as the disk, but
+// few things are there twice, and nobody waits for a purge.
+absl::Status CheckWholeCopy(const QuarantineRecord& record,
+                            const store::ContentStore& store);
 
 }  // namespace reclaim::gc
 

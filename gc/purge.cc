@@ -9,13 +9,10 @@
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/adopted_return.h"
-#include "gc/cache_proof.h"
 #include "gc/deletion_guard.h"
 #include "gc/graph_changes.h"
 #include "gc/link_return.h"
-#include "gc/pacer.h"
 #include "gc/restore.h"
-#include "index/store_scanner.h"
 
 namespace reclaim::gc {
 namespace {
@@ -23,16 +20,6 @@ namespace {
 using store::RemovalOutcome;
 
 constexpr size_t kBatchSize = 64;
-constexpr absl::Duration kPatience = absl::Minutes(2);
-
-// A cache of descriptors knows content and who has it, neither tags nor
-// uploads.
-bool IsInCaches(const QuarantineRecord& record) {
-  const store::RemovalKind kind = record.item.removal->kind;
-  return kind == store::RemovalKind::kBlob ||
-         kind == store::RemovalKind::kRevisionLink ||
-         kind == store::RemovalKind::kLayerLink;
-}
 
 void AddTo(const QuarantineRecord& record, QuarantineKeys* keys) {
   const bool is_name =
@@ -93,84 +80,6 @@ absl::StatusOr<std::optional<QuarantineRecord>> Purge::Load(
   return std::optional<QuarantineRecord>(*std::move(record));
 }
 
-bool Purge::NeedsProof(const QuarantineRecord& record) const {
-  return record.state == QuarantineState::kQuarantined &&
-         record.item.removal.has_value() &&
-         site_->store->traits().has_foreign_writers;
-}
-
-absl::Time Purge::ProvableFrom(const QuarantineRecord& record) const {
-  // Nothing has been taken from anybody's sight by then: a writer who looked
-  // before the deletion is the engine's own, within its locks (decisions/0008).
-  if (site_->store->traits().deletes_for_good) return record.quarantined;
-  return record.quarantined + store_.writers.write_duration_max;
-}
-
-// Epochs tell what came after what; only the distance is a matter of clocks
-// (one that is set forward in between makes it too short: docs/decisions).
-bool Purge::LacksScan(const QuarantineRecord& record) const {
-  return NeedsProof(record) && (record.epoch >= store_.last_scan_epoch ||
-                                store_.last_scan_begin < ProvableFrom(record));
-}
-
-std::string Purge::LackOfProof(const QuarantineRecord& record) const {
-  if (LacksScan(record)) {
-    return absl::StrCat("no scan began after ",
-                        absl::FormatTime(ProvableFrom(record)),
-                        ", when the last writer who may have seen it is done; "
-                        "purge again");
-  }
-  if (NeedsProof(record) && IsInCaches(record) &&
-      record.quarantined > forgotten_until_) {
-    return "the registry may remember it in a descriptor cache; "
-           "docs/OPERATING.md, \"Descriptor caches\", says what to do";
-  }
-  return "";
-}
-
-absl::Status Purge::WaitUntil(absl::Time writers_are_done) {
-  const absl::Time now = site_->clock->Now();
-  if (writers_are_done <= now) return absl::OkStatus();
-  run_->run().progress.step = "waiting for writers";
-  run_->Report();
-  KeepPace(writers_are_done - now, [this] { return run_->IsCancelled(); });
-  if (!run_->IsCancelled()) return absl::OkStatus();
-  return absl::CancelledError("the run was cancelled");
-}
-
-absl::Status Purge::ScanForProof() {
-  run_->run().progress.step = "proof";
-  run_->Report();
-  index::ScanOptions options;
-  options.actor = run_->run().actor;
-  options.is_proof = true;
-  options.is_cancelled = [this] { return run_->IsCancelled(); };
-  return ScanAndReturn(site_, options).status();
-}
-
-absl::Status Purge::SeekProof() {
-  const absl::Time now = site_->clock->Now();
-  bool lacks_scan = false;
-  absl::Time writers_are_done = now;
-  RECLAIM_RETURN_IF_ERROR(site_->runs->ForEachQuarantined(
-      site_->name, [&](const QuarantineRecord& record) {
-        if (!IsMeant(record, now)) return true;
-        lacks_scan |= LacksScan(record);
-        const absl::Time from = ProvableFrom(record);
-        if (NeedsProof(record) && from - now <= kPatience) {
-          writers_are_done = std::max(writers_are_done, from);
-        }
-        return true;
-      }));
-  if (!lacks_scan) return absl::OkStatus();
-  if (request_.may_wait) {
-    RECLAIM_RETURN_IF_ERROR(WaitUntil(writers_are_done));
-  }
-  RECLAIM_RETURN_IF_ERROR(ScanForProof());
-  RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
-  return absl::OkStatus();
-}
-
 bool Purge::IsEnough() const {
   return request_.free_bytes > 0 &&
          run_->run().bytes.total().allocated_bytes >= request_.free_bytes;
@@ -202,8 +111,15 @@ absl::Status Purge::Intend(std::vector<QuarantineRecord> records,
   std::vector<Verdict> verdicts = guard->JudgePurge(records, terms_);
   // One that was named since, by a writer of ours: what it is made of is known
   // only when it has come back and a scan has read it.
-  const std::set<store::Place> kept =
-      NamedPlaces(guard->reader(), site_->id, adopted_, records);
+  std::set<store::Place> kept;
+  for (size_t i = 0; i < records.size() && !adopted_.empty(); ++i) {
+    const QuarantineRecord& record = records[i];
+    if (record.number < kFirstAdopted || !record.item.removal) continue;
+    kept.insert(record.item.removal->place);
+  }
+  if (!kept.empty()) {
+    kept = adopted_.NamedPlaces(guard->reader(), site_->id, std::move(kept));
+  }
   for (size_t i = 0; i < records.size() && !kept.empty(); ++i) {
     if (records[i].number >= kFirstAdopted && records[i].item.removal &&
         kept.count(records[i].item.removal->place) > 0) {
@@ -257,7 +173,11 @@ absl::StatusOr<std::vector<QuarantineRecord>> Purge::LoadBatch(
     RECLAIM_ASSIGN_OR_RETURN(std::optional<QuarantineRecord> record, Load(key));
     if (!record || record->state == QuarantineState::kIntended) continue;
     // It is what was judged; should it not be, it stays (I2).
-    const std::string lack = LackOfProof(*record);
+    std::string lack = LackOfProof(*record);
+    if (record->state == QuarantineState::kSuperseded && IsBlob(*record) &&
+        verified_.count(key) == 0) {
+      lack = "the store was given it anew just now; purge again";
+    }
     if (!lack.empty()) {
       run_->Skip(SubjectOf(record->item), SkipReason::kProofMissing, lack);
       continue;
@@ -312,30 +232,11 @@ absl::Status Purge::FreeAll(const QuarantineKeys& keys, size_t begin,
       }
       batch.push_back(keys.key(begin++));
     }
+    RECLAIM_RETURN_IF_ERROR(CheckSecondCopies(&batch));
     RECLAIM_RETURN_IF_ERROR(FreeBatch(batch));
     run_->Report();
   }
   return absl::OkStatus();
-}
-
-absl::Status Purge::KeepProven(QuarantineKeys* keys) {
-  RECLAIM_ASSIGN_OR_RETURN(forgotten_until_, ForgottenUntil(site_, store_));
-  absl::Status status;
-  keys->KeepIf([&](const QuarantineKey& key) {
-    const absl::StatusOr<std::optional<QuarantineRecord>> loaded = Load(key);
-    status.Update(loaded.status());
-    if (!loaded.ok() || !*loaded) return false;
-    const QuarantineRecord& record = **loaded;
-    const std::string lack = LackOfProof(record);
-    if (!lack.empty()) {
-      run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing, lack);
-      return false;
-    }
-    run_->run().progress.total_bytes += record.bytes.content;
-    return true;
-  });
-  run_->run().progress.total_count = keys->size();
-  return status;
 }
 
 absl::Status Purge::SkipUnproven(const QuarantineKeys& keys, size_t begin) {
@@ -356,7 +257,10 @@ absl::Status Purge::Run() {
   }
   RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
   RECLAIM_RETURN_IF_ERROR(SeekProof());
-  RECLAIM_RETURN_IF_ERROR(ReturnLinks(site_, run_->run().actor));
+  // What lies in the way of a link that is needed holds up no other.
+  const absl::Status links =
+      ReturnLinks(site_, run_->run().actor, &held_links_);
+  if (!absl::IsAlreadyExists(links)) RECLAIM_RETURN_IF_ERROR(links);
   RECLAIM_ASSIGN_OR_RETURN(const bool has_returned,
                            ReturnNamed(site_, run_->run().actor));
   if (has_returned) {

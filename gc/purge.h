@@ -69,12 +69,18 @@ class Purge {
   absl::Status WaitUntil(absl::Time writers_are_done);
   absl::Status ScanForProof();
   // Keeps those that may go and adds them to the run's total; says of the
-  // others why not.
+  // others why not.  This and what is about proofs is in purge_proof.cc.
   absl::Status KeepProven(QuarantineKeys* keys);
   absl::StatusOr<index::StoreRecord> Registered() const;
   // Entries [begin, end) in their order.
   absl::Status FreeAll(const QuarantineKeys& keys, size_t begin, size_t end);
   absl::Status FreeBatch(absl::Span<const QuarantineKey> keys);
+  // Of those of a batch of which the store has its own copy again, that this
+  // one is whole: reads it all, without any lock.  Of the others says why they
+  // stay.
+  absl::Status CheckSecondCopies(std::vector<QuarantineKey>* batch);
+  absl::StatusOr<bool> MayFreeSecond(const QuarantineKey& key);
+  bool IsFirstInQuarantine(const QuarantineRecord& record) const;
   absl::Status SkipUnproven(const QuarantineKeys& keys, size_t begin);
   // nullopt if it was settled meanwhile.
   absl::StatusOr<std::optional<QuarantineRecord>> Load(
@@ -106,7 +112,7 @@ class Purge {
                       DeletionGuard* guard, Batch* batch);
   absl::StatusOr<std::vector<store::RemovalOutcome>> Free(
       const DeletionGuard& guard, const Batch& batch);
-  // The rest is in purge_outcome.cc.
+  // What follows is in purge_outcome.cc.
   void Settle(const Batch& batch, size_t number,
               const store::RemovalOutcome& outcome, Outcomes* out);
   // What is whole is in quarantine as before.
@@ -127,7 +133,13 @@ class Purge {
   // What had been moved by then is in no cache of descriptors.
   absl::Time forgotten_until_ = absl::InfinitePast();
   GuardTerms terms_;
-  AdoptedBlobs adopted_;  // see ListAdopted()
+  AdoptedBlobs adopted_;
+  // Links that are needed and can't come back (gc/link_return.h).
+  std::set<QuarantineKey> held_links_;
+  // Blobs that the store has again, and those of them whose other copy is
+  // whole.
+  std::set<QuarantineKey> second_copies_;
+  std::set<QuarantineKey> verified_;
   uint64_t came_back_count_ = 0;
   uint64_t failed_batch_count_ = 0;
 };

@@ -65,8 +65,7 @@ class RestoreTest : public CollectorFixture {
     folder_.Write(store::RegistryTree(&folder_).BlobPath(digest), bytes);
   }
   void ClearTheWay(const oci::Digest& digest) {
-    const std::string path = store::RegistryTree(&folder_).BlobPath(digest);
-    folder_.Remove(path.substr(0, path.rfind('/')));
+    folder_.Remove(FolderOf(digest));
   }
   // That it stays where it is until the way is free, whatever comes.
   void ExpectKept(const oci::Digest& digest, const std::string& run,
@@ -98,10 +97,12 @@ class RestoreTest : public CollectorFixture {
   std::string LinkFolder() const {
     return "docker/registry/v2/repositories/app/_layers/sha256/" + layer_.hex();
   }
-  // Where the layer's link belongs, what a power cut leaves of one.
-  void PutRuinInTheWay(bool has_file) {
-    std::filesystem::create_directories(folder_.path() + "/" + LinkFolder());
-    if (has_file) folder_.Write(LinkFolder() + "/link", "");
+  // Where the layer's link belongs, something that is none.  A scan does not
+  // mind it: a folder without a link is what a deletion leaves.
+  void PutInTheWayOfLink() { folder_.Write(LinkFolder() + "/what", "?"); }
+  std::string FolderOf(const oci::Digest& digest) const {
+    const std::string path = store::RegistryTree(&folder_).BlobPath(digest);
+    return path.substr(0, path.rfind('/'));
   }
   bool IsLinked() const {
     const index::NodeId layer = Find(layer_);
@@ -231,6 +232,71 @@ TEST_F(RestoreTest, AWholeFileStandsForATornOneInQuarantine) {
   EXPECT_EQ(folder_.Read(tree.BlobPath(digest)), large);
 }
 
+// The size alone frees nothing: before the copy in quarantine goes, the other
+// one is read.  What lies in its way is moved away by hand, and it comes back.
+TEST_F(RestoreTest, OtherBytesOfALargeSizeFreeNothing) {
+  const store::RegistryTree tree(&folder_);
+  const std::string large(1 << 20, 'x');
+  const oci::Digest digest = oci::Digest::Sha256Of(large);
+  tree.Image("app", "", {"base", large});
+  Age();
+  Scan();
+  const gc::Run run = Prune();
+  ASSERT_EQ(StateOf(digest), NodeState::kQuarantined);
+  PutInTheWay(digest, std::string(large.size(), 'y'));
+  ASSERT_THAT(RestoreRun(run.id), IsOk());
+  EXPECT_EQ(QuarantineCount(), 1u) << "a second copy";
+  for (int i = 0; i < 2; ++i) {
+    const auto purged = PurgeNow();
+    ASSERT_THAT(purged, IsOk());
+    EXPECT_EQ(purged->phase, RunPhase::kPartial);
+    EXPECT_THAT(purged->problems,
+                testing::ElementsAre(HasSubstr("stays in quarantine")));
+    EXPECT_EQ(QuarantineCount(), 1u);
+  }
+  ClearTheWay(digest);
+  Scan();
+  EXPECT_EQ(StateOf(digest), NodeState::kPresent);
+  EXPECT_EQ(folder_.Read(tree.BlobPath(digest)), large);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// The first one has become garbage in its turn.
+TEST_F(RestoreTest, ASecondCopyGoesBeforeTheFirst) {
+  const gc::Run run = Prune();
+  PutInTheWay(layer_, "base");
+  ASSERT_THAT(RestoreRun(run.id), IsOk());
+  ASSERT_EQ(QuarantineCount(), 1u);
+  Age();
+  Scan();
+  Prune();
+  ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  const auto purged = PurgeNow();
+  ASSERT_THAT(purged, IsOk());
+  EXPECT_EQ(purged->phase, RunPhase::kSucceeded);
+  EXPECT_EQ(QuarantineCount(), 0u);
+  EXPECT_EQ(StateOf(layer_), NodeState::kAbsent);
+}
+
+// It is the only one then, to be judged and proven as such.
+TEST_F(RestoreTest, ASecondCopyOutlivesTheFirst) {
+  const store::RegistryTree tree(&folder_);
+  const gc::Run run = Prune();
+  PutInTheWay(layer_, "base");
+  ASSERT_THAT(RestoreRun(run.id), IsOk());
+  ASSERT_EQ(QuarantineCount(), 1u);
+  ClearTheWay(layer_);
+  const auto purged = PurgeNow();
+  ASSERT_THAT(purged, IsOk());
+  EXPECT_EQ(purged->item_count, 0u);
+  EXPECT_EQ(QuarantineCount(), 1u);
+  ExpectExact();
+  Scan();
+  EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
+  EXPECT_EQ(folder_.Read(tree.BlobPath(layer_)), "base");
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
 TEST_F(RestoreTest, ACopyInItsPlaceStands) {
   const std::string large(1 << 20, 'x');
   const oci::Digest digest = store::RegistryTree(&folder_).Blob(large);
@@ -286,51 +352,88 @@ TEST_F(RestoreTest, AScanKeepsWhatCannotComeBackAndWhatNamesIt) {
   EXPECT_EQ(StateOf(other), NodeState::kQuarantined);
 }
 
+// It is needed and can't come back, and holds up nothing else.
 TEST_F(RestoreTest, WhatNamesNothingIsNoLink) {
+  const store::RegistryTree tree(&folder_);
   const gc::Run run = Prune();
   ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
-  PutRuinInTheWay(true);
+  PutInTheWayOfLink();
   const auto restored = RestoreRun(run.id);
   ASSERT_THAT(restored, IsOk());
   EXPECT_THAT(restored->problems,
               testing::ElementsAre(HasSubstr("it names nothing")));
   EXPECT_EQ(StateOf(layer_), NodeState::kPresent) << "its bytes are back";
+  tree.Tag("app", "v1", image_);
+  const oci::Digest stray = tree.Blob("stray");
+  Age();
   Scan();
-  clock_.Advance(absl::Hours(48));
+  ASSERT_THAT(collector_->KeptScopes("s"), IsEmpty());
+  Prune();
+  ASSERT_EQ(StateOf(stray), NodeState::kQuarantined);
   const auto purged = PurgeNow();
   ASSERT_THAT(purged, IsOk());
-  EXPECT_EQ(purged->phase, RunPhase::kFailed)
-      << "the link is needed, and can't come back";
+  EXPECT_EQ(purged->phase, RunPhase::kPartial);
+  EXPECT_EQ(purged->blob_count, 1u);
+  EXPECT_EQ(StateOf(stray), NodeState::kAbsent);
+  EXPECT_THAT(purged->problems,
+              testing::ElementsAre(HasSubstr("needs this link")));
+  ASSERT_THAT(purged->skipped, SizeIs(1));
+  EXPECT_EQ(purged->skipped[0].reason, SkipReason::kFailed);
+  EXPECT_EQ(QuarantineCount(), 1u);
   folder_.Remove(LinkFolder());
-  ASSERT_THAT(RestoreRun(run.id), IsOk());
-  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
   Scan();
+  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
   EXPECT_TRUE(IsLinked());
   EXPECT_EQ(QuarantineCount(), 0u);
 }
 
-// What a registry leaves that dies between a folder and the file in it.
-TEST_F(RestoreTest, AnEmptyFolderIsInTheWayOfNothing) {
-  const gc::Run run = Prune();
-  ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
-  PutRuinInTheWay(false);
-  const std::string blob = store::RegistryTree(&folder_).BlobPath(layer_);
-  std::filesystem::create_directories(folder_.path() + "/" +
-                                      blob.substr(0, blob.rfind('/')));
-  const auto restored = RestoreRun(run.id);
-  ASSERT_THAT(restored, IsOk());
-  EXPECT_THAT(restored->problems, IsEmpty());
+// What a registry leaves that dies between a folder and the file in it, or
+// between the file and the first byte of it.
+TEST_F(RestoreTest, ARuinIsInTheWayOfNothing) {
+  for (const bool has_file : {false, true}) {
+    SCOPED_TRACE(has_file);
+    const gc::Run run = Prune();
+    ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+    for (const std::string& path : {LinkFolder(), FolderOf(layer_)}) {
+      std::filesystem::create_directories(folder_.path() + "/" + path);
+    }
+    if (has_file) folder_.Write(LinkFolder() + "/link", "");
+    const auto restored = RestoreRun(run.id);
+    ASSERT_THAT(restored, IsOk());
+    EXPECT_THAT(restored->problems, IsEmpty());
+    EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
+    EXPECT_EQ(folder_.Read(FolderOf(layer_) + "/data"), "base");
+    Scan();
+    EXPECT_TRUE(IsLinked());
+    EXPECT_EQ(QuarantineCount(), 0u);
+  }
+}
+
+// The graph knows the empty one, and no client can use it.
+TEST_F(RestoreTest, ALinkComesBackForAnEmptyOneThatIsNeeded) {
+  const store::RegistryTree tree(&folder_);
+  tree.Image("lib", "v1", {"base", "lib"});
+  Age();
+  Scan();
+  Prune();
+  ASSERT_FALSE(folder_.Exists(LinkFolder()));
+  ASSERT_EQ(StateOf(layer_), NodeState::kPresent) << "lib needs it";
+  tree.Image("app", "v1", {"base", "late"});
+  folder_.Write(LinkFolder() + "/link", "");
+  Age();
+  Scan();
   EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
-  EXPECT_EQ(folder_.Read(blob), "base");
+  EXPECT_TRUE(IsLinked());
   Scan();
   EXPECT_TRUE(IsLinked());
-  EXPECT_EQ(QuarantineCount(), 0u);
+  ASSERT_THAT(PurgeNow(), IsOk());
+  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
 }
 
 // Bytes without the link would be on record no more, and never ask for it.
 TEST_F(RestoreTest, AReferenceIsRefusedForALinkThatCannotComeBack) {
   Prune();
-  PutRuinInTheWay(true);
+  PutInTheWayOfLink();
   EXPECT_THAT(PinImage(), StatusIs(absl::StatusCode::kAlreadyExists,
                                    HasSubstr("stays in quarantine")));
   EXPECT_EQ(StateOf(layer_), NodeState::kQuarantined);

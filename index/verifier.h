@@ -11,6 +11,7 @@
 #include "index/reference_graph.h"
 #include "index/verify.h"
 #include "store/content_store.h"
+#include "store/scan.h"
 
 namespace reclaim::index {
 
@@ -73,6 +74,7 @@ class Verifier {
   bool HasPlainChild(NodeId index) const;
   bool IsUnread(const store::Place& place, const oci::Digest& digest) const;
   absl::Status CheckQuarantine(const std::vector<FileNode>& files);
+  void CheckEmptyLinks(const std::vector<store::MembershipFact>& links);
   absl::Status CheckUnknown();
 
   ReferenceGraph* graph_;

@@ -36,7 +36,7 @@ struct Finding {
   // A closed set of words: "counter-mismatch", "identity-broken",
   // "record-mismatch", "missing-record", "missing-blob", "size-differs",
   // "missing-quarantine", "unknown-content", "unreadable", "digest-mismatch",
-  // "edge-mismatch", "unread-manifest", "kept-scope".
+  // "edge-mismatch", "unread-manifest", "kept-scope", "empty-link".
   std::string check;
   FindingSeverity severity = FindingSeverity::kNote;
   std::string subject;  // digest, name or path

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "base/utf8.h"
 #include "index/verifier.h"
+#include "store/name_reader.h"
 #include "store/scan.h"
 
 namespace reclaim::index {
@@ -33,6 +34,9 @@ class UnknownSink final : public store::ScanSink {
       if (id != kNoNode && view.state(id) == NodeState::kPresent) continue;
       unknown.push_back(blob);
     }
+    for (const store::MembershipFact& link : batch.memberships) {
+      if (link.is_empty) empty_links.push_back(link);
+    }
     for (const store::ProblemFact& problem : batch.problems) {
       unreadable.emplace_back(problem.path,
                               std::string(problem.status.message()));
@@ -49,6 +53,7 @@ class UnknownSink final : public store::ScanSink {
   }
 
   std::vector<store::BlobFact> unknown;
+  std::vector<store::MembershipFact> empty_links;
   std::vector<std::pair<std::string, std::string>> unreadable;
 
  private:
@@ -182,6 +187,28 @@ absl::Status Verifier::CheckQuarantine(const std::vector<FileNode>& files) {
   return absl::OkStatus();
 }
 
+// They count as whole ones, for their paths say what they are of; but who pulls
+// by one fails.
+void Verifier::CheckEmptyLinks(
+    const std::vector<store::MembershipFact>& links) {
+  const store::NameReader* names = content_->names();
+  if (names == nullptr) return;
+  for (const store::MembershipFact& link : links) {
+    // Written, or taken away, meanwhile?
+    const auto found = names->FindLink(link.repository, link.digest, link.kind);
+    if (found.ok() && !found->has_value()) continue;
+    if (names->HoldsLink(link.repository, link.digest, link.kind)
+            .value_or(false)) {
+      continue;
+    }
+    Report({"empty-link", FindingSeverity::kWarning,
+            absl::StrCat(link.repository, "@", link.digest.ToString()),
+            "the registry was stopped before it had written this link, so a "
+            "pull of it fails",
+            "if it is needed, push it again; if not, a prune takes it"});
+  }
+}
+
 absl::Status Verifier::CheckUnknown() {
   UnknownSink sink(graph_, store_.id, &options_);
   store::ScanRequest request;
@@ -192,6 +219,7 @@ absl::Status Verifier::CheckUnknown() {
             base::EscapeUnlessUtf8(path), base::EscapeUnlessUtf8(why),
             "nothing beside it is collected until it can be read"});
   }
+  CheckEmptyLinks(sink.empty_links);
   for (const store::BlobFact& blob : sink.unknown) {
     // Quarantined, purged or recorded meanwhile?
     if (!content_->Stat(blob.place, blob.digest).ok()) continue;

@@ -59,7 +59,8 @@ constexpr gc::RunKind kKinds[] = {gc::RunKind::kScan, gc::RunKind::kApply,
 const char* const kChecks[] = {
     "counter-mismatch", "record-mismatch",    "missing-record",  "missing-blob",
     "size-differs",     "missing-quarantine", "unknown-content", "unreadable",
-    "digest-mismatch",  "edge-mismatch",      "unread-manifest", "kept-scope"};
+    "digest-mismatch",  "edge-mismatch",      "unread-manifest", "kept-scope",
+    "empty-link"};
 
 const char* const kActions[] = {"push", "pull", "mount", "delete", "unknown"};
 
@@ -112,10 +113,10 @@ class RegistryMetrics final : public Metrics {
     engine_ = std::move(stats);
   }
   void SetReady(bool is_ready) override { ready_.Set(is_ready ? 1 : 0); }
-  void SetCertificateExpiry(absl::Time expiry) override {
   void SetUnrecoveredStores(uint64_t count) override {
     unrecovered_.Set(static_cast<double>(count));
   }
+  void SetCertificateExpiry(absl::Time expiry) override {
     certificate_.Set(expiry == absl::InfiniteFuture()
                          ? 0
                          : absl::ToDoubleSeconds(expiry - absl::UnixEpoch()));
@@ -327,12 +328,12 @@ class RegistryMetrics final : public Metrics {
                  "How long gRPC calls took, streams included.");
   prometheus::Gauge& ready_ =
       Gauges(&registry_, "reclaim_ready", "1 while /readyz says so.").Add({});
-  prometheus::Gauge& certificate_ =
   prometheus::Gauge& unrecovered_ =
       Gauges(&registry_, "reclaim_stores_unrecovered",
              "Stores whose recovery from a crash did not come to its end; it "
              "is tried again every ten minutes.")
           .Add({});
+  prometheus::Gauge& certificate_ =
       Gauges(&registry_, "reclaim_tls_certificate_expiry_timestamp_seconds",
              "When the server's certificate ends; 0 without TLS.")
           .Add({});

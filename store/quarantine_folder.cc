@@ -212,6 +212,24 @@ absl::StatusOr<bool> QuarantineFolder::RemoveNote(const RunId& run_id,
   return path.empty() ? false : RemoveIfThere(*root_, path);
 }
 
+bool QuarantineFolder::RemoveRuin(const std::string& path,
+                                  RemovalKind kind) const {
+  if (root_->RemoveFolder(path).ok()) return true;
+  if (kind != RemovalKind::kRevisionLink && kind != RemovalKind::kLayerLink) {
+    return false;
+  }
+  const std::string link = JoinPath(path, "link");
+  const absl::StatusOr<FileStat> stat = root_->Stat(link);
+  if (!stat.ok() || stat->type != FileType::kFile ||
+      stat->bytes.logical_bytes > 0) {
+    return false;
+  }
+  const absl::StatusOr<std::vector<DirEntry>> all = root_->List(path);
+  if (!all.ok() || all->size() != 1) return false;
+  // A writer who goes on with it writes what the one says that takes its place.
+  return root_->RemoveFile(link).ok() && root_->RemoveFolder(path).ok();
+}
+
 absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
                                                        const Removal& removal) {
   base::MutexLock lock(&mutex_);
@@ -230,9 +248,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
         NotGone(AddTree(from, IsContentRemoval(removal.kind), &bytes)));
     RECLAIM_RETURN_IF_ERROR(NotGone(MakeParents(*journal, path)));
     absl::Status moved = root_->Move(from, path);
-    // A writer that died between the folder and what belongs into it leaves an
-    // empty one, which nobody misses.  One that is not empty does not go.
-    if (absl::IsAlreadyExists(moved) && root_->RemoveFolder(path).ok()) {
+    if (absl::IsAlreadyExists(moved) && RemoveRuin(path, removal.kind)) {
       moved = root_->Move(from, path);
     }
     RECLAIM_RETURN_IF_ERROR(NotGone(moved));

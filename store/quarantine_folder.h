@@ -62,8 +62,8 @@ class QuarantineFolder {
                                           const std::string& note);
 
   // Moves it back.  NOT_FOUND: not in this run's quarantine; ALREADY_EXISTS:
-  // something but an empty folder has taken one of its names (nothing is
-  // overwritten).
+  // something but a ruin has taken one of its names (nothing is overwritten
+  // that says something).
   absl::StatusOr<RemovalBytes> Restore(const RunId& run_id,
                                        const Removal& removal);
   // What of it lies in quarantine now.  NOT_FOUND: no such item.
@@ -135,6 +135,9 @@ class QuarantineFolder {
   absl::Status SyncNearest(std::string folder) const;
   void RemoveEmptyParents(const std::string& path, const std::string& floor);
   absl::Status MakeParents(const Journal& journal, const std::string& path);
+  // Takes away what a writer leaves who dies before he has written: an empty
+  // folder, or one with nothing but a link without a byte.  False if it stands.
+  bool RemoveRuin(const std::string& path, RemovalKind kind) const;
   static bool IsBelow(const std::string& path, const std::string& floor);
   // What removing `path` with all below it would free now.  `shared`, if it is
   // not null, gets its files of content that have several names.

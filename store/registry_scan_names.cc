@@ -129,12 +129,16 @@ absl::Status RegistryScan::ReadTags(const std::string& repository,
 }
 
 // A link says its digest twice: in its name, and inside.  Its size tells
-// whether it was written to its end; only one of another size is opened.
+// whether it was written to its end; only one of another size is opened.  An
+// empty one is being written, or its registry was killed before it wrote: it
+// is of what its name says, and contradicts nothing.
 absl::Status RegistryScan::AddLink(const std::string& path,
                                    const FileStat& stat, MembershipFact fact,
                                    ScanBatch* batch) const {
   const std::string text = fact.digest.ToString();
-  if (stat.type != FileType::kFile || stat.bytes.logical_bytes != text.size()) {
+  const uint64_t size = stat.bytes.logical_bytes;
+  fact.is_empty = stat.type == FileType::kFile && size == 0;
+  if (!fact.is_empty && (stat.type != FileType::kFile || size != text.size())) {
     const absl::StatusOr<oci::Digest> inside = ReadLink(*root_, path);
     if (absl::IsNotFound(inside.status())) {
       RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));

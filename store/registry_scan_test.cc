@@ -43,6 +43,10 @@ class Doubts final : public ScanSink {
     for (const auto& f : batch.uploads) {
       uploads[f.upload_id] = f.bytes.logical_bytes;
     }
+    for (const auto& f : batch.memberships) {
+      if (f.is_empty) empty_links.insert({f.kind, f.digest.ToString()});
+      links.insert({f.kind, f.digest.ToString()});
+    }
     for (const auto& f : batch.strays) strays.insert(f.path);
     for (const auto& f : batch.problems) problems[f.path] = f.repository;
     for (const auto& f : batch.sections) {
@@ -55,6 +59,7 @@ class Doubts final : public ScanSink {
   bool IsCancelled() const override { return false; }
 
   std::set<std::string> repositories, tags, strays;
+  std::set<std::pair<MembershipKind, std::string>> links, empty_links;
   std::map<std::string, std::string> problems;  // by path: whose
   std::map<std::string, uint64_t> uploads;      // bytes by id
   std::set<std::pair<SectionKind, std::string>> unreadable;
@@ -320,6 +325,45 @@ TEST_F(RegistryScanTest, ATagWithoutAnAcceptedNameKeepsItsRepository) {
   const Doubts doubts = Scan();
   EXPECT_THAT(doubts.problems, IsEmpty());
   EXPECT_THAT(doubts.strays, Contains(empty));
+}
+
+// A registry was killed between opening it and writing it.  Whose it is says
+// its path, so it keeps what it would keep, and nothing beside that.
+TEST_F(RegistryScanTest, AnEmptyLinkIsOneToWhatItsPathSays) {
+  const oci::Digest layer = oci::Digest::Sha256Of("one");
+  const std::pair<MembershipKind, std::string> layer_link = {
+      MembershipKind::kLayer, layer.ToString()};
+  const std::string path =
+      absl::StrCat(kTop, "app/_layers/sha256/", layer.hex(), "/link");
+  const Doubts whole = Scan();
+  ASSERT_THAT(whole.links, Contains(layer_link));
+  EXPECT_THAT(whole.empty_links, IsEmpty());
+  const oci::Digest revision = oci::Digest::Sha256Of("a manifest");
+  folder_.Write(absl::StrCat(kTop, "app/_manifests/revisions/sha256/",
+                             revision.hex(), "/link"),
+                "");
+  folder_.Write(path, "");
+  request_.must_list_names = true;
+  const Doubts empty = Scan();
+  EXPECT_THAT(empty.empty_links,
+              ElementsAre(Pair(MembershipKind::kRevision, revision.ToString()),
+                          layer_link));
+  std::set<std::pair<MembershipKind, std::string>> links = whole.links;
+  links.insert({MembershipKind::kRevision, revision.ToString()});
+  EXPECT_EQ(empty.links, links);
+  EXPECT_THAT(empty.problems, IsEmpty());
+  EXPECT_THAT(empty.unreadable, IsEmpty());
+  // One that says something else than its path is another matter.
+  folder_.Write(path, "sha256:");
+  ExpectRepositoryKept(path);
+}
+
+// What it named nobody knows.
+TEST_F(RegistryScanTest, AnEmptyTagKeepsItsRepository) {
+  const std::string path =
+      absl::StrCat(kTop, "app/_manifests/tags/v1/current/link");
+  folder_.Write(path, "");
+  ExpectRepositoryKept(path);
 }
 
 TEST_F(RegistryScanTest, ARevisionOfAnUnknownDigestKeepsItsRepository) {

@@ -91,6 +91,9 @@ struct MembershipFact {
   MembershipKind kind = MembershipKind::kRevision;
   std::string media_type;  // "" if unknown
   absl::Time modified;     // when the link was made
+  // A registry opened it and has not written it, or never did: its path says
+  // what it is of, and no client can use it.
+  bool is_empty = false;
   // An entry of an image layout that names nothing at all: its entries without
   // a name are the only handle on its content, hence roots.
   bool is_only_name = false;

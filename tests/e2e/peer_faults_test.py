@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from e2e_test import CLI, World, blobs, disk_bytes, images, run  # noqa: E402
@@ -132,8 +133,9 @@ class PeerFaultsTest(World):
     # PEERS, 4.
 
     def test_an_empty_link(self):
-        """The peer stops and does not say where; ours says where, loses
-        nothing, and collects when the damage is gone."""
+        """The peer stops and does not say where.  Ours counts it as a whole
+        one, for its path says what it is of, collects the rest, and says which
+        pull fails; a push mends that."""
         link = os.path.relpath(self.revision_link(self.root), self.root)
 
         def damage(root):
@@ -145,7 +147,37 @@ class PeerFaultsTest(World):
         before = blobs(self.root)
         self.assertEqual(blobs(root), before)
         digest = read(os.path.join(self.root, link))
+        parts = self.parts_of_damaged()
         code, said = self.ours(damage)
+        self.assertEqual(code, 0, said)
+        said = self.call("verify", "hub")[1]
+        self.assertIn("empty-link", said)
+        self.assertIn("%s@%s" % (DAMAGED, digest), said)
+        self.prune()
+        self.assertEqual(parts - blobs(self.root), set())
+        self.assertEqual(len(before - blobs(self.root)), 4)
+        # What a registry does with it.
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            self.get_manifest(DAMAGED, digest)
+        refused.exception.close()
+        manifest = read(self.blob_path(self.root, digest)).encode()
+        images.request(
+            "PUT", "http://%s/v2/%s/manifests/%s" %
+            (self.registry, DAMAGED, digest), data=manifest,
+            headers={"Content-Type": json.loads(manifest)["mediaType"]})
+        self.assertEqual(read(os.path.join(self.root, link)), digest)
+        self.pull_everything()
+
+    def test_an_empty_tag(self):
+        """What it named nobody knows: ours says where, loses nothing, and
+        collects when the damage is gone."""
+        link = os.path.relpath(os.path.join(
+            os.path.dirname(self.revision_link(self.root)),
+            "../../../tags/latest/current/link"), self.root)
+        digest = read(os.path.join(self.root, link))
+        before = blobs(self.root)
+        code, said = self.ours(
+            lambda root: write(os.path.join(root, link), ""))
         self.assertEqual(code, PARTIAL)
         self.assertIn(link, said)
         said = self.prune(code=PARTIAL)

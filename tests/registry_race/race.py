@@ -112,8 +112,10 @@ class Race:
         for worker in self.workers:
             worker.leave_garbage()
         if self.options.crash_registry:
-            self.figures.add("links that a killed registry left empty",
-                             world.clear_torn_links())
+            self.figures.add("tags that a killed registry left empty",
+                             world.clear_torn_tags())
+            self.figures.add("other links that it left empty",
+                             len(world.empty_links()[1]))
         time.sleep(max(GRACE, 3) + 1)
         for _ in range(2):
             world.insist("system", "prune", "--force", "--allow-large")

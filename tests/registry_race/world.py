@@ -247,23 +247,27 @@ write_duration_max = "%ds"
                     found.add((repository, link.read().strip()))
         return found
 
-    def clear_torn_links(self):
-        """Takes away the empty links of a registry that was killed between
-        opening one and writing it, as an operator is told to; how many.
+    def empty_links(self):
+        """Folders of the links that a registry left empty which was killed
+        between opening one and writing it: (of tags, of what has a digest)."""
+        found = [], []
+        for path, _, files in os.walk(
+                self.path("registry/docker/registry/v2/repositories")):
+            if "link" in files and not os.path.getsize(
+                    os.path.join(path, "link")):
+                found[os.path.basename(path) != "current"].append(path)
+        return found
+
+    def clear_torn_tags(self):
+        """Takes away the tags among them, as an operator is told to; how many.
 
         Nobody was told that they are there, and nobody can say what they
         named: until then their repository is kept.
         """
-        count = 0
-        for path, _, files in os.walk(
-                self.path("registry/docker/registry/v2/repositories")):
-            link = os.path.join(path, "link")
-            if "link" not in files or os.path.getsize(link):
-                continue
-            count += 1
-            shutil.rmtree(os.path.dirname(path)
-                          if os.path.basename(path) == "current" else path)
-        return count
+        tags = self.empty_links()[0]
+        for path in tags:
+            shutil.rmtree(os.path.dirname(path))
+        return len(tags)
 
     def uploads(self):
         found = []

@@ -1,0 +1,199 @@
+// What may be freed: what nobody can name any more, and of what is there twice
+// the copy that is not needed.
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "gc/adopted_return.h"
+#include "gc/cache_proof.h"
+#include "gc/graph_changes.h"
+#include "gc/own_copy.h"
+#include "gc/pacer.h"
+#include "gc/purge.h"
+#include "index/graph_view.h"
+#include "index/node.h"
+#include "index/store_scanner.h"
+#include "store/content_store.h"
+
+namespace reclaim::gc {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Minutes(2);
+
+// A cache of descriptors knows content and who has it, neither tags nor
+// uploads.
+bool IsInCaches(const QuarantineRecord& record) {
+  const store::RemovalKind kind = record.item.removal->kind;
+  return kind == store::RemovalKind::kBlob ||
+         kind == store::RemovalKind::kRevisionLink ||
+         kind == store::RemovalKind::kLayerLink;
+}
+
+}  // namespace
+
+bool Purge::NeedsProof(const QuarantineRecord& record) const {
+  return record.state == QuarantineState::kQuarantined &&
+         record.item.removal.has_value() &&
+         site_->store->traits().has_foreign_writers;
+}
+
+absl::Time Purge::ProvableFrom(const QuarantineRecord& record) const {
+  // Nothing has been taken from anybody's sight by then: a writer who looked
+  // before the deletion is the engine's own, within its locks (decisions/0008).
+  if (site_->store->traits().deletes_for_good) return record.quarantined;
+  return record.quarantined + store_.writers.write_duration_max;
+}
+
+// Epochs tell what came after what; only the distance is a matter of clocks
+// (one that is set forward in between makes it too short: docs/decisions).
+bool Purge::LacksScan(const QuarantineRecord& record) const {
+  return NeedsProof(record) && (record.epoch >= store_.last_scan_epoch ||
+                                store_.last_scan_begin < ProvableFrom(record));
+}
+
+std::string Purge::LackOfProof(const QuarantineRecord& record) const {
+  if (LacksScan(record)) {
+    return absl::StrCat("no scan began after ",
+                        absl::FormatTime(ProvableFrom(record)),
+                        ", when the last writer who may have seen it is done; "
+                        "purge again");
+  }
+  if (NeedsProof(record) && IsInCaches(record) &&
+      record.quarantined > forgotten_until_) {
+    return "the registry may remember it in a descriptor cache; "
+           "docs/OPERATING.md, \"Descriptor caches\", says what to do";
+  }
+  return "";
+}
+
+absl::Status Purge::WaitUntil(absl::Time writers_are_done) {
+  const absl::Time now = site_->clock->Now();
+  if (writers_are_done <= now) return absl::OkStatus();
+  run_->run().progress.step = "waiting for writers";
+  run_->Report();
+  KeepPace(writers_are_done - now, [this] { return run_->IsCancelled(); });
+  if (!run_->IsCancelled()) return absl::OkStatus();
+  return absl::CancelledError("the run was cancelled");
+}
+
+absl::Status Purge::ScanForProof() {
+  run_->run().progress.step = "proof";
+  run_->Report();
+  index::ScanOptions options;
+  options.actor = run_->run().actor;
+  options.is_proof = true;
+  options.is_cancelled = [this] { return run_->IsCancelled(); };
+  return ScanAndReturn(site_, options).status();
+}
+
+absl::Status Purge::SeekProof() {
+  const absl::Time now = site_->clock->Now();
+  bool lacks_scan = false;
+  absl::Time writers_are_done = now;
+  RECLAIM_RETURN_IF_ERROR(site_->runs->ForEachQuarantined(
+      site_->name, [&](const QuarantineRecord& record) {
+        if (!IsMeant(record, now)) return true;
+        lacks_scan |= LacksScan(record);
+        const absl::Time from = ProvableFrom(record);
+        if (NeedsProof(record) && from - now <= kPatience) {
+          writers_are_done = std::max(writers_are_done, from);
+        }
+        return true;
+      }));
+  if (!lacks_scan) return absl::OkStatus();
+  if (request_.may_wait) {
+    RECLAIM_RETURN_IF_ERROR(WaitUntil(writers_are_done));
+  }
+  RECLAIM_RETURN_IF_ERROR(ScanForProof());
+  RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
+  return absl::OkStatus();
+}
+
+absl::Status Purge::KeepProven(QuarantineKeys* keys) {
+  RECLAIM_ASSIGN_OR_RETURN(forgotten_until_, ForgottenUntil(site_, store_));
+  absl::Status status;
+  keys->KeepIf([&](const QuarantineKey& key) {
+    const absl::StatusOr<std::optional<QuarantineRecord>> loaded = Load(key);
+    status.Update(loaded.status());
+    if (!loaded.ok() || !*loaded) return false;
+    const QuarantineRecord& record = **loaded;
+    if (held_links_.count(key) > 0) {
+      run_->Fail(SubjectOf(record.item),
+                 absl::AlreadyExistsError(
+                     "a name of its repository needs this link, and what "
+                     "stands in its place is none; move that away, then scan "
+                     "the store"));
+      return false;
+    }
+    const std::string lack = LackOfProof(record);
+    if (!lack.empty()) {
+      run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing, lack);
+      return false;
+    }
+    if (record.state == QuarantineState::kSuperseded && IsBlob(record)) {
+      second_copies_.insert(key);
+    }
+    run_->run().progress.total_bytes += record.bytes.content;
+    return true;
+  });
+  run_->run().progress.total_count = keys->size();
+  return status;
+}
+
+// It was collected as well since it came.
+bool Purge::IsFirstInQuarantine(const QuarantineRecord& record) const {
+  const auto reader = site_->graph->Read();
+  const index::GraphView& view = reader->view();
+  const index::PlaceId place =
+      view.FindPlace(site_->id, record.item.removal->place);
+  if (place == index::kNoPlace) return false;
+  const index::NodeId node = view.FindContent(place, *record.item.digest);
+  return node != index::kNoNode &&
+         view.state(node) == index::NodeState::kQuarantined;
+}
+
+absl::StatusOr<bool> Purge::MayFreeSecond(const QuarantineKey& key) {
+  if (run_->IsCancelled()) {
+    return absl::CancelledError("the run was cancelled");
+  }
+  RECLAIM_ASSIGN_OR_RETURN(const std::optional<QuarantineRecord> record,
+                           Load(key));
+  if (!record || record->state != QuarantineState::kSuperseded) return true;
+  const absl::Status whole = CheckWholeCopy(*record, *site_->store);
+  if (whole.ok() || (absl::IsNotFound(whole) && IsFirstInQuarantine(*record))) {
+    verified_.insert(key);
+    return true;
+  }
+  if (!absl::IsNotFound(whole)) {
+    run_->Fail(SubjectOf(record->item), whole);
+    return false;
+  }
+  RECLAIM_RETURN_IF_ERROR(TakeForOnlyCopies(site_, {key}, run_->run().actor));
+  run_->Skip(SubjectOf(record->item), SkipReason::kChanged,
+             "the store's own copy is gone, so this is the only one; scan the "
+             "store, then purge again");
+  return false;
+}
+
+absl::Status Purge::CheckSecondCopies(std::vector<QuarantineKey>* batch) {
+  std::vector<QuarantineKey> kept;
+  for (QuarantineKey& key : *batch) {
+    bool may_go = true;
+    if (second_copies_.count(key) > 0) {
+      RECLAIM_ASSIGN_OR_RETURN(may_go, MayFreeSecond(key));
+    }
+    if (may_go) kept.push_back(std::move(key));
+  }
+  *batch = std::move(kept);
+  return absl::OkStatus();
+}
+
+}  // namespace reclaim::gc
