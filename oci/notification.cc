@@ -78,7 +78,8 @@ const char* ToString(NotifiedAction action) {
 
 absl::StatusOr<NotificationEnvelope> ParseNotifications(
     absl::string_view text) {
-  RECLAIM_ASSIGN_OR_RETURN(const Json document, ReadJsonObject(text));
+  RECLAIM_ASSIGN_OR_RETURN(const Json document,
+                           ReadJsonObject(text, kNotificationMemoryMax));
   RECLAIM_ASSIGN_OR_RETURN(const Json* events, ArrayMember(document, "events"));
   if (events == nullptr) {
     return absl::InvalidArgumentError(

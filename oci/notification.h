@@ -2,15 +2,17 @@
 //
 // Distribution posts envelopes of events to webhooks ("Work with notifications"
 // of its documentation; the type is kNotificationType).  An envelope comes from
-// whoever reaches the endpoint: it is read under the limits of json_reader.h
-// and of kNotificationEventMax.  An event that is not understood is counted and
-// passed by, for a registry sends an envelope again until it is accepted.
+// whoever reaches the endpoint: it is read under the limits of json_reader.h,
+// but that of memory, and of kNotificationEventMax.  An event that is not
+// understood is counted and passed by, for a registry sends an envelope again
+// until it is accepted.
 //
 // Pure.
 
 #ifndef RECLAIM_OCI_NOTIFICATION_H_
 #define RECLAIM_OCI_NOTIFICATION_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,6 +28,9 @@ namespace reclaim::oci {
 inline constexpr char kNotificationType[] =
     "application/vnd.docker.distribution.events.v1+json";
 inline constexpr size_t kNotificationEventMax = 10000;
+// Of what has been read.  An event of a registry is many short members: 4 MiB
+// of them take more than a document of content may.
+inline constexpr size_t kNotificationMemoryMax = size_t{64} << 20;
 
 enum class NotifiedAction : uint8_t {
   kPush = 1,

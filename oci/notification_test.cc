@@ -49,6 +49,28 @@ TEST(NotificationTest, APush) {
                 absl::Nanoseconds(402973972));
 }
 
+// As many members as a registry's event has, and more, in 4 MiB.
+TEST(NotificationTest, ADenseEnvelopeIsReadUpToTheLimitOfBytes) {
+  constexpr size_t kBytesMax = size_t{4} << 20;
+  std::string members;
+  for (int i = 0; i < 34; ++i) absl::StrAppend(&members, "\"", i, "\":{},");
+  std::string events;
+  size_t count = 0;
+  while (count < kNotificationEventMax) {
+    const std::string event =
+        absl::StrCat("{", members, R"("action":"pull","target":{"digest":")",
+                     kDigest, R"(","repository":"app","tag":""}},)");
+    if (events.size() + event.size() + 20 > kBytesMax) break;
+    events += event;
+    ++count;
+  }
+  events.pop_back();
+  const auto read = ParseNotifications(Envelope(events));
+  ASSERT_THAT(read, base::IsOk());
+  EXPECT_EQ(read->notifications.size(), count);
+  EXPECT_GT(Envelope(events).size(), kBytesMax * 7 / 8);
+}
+
 TEST(NotificationTest, WhoAskedNeedNotBeSaid) {
   for (const char* request : {"", R"("request":{},)", R"("request":7,)",
                               R"("request":{"useragent":7},)"}) {
