@@ -1,9 +1,11 @@
 #include "gc/mark.h"
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
@@ -118,6 +120,92 @@ TEST(MarkTest, ACancelledMarkGivesNoSet) {
   EXPECT_THAT(Mark(g.view(), {{g.Id(inner), index::RootReason::kTag}}, options),
               StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(polls, 2);
+}
+
+TEST(MarkTest, WritersAreLetInEveryFewThousandSteps) {
+  TextGraph g("");
+  std::string inner = "l1";
+  for (int i = 0; i < 9000; ++i) {
+    g.Add(absl::StrCat("I", i, "[", inner, "]"));
+    inner = absl::StrCat("I", i);
+  }
+  int polls = 0;
+  MarkOptions options;
+  options.is_cancelled = [&] {
+    ++polls;
+    return false;
+  };
+  EXPECT_THAT(Mark(g.view(), {{g.Id(inner), index::RootReason::kTag}}, options),
+              IsOk());
+  EXPECT_EQ(polls, 2);
+}
+
+TEST(MarkTest, WhatAFlatLeaseKeepsHasItsBytes) {
+  TextGraph g("l1; flat/f=l1");
+  index::ContentRow extent;
+  extent.id = 100;
+  extent.kind = index::NodeKind::kExtent;
+  g.PutContent(extent);
+  g.content("l1").extent = extent.id;
+  g.PutContent(g.content("l1"));
+  const auto live =
+      Mark(g.view(), {{g.Id("flat/f"), index::RootReason::kLease}}, {});
+  ASSERT_THAT(live, IsOk());
+  EXPECT_TRUE(live->Contains(extent.id));
+}
+
+// Nodes that appear while the mark lets writers in are the epoch stamp's.  The
+// first of them has the id that the set ends with.
+class LateNodeTest : public ::testing::Test {
+ protected:
+  LateNodeTest() {
+    g_.Add("l1; flat/f=l1");
+    for (int i = 0; i < 5000 || g_.view().node_count() % 64 != 0; ++i) {
+      g_.Add(absl::StrCat("I", i, "[", inner_, "]"));
+      inner_ = absl::StrCat("I", i);
+    }
+    late_ = g_.view().node_count();
+  }
+  absl::StatusOr<LiveSet> MarkWith(const std::function<void()>& write) {
+    MarkOptions options;
+    options.is_cancelled = [write] {
+      write();
+      return false;
+    };
+    // The last is walked first.
+    return Mark(g_.view(),
+                {{g_.Id("flat/f"), index::RootReason::kLease},
+                 {late_, index::RootReason::kTag},
+                 {late_, index::RootReason::kUnlinked},
+                 {g_.Id(inner_), index::RootReason::kTag}},
+                options);
+  }
+
+  TextGraph g_{""};
+  std::string inner_ = "l2";
+  index::NodeId late_ = index::kNoNode;
+};
+
+TEST_F(LateNodeTest, ALateTargetOfAFlatLeaseIsNotInTheSet) {
+  const auto live = MarkWith([&] { g_.Add("l1; late; flat/f=l1 late"); });
+  ASSERT_THAT(live, IsOk());
+  ASSERT_EQ(g_.Id("late"), late_);
+  EXPECT_FALSE(live->Contains(late_));
+  EXPECT_TRUE(live->Contains(g_.Id("l1")));
+}
+
+TEST_F(LateNodeTest, ALateExtentIsNotInTheSet) {
+  const auto live = MarkWith([&] {
+    index::ContentRow extent;
+    extent.id = late_;
+    extent.kind = index::NodeKind::kExtent;
+    g_.PutContent(extent);
+    g_.content("l1").extent = extent.id;
+    g_.PutContent(g_.content("l1"));
+  });
+  ASSERT_THAT(live, IsOk());
+  EXPECT_EQ(live->node_count(), late_);
+  EXPECT_TRUE(live->Contains(g_.Id("l1")));
 }
 
 }  // namespace

@@ -111,6 +111,46 @@ TEST_F(RootsTest, LeasesAndUploadsEndStrictly) {
                                    Word("upload/app/u", RootReason::kUpload)));
 }
 
+TEST_F(RootsTest, AnUploadEndsWithItsLifetime) {
+  g.Add("upload/app/u; upload/app/over");
+  const auto begin = [&](const std::string& name, absl::Duration ago) {
+    index::NamedRow& row = g.named(name);
+    row.recorded = TextGraph::Now() - ago;
+    g.PutNamed(row);
+  };
+  begin("upload/app/u", options_.upload_lifetime - absl::Seconds(1));
+  begin("upload/app/over", options_.upload_lifetime);
+  EXPECT_THAT(Roots(),
+              UnorderedElementsAre(Word("upload/app/u", RootReason::kUpload)));
+}
+
+TEST_F(RootsTest, AnEntryThatAloneNamesAnImageIsARoot) {
+  g.Add("M1(c1); M2(c2)");
+  index::ContentRow& row = g.content("M1");
+  row.flags |= index::kOnlyName;
+  g.PutContent(row);
+  EXPECT_THAT(Roots(), UnorderedElementsAre(Word("M1", RootReason::kOnlyName)));
+}
+
+// The bytes of a file with several names are as young as their names.
+TEST_F(RootsTest, AnExtentIsNoRoot) {
+  options_.grace_period = absl::Hours(24);
+  g.Add("l1; ?M1");
+  index::ContentRow extent;
+  extent.id = 100;
+  extent.kind = index::NodeKind::kExtent;
+  extent.state = index::NodeState::kPresent;
+  extent.recorded = TextGraph::Now();
+  g.PutContent(extent);
+  index::ContentRow& blob = g.content("l1");
+  blob.extent = extent.id;
+  g.PutContent(blob);
+  ASSERT_EQ(g.view().state(extent.id), index::NodeState::kPresent);
+  for (const Root& root : CollectRoots(g.view(), 0, options_)) {
+    EXPECT_NE(root.node, extent.id) << ToString(root.reason);
+  }
+}
+
 TEST_F(RootsTest, OtherStoresHaveRootsOfTheirOwn) {
   g.Add("M1(c1); app:v1=M1");
   EXPECT_THAT(CollectRoots(g.view(), 1, options_), IsEmpty());

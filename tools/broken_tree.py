@@ -1,7 +1,7 @@
 """A copy of the tree that is broken on purpose, one edit at a time, and tested.
 
 Used by tools/seeded_bugs and tools/mutate.  The copy is the working tree as it
-is (files that git tracks), in a folder of its own with a Bazel of its own; the
+is (without what git ignores), in a folder of its own with a Bazel of its own; the
 disk cache is shared, so an edit costs what depends on it.
 """
 import collections
@@ -25,10 +25,13 @@ class BrokenTree:
         self.tree = os.path.join(self.scratch, "tree")
         self.base = os.path.join(self.scratch, "base")
         self.events = os.path.join(self.scratch, "events.json")
-        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True,
+        names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others",
+                                "--exclude-standard"], cwd=ROOT, check=True,
                                capture_output=True, text=True).stdout
         for name in filter(None, names.split("\0")):
             target = os.path.join(self.tree, name)
+            if not os.path.lexists(os.path.join(ROOT, name)):
+                continue  # deleted, and not yet committed
             os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copy2(os.path.join(ROOT, name), target,
                          follow_symlinks=False)
@@ -55,15 +58,37 @@ class BrokenTree:
                   encoding="utf-8") as file:
             file.write(text)
 
+    def build(self, targets, *options):
+        """The finished process of a build."""
+        return self._bazel("build", "--disk_cache=" + CACHE,
+                           "--noshow_progress", "--keep_going",
+                           "--build_tests_only", *options,
+                           *targets)
+
+    def tests_of(self, file, targets):
+        """Labels of those C++ tests among `targets` that need a source file."""
+        package, _, name = file.rpartition("/")
+        done = self._bazel("query", "--noshow_progress",
+                           'kind("cc_test", rdeps(set(%s), //%s:%s)) except '
+                           'attr("tags", "manual", set(%s))' % (
+                               " ".join(targets), package, name,
+                               " ".join(targets)))
+        if done.returncode != 0:
+            sys.exit(done.stderr[-2000:])
+        return done.stdout.split()
+
+    def program(self, label):
+        """Path of a test program that was built."""
+        return os.path.join(self.tree, "bazel-bin",
+                            label.lstrip("/").replace(":", "/"))
+
     def test(self, targets):
         """What the tests say: a pair of a word and names.
 
         ("passed", []), ("failed", [names of the failing tests]) or ("does not
         compile", [first errors]).
         """
-        build = self._bazel("build", "--disk_cache=" + CACHE,
-                            "--noshow_progress", "--build_tests_only",
-                            *targets)
+        build = self.build(targets)
         if build.returncode != 0:
             errors = [line for line in build.stderr.split("\n")
                       if "error" in line.lower()]

@@ -12,6 +12,11 @@ import sys
 import tomllib
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "..", "..", "tools"))
+import mutants  # noqa: E402
+import xml_results  # noqa: E402
+
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
 TEST_LINES_MAX = 800
@@ -129,6 +134,16 @@ class TidyTest(unittest.TestCase):
                  if read(edit["file"]).count(edit["find"]) != 1]
         self.assertEqual(wrong, [])
 
+    def test_each_mutant_that_is_explained_can_be_made(self):
+        keys = set()
+        explained = mutants.explained()
+        for file in {key.split(":")[0] for key in explained}:
+            keys |= {mutant.key for mutant in mutants.mutants_of(
+                file, read(file))}
+        self.assertEqual([key for key in explained if key not in keys], [])
+        self.assertEqual([key for key, reason in explained.items()
+                          if not reason], [])
+
     def test_no_refused_words(self):
         wrong = ["%s:%d: %s" % (path, number, line.strip())
                  for path in sources()
@@ -145,7 +160,4 @@ class TidyTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                                    "..", "..", "tools"))
-    import xml_results
     xml_results.main()
