@@ -18,7 +18,10 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
+#include "index/recount.h"
+#include "index/reference_graph.h"
 #include "index/testing/lossy_engine.h"
+#include "index/totals.h"
 #include "oci/digest.h"
 #include "reclaim/v1/collection.grpc.pb.h"
 #include "reclaim/v1/graph.grpc.pb.h"
@@ -701,6 +704,19 @@ class TwinTest : public LeaseBatchTest {
     return state;
   }
 
+  // I6, also while leases expire.
+  void ExpectCounted(const std::string& store) {
+    const auto reader = graph_->Read();
+    index::RecountInputs inputs;
+    inputs.store = reader->view().FindStore(store);
+    inputs.now = clock_.Now();
+    inputs.grace_period = options_.grace_period;
+    const index::StoreTotals counted = index::Recount(reader->view(), inputs);
+    EXPECT_TRUE(counted == reader->totals(inputs.store))
+        << "counted: " << index::ToString(reader->totals(inputs.store))
+        << "\nrecounted: " << index::ToString(counted);
+  }
+
   std::mt19937 random_number_;
   std::map<grpc::StatusCode, int> outcomes_;
 };
@@ -718,6 +734,8 @@ TEST_F(TwinTest, BatchesDoWhatTheCallsDo) {
   for (int i = 0; i < 2000 && !HasFailure(); ++i) {
     Step();
     EXPECT_EQ(State("a"), State("b")) << "step " << i;
+    ExpectCounted("a");
+    ExpectCounted("b");
     if (Below(4) == 0) clock_.Advance(absl::Minutes(Below(40)));
   }
   for (const grpc::StatusCode code :
