@@ -1,5 +1,6 @@
 // Of what is held in no place no copy goes, whenever it was asked for.
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -148,6 +149,25 @@ TEST_F(HeldCopiesTest, AskedForAfterALossEachComesBack) {
   ASSERT_THAT(Pin(), IsOk());
   Scan();
   ExpectWhole();
+}
+
+// Its layout had nothing else: the graph has not heard of it.
+TEST_F(HeldCopiesTest, AskedForAfterALossItComesBackIntoAPlaceThatNobodyKnows) {
+  Prune();
+  std::filesystem::remove(folder_.path() + "/b/index.json");
+  std::filesystem::remove(folder_.path() + "/b/oci-layout");
+  options_.earlier_database = "there was one";
+  collector_.reset();
+  graph_.reset();
+  engine_ = std::make_unique<index::MemoryEngine>();
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  Scan();
+  ASSERT_EQ(graph_->Read()->view().FindPlace(id_, "b"), index::kNoPlace);
+  ASSERT_THAT(Pin(), IsOk());
+  Scan();
+  EXPECT_EQ(StateOf(image_, "a"), NodeState::kPresent);
+  EXPECT_TRUE(folder_.Exists(absl::StrCat("b/blobs/sha256/", image_.hex())));
 }
 
 }  // namespace
