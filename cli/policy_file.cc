@@ -1,7 +1,5 @@
 #include "cli/policy_file.h"
 
-#include <toml++/toml.h>
-
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -18,6 +16,7 @@
 #include "base/byte_size.h"
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
+#include "base/toml.h"
 #include "cli/units.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/duration.pb.h"
@@ -329,6 +328,8 @@ absl::Status Parse(const std::string& text, const std::string& file,
     return absl::InvalidArgumentError(
         absl::StrCat(file, ":", error.source().begin.line, ": ",
                      std::string(error.description())));
+  } catch (const base::TomlError& error) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": ", error.what()));
   }
 }
 

@@ -7,8 +7,6 @@
 #ifndef RECLAIM_SERVER_CONFIG_KEY_H_
 #define RECLAIM_SERVER_CONFIG_KEY_H_
 
-#include <toml++/toml.h>
-
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -18,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/toml.h"
 #include "server/config.h"
 
 namespace reclaim::server {

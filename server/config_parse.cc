@@ -5,6 +5,7 @@
 
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
+#include "base/toml.h"
 #include "server/config.h"
 #include "server/config_key.h"
 
@@ -122,6 +123,8 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text,
     return absl::InvalidArgumentError(
         absl::StrCat(file, ":", error.source().begin.line, ": ",
                      std::string(error.description())));
+  } catch (const base::TomlError& error) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": ", error.what()));
   }
   RECLAIM_RETURN_IF_ERROR(CheckConfig(config));
   return config;
