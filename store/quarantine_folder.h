@@ -169,6 +169,7 @@ class QuarantineFolder {
   mutable base::Mutex mutex_;
   mutable std::map<RunId, Journal> journals_;
   std::set<RunId> unsettled_;  // what is left of them could not be removed
+  std::set<RunId> filled_;     // Restore() filled folders, whose times are off
 };
 
 // Whether a kind's files are content (blobs, uploads) or metadata (links).

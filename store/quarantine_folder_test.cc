@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -64,6 +65,25 @@ TEST_F(QuarantineFolderTest, OfWhichNothingIsThereNothingIsHeld) {
   EXPECT_TRUE(held->empty());
   EXPECT_THAT(quarantine.Restore(kRun, removal_),
               StatusIs(absl::StatusCode::kNotFound));
+}
+
+// What is freed lies elsewhere: a folder that others have written to since
+// keeps the time that says so.
+TEST_F(QuarantineFolderTest, APurgeLeavesTheTimesOfFoldersAlone) {
+  folder_.Write("top/link/file", "text");
+  folder_.Write("top/link/other", "text");
+  paths_.paths = {"top/link/file"};
+  QuarantineFolder quarantine(root_.get());
+  ASSERT_THAT(quarantine.Quarantine(kRun, removal_, paths_, ""), IsOk());
+  auto stat = root_->Stat("top/link");
+  ASSERT_THAT(stat, IsOk());
+  stat->modified = absl::FromUnixSeconds(1700000000);
+  ASSERT_THAT(root_->SetAttributes("top/link", *stat), IsOk());
+  ASSERT_THAT(quarantine.Purge(kRun, removal_), IsOk());
+  ASSERT_THAT(quarantine.Settle(kRun), IsOk());
+  EXPECT_EQ(root_->Stat("top/link")->modified,
+            absl::FromUnixSeconds(1700000000));
+  EXPECT_FALSE(folder_.Exists(kReclaimFolder));
 }
 
 }  // namespace

@@ -53,7 +53,10 @@ absl::Status QuarantineFolder::Settle(const RunId& run_id) {
   base::MutexLock lock(&mutex_);
   RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
                            OpenJournal(run_id));
+  // A purge leaves them alone: others have written to them since.
+  const bool is_filled = filled_.erase(run_id) != 0;
   for (const auto& [folder, stat] : journal->folders) {
+    if (!is_filled) break;
     const absl::StatusOr<FileStat> now = root_->Stat(folder);
     // Only a folder that nobody but us has changed keeps the time it had.
     if (now.ok() && now->type == FileType::kFolder && now->mode == stat.mode) {
