@@ -53,6 +53,10 @@ uint32_t QuarantineIndex::HashOf(absl::string_view store,
   return static_cast<uint32_t>(absl::HashOf(store, place, digest));
 }
 
+uint32_t QuarantineIndex::HashOf(const QuarantineKey& key) {
+  return static_cast<uint32_t>(absl::HashOf(key));
+}
+
 uint32_t QuarantineIndex::PageOf(const QuarantineKey& key) const {
   const auto entries = entries_.find(PartOf(key));
   if (entries == entries_.end()) return kNoPage;
@@ -79,18 +83,43 @@ uint32_t QuarantineIndex::NewPage(const QuarantineKey& key) {
   return page;
 }
 
-void QuarantineIndex::Link(uint32_t id, uint32_t content) {
-  Page& page = *pages_[id >> 8];
-  page.contents[id & 0xff] = content;
-  page.has.set(id & 0xff);
+uint32_t QuarantineIndex::FirstOf(uint32_t content) const {
+  return by_content_.Find(
+      content, [&](uint32_t id) { return ContentOf(id) == content; });
+}
+
+QuarantineKey QuarantineIndex::KeyOf(uint32_t id) const {
+  const Page& page = *pages_[id >> 8];
+  return {page.part->first,
+          uint64_t{page.part->second} << 32 | (page.first + (id & 0xff))};
+}
+
+void QuarantineIndex::AddFirst(uint32_t id, uint32_t content) {
   by_content_.Insert(content, id,
                      [this](uint32_t one) { return ContentOf(one); });
 }
 
+void QuarantineIndex::Link(uint32_t id, uint32_t content) {
+  Page& page = *pages_[id >> 8];
+  page.contents[id & 0xff] = content;
+  page.has.set(id & 0xff);
+  if (FirstOf(content) == index::IdTable::kNone) {
+    AddFirst(id, content);
+  } else {
+    others_.emplace(content, id);
+  }
+}
+
 void QuarantineIndex::Unlink(uint32_t id) {
-  by_content_.Erase(ContentOf(id), id,
-                    [this](uint32_t one) { return ContentOf(one); });
   pages_[id >> 8]->has.reset(id & 0xff);
+  const uint32_t content = ContentOf(id);
+  if (others_.erase({content, id}) > 0) return;
+  by_content_.Erase(content, id,
+                    [this](uint32_t one) { return ContentOf(one); });
+  const auto next = others_.lower_bound({content, 0});
+  if (next == others_.end() || next->first != content) return;
+  AddFirst(next->second, content);
+  others_.erase(next);
 }
 
 void QuarantineIndex::Put(const QuarantineKey& key, uint32_t content) {
@@ -124,13 +153,13 @@ bool QuarantineIndex::HasRun(const std::string& run_id) const {
 
 std::vector<QuarantineKey> QuarantineIndex::Find(uint32_t content) const {
   std::vector<QuarantineKey> keys;
-  by_content_.Find(content, [&](uint32_t id) {
-    if (ContentOf(id) != content) return false;
-    const Page& page = *pages_[id >> 8];
-    keys.emplace_back(page.part->first, uint64_t{page.part->second} << 32 |
-                                            (page.first + (id & 0xff)));
-    return false;
-  });
+  const uint32_t first = FirstOf(content);
+  if (first == index::IdTable::kNone) return keys;
+  keys.push_back(KeyOf(first));
+  for (auto it = others_.lower_bound({content, 0});
+       it != others_.end() && it->first == content; ++it) {
+    keys.push_back(KeyOf(it->second));
+  }
   std::sort(keys.begin(), keys.end());
   return keys;
 }

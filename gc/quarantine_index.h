@@ -2,8 +2,9 @@
 // some content, and lists of entries.
 //
 // Millions of entries may wait for the end of their period, so no name is held
-// here: some 11 bytes an entry, of which four are a hash of what it is about.
-// Whoever asks reads the records and compares.
+// here: some 11 bytes an entry, of which four are a hash of what it is about,
+// and up to 15 where many are about one content.  Whoever asks reads the
+// records and compares.
 
 #ifndef RECLAIM_GC_QUARANTINE_INDEX_H_
 #define RECLAIM_GC_QUARANTINE_INDEX_H_
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -71,6 +73,9 @@ class QuarantineIndex {
   // Of a run of this process alone.
   static uint32_t HashOf(absl::string_view store, const store::Place& place,
                          const oci::Digest& digest);
+  // For what has no digest: nobody asks for it by one, and all of a place would
+  // have one hash.
+  static uint32_t HashOf(const QuarantineKey& key);
 
   // Anew, or instead of what the entry was about before.
   void Put(const QuarantineKey& key, uint32_t content);
@@ -102,6 +107,10 @@ class QuarantineIndex {
   uint32_t ContentOf(uint32_t id) const {
     return pages_[id >> 8]->contents[id & 0xff];
   }
+  // The one in `by_content_`, or kNone if there is none.
+  uint32_t FirstOf(uint32_t content) const;
+  QuarantineKey KeyOf(uint32_t id) const;
+  void AddFirst(uint32_t id, uint32_t content);
   void Link(uint32_t id, uint32_t content);
   void Unlink(uint32_t id);
 
@@ -110,7 +119,11 @@ class QuarantineIndex {
   std::map<Part, Pages> entries_;
   std::vector<std::unique_ptr<Page>> pages_;
   std::vector<uint32_t> free_pages_;
+  // One entry of each content: those of one hash would all have the same place
+  // in the table, and whoever came would pass all of them.
   index::IdTable by_content_;
+  // The others, after their content.
+  absl::btree_set<std::pair<uint32_t, uint32_t>> others_;
 };
 
 }  // namespace reclaim::gc

@@ -1,5 +1,6 @@
 #include "gc/quarantine_index.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -93,6 +94,55 @@ TEST(QuarantineKeysTest, ListsAreSortedByTimeThenInTheOrderOfRuns) {
   EXPECT_FALSE(keys.IsSameRun(0, 1));
   keys.KeepIf([](const QuarantineKey& key) { return key.first == "b"; });
   EXPECT_THAT(all(), ElementsAre(QuarantineKey("b", 0), QuarantineKey("b", 1)));
+}
+
+// All of a purge, in an order that is neither theirs nor its reverse.
+void RemoveInAnyOrder(std::vector<QuarantineKey> keys, QuarantineIndex* index) {
+  constexpr uint64_t kSeed = 4;
+  SCOPED_TRACE(absl::StrCat("seed ", kSeed));
+  std::shuffle(keys.begin(), keys.end(), std::mt19937_64(kSeed));
+  for (const QuarantineKey& key : keys) index->Remove(key);
+  EXPECT_FALSE(index->HasRun("r"));
+}
+
+// No step of an index passes all entries of one content: this would not end.
+TEST(QuarantineIndexTest, OneContentMayHaveManyEntries) {
+  constexpr uint64_t kMany = 100'000;
+  const uint32_t content =
+      QuarantineIndex::HashOf("s", "p", oci::Digest::Sha256Of("{}"));
+  const uint32_t neighbour = content ^ 1;
+  QuarantineIndex index;
+  std::vector<QuarantineKey> keys;
+  for (uint64_t i = 0; i < kMany; ++i) keys.emplace_back("r", i);
+  for (const QuarantineKey& key : keys) index.Put(key, content);
+  index.Put({"q", 1}, neighbour);
+  EXPECT_EQ(index.Find(content), keys);
+  for (uint64_t i = 0; i < kMany; ++i) {
+    ASSERT_THAT(index.Find(neighbour), ElementsAre(QuarantineKey("q", 1)));
+  }
+  RemoveInAnyOrder(keys, &index);
+  EXPECT_THAT(index.Find(content), IsEmpty());
+  for (const QuarantineKey& key : keys) index.Put(key, content);
+  for (const QuarantineKey& key : keys) index.Remove(key);
+  EXPECT_THAT(index.Find(content), IsEmpty());
+  EXPECT_THAT(index.Find(neighbour), ElementsAre(QuarantineKey("q", 1)));
+}
+
+TEST(QuarantineIndexTest, WhatHasNoDigestHasAHashOfItsOwn) {
+  constexpr uint64_t kMany = 100'000;
+  QuarantineIndex index;
+  std::vector<QuarantineKey> keys;
+  std::set<uint32_t> hashes;
+  for (uint64_t i = 0; i < kMany; ++i) {
+    keys.emplace_back("r", i);
+    const uint32_t hash = QuarantineIndex::HashOf(keys.back());
+    hashes.insert(hash);
+    index.Put(keys.back(), hash);
+  }
+  EXPECT_GT(hashes.size(), kMany - 100) << "one or two are alike by chance";
+  EXPECT_NE(QuarantineIndex::HashOf(QuarantineKey("q", 1)),
+            QuarantineIndex::HashOf(QuarantineKey("r", 1)));
+  RemoveInAnyOrder(keys, &index);
 }
 
 // Beside plain maps.

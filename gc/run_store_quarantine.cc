@@ -30,6 +30,12 @@ oci::Digest DigestOf(const PlanItem& item) {
   return item.digest.value_or(oci::Digest());
 }
 
+uint32_t HashOf(const QuarantineKey& key, const QuarantineRecord& record) {
+  const PlanItem& item = record.item;
+  if (!item.digest) return QuarantineIndex::HashOf(key);
+  return QuarantineIndex::HashOf(record.store, PlaceOf(item), *item.digest);
+}
+
 void TakeOff(const store::Bytes& bytes, store::Bytes* sum) {
   sum->logical_bytes -= bytes.logical_bytes;
   sum->allocated_bytes -= bytes.allocated_bytes;
@@ -87,9 +93,7 @@ void RunStore::Note(const QuarantineChanges& changes) {
 void RunStore::NoteOne(const QuarantineRecord& record) {
   const QuarantineKey key{record.run_id, record.number};
   ForgetAdopted(key);
-  quarantine_.Put(key,
-                  QuarantineIndex::HashOf(record.store, PlaceOf(record.item),
-                                          DigestOf(record.item)));
+  quarantine_.Put(key, HashOf(key, record));
   // The node of a second copy stands for the first.
   const bool is_second = record.state == QuarantineState::kSuperseded;
   const bool has_node = record.item.node != index::kNoNode && !is_second;
