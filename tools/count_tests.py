@@ -3,8 +3,7 @@
 
 Each argument is a file of Bazel's build events (--build_event_json_file), which
 names the test.xml of every program of that run, or a folder with such files
-below it.  Reads each test.xml (one <testcase> a test; a program that writes no
-cases counts as one).  Names what was skipped and what failed, prints the sums of
+below it.  Reads each test.xml (one <testcase> a test).  Names what was skipped and what failed, prints the sums of
 the figures (the properties "figure_NAME": kill points, faults, seeds, ...), and
 "PASSED FAILED" on the last line.
 
@@ -23,26 +22,28 @@ import xml.etree.ElementTree as ElementTree
 FIGURE = "figure_"
 
 # What shows the guarantees, and how much of it each run has to show at least.
-# What has one place for each call, offset or interleaving is as much as there is.
+# What has one place for each call, offset or interleaving is as much as there is;
+# its least is somewhat below what there is today, for an enumeration that ends
+# early is silent otherwise.
 GUARANTEES = [
     ("kill_points", 2000),
     ("kill_points_in_the_midst_of_a_deed", 1000),
-    ("runs_with_one_fault_point", 1),
-    ("runs_with_two_fault_points", 1),
-    ("runs_with_a_failing_system_call", 1),
-    ("runs_with_two_failing_system_calls", 1),
+    ("runs_with_one_fault_point", 70),
+    ("runs_with_two_fault_points", 800),
+    ("runs_with_a_failing_system_call", 6500),
+    ("runs_with_two_failing_system_calls", 500),
     ("power_cuts", 5000),
     ("leaps_of_the_clock", 60),
-    ("torn_documents", 1),
+    ("torn_documents", 3900),
     ("interleavings_run", 5000),
     ("seconds_of_eight_threads_under_tsan", 600),
     ("api_sequences_against_a_twin", 20000),
-    ("random_graphs_planned", 1),
+    ("random_graphs_planned", 7000),
     ("registry_gc_trees", 200),
     ("umoci_gc_trees", 100),
     ("fuzz_executions", 1000000),
-    ("expensive_documents", 1),
-    ("hostile_names", 1),
+    ("expensive_documents", 85),
+    ("hostile_names", 700),
 ]
 # Of these there may be none.
 LOSSES = ["lost_to_kills"]

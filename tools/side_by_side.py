@@ -10,7 +10,8 @@ the lane "patient" do with the time that the others leave (nice).  What a progra
 says goes to FOLDER/NAME/log, and is printed when it has ended, with how long it
 took and what it took of the processors; XML_OUTPUT_FILE names FOLDER/NAME/test.xml
 to it.  FOLDER/times gets a line a program.  The exit code is the number of
-programs that ended without writing that file.
+programs that died: that file is not there, names no test, or names none that
+failed although the program ended badly (it may be the end of it that broke).
 """
 import concurrent.futures
 import os
@@ -20,8 +21,23 @@ import subprocess
 import sys
 import threading
 import time
+import xml.etree.ElementTree as ElementTree
 
 PATIENCE = {"patient": ["nice", "-n", "10"]}
+
+
+def what_is_wrong(xml, code):
+    """Of a program that ended with `code`, what its file does not tell; or ""."""
+    try:
+        root = ElementTree.parse(xml).getroot()
+    except (OSError, ElementTree.ParseError):
+        return "without saying what it ran"
+    if next(root.iter("testcase"), None) is None:
+        return "and ran no test"
+    if code != 0 and not any(next(root.iter(word), None) is not None
+                             for word in ("failure", "error")):
+        return "though no test failed"
+    return ""
 
 
 class Programs:
@@ -49,19 +65,19 @@ class Programs:
         process.returncode = os.waitstatus_to_exitcode(status)
         self.running.discard(process)
         self.tell(name, log, time.monotonic() - begin, usage,
-                  os.path.exists(xml), process.returncode)
+                  process.returncode, what_is_wrong(xml, process.returncode))
 
-    def tell(self, name, log, took, usage, has_xml, code):
+    def tell(self, name, log, took, usage, code, wrong):
         line = "%5ds  %5ds of a processor  %s" % (
             took, usage.ru_utime + usage.ru_stime, name)
         with self.saying, open(log, errors="replace") as said:
             print("-- %s" % name)
             print(said.read().rstrip("\n"))
             print(line, flush=True)
-            if not has_xml:
+            if wrong:
                 self.died.append(name)
-                print("%s: ended with %d without saying what it ran" %
-                      (name, code), flush=True)
+                print("%s: ended with %d %s" % (name, code, wrong),
+                      flush=True)
             with open(os.path.join(self.folder, "times"), "a") as times:
                 times.write(line + "\n")
 
