@@ -1,6 +1,7 @@
 """The daemon that is killed, and a client of it: one connection for a life of
 the daemon, and no process for a call."""
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -71,8 +72,15 @@ class Daemon:
             return log.read().count(b" goes on\n")
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        """One that was gone already, or that something else ends in this
+        moment (it aborts, say), did not die of us."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process.returncode != -signal.SIGKILL:
+            raise RuntimeError("the daemon ended by itself with %d:\n%s" % (
+                self.process.returncode,
+                self.said()[-3000:].decode(errors="replace")))
 
     def is_alive(self):
         return self.process is not None and self.process.poll() is None

@@ -22,7 +22,9 @@ class Writer(threading.Thread):
         self.is_fast = False
         self.pushes = 0
         self.pushes_of_garbage = 0
-        self.too_slow = set()  # manifests; their tags had no promise
+        # Manifests whose tags have no promise, until a push comes in time.
+        self.too_slow = set()
+        self.slow_pushes = 0
         self.broke = ""
         self.pushes_stand = threading.Lock()  # held while one is under way
 
@@ -44,5 +46,8 @@ class Writer(threading.Thread):
             digest, took = self.tree.push(repository, tag, image, False)
             if took > WRITE_SECONDS_MAX:
                 self.too_slow.add(digest)
+                self.slow_pushes += 1
+            else:
+                self.too_slow.discard(digest)
         self.pushes += 1
         self.pushes_of_garbage += bool(is_of_garbage)
