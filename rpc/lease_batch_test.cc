@@ -223,6 +223,36 @@ TEST_F(LeaseBatchTest, TheSameAgainChangesNothing) {
   EXPECT_THAT(status.error_message(), StartsWith("operations[0]"));
 }
 
+TEST_F(LeaseBatchTest, ALeaseHasATargetOnceAndIsTheSameAgain) {
+  v1::Lease lease = LeaseOf("l", {"x", "y", "x", "z", "x"});
+  // The lease's own store, whether it is named or not.
+  lease.mutable_targets(4)->mutable_content()->set_store("a");
+  Recorded(Put(lease), 1);
+  Recorded(Put(lease), 0);
+  Recorded(Put(LeaseOf("l", {"x", "y", "z"})), 0);
+  v1::CreateLeaseRequest create;
+  *create.mutable_lease() = lease;
+  v1::Lease got;
+  const auto take = [&] {
+    return Ask(lease_stub_, &Leases::CreateLease, create, &got);
+  };
+  EXPECT_TRUE(take().ok()) << "as in a batch";
+  create.mutable_lease()->set_id("m");
+  EXPECT_TRUE(take().ok());
+  const grpc::Status again = take();
+  EXPECT_TRUE(again.ok()) << again.error_message();
+  for (const char* id : {"l", "m"}) {
+    ASSERT_TRUE(Get(id, &got).ok());
+    ASSERT_EQ(got.targets_size(), 3);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(got.targets(i).content().digest(),
+                D(std::string(1, static_cast<char>('x' + i))).ToString());
+    }
+  }
+  const grpc::Status other = Record(Put(LeaseOf("l", {"x", "z", "x"})));
+  EXPECT_EQ(other.error_code(), grpc::StatusCode::ALREADY_EXISTS);
+}
+
 TEST_F(LeaseBatchTest, OperationsSeeThoseBeforeThem) {
   v1::Lease lease = LeaseOf("l", {});
   v1::Target* target = lease.add_targets();

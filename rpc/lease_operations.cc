@@ -1,7 +1,11 @@
 #include "rpc/lease_operations.h"
 
+#include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -29,6 +33,21 @@ absl::Status FillTarget(const std::string& store, index::Target* target) {
   return absl::InvalidArgumentError(
       absl::StrCat("store: content of the store ", named,
                    " is held by a lease or pin of that store"));
+}
+
+// A lease has each target once, in the order of their first appearance: asked
+// for again with the same repetitions, it is the same as the one that is there.
+void DropRepeated(index::PutLease* put) {
+  if (put->targets.size() < 2) return;
+  const v1::Lease asked = index::ToProto(*put);
+  absl::flat_hash_set<std::string> known;
+  std::vector<index::Target> distinct;
+  for (size_t i = 0; i < put->targets.size(); ++i) {
+    const v1::Target& target = asked.targets(static_cast<int>(i));
+    if (!known.insert(target.SerializeAsString()).second) continue;
+    distinct.push_back(std::move(put->targets[i]));
+  }
+  put->targets = std::move(distinct);
 }
 
 class Assigner {
@@ -158,6 +177,8 @@ absl::Status FillTargets(index::PutLease* put) {
   for (index::Target& target : put->targets) {
     RECLAIM_RETURN_IF_ERROR(FillTarget(put->store, &target));
   }
+  // Now that it is the same whether its store was named or not.
+  DropRepeated(put);
   return absl::OkStatus();
 }
 

@@ -49,7 +49,7 @@ absl::Status Assign(const Caller& caller, index::Operation* operation);
 // All of a batch; the index is named.
 absl::Status AssignAll(const Caller& caller, index::Mutation* mutation);
 
-// Also of a lease that is changed.
+// Also of a lease that is changed.  What it names twice, it has once.
 absl::Status FillTargets(index::PutLease* put);
 
 }  // namespace reclaim::rpc
