@@ -1,12 +1,16 @@
 #include "rpc/audit_call.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "google/protobuf/descriptor.h"
 #include "rpc/audit_log.h"
@@ -79,11 +83,22 @@ bool IsOnRecordFirst(const char* method) {
   return role != Role::kRead && role != Role::kRecord;
 }
 
+// What a caller wrote must not read as another field or item: what could, is
+// quoted.
+std::string Quoted(const std::string& value) {
+  const bool is_plain = std::all_of(value.begin(), value.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           absl::string_view("._:/@+-").find(c) != absl::string_view::npos;
+  });
+  if (is_plain) return value;
+  return absl::StrCat("\"", absl::CEscape(value), "\"");
+}
+
 std::string ItemText(const LeaseOperation& kind,
                      const v1::Operation& operation) {
   std::string text = kind.name;
   for (const auto& [name, value] : DescribeRequest(operation)) {
-    if (!value.empty()) absl::StrAppend(&text, " ", name, "=", value);
+    if (!value.empty()) absl::StrAppend(&text, " ", name, "=", Quoted(value));
   }
   return text;
 }

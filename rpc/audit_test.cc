@@ -131,7 +131,7 @@ TEST_F(AuditTest, LeasesAndPinsOfABatchAreOnRecord) {
   const std::string text = Text();
   EXPECT_THAT(text, HasSubstr("\"event\":\"call\",\"actor\":\"uid:"));
   const std::string item =
-      "put_pin id=audit reason=the auditors want it "
+      "put_pin id=audit reason=\\\"the auditors want it\\\" "
       "digest=" +
       orphan_.ToString();
   EXPECT_THAT(text, HasSubstr("\"method\":\"GraphService/Record\","
@@ -166,6 +166,26 @@ TEST_F(AuditTest, ABatchThatIsRefusedForAPinIsOnRecord) {
   EXPECT_THAT(text, HasSubstr("\"event\":\"refused\",\"actor\":\"ipv4:"));
   EXPECT_THAT(text, HasSubstr("\"items\":\"remove_pin id=theirs\","
                               "\"code\":\"PERMISSION_DENIED\""));
+}
+
+TEST_F(AuditTest, NoTextOfACallerReadsAsAnotherItem) {
+  v1::RecordRequest request;
+  v1::Pin* pin = request.add_operations()->mutable_put_pin();
+  pin->set_id("p\"q");
+  pin->set_reason("x; remove_pin id=y\" \\\n\xc3\xa9");
+  pin->mutable_target()->mutable_content()->set_digest(orphan_.ToString());
+  request.add_operations()->mutable_remove_lease()->set_id("a;b=c");
+  v1::RecordResponse response;
+  ASSERT_TRUE(
+      Ask(graph_stub_, &v1::GraphService::Stub::Record, request, &response)
+          .ok());
+  // Quoted as an item, and then as JSON.
+  EXPECT_THAT(
+      Text(),
+      HasSubstr(
+          R"("items":"put_pin id=\"p\\\"q\" )"
+          R"(reason=\"x; remove_pin id=y\\\" \\\\\\n\\303\\251\" digest=)" +
+          orphan_.ToString() + R"(; remove_lease id=\"a;b=c\"","code":"OK")"));
 }
 
 TEST_F(AuditTest, TheServiceListsAndVerifies) {
