@@ -16,16 +16,32 @@ namespace {
 
 constexpr size_t kTailSize = 32;  // of a digest that is twice as long
 
-// The bytes of a digest are uniform: eight of them suffice.
+// Of all bytes: a manifest may name digests that nobody has computed, thousands
+// of them alike but for the last bytes.
 uint32_t HashOf(PlaceId place, const oci::Digest& digest) {
-  uint64_t prefix = 0;
-  std::memcpy(&prefix, digest.bytes().data(), sizeof(prefix));
-  return static_cast<uint32_t>(absl::HashOf(place, prefix));
+  return static_cast<uint32_t>(absl::HashOf(place, digest.bytes()));
 }
 
 uint32_t HashOf(const NameLabel& label) {
   return static_cast<uint32_t>(
       absl::HashOf(label.scope, label.name, label.store, label.kind));
+}
+
+// `tail` may be null.
+oci::Digest Join(oci::DigestAlgorithm algorithm,
+                 const DigestShelf::Bytes& first,
+                 const std::array<char, kTailSize>* tail) {
+  std::array<char, oci::Digest::kSizeMax> bytes;
+  std::memcpy(bytes.data(), first.data(), first.size());
+  size_t size = first.size();
+  if (tail != nullptr) {
+    std::memcpy(bytes.data() + size, tail->data(), tail->size());
+    size += tail->size();
+  }
+  const absl::StatusOr<oci::Digest> digest =
+      oci::Digest::FromBytes(algorithm, absl::string_view(bytes.data(), size));
+  RECLAIM_CHECK(digest.ok(), "what was a digest is one");
+  return *digest;
 }
 
 bool IsSame(const NameLabel& a, const NameLabel& b) {
@@ -79,26 +95,23 @@ NodeId ResidentGraph::FindContent(PlaceId place,
 oci::Digest ResidentGraph::digest(NodeId id) const {
   const oci::DigestAlgorithm algorithm = nodes_[id].algorithm();
   if (algorithm == oci::DigestAlgorithm::kNone) return {};
+  const auto is_its_own = [&](const oci::Digest& digest) {
+    return HashOf(PlaceOf(nodes_[id]), digest) == labels_[id];
+  };
   DigestShelf::Bytes first;
-  if (!digests_.Get(id, &first)) {
-    oci::Digest recorded;
-    if (digest_source_) recorded = digest_source_(id);
-    RECLAIM_CHECK(!recorded.empty(),
-                  "what is not known apart would be deleted for another");
-    return recorded;
+  if (digests_.Get(id, &first)) {
+    const bool has_tail = algorithm == oci::DigestAlgorithm::kSha512;
+    const oci::Digest shelved = Join(
+        algorithm, first, has_tail ? &digest_tails_.find(id)->second : nullptr);
+    if (is_its_own(shelved)) return shelved;
   }
-  std::array<char, oci::Digest::kSizeMax> bytes;
-  std::memcpy(bytes.data(), first.data(), first.size());
-  size_t size = first.size();
-  if (algorithm == oci::DigestAlgorithm::kSha512) {
-    const std::array<char, kTailSize>& tail = digest_tails_.find(id)->second;
-    std::memcpy(bytes.data() + size, tail.data(), tail.size());
-    size += tail.size();
-  }
-  const absl::StatusOr<oci::Digest> digest =
-      oci::Digest::FromBytes(algorithm, absl::string_view(bytes.data(), size));
-  RECLAIM_CHECK(digest.ok(), "what was a digest is one");
-  return *digest;
+  // The disk failed, or gave what was never put: a page that could not be
+  // written reads as zeros.  The record has a checksum.
+  oci::Digest recorded;
+  if (digest_source_) recorded = digest_source_(id);
+  RECLAIM_CHECK(!recorded.empty() && is_its_own(recorded),
+                "what is not known apart would be deleted for another");
+  return recorded;
 }
 
 NodeId ResidentGraph::FindName(const NameLabel& label) const {
