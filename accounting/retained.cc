@@ -196,16 +196,17 @@ bool Dominators::Pass() {
   size_t back = 0;
   for (uint32_t i = 0; i < order_.size(); ++i) {
     if (i % kStepsPerSlice == 0) view_.Yield();
+    // All that keep it by an edge along the order went while the lock was given
+    // up: it hangs on the top.  It must before its cycles are looked at, for
+    // one of those alone would lead down and back here, and Intersect() would
+    // never end: it relies on dominators having lower numbers.
+    if (next[i] >= i) next[i] = 0;
     for (; back < backward_.size() && backward_[back].first == i; ++back) {
       const uint32_t from = backward_[back].second;
       if (dominator_[from] != kUnreached) Merge(from, i, &next);
     }
-    if (i != 0) {
-      // Its keepers went while the lock was given up.
-      if (next[i] == kUnreached) next[i] = 0;
-      is_changed |= dominator_[i] != next[i];
-      dominator_[i] = next[i];
-    }
+    is_changed |= dominator_[i] != next[i];
+    dominator_[i] = next[i];
     ForEachKept(order_[i], [&](NodeId to) {
       if (number_[to] != kUnreached && number_[to] > i) {
         Merge(i, number_[to], &next);
