@@ -350,8 +350,8 @@ void ResidentGraph::RemoveStore(StoreId store) {
     row.id = id;
     row.kind = nodes_[id].kind();
     row.store = store;
-    if (row.kind != NodeKind::kExtent)
-      row.key = {PlaceOf(nodes_[id]), digest(id)};
+    // It is known: its key is not looked at.  Nor is its digest read, which
+    // could fail: the engine has removed it already and could not tell it.
     PutContent(row);
   }
   for (NodeId id = 0; id < node_count(); ++id) {
