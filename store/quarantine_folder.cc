@@ -246,7 +246,6 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
     found = true;
     RECLAIM_RETURN_IF_ERROR(
         NotGone(AddTree(from, IsContentRemoval(removal.kind), &bytes)));
-    filled_.insert(run_id);
     RECLAIM_RETURN_IF_ERROR(NotGone(MakeParents(*journal, path)));
     absl::Status moved = root_->Move(from, path);
     if (absl::IsAlreadyExists(moved) && RemoveRuin(path, removal.kind)) {

@@ -72,9 +72,12 @@ class QuarantineFolder {
   // Frees it.  NOT_FOUND as above.
   absl::StatusOr<RemovalBytes> Purge(const RunId& run_id,
                                      const Removal& removal);
-  // Sets the times of folders that Restore() filled, and removes what is left
-  // of the run's folder when it is empty.  Call it after the last of a batch.
+  // Removes what is left of the run's folder when it is empty.  Call it after
+  // the last of a batch.
   absl::Status Settle(const RunId& run_id);
+  // Gives the folders that the run emptied the times that they had, once
+  // Restore() has filled them.
+  void RestoreTimes(const RunId& run_id) const;
   // Removes folders that hold nothing, and those of runs: what crashes and
   // faults have left.
   // Call it before anything else.
@@ -169,7 +172,6 @@ class QuarantineFolder {
   mutable base::Mutex mutex_;
   mutable std::map<RunId, Journal> journals_;
   std::set<RunId> unsettled_;  // what is left of them could not be removed
-  std::set<RunId> filled_;     // Restore() filled folders, whose times are off
 };
 
 // Whether a kind's files are content (blobs, uploads) or metadata (links).

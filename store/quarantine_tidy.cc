@@ -49,22 +49,24 @@ absl::StatusOr<bool> RemoveIfThere(const RootedDir& root,
   return true;
 }
 
-absl::Status QuarantineFolder::Settle(const RunId& run_id) {
+void QuarantineFolder::RestoreTimes(const RunId& run_id) const {
   base::MutexLock lock(&mutex_);
-  RECLAIM_ASSIGN_OR_RETURN(const QuarantineJournal* journal,
-                           OpenJournal(run_id));
-  // A purge leaves them alone: others have written to them since.
-  const bool is_filled = filled_.erase(run_id) != 0;
-  for (const auto& [folder, stat] : journal->folders) {
-    if (!is_filled) break;
+  const absl::StatusOr<QuarantineJournal*> journal = OpenJournal(run_id);
+  // All bytes are back; a folder's later time only makes it look younger, which
+  // keeps more.
+  if (!journal.ok()) return;
+  for (const auto& [folder, stat] : (*journal)->folders) {
     const absl::StatusOr<FileStat> now = root_->Stat(folder);
     // Only a folder that nobody but us has changed keeps the time it had.
     if (now.ok() && now->type == FileType::kFolder && now->mode == stat.mode) {
-      // All bytes are back; a folder's later time only makes it look younger,
-      // which keeps more.
       root_->SetAttributes(folder, stat).IgnoreError();
     }
   }
+}
+
+absl::Status QuarantineFolder::Settle(const RunId& run_id) {
+  base::MutexLock lock(&mutex_);
+  RECLAIM_RETURN_IF_ERROR(OpenJournal(run_id).status());
   // And those that a fault has left before.
   unsettled_.insert(run_id);
   absl::Status status;

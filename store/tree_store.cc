@@ -224,9 +224,14 @@ absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Restore(
   RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   // Bytes before links before names: the reverse of the deed.
   std::vector<RemovalOutcome> outcomes(removals.size());
+  bool has_filled = false;
   for (size_t i = removals.size(); i-- > 0;) {
     outcomes[i] = RestoreOne(run_id, removals[i]);
+    has_filled |= outcomes[i].status.ok() && !IsEdit(removals[i]);
   }
+  // What a sweep or a purge gives back is for others, who have written there
+  // since: those leave the times alone.
+  if (has_filled) quarantine_.RestoreTimes(run_id);
   // What is left of the folders does not change what became of the items; the
   // next start tidies.
   quarantine_.Settle(run_id).IgnoreError();

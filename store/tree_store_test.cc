@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -202,6 +204,28 @@ TEST_F(RegistryTest, ATagPushedAnewSinceThePlanStays) {
   ASSERT_THAT(outcomes, IsOk());
   EXPECT_THAT((*outcomes)[0].status, StatusIs(absl::StatusCode::kAborted));
   EXPECT_THAT(ScanAll(*store_).tags, testing::Contains("team/app:v1"));
+}
+
+// It comes back to where others have written: neither this nor a later purge of
+// the run makes that look older.
+TEST_F(RegistryTest, ATagThatStaysLeavesTheTimesOfItsFoldersAlone) {
+  const DeletionPermitForTest permit(absl::FromUnixSeconds(1000000000));
+  const std::vector<Removal> one = {
+      Named(RemovalKind::kTag, "team/app", image_, "v1")};
+  const std::filesystem::path tags =
+      folder_.path() +
+      "/docker/registry/v2/repositories/team/app/_manifests/tags";
+  ASSERT_TRUE(std::filesystem::exists(tags));
+  const auto time = [](int64_t seconds) {
+    return std::filesystem::file_time_type(std::chrono::seconds(seconds));
+  };
+  std::filesystem::last_write_time(tags, time(1000));
+  const auto outcomes = store_->Quarantine(*permit, "run1", one);
+  ASSERT_THAT(outcomes, IsOk());
+  EXPECT_THAT((*outcomes)[0].status, StatusIs(absl::StatusCode::kAborted));
+  std::filesystem::last_write_time(tags, time(2000));
+  ASSERT_THAT(store_->Purge(*permit, "run1", one), IsOk());
+  EXPECT_EQ(std::filesystem::last_write_time(tags), time(2000));
 }
 
 TEST_F(RegistryTest, RestoreOverwritesNothing) {
