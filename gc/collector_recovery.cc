@@ -118,6 +118,17 @@ std::map<std::string, std::string> StoreCollector::UnrecoveredStores() const {
   return stores;
 }
 
+std::vector<std::string> StoreCollector::StoresToRecover() const {
+  base::MutexLock lock(&mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, site] : sites_) {
+    if (!site->unrecovered.empty() || site->has_runs_to_take_up) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
 Recovery StoreCollector::BeginRecovery() {
   std::vector<CollectedStore*> sites;
   {
@@ -130,6 +141,10 @@ Recovery StoreCollector::BeginRecovery() {
     const absl::Status recovered = RecoverSite(site);
     // One store that is away does not stop the others.
     if (!IsRecovered(recovered)) away.insert(site->name);
+    {
+      base::MutexLock lock(&mutex_);
+      site->has_runs_to_take_up = !IsRecovered(recovered);
+    }
     recovery.status.Update(OfStore(site->name, recovered));
   }
   const auto is_recovered = [&away](const std::string& store) {
@@ -144,8 +159,7 @@ Recovery StoreCollector::BeginRecovery() {
 // taken up.
 Recovery StoreCollector::RecoverAgain() {
   Recovery recovery;
-  for (const auto& [unrecovered, why] : UnrecoveredStores()) {
-    const std::string name = unrecovered;
+  for (const std::string& name : StoresToRecover()) {
     const absl::StatusOr<CollectedStore*> site = Site(name);
     if (!site.ok()) continue;  // forgotten meanwhile
     absl::StatusOr<std::unique_ptr<ActingSlot>> slot =
@@ -154,6 +168,13 @@ Recovery StoreCollector::RecoverAgain() {
         slot.ok() ? RecoverSite(*site) : slot.status();
     recovery.status.Update(OfStore(name, recovered));
     if (!slot.ok() || !IsRecovered(recovered)) continue;
+    bool has_runs = false;
+    {
+      base::MutexLock lock(&mutex_);
+      has_runs = std::exchange((*site)->has_runs_to_take_up, false);
+    }
+    // Those of one that was attached later are no concern of the start.
+    if (!has_runs) continue;
     const auto is_this = [&name](const std::string& store) {
       return store == name;
     };

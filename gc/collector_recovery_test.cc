@@ -329,6 +329,28 @@ TEST_F(CollectorRecoveryTest, AStoreThatWasAwayAtTheStartIsRecoveredLater) {
   EXPECT_THAT(collector_->RecoverAgain().status, IsOk());
 }
 
+// An engine that begins after us is recovered by whoever follows it.
+TEST_F(CollectorRecoveryTest, WhatAnotherHasRecoveredSinceGoesOnAsWell) {
+  DieTwice();
+  {
+    const base::ScopedErrno away(EIO, 0, /*is_lasting=*/true);
+    EXPECT_THAT(collector_->BeginRecovery().status, Not(IsOk()));
+  }
+  ASSERT_THAT(collector_->RecoverStore("s"), IsOk());
+  ASSERT_THAT(collector_->UnrecoveredStores(), IsEmpty());
+  const Recovery again = collector_->RecoverAgain();
+  EXPECT_THAT(again.status, IsOk());
+  ASSERT_THAT(again.unfinished_runs, ElementsAre(run_, first_run_));
+  EXPECT_THAT(collector_->RecoverAgain().unfinished_runs, IsEmpty());
+  for (const std::string& id : again.unfinished_runs) {
+    const auto run = collector_->Resume(id, {});
+    ASSERT_THAT(run, IsOk());
+    EXPECT_EQ(run->phase, RunPhase::kSucceeded) << id;
+  }
+  EXPECT_FALSE(HasOld());
+  EXPECT_THAT(collector_->RecoverAgain().unfinished_runs, IsEmpty());
+}
+
 // What lies in the way of what was moved leaves that in quarantine, and no work
 // undone: the sweep goes on.
 TEST_F(CollectorRecoveryTest, WhatLiesInTheWayHoldsUpNoRecovery) {
@@ -346,6 +368,25 @@ TEST_F(CollectorRecoveryTest, WhatLiesInTheWayHoldsUpNoRecovery) {
   EXPECT_FALSE(HasOld());
   EXPECT_TRUE(folder_.Exists(moved + "/in/the/way"));
   ExpectExact();
+}
+
+// The run goes on at the batch that it was at, and passes by what lies in
+// quarantine of it: that stays on record.
+TEST_F(CollectorRecoveryTest, WhatCouldNotComeBackIsNotTakenTwice) {
+  DieInASweep(2);
+  const std::string moved = MovedLink();
+  ASSERT_NE(moved, "");
+  folder_.Write(moved + "/in/the/way", "x");
+  ASSERT_THAT(collector_->BeginRecovery().status,
+              StatusIs(absl::StatusCode::kAlreadyExists));
+  folder_.Remove(moved);
+  const auto run = collector_->Resume(run_, {});
+  ASSERT_THAT(run, IsOk());
+  ExpectExact();
+  ASSERT_THAT(RestoreRun(run_), IsOk());
+  EXPECT_TRUE(folder_.Exists(moved + "/link"));
+  EXPECT_TRUE(HasOld());
+  EXPECT_EQ(QuarantineCount(), 0u);
 }
 
 TEST_F(CollectorRecoveryTest, WhoServesNobodyGoesOnWithBoth) {

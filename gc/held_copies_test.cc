@@ -52,6 +52,7 @@ class HeldCopiesTest : public CollectorFixture {
     return collector_->ReadHeld("s", {{"s", "a", image_}, {"s", "b", image_}},
                                 "test");
   }
+  void PinAsAnEarlierVersion();
   void ExpectWhole() {
     for (const std::string place : {"a", "b"}) {
       for (const oci::Digest& digest :
@@ -99,7 +100,7 @@ TEST_F(HeldCopiesTest, AskedForBeforeItCameNoneGoes) {
 }
 
 // As a version recorded it that knew of no other places than the first.
-TEST_F(HeldCopiesTest, HeldByAnEarlierVersionEachComesBackFromQuarantine) {
+void HeldCopiesTest::PinAsAnEarlierVersion() {
   // So the words have a node, and another pin a record.
   ASSERT_THAT(Pin(), IsOk());
   const index::NodeId words = Find(image_);
@@ -129,10 +130,31 @@ TEST_F(HeldCopiesTest, HeldByAnEarlierVersionEachComesBackFromQuarantine) {
   ASSERT_THAT(engine_->Commit(batch, index::Durability::kDurable), IsOk());
   Restart();
   EXPECT_EQ(StateOf(image_, "a"), NodeState::kQuarantined);
+}
+
+TEST_F(HeldCopiesTest, HeldByAnEarlierVersionEachComesBackFromQuarantine) {
+  ASSERT_NO_FATAL_FAILURE(PinAsAnEarlierVersion());
   ASSERT_THAT(collector_->Recover(), IsOk());
   ExpectWhole();
   ExpectExact();
   EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// It stays in quarantine, and the start says so.
+TEST_F(HeldCopiesTest, WhatLiesInTheWayOfOneIsToldByTheStart) {
+  ASSERT_NO_FATAL_FAILURE(PinAsAnEarlierVersion());
+  const std::string path = absl::StrCat("a/blobs/sha256/", image_.hex());
+  folder_.Write(path, "torn");
+  const Recovery recovery = collector_->BeginRecovery();
+  EXPECT_THAT(recovery.status,
+              base::StatusIs(absl::StatusCode::kAlreadyExists,
+                             testing::HasSubstr("stays in quarantine")));
+  EXPECT_THAT(collector_->UnrecoveredStores(), testing::IsEmpty());
+  EXPECT_EQ(StateOf(image_, "a"), NodeState::kQuarantined);
+  EXPECT_EQ(StateOf(image_, "b"), NodeState::kPresent);
+  folder_.Remove(path);
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  ExpectWhole();
 }
 
 // Nodes are gone with the database: a scan is told by who holds it.

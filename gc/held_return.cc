@@ -118,9 +118,8 @@ absl::Status ReturnHeld(CollectedStore* site, absl::string_view actor) {
       records.push_back(std::move(record));
     }
   }
-  const absl::Status returned = RestoreRecords(
-      site, std::move(records), actor, nullptr, RestoreOrder::kBytesLast);
-  return absl::IsAlreadyExists(returned) ? absl::OkStatus() : returned;
+  return RestoreRecords(site, std::move(records), actor, nullptr,
+                        RestoreOrder::kBytesLast);
 }
 
 }  // namespace reclaim::gc

@@ -15,8 +15,9 @@
 namespace reclaim::gc {
 
 // Gives back what the store's pins, leases, containers and snapshots hold, with
-// all that it is made of.  What lies in the way of something keeps it where it
-// is, as for any reference; a purge leaves it there.
+// all that it is made of.  ALREADY_EXISTS if something lies in the way of some
+// of it, which keeps that where it is, as for any reference: a purge leaves it
+// there.
 absl::Status ReturnHeld(CollectedStore* site, absl::string_view actor);
 
 }  // namespace reclaim::gc

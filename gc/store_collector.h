@@ -182,6 +182,8 @@ class StoreCollector final : public Collector {
   absl::StatusOr<Run> Abandon(StoredRun stored);
   // RecoverStore() while no run is at work there; notes what came of it.
   absl::Status RecoverSite(CollectedStore* site);
+  // Those that RecoverAgain() is about.
+  std::vector<std::string> StoresToRecover() const;
   // Takes up the interrupted runs of the stores that are meant.  `slot` may be
   // null, or keeps the only one of these.
   absl::Status TakeUpRuns(absl::FunctionRef<bool(const std::string&)> is_meant,

@@ -274,6 +274,10 @@ absl::Status Sweep::RunBatch(Batch* batch, CanaryWatch* canaries) {
     RECLAIM_RETURN_IF_ERROR(
         site_->graph->Apply(links, index::Durability::kBuffered).status());
   }
+  // No other batch can have been begun before.
+  if (batch->first == first_item_) {
+    RECLAIM_RETURN_IF_ERROR(VetoMoved(*batch, &vetoes));
+  }
   canaries->Prime(batch->items);
   base::MutexLock names(&site_->names);
   RECLAIM_RETURN_IF_ERROR(FollowNames(batch->items, &vetoes));
@@ -314,6 +318,7 @@ absl::Status Sweep::Run() {
 
 absl::Status Sweep::RunBatches(CanaryWatch* canaries) {
   terms_ = Terms();
+  first_item_ = run_->stored().next_item;
   const GcPolicy& policy = plan_.request.policy;
   while (true) {
     if (run_->IsCancelled()) {

@@ -68,6 +68,10 @@ class Sweep {
   // is vetoed.
   absl::Status FollowNames(const std::vector<PlanItem>& items,
                            std::vector<Verdict>* vetoes) const;
+  // What a crash has left of a batch and a recovery could not undo lies in
+  // quarantine, on record under its number.
+  absl::Status VetoMoved(const Batch& batch,
+                         std::vector<Verdict>* vetoes) const;
   bool IsAnotherWrite(const PlanItem& item, absl::Time modified) const;
   absl::StatusOr<std::optional<index::Hint>> LookAtLink(
       const PlanItem& item) const;
@@ -98,6 +102,7 @@ class Sweep {
   const Plan& plan_;
   OngoingRun* run_;
   GuardTerms terms_;
+  uint64_t first_item_ = 0;  // with which this start of the run began
 };
 
 }  // namespace reclaim::gc

@@ -1,3 +1,4 @@
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -160,6 +161,20 @@ absl::Status Sweep::FollowNames(const std::vector<PlanItem>& items,
   return index::FollowHints(site_->graph, site_->name, *site_->store, hints,
                             site_->clock->Now(), run_->run().actor)
       .status();
+}
+
+absl::Status Sweep::VetoMoved(const Batch& batch,
+                              std::vector<Verdict>* vetoes) const {
+  for (size_t i = 0; i < batch.items.size(); ++i) {
+    const absl::Status known =
+        site_->runs->GetQuarantine({run_->run().id, batch.first + i}).status();
+    if (absl::IsNotFound(known)) continue;
+    RECLAIM_RETURN_IF_ERROR(known);
+    (*vetoes)[i] = {SkipReason::kGone,
+                    "it was moved before the run was interrupted, and lies in "
+                    "quarantine still; restore the run to have it back"};
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace reclaim::gc

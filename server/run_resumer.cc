@@ -33,7 +33,6 @@ void RunResumer::TryAgain() {
 void RunResumer::RecoverStores() {
   const std::map<std::string, std::string> before =
       collector_->UnrecoveredStores();
-  if (before.empty()) return;
   const gc::Recovery again = collector_->RecoverAgain();
   const std::map<std::string, std::string> after =
       collector_->UnrecoveredStores();

@@ -127,6 +127,21 @@ TEST_F(RunResumerTest, AStoreThatCouldNotBeRecoveredIsTriedAgain) {
   EXPECT_EQ(Said().size(), count);
 }
 
+// Who follows an engine was there first.
+TEST_F(RunResumerTest, WhatAnotherHasRecoveredSinceGoesOnAsWell) {
+  const auto runs = collector_->ListRuns("", 1);
+  ASSERT_THAT(runs, IsOk());
+  const std::string id = runs->front().id;
+  {
+    const base::ScopedErrno away(EIO, 0, /*is_lasting=*/true);
+    resumer_->Begin(collector_->BeginRecovery().unfinished_runs,
+                    absl::Hours(1));
+  }
+  ASSERT_THAT(collector_->RecoverStore("s"), IsOk());
+  resumer_->TryAgain();
+  EXPECT_EQ(Ended(id).phase, gc::RunPhase::kSucceeded);
+}
+
 TEST_F(RunResumerTest, WhatHasEndedMeanwhileIsNotTriedAgain) {
   const std::vector<std::string> runs =
       collector_->BeginRecovery().unfinished_runs;

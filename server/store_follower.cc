@@ -63,6 +63,11 @@ bool StoreFollower::SyncOnce(const std::string& name, bool* needs_recovery,
     // is settled before anything is read.
     absl::Status status =
         *needs_recovery ? collector_->RecoverStore(name) : absl::OkStatus();
+    // What lies in the way of something leaves no work undone (gc::Recovery).
+    if (absl::IsAlreadyExists(status)) {
+      say_(absl::StrCat("store ", name, ": ", status.message()));
+      status = absl::OkStatus();
+    }
     if (status.ok()) *needs_recovery = false;
     if (status.ok()) status = collector_->Sync(name, is_stopping);
     if (status.ok()) {
