@@ -51,6 +51,22 @@ bool IsHeldElsewhere(const index::GraphView& view,
   return is_held;
 }
 
+// Whether the store has one now that it had not when these were listed.  What
+// others made of the rest meanwhile says nothing: their number may be the same.
+absl::StatusOr<bool> HasComeBack(
+    const RunStore& runs, const std::vector<const QuarantineRecord*>& listed) {
+  for (const QuarantineRecord* before : listed) {
+    const absl::StatusOr<QuarantineRecord> now =
+        runs.GetQuarantine({before->run_id, before->number});
+    if (absl::IsNotFound(now.status())) return true;
+    RECLAIM_RETURN_IF_ERROR(now.status());
+    // A copy of the store's own came to light.  Of what was a second copy
+    // before, the scan that told of none would tell of none again.
+    if (IsAdopted(*before) && IsSecondCopy(*now)) return true;
+  }
+  return false;
+}
+
 // What no reference restores.
 absl::StatusOr<std::vector<QuarantineRecord>> RecordsWithoutNode(
     const CollectedStore& site) {
@@ -149,9 +165,7 @@ absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
       site, std::move(wanted), actor, nullptr, RestoreOrder::kBytesLast);
   // What lies in the way of one keeps it where it is, and would so for ever.
   if (!absl::IsAlreadyExists(restored)) RECLAIM_RETURN_IF_ERROR(restored);
-  RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> left,
-                           RecordsWithoutNode(*site));
-  return left.size() < all.size();
+  return HasComeBack(*site->runs, named);
 }
 
 absl::StatusOr<index::ScanReport> ScanAndReturn(

@@ -37,8 +37,11 @@ class AdoptedReturnTest : public CollectorFixture {
     Open(store::StoreKind::kRegistry);
     Scan();
     for (const std::string& image : images) {
-      manifests_.push_back(
-          tree_.Image("app", "", {absl::StrCat("config of ", image), image}));
+      std::vector<std::string> layers = {absl::StrCat("config of ", image),
+                                         image};
+      if (repository_ != "app") layers.push_back("base");
+      manifests_.push_back(tree_.Image(repository_, "", layers));
+      text_ = folder_.Read(tree_.BlobPath(manifests_.back()));
       Age();
       Scan();
       Prune();
@@ -65,14 +68,26 @@ class AdoptedReturnTest : public CollectorFixture {
     for (const std::string& layer :
          {image, absl::StrCat("config of ", image)}) {
       EXPECT_TRUE(folder_.Exists(
-          absl::StrCat("docker/registry/v2/repositories/app/_layers/sha256/",
-                       D(layer).hex(), "/link")))
+          absl::StrCat("docker/registry/v2/repositories/", repository_,
+                       "/_layers/sha256/", D(layer).hex(), "/link")))
           << layer;
     }
   }
+  // A writer of ours names it, and so does the store, which no scan has read.
+  void NameUnseen(const oci::Digest& manifest) {
+    tree_.Tag(repository_, "late", manifest);
+    index::PutTag tag;
+    tag.store = "s";
+    tag.repository = repository_;
+    tag.tag = "late";
+    tag.digest = manifest;
+    ASSERT_THAT(Record({tag}), IsOk());
+  }
 
   store::RegistryTree tree_{&folder_};
+  std::string repository_ = "app";  // any other one shares a layer with it
   std::vector<oci::Digest> manifests_;
+  std::string text_;  // of the last one
 };
 
 TEST_F(AdoptedReturnTest, AnIndexThatNamesAManifestBringsItBackWhole) {
@@ -170,6 +185,63 @@ TEST_F(AdoptedReturnTest, WhatIsNamedDuringAPurgeStaysWhole) {
   tree_.Tag("app", "late", tree_.Manifest("app", store::IndexText({manifest})));
   Scan();
   ExpectWhole(manifest, left);
+}
+
+// Somebody pushed it again: the store's own copy has to be read like one that
+// comes back.
+TEST_F(AdoptedReturnTest, APurgeReadsTheStoresOwnCopyOfWhatIsNamed) {
+  LoseDatabaseWith({"old"});
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  ASSERT_EQ(tree_.Manifest("app", text_), manifests_[0]);
+  NameUnseen(manifests_[0]);
+  ASSERT_THAT(PurgeNow(), IsOk());
+  ExpectWhole(manifests_[0], "old");
+  EXPECT_EQ(QuarantineCount(), 0u);
+  ExpectExact();
+}
+
+// The layer never went, so only the manifest's bytes say that its repository
+// needs the link.
+TEST_F(AdoptedReturnTest, APurgeBringsBackTheLinksOfWhatItBringsBack) {
+  repository_ = "lib";
+  LoseDatabaseWith({"old"});
+  const std::string link =
+      absl::StrCat("docker/registry/v2/repositories/lib/_layers/sha256/",
+                   D("base").hex(), "/link");
+  ASSERT_FALSE(folder_.Exists(link));
+  ASSERT_TRUE(IsHere(D("base")));
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  NameUnseen(manifests_[0]);
+  ASSERT_THAT(PurgeNow(), IsOk());
+  ExpectWhole(manifests_[0], "old");
+  EXPECT_TRUE(folder_.Exists(link));
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// It was pushed again before the database was lost, and a power cut tore it.
+TEST_F(AdoptedReturnTest, OtherBytesInItsPlaceFreeNothing) {
+  LoseDatabaseWith({"old"});
+  ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+  tree_.Image("app", "late", {"config of old", "old"});
+  const std::string path = tree_.BlobPath(D("old"));
+  folder_.Write(path, "odd");
+  Age();
+  Scan();
+  ASSERT_EQ(StateOf(D("old")), NodeState::kPresent);
+  for (int i = 0; i < 2; ++i) {
+    const auto purged = PurgeNow();
+    ASSERT_THAT(purged, IsOk());
+    EXPECT_EQ(purged->phase, RunPhase::kPartial);
+    EXPECT_THAT(
+        purged->problems,
+        testing::ElementsAre(testing::HasSubstr("stays in quarantine")));
+    EXPECT_EQ(QuarantineCount(), 1u);
+  }
+  folder_.Remove(path.substr(0, path.rfind('/')));
+  Scan();
+  ExpectWhole(manifests_[0], "old");
+  EXPECT_EQ(folder_.Read(path), "old");
+  EXPECT_EQ(QuarantineCount(), 0u);
 }
 
 }  // namespace

@@ -174,8 +174,7 @@ absl::StatusOr<std::vector<QuarantineRecord>> Purge::LoadBatch(
     if (!record || record->state == QuarantineState::kIntended) continue;
     // It is what was judged; should it not be, it stays (I2).
     std::string lack = LackOfProof(*record);
-    if (record->state == QuarantineState::kSuperseded && IsBlob(*record) &&
-        verified_.count(key) == 0) {
+    if (IsSecondCopy(*record) && verified_.count(key) == 0) {
       lack = "the store was given it anew just now; purge again";
     }
     if (!lack.empty()) {
@@ -250,6 +249,14 @@ absl::Status Purge::SkipUnproven(const QuarantineKeys& keys, size_t begin) {
   return absl::OkStatus();
 }
 
+// What lies in the way of a link that is needed holds up no other.
+absl::Status Purge::ReturnNeededLinks() {
+  held_links_.clear();
+  const absl::Status links =
+      ReturnLinks(site_, run_->run().actor, &held_links_);
+  return absl::IsAlreadyExists(links) ? absl::OkStatus() : links;
+}
+
 absl::Status Purge::Run() {
   {
     base::MutexLock deed(&site_->deed);
@@ -257,15 +264,14 @@ absl::Status Purge::Run() {
   }
   RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
   RECLAIM_RETURN_IF_ERROR(SeekProof());
-  // What lies in the way of a link that is needed holds up no other.
-  const absl::Status links =
-      ReturnLinks(site_, run_->run().actor, &held_links_);
-  if (!absl::IsAlreadyExists(links)) RECLAIM_RETURN_IF_ERROR(links);
+  RECLAIM_RETURN_IF_ERROR(ReturnNeededLinks());
   RECLAIM_ASSIGN_OR_RETURN(const bool has_returned,
                            ReturnNamed(site_, run_->run().actor));
   if (has_returned) {
     RECLAIM_RETURN_IF_ERROR(ScanForProof());
     RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
+    // The scan has read what came back: only now is known what it is made of.
+    RECLAIM_RETURN_IF_ERROR(ReturnNeededLinks());
   }
   RECLAIM_ASSIGN_OR_RETURN(adopted_, ListAdopted(*site_));
   // Only now, for some may have come back (I4).

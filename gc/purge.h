@@ -80,7 +80,14 @@ class Purge {
   // stay.
   absl::Status CheckSecondCopies(std::vector<QuarantineKey>* batch);
   absl::StatusOr<bool> MayFreeSecond(const QuarantineKey& key);
-  bool IsFirstInQuarantine(const QuarantineRecord& record) const;
+  // Whether the graph knows the first one of its bytes as that.
+  bool IsFirst(const QuarantineRecord& record, index::NodeState state) const;
+  // Whether the store has, or may have, a copy of its own beside this one.
+  bool IsSecondCopy(const QuarantineRecord& record) const;
+  // Whether this purge takes the first copy as well, which was collected too.
+  absl::StatusOr<bool> TakesFirst(const QuarantineRecord& second) const;
+  // Gives back the links that are needed, and notes which of them can't.
+  absl::Status ReturnNeededLinks();
   absl::Status SkipUnproven(const QuarantineKeys& keys, size_t begin);
   // nullopt if it was settled meanwhile.
   absl::StatusOr<std::optional<QuarantineRecord>> Load(

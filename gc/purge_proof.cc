@@ -138,9 +138,7 @@ absl::Status Purge::KeepProven(QuarantineKeys* keys) {
       run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing, lack);
       return false;
     }
-    if (record.state == QuarantineState::kSuperseded && IsBlob(record)) {
-      second_copies_.insert(key);
-    }
+    if (IsSecondCopy(record)) second_copies_.insert(key);
     run_->run().progress.total_bytes += record.bytes.content;
     return true;
   });
@@ -148,16 +146,42 @@ absl::Status Purge::KeepProven(QuarantineKeys* keys) {
   return status;
 }
 
-// It was collected as well since it came.
-bool Purge::IsFirstInQuarantine(const QuarantineRecord& record) const {
+bool Purge::IsFirst(const QuarantineRecord& record,
+                    index::NodeState state) const {
   const auto reader = site_->graph->Read();
   const index::GraphView& view = reader->view();
   const index::PlaceId place =
       view.FindPlace(site_->id, record.item.removal->place);
   if (place == index::kNoPlace) return false;
   const index::NodeId node = view.FindContent(place, *record.item.digest);
-  return node != index::kNoNode &&
-         view.state(node) == index::NodeState::kQuarantined;
+  return node != index::kNoNode && view.state(node) == state;
+}
+
+// What has no node may have been one before the database was lost, or before a
+// purge that was interrupted: then nobody has compared the two.
+bool Purge::IsSecondCopy(const QuarantineRecord& record) const {
+  if (!IsBlob(record)) return false;
+  if (record.state == QuarantineState::kSuperseded) return true;
+  return record.state == QuarantineState::kQuarantined &&
+         record.item.node == index::kNoNode &&
+         IsFirst(record, index::NodeState::kPresent);
+}
+
+absl::StatusOr<bool> Purge::TakesFirst(const QuarantineRecord& second) const {
+  // It may have enough before it comes to that.
+  if (request_.free_bytes > 0) return false;
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::vector<QuarantineRecord> all,
+      site_->runs->FindQuarantined(site_->name, second.item.removal->place,
+                                   *second.item.digest));
+  const absl::Time now = site_->clock->Now();
+  return std::any_of(
+      all.begin(), all.end(), [&](const QuarantineRecord& record) {
+        return IsBlob(record) &&
+               record.state == QuarantineState::kQuarantined &&
+               record.item.node != index::kNoNode && IsMeant(record, now) &&
+               LackOfProof(record).empty();
+      });
 }
 
 absl::StatusOr<bool> Purge::MayFreeSecond(const QuarantineKey& key) {
@@ -166,9 +190,20 @@ absl::StatusOr<bool> Purge::MayFreeSecond(const QuarantineKey& key) {
   }
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<QuarantineRecord> record,
                            Load(key));
-  if (!record || record->state != QuarantineState::kSuperseded) return true;
+  if (!record || !IsSecondCopy(*record)) return true;
   const absl::Status whole = CheckWholeCopy(*record, *site_->store);
-  if (whole.ok() || (absl::IsNotFound(whole) && IsFirstInQuarantine(*record))) {
+  bool may_go = whole.ok();
+  if (absl::IsNotFound(whole) &&
+      IsFirst(*record, index::NodeState::kQuarantined)) {
+    RECLAIM_ASSIGN_OR_RETURN(may_go, TakesFirst(*record));
+    if (!may_go) {
+      run_->Skip(SubjectOf(record->item), SkipReason::kProofMissing,
+                 "the store's own copy was collected since and may still be "
+                 "restored, unread as it is; this one goes with it");
+      return false;
+    }
+  }
+  if (may_go) {
     verified_.insert(key);
     return true;
   }

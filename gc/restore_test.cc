@@ -278,6 +278,36 @@ TEST_F(RestoreTest, ASecondCopyGoesBeforeTheFirst) {
   EXPECT_EQ(StateOf(layer_), NodeState::kAbsent);
 }
 
+// Nobody has read the first one, and it may come back.
+TEST_F(RestoreTest, ASecondCopyStaysWhileTheFirstMayComeBack) {
+  const gc::Run run = Prune();
+  clock_.Advance(absl::Hours(12));
+  PutInTheWay(layer_, "base");
+  ASSERT_THAT(RestoreRun(run.id), IsOk());
+  ASSERT_EQ(QuarantineCount(), 1u);
+  Age();
+  Scan();
+  const gc::Run second = Prune();
+  ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+  const size_t count = QuarantineCount();
+  clock_.Advance(absl::Hours(13));
+  PurgeRequest request;
+  request.store = "s";
+  request.actor = "test";
+  auto purged = collector_->Purge(request, {});
+  ASSERT_THAT(purged, IsOk());
+  ASSERT_THAT(purged->skipped, SizeIs(1));
+  EXPECT_EQ(purged->skipped[0].reason, SkipReason::kProofMissing);
+  EXPECT_EQ(QuarantineCount(), count);
+  ExpectExact();
+  clock_.Advance(absl::Hours(12));
+  purged = collector_->Purge(request, {});
+  ASSERT_THAT(purged, IsOk());
+  EXPECT_EQ(purged->phase, RunPhase::kSucceeded);
+  EXPECT_EQ(QuarantineCount(), 0u);
+  EXPECT_EQ(StateOf(layer_), NodeState::kAbsent);
+}
+
 // It is the only one then, to be judged and proven as such.
 TEST_F(RestoreTest, ASecondCopyOutlivesTheFirst) {
   const store::RegistryTree tree(&folder_);
