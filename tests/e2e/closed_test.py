@@ -62,11 +62,11 @@ class Closed(e2e.World):
 
     def begin(self, *prefix):
         """`prefix`: what the daemon is started under."""
-        port = e2e.free_port()
         self.daemon = self.start(
             *prefix, e2e.DAEMON, "--config", self.path("reclaim.toml"),
             "--data-directory", self.path("data"), "--socket",
-            self.path("r.sock"), "--http", "127.0.0.1:%d" % port)
+            self.path("r.sock"), "--http", "127.0.0.1:0")
+        port = e2e.await_port(self.daemon, e2e.HTTP)
         self.metrics = "http://127.0.0.1:%d/metrics" % port
         e2e.await_url("http://127.0.0.1:%d/readyz" % port)
         self.reclaim("store", "add", "registry:" + self.tree.root, "--name",
@@ -151,11 +151,11 @@ class LaterReadOnlyTest(Closed):
             file.write('[[store]]\nname = "hub"\nuri = "registry:%s"\n'
                        'read_only = true\n' % self.tree.root)
         before = e2e.snapshot(self.tree.root)
-        port = e2e.free_port()
         self.daemon = self.start(
             e2e.DAEMON, "--config", self.path("reclaim.toml"),
             "--data-directory", self.path("data"), "--socket",
-            self.path("r.sock"), "--http", "127.0.0.1:%d" % port)
+            self.path("r.sock"), "--http", "127.0.0.1:0")
+        port = e2e.await_port(self.daemon, e2e.HTTP)
         e2e.await_url("http://127.0.0.1:%d/readyz" % port)
         said = self.run_all(self.deletions())
         for command in self.takings():
@@ -172,11 +172,11 @@ class LaterReadOnlyTest(Closed):
         with open(self.path("reclaim.toml"), "a") as file:
             file.write('[[store]]\nname = "hub"\nuri = "registry:%s/"\n'
                        'read_only = true\n' % self.path("link"))
-        port = e2e.free_port()
         self.daemon = self.start(
             e2e.DAEMON, "--config", self.path("reclaim.toml"),
             "--data-directory", self.path("data"), "--socket",
-            self.path("r.sock"), "--http", "127.0.0.1:%d" % port)
+            self.path("r.sock"), "--http", "127.0.0.1:0")
+        port = e2e.await_port(self.daemon, e2e.HTTP)
         e2e.await_url("http://127.0.0.1:%d/readyz" % port)
         os.rename(away, self.tree.root)
         before = e2e.snapshot(self.tree.root)

@@ -9,8 +9,8 @@ is stopped by process id.
 import hashlib
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,10 +28,30 @@ INDEX = images.OCI + "index.v1+json"
 MANIFEST = images.OCI + "manifest.v1+json"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# What each says when it listens.
+TCP = re.compile(r" serves .*\btcp port (\d+) ")
+HTTP = re.compile(r" serves .*\bhttp port (\d+)\n")
+REGISTRY = re.compile(r'msg="listening on 127\.0\.0\.1:(\d+)"')
+
+
+def await_port(process, words):
+    """The port that a process of World.start() says it listens on.
+
+    It takes any that is free: one that is looked for beforehand, others may
+    take before it is used.
+    """
+    deadline = time.monotonic() + 30
+    while True:
+        # A process that has ended has said all that it ever will.
+        has_ended = process.poll() is not None
+        with open(process.log, errors="replace") as file:
+            said = file.read()
+        found = words.search(said)
+        if found:
+            return int(found.group(1))
+        if has_ended or time.monotonic() > deadline:
+            raise AssertionError("it does not listen: " + said)
+        time.sleep(0.02)
 
 
 def await_url(url):
@@ -97,6 +117,7 @@ class World(unittest.TestCase):
                                 os.path.basename(command[0])), "w")
         self.addCleanup(log.close)
         process = subprocess.Popen(command, stdout=log, stderr=log)
+        process.log = log.name
         self.addCleanup(self.stop, process)
         return process
 
@@ -110,17 +131,17 @@ class World(unittest.TestCase):
         return os.path.join(self.folder, name)
 
     def start_registry(self):
-        self.registry = "127.0.0.1:%d" % free_port()
         with open(self.path("registry.yml"), "w") as file:
             file.write("""version: 0.1
-log: {level: error}
+log: {level: info, accesslog: {disabled: true}}
 storage:
   filesystem: {rootdirectory: %s}
   delete: {enabled: true}
-http: {addr: "%s"}
-""" % (self.path("registry"), self.registry))
+http: {addr: "127.0.0.1:0"}
+""" % self.path("registry"))
         process = self.start("docker-registry", "serve",
                              self.path("registry.yml"))
+        self.registry = "127.0.0.1:%d" % await_port(process, REGISTRY)
         await_url("http://%s/v2/" % self.registry)
         return process
 
@@ -131,11 +152,11 @@ http: {addr: "%s"}
             with open(self.path("reclaim.toml"), "w") as file:
                 file.write('[gc]\ngrace_period = "0s"\n'
                            'large_plan_percent = 100\n')
-        port = free_port()
         process = self.start(
             DAEMON, "--config", self.path("reclaim.toml"), "--data-directory",
             self.path("data"), "--socket", self.path("r.sock"), "--http",
-            "127.0.0.1:%d" % port)
+            "127.0.0.1:0")
+        port = await_port(process, HTTP)
         self.metrics = "http://127.0.0.1:%d/metrics" % port
         await_url("http://127.0.0.1:%d/readyz" % port)
         return process
@@ -444,7 +465,7 @@ class RegistryTest(World):
         done = subprocess.run(
             [DAEMON, "--config", self.path("reclaim.toml"), "--data-directory",
              self.path("data"), "--socket", self.path("r.sock"), "--http",
-             "127.0.0.1:%d" % free_port()],
+             "127.0.0.1:0"],
             capture_output=True, text=True, timeout=60)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(path, done.stderr)

@@ -49,19 +49,18 @@ class NotificationsTest(e2e.World):
         with open(self.path("secret"), "w") as file:
             file.write(SECRET + "\n")
         os.chmod(self.path("secret"), 0o600)
-        self.port = e2e.free_port()
         with open(self.path("reclaim.toml"), "w") as file:
             file.write("""data_directory = "%s"
 [listen]
 socket = "%s"
 [http]
-address = "127.0.0.1:%d"
+address = "127.0.0.1:0"
 [notifications]
 secret_file = "%s"
 [[store]]
 uri = "registry:%s"
 name = "hub"
-""" % (self.path("data"), self.path("r.sock"), self.port,
+""" % (self.path("data"), self.path("r.sock"),
                 self.path("secret"), self.path("registry")))
         self.start_again()
         self.reclaim("scan", "hub")
@@ -69,6 +68,7 @@ name = "hub"
     def start_again(self):
         self.daemon = self.start(e2e.DAEMON, "--config",
                                  self.path("reclaim.toml"))
+        self.port = e2e.await_port(self.daemon, e2e.HTTP)
         e2e.await_url("http://127.0.0.1:%d/readyz" % self.port)
 
     # What a registry writes.

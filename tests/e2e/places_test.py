@@ -122,12 +122,12 @@ class Place(e2e.World):
         self.reclaim("scan", "hub")
 
     def start_daemon_under(self, prefix):
-        port = e2e.free_port()
         self.daemon = self.start(
             *prefix, e2e.DAEMON, "--config", self.path("reclaim.toml"),
             "--data-directory", os.path.join(self.disk, "data"), "--socket",
-            self.path("r.sock"), "--http", "127.0.0.1:%d" % port)
-        e2e.await_url("http://127.0.0.1:%d/readyz" % port)
+            self.path("r.sock"), "--http", "127.0.0.1:0")
+        e2e.await_url("http://127.0.0.1:%d/readyz"
+                      % e2e.await_port(self.daemon, e2e.HTTP))
 
     def fails(self, *arguments):
         done = subprocess.run(

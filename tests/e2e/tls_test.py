@@ -29,20 +29,20 @@ class TlsTest(e2e.World):
             file.write("subjectAltName=IP:127.0.0.1\n")
         self.sign("server", "-extfile", "names")
         self.sign("operator")
-        self.port, metrics = e2e.free_port(), e2e.free_port()
         with open(self.path("tls.toml"), "w") as file:
             file.write('data_directory = "%s"\n[listen]\nsocket = ""\n'
-                       'address = "127.0.0.1:%d"\n'
+                       'address = "127.0.0.1:0"\n'
                        'tls_certificate = "%s"\ntls_key = "%s"\n'
                        'tls_client_ca = "%s"\n[http]\n'
-                       'address = "127.0.0.1:%d"\n'
+                       'address = "127.0.0.1:0"\n'
                        '[[grant]]\nwho = "cn:operator"\n'
                        'roles = ["admin"]\n'
-                       % (self.path("data"), self.port, self.path("server.crt"),
-                          self.path("server.key"), self.path("ca.crt"),
-                          metrics))
-        self.start(e2e.DAEMON, "--config", self.path("tls.toml"))
-        e2e.await_url("http://127.0.0.1:%d/readyz" % metrics)
+                       % (self.path("data"), self.path("server.crt"),
+                          self.path("server.key"), self.path("ca.crt")))
+        process = self.start(e2e.DAEMON, "--config", self.path("tls.toml"))
+        self.port = e2e.await_port(process, e2e.TCP)
+        e2e.await_url("http://127.0.0.1:%d/readyz"
+                      % e2e.await_port(process, e2e.HTTP))
 
     def openssl(self, *arguments):
         subprocess.run(("openssl",) + arguments, check=True, cwd=self.folder,
