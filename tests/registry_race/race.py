@@ -6,8 +6,9 @@
 
 Clients push, push again, mount, delete and pull; collections run without pause;
 the daemon is killed at random and started again.  Every pull of what was
-acknowledged must work, at once or once the registry's word has been followed
-up, and after two quiet runs nothing is left that no tag reaches.  With --peer
+acknowledged must work, at once, once the registry's word has been followed up,
+or after a scan at the latest (load.py), and after two quiet runs nothing is left
+that no tag reaches.  With --peer
 the registry's own collector takes the daemon's place: what it loses is printed,
 and no failure.
 """
@@ -44,7 +45,8 @@ class Race:
         self.world = World(options.cache, has_daemon=not options.peer)
         self.workers = [
             Worker(number, self.world.registry_host, options.seed,
-                   self.figures, self.stopped, patience=15)
+                   self.figures, self.stopped, patience=15,
+                   world=None if options.peer else self.world)
             for number in range(options.clients)]
 
     def close(self, keeps):
@@ -95,16 +97,16 @@ class Race:
         for worker in self.workers:
             if worker.failure is not None:
                 raise worker.failure
-        self.check_tags()
+        self.check_tags("tags whole at the end")
         if not self.options.peer:
             self.check_garbage()
-            self.check_tags()
+            self.check_tags("tags whole after the quiet runs")
 
     # What must hold in the end.
 
-    def check_tags(self):
+    def check_tags(self, what):
         for worker in self.workers:
-            worker.check_all()
+            worker.check_all(what)
 
     def check_garbage(self):
         """Two quiet runs take all that no tag reaches, and nothing else."""

@@ -20,6 +20,8 @@ DAEMON = os.path.join(os.getcwd(), "bazel-bin/server/reclaimd")
 SECRET = "a secret of sixteen bytes and more"
 GRACE = 2.0
 WRITE_DURATION = 2.0
+# A scan that has not come to its end by then never will.
+SCAN_PATIENCE = 300.0
 # Exit codes: done but for some items; a run is at work on the store.
 PARTIAL = 3
 BUSY = 11
@@ -45,6 +47,14 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def size_of(path):
+    """None if it is not there."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return None
 
 
 def read_url(url, timeout=30):
@@ -77,10 +87,12 @@ class World:
         self.lock = threading.Lock()  # of the daemon's process
         self.daemon = None
         self.kills = 0
+        self.registry_kills = 0
         self.held = 0.0
         self.registry_port = free_port()
         self.http_port = free_port()
         self.registry_host = "127.0.0.1:%d" % self.registry_port
+        self.mute = None
         self.write_configuration()
         self.start_registry()
         if has_daemon:
@@ -151,9 +163,22 @@ write_duration_max = "%ds"
                                    self.path("registry.yml"))
         await_url("http://%s/v2/" % self.registry_host, self.registry)
 
+    def start_mute_registry(self):
+        """Another one on the same folder, which tells nobody of anything; its
+        host."""
+        host = "127.0.0.1:%d" % free_port()
+        with open(self.path("registry.yml")) as file:
+            text = file.read().split("notifications:")[0]
+        self.write("mute.yml", text.replace(self.registry_host, host))
+        self.mute = self.start("docker-registry", "serve",
+                               self.path("mute.yml"))
+        await_url("http://%s/v2/" % host, self.mute)
+        return host
+
     def kill_registry(self):
         self.registry.kill()
         self.registry.wait()
+        self.registry_kills += 1
 
     def restart_registry(self):
         self.kill_registry()
@@ -203,6 +228,54 @@ write_duration_max = "%ds"
             time.sleep(0.1)
         raise RuntimeError("reclaim %s: %d\n%s" % (
             " ".join(arguments), code, output))
+
+    def scan_anew(self):
+        """Waits for the end of a scan that begins after this call, also of a
+        daemon that is killed meanwhile; "" or why there was none."""
+        deadline = time.monotonic() + SCAN_PATIENCE
+        while True:
+            code, output = self.reclaim("scan", "hub")
+            if code in (0, PARTIAL):
+                return ""
+            if time.monotonic() > deadline:
+                return "no scan in %d s: %d %s" % (SCAN_PATIENCE, code,
+                                                   output.strip())
+            time.sleep(0.5)
+
+    def names_asked_for(self, repository, reference, digest, why):
+        """(digest, paths) of what the registry failed on, by what they are: the
+        image `digest`, or the part that `why` says."""
+        part = re.search(r"/blobs/(sha256:[0-9a-f]{64})", why)
+        digest = part.group(1) if part else digest
+        top = self.path("registry/docker/registry/v2/repositories/")
+        top += repository
+        name = digest.replace(":", "/") + "/link"
+        paths = {"layer link": "%s/_layers/%s" % (top, name),
+                 "revision link": "%s/_manifests/revisions/%s" % (top, name)}
+        if not part and not reference.startswith("sha256:"):
+            paths["tag"] = "%s/_manifests/tags/%s/current/link" % (
+                top, reference)
+        return digest, paths
+
+    def is_torn(self, repository, reference, digest, why):
+        """Whether it failed on a link that a killed registry left empty: it
+        writes links in place, also those that it has."""
+        _, paths = self.names_asked_for(repository, reference, digest, why)
+        return self.registry_kills > 0 and why.endswith(": 500") and any(
+            size_of(path) == 0 for path in paths.values())
+
+    def where_is(self, repository, reference, digest, why):
+        """What is on the disk of what failed, and what the daemon says of it."""
+        digest, paths = self.names_asked_for(repository, reference, digest,
+                                             why)
+        paths["file"] = self.path("registry/docker/registry/v2/blobs/sha256/"
+                                  "%s/%s/data" % (digest[7:9], digest[7:]))
+        sizes = {name: size_of(path) for name, path in sorted(paths.items())}
+        found = ["%s of %d bytes" % (name, size)
+                 for name, size in sizes.items() if size is not None]
+        return "on the disk: %s; %s" % (
+            ", ".join(found) or "nothing",
+            " ".join(self.reclaim("why", digest)[1].split()))
 
     def note_held(self):
         """The longest time that a sweep batch held the write order."""
@@ -282,7 +355,7 @@ write_duration_max = "%ds"
             return file.read()
 
     def close(self, keeps=False):
-        for process in (self.daemon, self.registry):
+        for process in (self.daemon, self.registry, self.mute):
             if process is not None and process.poll() is None:
                 process.terminate()
                 process.wait(timeout=60)
