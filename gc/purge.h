@@ -84,8 +84,9 @@ class Purge {
   bool IsFirst(const QuarantineRecord& record, index::NodeState state) const;
   // Whether the store has, or may have, a copy of its own beside this one.
   bool IsSecondCopy(const QuarantineRecord& record) const;
-  // Whether this purge takes the first copy as well, which was collected too.
-  absl::StatusOr<bool> TakesFirst(const QuarantineRecord& second) const;
+  // Of one whose first copy was collected too: whether that one is whole as it
+  // lies in quarantine, or goes with it.  Says why not.
+  absl::StatusOr<bool> MayGoBeforeFirst(const QuarantineRecord& second);
   // Gives back the links that are needed, and notes which of them can't.
   absl::Status ReturnNeededLinks();
   absl::Status SkipUnproven(const QuarantineKeys& keys, size_t begin);

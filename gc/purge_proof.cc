@@ -167,21 +167,32 @@ bool Purge::IsSecondCopy(const QuarantineRecord& record) const {
          IsFirst(record, index::NodeState::kPresent);
 }
 
-absl::StatusOr<bool> Purge::TakesFirst(const QuarantineRecord& second) const {
-  // It may have enough before it comes to that.
-  if (request_.free_bytes > 0) return false;
+absl::StatusOr<bool> Purge::MayGoBeforeFirst(const QuarantineRecord& second) {
   RECLAIM_ASSIGN_OR_RETURN(
       const std::vector<QuarantineRecord> all,
       site_->runs->FindQuarantined(site_->name, second.item.removal->place,
                                    *second.item.digest));
   const absl::Time now = site_->clock->Now();
-  return std::any_of(
-      all.begin(), all.end(), [&](const QuarantineRecord& record) {
-        return IsBlob(record) &&
-               record.state == QuarantineState::kQuarantined &&
-               record.item.node != index::kNoNode && IsMeant(record, now) &&
-               LackOfProof(record).empty();
-      });
+  absl::Status whole = absl::NotFoundError("no record tells where it lies");
+  for (const QuarantineRecord& first : all) {
+    if (!IsBlob(first) || first.state != QuarantineState::kQuarantined ||
+        first.item.node == index::kNoNode) {
+      continue;
+    }
+    // They go together, unless this purge has enough before it comes to that.
+    if (request_.free_bytes == 0 && IsMeant(first, now) &&
+        LackOfProof(first).empty()) {
+      return true;
+    }
+    whole = site_->store->VerifyQuarantined(first.run_id, *first.item.removal);
+    if (whole.ok()) return true;
+  }
+  run_->Skip(
+      SubjectOf(second.item), SkipReason::kProofMissing,
+      absl::StrCat("the store's own copy was collected since and may still be "
+                   "restored, and is not known to be whole (",
+                   whole.message(), "); this one goes with it"));
+  return false;
 }
 
 absl::StatusOr<bool> Purge::MayFreeSecond(const QuarantineKey& key) {
@@ -195,13 +206,8 @@ absl::StatusOr<bool> Purge::MayFreeSecond(const QuarantineKey& key) {
   bool may_go = whole.ok();
   if (absl::IsNotFound(whole) &&
       IsFirst(*record, index::NodeState::kQuarantined)) {
-    RECLAIM_ASSIGN_OR_RETURN(may_go, TakesFirst(*record));
-    if (!may_go) {
-      run_->Skip(SubjectOf(record->item), SkipReason::kProofMissing,
-                 "the store's own copy was collected since and may still be "
-                 "restored, unread as it is; this one goes with it");
-      return false;
-    }
+    RECLAIM_ASSIGN_OR_RETURN(may_go, MayGoBeforeFirst(*record));
+    if (!may_go) return false;
   }
   if (may_go) {
     verified_.insert(key);

@@ -278,32 +278,71 @@ TEST_F(RestoreTest, ASecondCopyGoesBeforeTheFirst) {
   EXPECT_EQ(StateOf(layer_), NodeState::kAbsent);
 }
 
-// Nobody has read the first one, and it may come back.
-TEST_F(RestoreTest, ASecondCopyStaysWhileTheFirstMayComeBack) {
-  const gc::Run run = Prune();
-  clock_.Advance(absl::Hours(12));
-  PutInTheWay(layer_, "base");
-  ASSERT_THAT(RestoreRun(run.id), IsOk());
-  ASSERT_EQ(QuarantineCount(), 1u);
-  Age();
-  Scan();
-  const gc::Run second = Prune();
-  ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+// The first one was collected in its turn, and may come back for as long as its
+// own period says.
+class SecondCopyTest : public RestoreTest {
+ public:
+  // Until the second copy alone is due.
+  void CollectBoth() {
+    const gc::Run run = Prune();
+    clock_.Advance(absl::Hours(12));
+    PutInTheWay(layer_, "base");
+    ASSERT_THAT(RestoreRun(run.id), IsOk());
+    ASSERT_EQ(QuarantineCount(), 1u);
+    Age();
+    Scan();
+    later_ = Prune().id;
+    ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
+    clock_.Advance(absl::Hours(13));
+  }
+  std::string PathOfFirst() {
+    return absl::StrCat(".reclaim/quarantine/", later_, "/tree/",
+                        store::RegistryTree(&folder_).BlobPath(layer_));
+  }
+  gc::Run PurgeWhatIsDue() {
+    PurgeRequest request;
+    request.store = "s";
+    request.actor = "test";
+    const auto purged = collector_->Purge(request, {});
+    EXPECT_THAT(purged, IsOk());
+    return purged.value_or(gc::Run());
+  }
+  // What is there of the layer, in quarantine and in the store, is whole.
+  void ExpectFirstComesBack() {
+    ASSERT_THAT(RestoreRun(later_), IsOk());
+    EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
+    EXPECT_EQ(folder_.Read(store::RegistryTree(&folder_).BlobPath(layer_)),
+              "base");
+    ExpectExact();
+  }
+
+  std::string later_;
+};
+
+TEST_F(SecondCopyTest, GoesOnceTheFirstIsReadInQuarantine) {
+  CollectBoth();
   const size_t count = QuarantineCount();
-  clock_.Advance(absl::Hours(13));
-  PurgeRequest request;
-  request.store = "s";
-  request.actor = "test";
-  auto purged = collector_->Purge(request, {});
-  ASSERT_THAT(purged, IsOk());
-  ASSERT_THAT(purged->skipped, SizeIs(1));
-  EXPECT_EQ(purged->skipped[0].reason, SkipReason::kProofMissing);
-  EXPECT_EQ(QuarantineCount(), count);
+  const gc::Run purged = PurgeWhatIsDue();
+  EXPECT_EQ(purged.phase, RunPhase::kSucceeded);
+  EXPECT_THAT(purged.skipped, IsEmpty());
+  EXPECT_EQ(QuarantineCount(), count - 1);
+  EXPECT_EQ(StateOf(layer_), NodeState::kQuarantined);
   ExpectExact();
+  ExpectFirstComesBack();
+}
+
+TEST_F(SecondCopyTest, StaysBesideAFirstThatIsTorn) {
+  CollectBoth();
+  const size_t count = QuarantineCount();
+  folder_.Write(PathOfFirst(), "bas");
+  const gc::Run purged = PurgeWhatIsDue();
+  ASSERT_THAT(purged.skipped, SizeIs(1));
+  EXPECT_EQ(purged.skipped[0].reason, SkipReason::kProofMissing);
+  EXPECT_THAT(purged.skipped[0].detail, HasSubstr("holds sha256:"));
+  EXPECT_EQ(QuarantineCount(), count);
+  // Both are due by then.
   clock_.Advance(absl::Hours(12));
-  purged = collector_->Purge(request, {});
-  ASSERT_THAT(purged, IsOk());
-  EXPECT_EQ(purged->phase, RunPhase::kSucceeded);
+  EXPECT_EQ(PurgeWhatIsDue().phase, RunPhase::kSucceeded);
   EXPECT_EQ(QuarantineCount(), 0u);
   EXPECT_EQ(StateOf(layer_), NodeState::kAbsent);
 }

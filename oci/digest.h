@@ -9,7 +9,6 @@
 
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -56,9 +55,8 @@ class Digest {
   }
   template <typename H>
   friend H AbslHashValue(H h, const Digest& d) {
-    uint64_t prefix = 0;  // the bytes are uniform: eight of them suffice
-    std::memcpy(&prefix, d.bytes_.data(), sizeof(prefix));
-    return H::combine(std::move(h), prefix);
+    // All of them: names in a store are anybody's, and need be no digests.
+    return H::combine_contiguous(std::move(h), d.bytes_.data(), d.size());
   }
 
  private:

@@ -3,6 +3,8 @@
 #include <memory>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+
 namespace reclaim::store {
 namespace {
 
@@ -27,6 +29,12 @@ class SummingMeter final : public RemovalMeter {
 };
 
 }  // namespace
+
+absl::Status ContentStore::VerifyQuarantined(const RunId&,
+                                             const Removal& blob) const {
+  return absl::UnimplementedError(absl::StrCat(
+      ToString(blob), " can't be read as long as it is in quarantine"));
+}
 
 std::unique_ptr<RemovalMeter> ContentStore::NewMeter() const {
   return std::make_unique<SummingMeter>(this);

@@ -126,6 +126,12 @@ class ContentStore : public ContentReader {
       const DeletionPermit& permit, const RunId& run_id,
       absl::Span<const Removal> removals) = 0;
 
+  // VerifyDigest() of a blob that lies in the quarantine of a run.  NOT_FOUND
+  // if it is not there; UNIMPLEMENTED where a store can't read what it has put
+  // away.
+  virtual absl::Status VerifyQuarantined(const RunId& run_id,
+                                         const Removal& blob) const;
+
   // What lies in the quarantine, whether or not a record knows it; after a
   // crash this is compared with the records.
   virtual absl::StatusOr<std::vector<QuarantinedItem>> ListQuarantine()

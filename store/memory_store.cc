@@ -47,6 +47,14 @@ absl::Status NotThere(const Removal& what) {
   return absl::NotFoundError(absl::StrCat(ToString(what), " is not there"));
 }
 
+absl::Status CheckBytes(const std::string& bytes, const oci::Digest& digest) {
+  oci::Hasher hasher(digest.algorithm());
+  hasher.Update(bytes);
+  if (hasher.Finish() == digest) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      digest.ToString(), " holds other bytes; push or pull the content again"));
+}
+
 }  // namespace
 
 class MemoryStore final : public ContentStore {
@@ -75,6 +83,8 @@ class MemoryStore final : public ContentStore {
   absl::StatusOr<std::vector<RemovalOutcome>> Purge(
       const DeletionPermit& permit, const RunId& run_id,
       absl::Span<const Removal> removals) override;
+  absl::Status VerifyQuarantined(const RunId& run_id,
+                                 const Removal& blob) const override;
   absl::StatusOr<std::vector<QuarantinedItem>> ListQuarantine() const override;
 
  private:
@@ -129,11 +139,17 @@ absl::Status MemoryStore::VerifyDigest(const Place& place,
   RECLAIM_ASSIGN_OR_RETURN(
       const std::string bytes,
       Read(place, digest, std::numeric_limits<uint64_t>::max()));
-  oci::Hasher hasher(digest.algorithm());
-  hasher.Update(bytes);
-  if (hasher.Finish() == digest) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
-      digest.ToString(), " holds other bytes; push or pull the content again"));
+  return CheckBytes(bytes, digest);
+}
+
+absl::Status MemoryStore::VerifyQuarantined(const RunId& run_id,
+                                            const Removal& blob) const {
+  base::MutexLock lock(&content_->mutex_);
+  const auto run = content_->quarantine_.find(run_id);
+  if (run == content_->quarantine_.end()) return NotThere(blob);
+  const auto it = run->second.find(MemoryContent::KeyOf(blob));
+  if (it == run->second.end()) return NotThere(blob);
+  return CheckBytes(it->second.thing.bytes, *blob.digest);
 }
 
 absl::StatusOr<Capacity> MemoryStore::GetCapacity() const {

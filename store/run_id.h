@@ -8,8 +8,9 @@
 
 namespace reclaim::store {
 
-// FAILED_PRECONDITION for a read-only store; INVALID_ARGUMENT for an id that
-// could be taken for a path.
+// INVALID_ARGUMENT for an id that could be taken for a path.
+absl::Status CheckRunId(const RunId& run_id);
+// FAILED_PRECONDITION for a read-only store; otherwise as CheckRunId().
 absl::Status CheckDeletion(bool is_read_only, const RunId& run_id);
 
 }  // namespace reclaim::store

@@ -46,7 +46,19 @@ absl::StatusOr<std::string> TreeStore::Read(const Place& place,
 
 absl::Status TreeStore::VerifyDigest(const Place& place,
                                      const oci::Digest& digest) const {
-  const std::string path = BlobPath(place, digest);
+  return VerifyFile(BlobPath(place, digest), digest);
+}
+
+absl::Status TreeStore::VerifyQuarantined(const RunId& run_id,
+                                          const Removal& blob) const {
+  RECLAIM_RETURN_IF_ERROR(CheckRunId(run_id));
+  return VerifyFile(
+      QuarantineFolder::MovedPath(run_id, BlobPath(blob.place, *blob.digest)),
+      *blob.digest);
+}
+
+absl::Status TreeStore::VerifyFile(const std::string& path,
+                                   const oci::Digest& digest) const {
   oci::Hasher hasher(digest.algorithm());
   RECLAIM_RETURN_IF_ERROR(root_->ReadPieces(path, [&](absl::string_view piece) {
     hasher.Update(piece);

@@ -51,6 +51,8 @@ class TreeStore : public ContentStore {
   absl::StatusOr<std::vector<RemovalOutcome>> Purge(
       const DeletionPermit& permit, const RunId& run_id,
       absl::Span<const Removal> removals) override;
+  absl::Status VerifyQuarantined(const RunId& run_id,
+                                 const Removal& blob) const override;
   absl::StatusOr<std::vector<QuarantinedItem>> ListQuarantine() const override;
 
  protected:
@@ -93,6 +95,9 @@ class TreeStore : public ContentStore {
  private:
   class Meter;
 
+  // DATA_LOSS if the file holds something else.
+  absl::Status VerifyFile(const std::string& path,
+                          const oci::Digest& digest) const;
   // Where removals are, of those that are there; their `numbers` in `removals`.
   absl::StatusOr<QuarantineFolder::Measured> Locate(
       absl::Span<const Removal> removals, std::vector<size_t>* numbers) const;

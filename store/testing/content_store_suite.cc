@@ -167,6 +167,22 @@ TEST_P(ContentStoreSuite, ReadsAndVerifies) {
               StatusIs(absl::StatusCode::kDataLoss));
 }
 
+TEST_P(ContentStoreSuite, VerifiesInQuarantine) {
+  const Removal whole = Blob(D("shared"));
+  const Removal torn = Blob(unnamed_);
+  EXPECT_THAT(store_->VerifyQuarantined("run-1", whole),
+              StatusIs(absl::StatusCode::kNotFound));
+  world_->Damage(unnamed_);
+  Quarantine({whole, torn});
+  EXPECT_THAT(store_->VerifyQuarantined("run-1", whole), IsOk());
+  EXPECT_THAT(store_->VerifyQuarantined("run-1", torn),
+              StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(store_->VerifyQuarantined("run-2", whole),
+              StatusIs(absl::StatusCode::kNotFound));
+  Reopen();
+  EXPECT_THAT(store_->VerifyQuarantined("run-1", whole), IsOk());
+}
+
 TEST_P(ContentStoreSuite, CapacityIsNeverLessThanWhatIsFree) {
   const auto capacity = store_->GetCapacity();
   ASSERT_THAT(capacity, IsOk());

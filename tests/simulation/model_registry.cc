@@ -134,6 +134,20 @@ absl::Status ModelRegistry::VerifyDigest(const store::Place& place,
   return absl::DataLossError("other bytes");
 }
 
+absl::Status ModelRegistry::VerifyQuarantined(
+    const store::RunId& run_id, const store::Removal& blob) const {
+  const auto it = disk_.quarantine.find({run_id, blob});
+  const bool is_there =
+      it != disk_.quarantine.end() && it->second.blobs.count(*blob.digest) > 0;
+  observe_(std::nullopt, is_there ? "read" : "no blob");
+  if (!is_there) return absl::NotFoundError("it is not in quarantine");
+  if (oci::Digest::Sha256Of(it->second.blobs.at(*blob.digest).bytes) ==
+      *blob.digest) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError("other bytes");
+}
+
 store::StoreTraits ModelRegistry::traits() const {
   store::StoreTraits traits;
   traits.kind = store::StoreKind::kRegistry;

@@ -108,6 +108,8 @@ class ModelRegistry final : public store::ContentStore {
   absl::StatusOr<std::vector<store::RemovalOutcome>> Purge(
       const store::DeletionPermit& permit, const store::RunId& run_id,
       absl::Span<const store::Removal> removals) override;
+  absl::Status VerifyQuarantined(const store::RunId& run_id,
+                                 const store::Removal& blob) const override;
   absl::StatusOr<std::vector<store::QuarantinedItem>> ListQuarantine()
       const override;
 
