@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "store/change_source.h"
 #include "store/content_store.h"
 
 namespace reclaim::store {
@@ -36,6 +37,8 @@ class FakeEngine final : public ContentStore {
   // What a purge fails at, by its name.
   std::set<std::string> failing;
   bool is_away = false;
+  // Its event stream; not owned.
+  ChangeSource* stream = nullptr;
 
   std::vector<Removal> quarantined;
   std::vector<Removal> restored;
@@ -63,6 +66,7 @@ class FakeEngine final : public ContentStore {
       const DeletionPermit& permit, const RunId& run_id,
       absl::Span<const Removal> removals) override;
   absl::StatusOr<std::vector<QuarantinedItem>> ListQuarantine() const override;
+  ChangeSource* changes() override { return stream; }
 
  private:
   absl::Status Away() const;
