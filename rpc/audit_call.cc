@@ -1,16 +1,12 @@
 #include "rpc/audit_call.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "google/protobuf/descriptor.h"
 #include "rpc/audit_log.h"
@@ -83,22 +79,12 @@ bool IsOnRecordFirst(const char* method) {
   return role != Role::kRead && role != Role::kRecord;
 }
 
-// What a caller wrote must not read as another field or item: what could, is
-// quoted.
-std::string Quoted(const std::string& value) {
-  const bool is_plain = std::all_of(value.begin(), value.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-           absl::string_view("._:/@+-").find(c) != absl::string_view::npos;
-  });
-  if (is_plain) return value;
-  return absl::StrCat("\"", absl::CEscape(value), "\"");
-}
-
 std::string ItemText(const LeaseOperation& kind,
                      const v1::Operation& operation) {
   std::string text = kind.name;
   for (const auto& [name, value] : DescribeRequest(operation)) {
-    if (!value.empty()) absl::StrAppend(&text, " ", name, "=", Quoted(value));
+    if (value.empty()) continue;
+    absl::StrAppend(&text, " ", name, "=", QuotedInItem(value));
   }
   return text;
 }
@@ -113,7 +99,7 @@ absl::Status AppendItems(const ServiceParts& parts, AuditFields fields,
     if (items.empty()) return absl::OkStatus();
     AuditFields all = fields;
     all.emplace_back("count", absl::StrCat(items.size()));
-    all.emplace_back("items", absl::StrJoin(items, "; "));
+    all.emplace_back("items", absl::StrJoin(items, kItemSeparator));
     if (code != nullptr) all.emplace_back("code", code);
     items.clear();
     return parts.audit->Append(all, is_before);

@@ -5,11 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -42,7 +46,9 @@ std::string Instant(absl::Time time) {
 }
 
 std::string ItemText(const gc::DeletionRecord::Item& item) {
-  return absl::StrCat(item.subject, " ", gc::ToString(item.reason), " ",
+  // The last two words are ours, so a subject of several is plain.
+  return absl::StrCat(QuotedInItem(item.subject, " "), " ",
+                      gc::ToString(item.reason), " ",
                       item.bytes.allocated_bytes);
 }
 
@@ -58,6 +64,15 @@ absl::Status WriteAll(int fd, absl::string_view bytes,
 }
 
 }  // namespace
+
+std::string QuotedInItem(absl::string_view text, absl::string_view also_plain) {
+  const bool is_plain = std::all_of(text.begin(), text.end(), [&](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           absl::StrContains("._:/@+-", c) || absl::StrContains(also_plain, c);
+  });
+  if (is_plain) return std::string(text);
+  return absl::StrCat("\"", absl::CEscape(text), "\"");
+}
 
 absl::StatusOr<std::unique_ptr<AuditLog>> AuditLog::Open(
     const AuditOptions& options, const base::Clock* clock) {
@@ -203,7 +218,7 @@ absl::Status AuditLog::Record(const gc::DeletionRecord& record) {
   }
   fields.emplace_back("count", absl::StrCat(items.size()));
   fields.emplace_back("bytes", absl::StrCat(bytes.allocated_bytes));
-  fields.emplace_back("items", absl::StrJoin(items, "; "));
+  fields.emplace_back("items", absl::StrJoin(items, kItemSeparator));
   return Append(fields, true);
 }
 

@@ -30,6 +30,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -37,6 +38,15 @@
 #include "rpc/audit_chain.h"
 
 namespace reclaim::rpc {
+
+// Between the items of one line.
+inline constexpr char kItemSeparator[] = "; ";
+
+// What others wrote, as it stands in an item: it must not read as another field
+// or item, so what could is quoted.  `also_plain`: what is no sign of that
+// here.
+std::string QuotedInItem(absl::string_view text,
+                         absl::string_view also_plain = "");
 
 struct AuditOptions {
   std::string folder;

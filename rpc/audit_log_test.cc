@@ -221,5 +221,24 @@ TEST_F(AuditLogTest, DeletionsAreRecordedItemByItem) {
   EXPECT_THAT(line, HasSubstr("\"restorable_until\""));
 }
 
+// Names come from folders and engines, which take what registries do not.
+TEST_F(AuditLogTest, NoNameReadsAsAnotherItem) {
+  const auto log = Open();
+  gc::DeletionRecord record;
+  record.store = "hub";
+  record.items = {
+      {"tag app:x; blob sha256:bb", gc::DoomReason::kDangling, {0, 4096}},
+      {"volume a\"b\n", gc::DoomReason::kUnused, {6, 8192}},
+      {"blob some/place sha256:aa", gc::DoomReason::kUnreferenced, {5, 1}}};
+  EXPECT_THAT(log->Record(record), base::IsOk());
+  // Quoted as an item, and then as JSON.
+  EXPECT_THAT(log->Tail(1)->front(),
+              HasSubstr(R"("count":"3","bytes":"12289","items":)"
+                        R"("\"tag app:x; blob sha256:bb\" dangling 4096; )"
+                        R"(\"volume a\\\"b\\n\" unused 8192; )"
+                        R"(blob some/place sha256:aa unreferenced 1")"));
+  EXPECT_THAT(Verify().faults, IsEmpty());
+}
+
 }  // namespace
 }  // namespace reclaim::rpc
