@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cstdint>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/status_macros.h"
@@ -127,6 +129,7 @@ absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<QuarantineRecord> all,
                            RecordsWithoutNode(*site));
   std::vector<const QuarantineRecord*> named;
+  std::set<std::pair<store::Place, oci::Digest>> contents;
   std::vector<QuarantineKey> second_copies;
   {
     const auto reader = site->graph->Read();
@@ -142,24 +145,16 @@ absl::StatusOr<bool> ReturnNamed(CollectedStore* site,
         continue;
       }
       named.push_back(&record);
+      contents.emplace(blob.place, *blob.digest);
       if (!IsSecondCopy(record)) continue;
       second_copies.emplace_back(record.run_id, record.number);
     }
   }
   // The store has lost what it had of its own.
   RECLAIM_RETURN_IF_ERROR(TakeForOnlyCopies(site, second_copies, actor));
-  std::vector<QuarantineRecord> wanted;
-  for (const QuarantineRecord* record : named) {
-    // Links come with their content (I4).
-    RECLAIM_ASSIGN_OR_RETURN(
-        std::vector<QuarantineRecord> found,
-        site->runs->FindQuarantined(site->name, record->item.removal->place,
-                                    *record->item.removal->digest));
-    for (QuarantineRecord& one : found) {
-      if (one.item.removal->kind == store::RemovalKind::kTag) continue;
-      wanted.push_back(std::move(one));
-    }
-  }
+  // Links come with their content (I4).
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> wanted,
+                           RecordsOfContent(*site, contents));
   if (wanted.empty()) return false;
   const absl::Status restored = RestoreRecords(
       site, std::move(wanted), actor, nullptr, RestoreOrder::kBytesLast);

@@ -244,5 +244,99 @@ TEST_F(AdoptedReturnTest, OtherBytesInItsPlaceFreeNothing) {
   EXPECT_EQ(QuarantineCount(), 0u);
 }
 
+// A layout at the root, whose place is "", as that of who holds content
+// wherever it is; in it another one, whose copy of the same image lies in
+// quarantine.
+class AdoptedBesideTheRootTest : public CollectorFixture {
+ protected:
+  void SetUp() override {
+    image_ = root_.Image({"held"});
+    root_.Entry(image_, "v1");
+    inner_.Entry(inner_.Image({"named"}), "v1");
+    ASSERT_EQ(inner_.Image({"held"}), image_);
+    Open(store::StoreKind::kImageLayout);
+    Scan();
+    Prune();
+    ASSERT_EQ(StateOf(image_, "b"), NodeState::kQuarantined);
+    options_.earlier_database = "there was one";
+    collector_.reset();
+    graph_.reset();
+    engine_ = std::make_unique<index::MemoryEngine>();
+    Restart();
+    ASSERT_THAT(collector_->Recover(), IsOk());
+    Scan();
+    ASSERT_EQ(StateOf(image_), NodeState::kPresent);
+  }
+  index::Target Anywhere() const {
+    index::Target target;
+    target.content = index::ContentName{"s", "", image_};
+    return target;
+  }
+  void ExpectAway() {
+    Scan();
+    EXPECT_NE(StateOf(image_, "b"), NodeState::kPresent);
+    EXPECT_EQ(QuarantineCount(), count_);
+  }
+  void ExpectBack() {
+    Scan();
+    for (const oci::Digest& digest : {image_, D("held")}) {
+      EXPECT_EQ(StateOf(digest, "b"), NodeState::kPresent);
+      EXPECT_TRUE(folder_.Exists("b/blobs/sha256/" + digest.hex()));
+    }
+    EXPECT_EQ(QuarantineCount(), 0u);
+  }
+
+  store::LayoutTree root_{&folder_, ""};
+  store::LayoutTree inner_{&folder_, "b"};
+  oci::Digest image_;
+  size_t count_ = 3;  // manifest, config, layer
+};
+
+TEST_F(AdoptedBesideTheRootTest, APinOfAnyCopyBringsItBack) {
+  index::PutPin pin;
+  pin.store = "s";
+  pin.id = "p";
+  pin.target = Anywhere();
+  ASSERT_THAT(Record({pin}), IsOk());
+  ExpectBack();
+}
+
+TEST_F(AdoptedBesideTheRootTest, ALeaseOfAnyCopyBringsItBack) {
+  index::PutLease lease;
+  lease.store = "s";
+  lease.id = "l";
+  lease.targets.push_back(Anywhere());
+  ASSERT_THAT(Record({lease}), IsOk());
+  ExpectBack();
+}
+
+TEST_F(AdoptedBesideTheRootTest, AContainerOfAnyCopyBringsItBack) {
+  index::PutContainer container;
+  container.store = "s";
+  container.id = "c";
+  container.image = image_;
+  ASSERT_THAT(Record({container}), IsOk());
+  ExpectBack();
+}
+
+// The root's own names mean the root's own copy.
+TEST_F(AdoptedBesideTheRootTest, WhoNamesTheRootsCopyLeavesItWhereItIs) {
+  ASSERT_NO_FATAL_FAILURE(ExpectAway());
+  root_.Entry(image_, "v2");
+  root_.Entry(root_.Blob(store::IndexText({image_})), "all");
+  ASSERT_NO_FATAL_FAILURE(ExpectAway());
+}
+
+TEST_F(AdoptedBesideTheRootTest, WhoHeldItOnceLeavesItWhereItIs) {
+  index::PutPin pin;
+  pin.store = "s";
+  pin.id = "p";
+  pin.target = Anywhere();
+  ASSERT_THAT(Record({pin}), IsOk());
+  ASSERT_THAT(Record({index::RemoveNamed{"s", index::NodeKind::kPin, "", "p"}}),
+              IsOk());
+  ExpectAway();
+}
+
 }  // namespace
 }  // namespace reclaim::gc

@@ -108,16 +108,8 @@ absl::Status ReturnHeld(CollectedStore* site, absl::string_view actor) {
       away = HeldAway(*reader).Find(site->id);
     }
   }
-  std::vector<QuarantineRecord> records;
-  for (const auto& [place, digest] : away) {
-    RECLAIM_ASSIGN_OR_RETURN(
-        std::vector<QuarantineRecord> found,
-        site->runs->FindQuarantined(site->name, place, digest));
-    for (QuarantineRecord& record : found) {
-      if (record.item.removal->kind == store::RemovalKind::kTag) continue;
-      records.push_back(std::move(record));
-    }
-  }
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                           RecordsOfContent(*site, away));
   return RestoreRecords(site, std::move(records), actor, nullptr,
                         RestoreOrder::kBytesLast);
 }

@@ -12,23 +12,12 @@
 namespace reclaim::gc {
 namespace {
 
-// What lies in quarantine of some content: the bytes and the links to them.
 absl::StatusOr<std::vector<QuarantineRecord>> FindContent(
     CollectedStore* site,
     const std::set<std::pair<store::Place, oci::Digest>>& names) {
   // A batch that the graph shows already is noted by the end of its deed.
   base::MutexLock deed(&site->deed);
-  std::vector<QuarantineRecord> records;
-  for (const auto& [place, digest] : names) {
-    RECLAIM_ASSIGN_OR_RETURN(
-        std::vector<QuarantineRecord> found,
-        site->runs->FindQuarantined(site->name, place, digest));
-    for (QuarantineRecord& record : found) {
-      if (record.item.removal->kind == store::RemovalKind::kTag) continue;
-      records.push_back(std::move(record));
-    }
-  }
-  return records;
+  return RecordsOfContent(*site, names);
 }
 
 }  // namespace

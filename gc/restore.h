@@ -54,6 +54,13 @@ absl::Status RestoreRecords(CollectedStore* site,
 void AddClosure(const index::GraphView& view, index::NodeId top,
                 std::set<std::pair<store::Place, oci::Digest>>* closure);
 
+// What lies in quarantine of some content but tags: the bytes and the links to
+// them.  A batch that is under way may be on record in part; whoever must not
+// miss it holds the deed.
+absl::StatusOr<std::vector<QuarantineRecord>> RecordsOfContent(
+    const CollectedStore& site,
+    const std::set<std::pair<store::Place, oci::Digest>>& contents);
+
 // Undoes the intents of a run that have no outcome; of every run for "".
 absl::Status UndoIntents(CollectedStore* site, absl::string_view run_id,
                          absl::string_view actor);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "gc/restore.h"
@@ -55,6 +56,26 @@ NodeId NodeOf(const CollectedStore& site, const index::GraphView& view,
                                   : view.FindContent(place, content.second);
 }
 
+// The bytes of some content and the links to them, one content at a time: it
+// may be millions.
+absl::Status ForEachRecordOf(const CollectedStore& site,
+                             const Closure& contents,
+                             absl::FunctionRef<void(QuarantineRecord)> visit) {
+  for (const auto& [place, digest] : contents) {
+    RECLAIM_ASSIGN_OR_RETURN(
+        std::vector<QuarantineRecord> found,
+        site.runs->FindQuarantined(site.name, place, digest));
+    for (QuarantineRecord& record : found) {
+      if (!record.item.removal ||
+          record.item.removal->kind == RemovalKind::kTag) {
+        continue;
+      }
+      visit(std::move(record));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Entries, each once.
 class Selection {
  public:
@@ -66,20 +87,9 @@ class Selection {
   }
   // Bytes and links of what is in `closure`; tags stand for themselves.
   absl::Status AddAll(const Closure& closure, bool with_adopted) {
-    for (const auto& [place, digest] : closure) {
-      RECLAIM_ASSIGN_OR_RETURN(
-          std::vector<QuarantineRecord> found,
-          site_.runs->FindQuarantined(site_.name, place, digest));
-      for (QuarantineRecord& record : found) {
-        if (!record.item.removal ||
-            record.item.removal->kind == RemovalKind::kTag ||
-            (!with_adopted && record.number >= kFirstAdopted)) {
-          continue;
-        }
-        Add(std::move(record));
-      }
-    }
-    return absl::OkStatus();
+    return ForEachRecordOf(site_, closure, [&](QuarantineRecord record) {
+      if (with_adopted || record.number < kFirstAdopted) Add(std::move(record));
+    });
   }
   std::vector<QuarantineRecord> Take() { return std::move(records_); }
 
@@ -176,6 +186,16 @@ absl::Status AddTag(const CollectedStore& site, const std::string& text,
 void AddClosure(const index::GraphView& view, NodeId top,
                 std::set<std::pair<store::Place, oci::Digest>>* closure) {
   Walk(view, top, /*with_referrers=*/true, closure);
+}
+
+absl::StatusOr<std::vector<QuarantineRecord>> RecordsOfContent(
+    const CollectedStore& site,
+    const std::set<std::pair<store::Place, oci::Digest>>& contents) {
+  std::vector<QuarantineRecord> records;
+  RECLAIM_RETURN_IF_ERROR(ForEachRecordOf(
+      site, contents,
+      [&](QuarantineRecord record) { records.push_back(std::move(record)); }));
+  return records;
 }
 
 absl::StatusOr<std::vector<QuarantineRecord>> SelectForRestore(
