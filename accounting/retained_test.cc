@@ -4,134 +4,33 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "gc/roots.h"
 #include "gtest/gtest.h"
 #include "index/graph_view.h"
 #include "index/node.h"
-#include "oci/digest.h"
-#include "store/types.h"
+#include "tests/support/forwarding_view.h"
 #include "tests/support/graph_text.h"
 
 namespace reclaim::accounting {
 namespace {
 
 // Runs `on_yield` with the number of the yield, from 0.
-class YieldingView final : public index::GraphView {
+class YieldingView final : public tests::ForwardingView {
  public:
   YieldingView(const index::GraphView* view,
                std::function<void(int yield)> on_yield)
-      : view_(*view), on_yield_(std::move(on_yield)) {}
+      : ForwardingView(view), on_yield_(std::move(on_yield)) {}
 
   int yield_count() const { return yield_count_; }
 
   void Yield() const override { on_yield_(yield_count_++); }
 
-  index::NodeFields fields(index::NodeId id) const override {
-    return view_.fields(id);
-  }
-  void ForEachKeeper(
-      index::NodeId id,
-      absl::FunctionRef<bool(index::NodeId)> visit) const override {
-    view_.ForEachKeeper(id, visit);
-  }
-  index::NodeId node_count() const override { return view_.node_count(); }
-  bool Exists(index::NodeId id) const override { return view_.Exists(id); }
-  index::NodeKind kind(index::NodeId id) const override {
-    return view_.kind(id);
-  }
-  index::NodeState state(index::NodeId id) const override {
-    return view_.state(id);
-  }
-  absl::Span<const index::NodeId> Kept(index::NodeId id) const override {
-    return view_.Kept(id);
-  }
-  absl::Span<const index::NodeId> Referrers(index::NodeId id) const override {
-    return view_.Referrers(id);
-  }
-  index::NodeId ExtentOf(index::NodeId id) const override {
-    return view_.ExtentOf(id);
-  }
-  index::NodeId FindContent(index::PlaceId place,
-                            const oci::Digest& digest) const override {
-    return view_.FindContent(place, digest);
-  }
-  index::NodeId FindNamed(const index::NamedKey& key) const override {
-    return view_.FindNamed(key);
-  }
-  oci::Digest digest(index::NodeId id) const override {
-    return view_.digest(id);
-  }
-  index::NamedKey named_key(index::NodeId id) const override {
-    return view_.named_key(id);
-  }
-  index::StoreId FindStore(absl::string_view name) const override {
-    return view_.FindStore(name);
-  }
-  std::string StoreName(index::StoreId store) const override {
-    return view_.StoreName(store);
-  }
-  store::Place PlaceName(index::PlaceId place) const override {
-    return view_.PlaceName(place);
-  }
-  index::StoreId PlaceStore(index::PlaceId place) const override {
-    return view_.PlaceStore(place);
-  }
-  index::PlaceId FindPlace(index::StoreId store,
-                           const store::Place& name) const override {
-    return view_.FindPlace(store, name);
-  }
-  void ForEachPlace(
-      index::StoreId store,
-      absl::FunctionRef<void(index::PlaceId)> visit) const override {
-    view_.ForEachPlace(store, visit);
-  }
-  index::DoubtUnit UnitOfDoubt(index::StoreId store) const override {
-    return view_.UnitOfDoubt(store);
-  }
-  index::Doubt DoubtAbout(index::NodeId content) const override {
-    return view_.DoubtAbout(content);
-  }
-  bool HasDoubt(index::PlaceId place) const override {
-    return view_.HasDoubt(place);
-  }
-  bool IsWholeInDoubt(index::PlaceId place) const override {
-    return view_.IsWholeInDoubt(place);
-  }
-  bool IsRepositoryInDoubt(index::NodeId repository) const override {
-    return view_.IsRepositoryInDoubt(repository);
-  }
-  void ForEachNamed(
-      index::NodeKind kind, index::StoreId store,
-      absl::FunctionRef<bool(index::NodeId)> visit) const override {
-    view_.ForEachNamed(kind, store, visit);
-  }
-  void ForEachMember(
-      index::NodeId repository,
-      absl::FunctionRef<bool(index::NodeId, store::MembershipKind, absl::Time)>
-          visit) const override {
-    view_.ForEachMember(repository, visit);
-  }
-  std::optional<absl::Time> LinkedAt(
-      index::NodeId repository, index::NodeId content,
-      store::MembershipKind kind) const override {
-    return view_.LinkedAt(repository, content, kind);
-  }
-  void ForEachRepositoryOf(
-      index::NodeId content,
-      absl::FunctionRef<bool(index::NodeId)> visit) const override {
-    view_.ForEachRepositoryOf(content, visit);
-  }
-
  private:
-  const index::GraphView& view_;
   const std::function<void(int yield)> on_yield_;
   mutable int yield_count_ = 0;
 };
