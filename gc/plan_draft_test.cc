@@ -19,6 +19,7 @@
 #include "oci/digest.h"
 #include "store/types.h"
 #include "tests/support/graph_text.h"
+#include "tests/support/held_reads.h"
 
 namespace reclaim::gc {
 namespace {
@@ -175,6 +176,31 @@ TEST_F(PlanDraftTest, PagesAreTheWhole) {
   EXPECT_TRUE(Rows(items.size(), 5, &none).empty());
   EXPECT_TRUE(Rows(0, 0, &none).empty());
   EXPECT_EQ(none.item_count, 0u);
+}
+
+// Digests that somebody has made up may all begin the same: then each
+// comparison reads two, and writers come in between (I10).
+TEST_F(PlanDraftTest, LinksOfLikeDigestsAreSortedWithPauses) {
+  g.Add("+app=T");
+  for (int i = 0; i < kContentCount; ++i) {
+    std::string hash(oci::Digest::Sha256Of(absl::StrCat("y", i)).bytes());
+    hash.replace(0, 4, "same");
+    index::ContentRow row;
+    row.id = kFirst + static_cast<NodeId>(i);
+    row.key = {0, *oci::Digest::FromBytes(oci::DigestAlgorithm::kSha256, hash)};
+    g.graph().PutContent(row);
+    items.AddLink(Repository("app"), row.id, MembershipKind::kLayer);
+  }
+  tests::HeldReads reads;
+  items.Sort(tests::HeldReadsView(&g.view(), &reads));
+  EXPECT_GT(reads.count, uint64_t{10 * kContentCount});
+  EXPECT_LE(reads.longest, tests::kHeldReadsMax);
+  PlanTotals totals;
+  const std::vector<PlanItem> rows = Rows(0, items.size(), &totals);
+  ASSERT_EQ(rows.size(), size_t{kContentCount});
+  for (size_t i = 1; i < rows.size(); ++i) {
+    ASSERT_LT(rows[i - 1].digest, rows[i].digest);
+  }
 }
 
 TEST_F(PlanDraftTest, WhatWasDecidedStandsWhateverWritersDoMeanwhile) {

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "reclaim/storage/v1/storage.pb.h"
 
@@ -11,7 +13,13 @@ namespace {
 
 using store::SectionKind;
 
-constexpr NodeId kYieldInterval = 4096;
+constexpr uint64_t kYieldInterval = 4096;
+
+struct Member {
+  NodeId content = kNoNode;
+  store::MembershipKind kind = store::MembershipKind::kRevision;
+  absl::Time linked;
+};
 
 // splitmix64: prints are stored, so they must not depend on the process.
 uint64_t Mix(uint64_t x) {
@@ -103,8 +111,12 @@ SectionPrints PrintsOf(const ReferenceGraph& graph, const StoreRecord& store) {
   SectionPrints prints(store.kind);
   const std::unique_ptr<GraphReader> reader = graph.Read();
   const GraphView& view = reader->view();
+  uint64_t step = 0;
+  const auto pause = [&] {
+    if (++step % kYieldInterval == 0) view.Yield();
+  };
   for (NodeId id = 0; id < view.node_count(); ++id) {
-    if (id % kYieldInterval == kYieldInterval - 1) view.Yield();
+    pause();
     if (!view.Exists(id)) continue;
     const NodeFields fields = view.fields(id);
     if (fields.store != store.id) continue;
@@ -126,11 +138,18 @@ SectionPrints PrintsOf(const ReferenceGraph& graph, const StoreRecord& store) {
     } else if (fields.kind == NodeKind::kUpload) {
       prints.AddUpload(key.scope, key.name, fields.bytes, fields.recorded);
     } else if (fields.kind == NodeKind::kRepository) {
+      // Listed before their digests are read, each of which is in a file.
+      std::vector<Member> members;
       view.ForEachMember(id, [&](NodeId content, store::MembershipKind kind,
                                  absl::Time linked) {
-        prints.AddMember(key.name, view.digest(content), kind, linked);
+        members.push_back({content, kind, linked});
         return true;
       });
+      for (const Member& member : members) {
+        pause();
+        prints.AddMember(key.name, view.digest(member.content), member.kind,
+                         member.linked);
+      }
     }
   }
   return prints;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -28,17 +29,27 @@ absl::Status GraphScan::RemoveMembers(const MemberSection& section) {
         view.FindNamed({NodeKind::kRepository, record_.id, "", repository});
     if (id == kNoNode) return absl::OkStatus();
     const store::MembershipKind wanted = section.second;
+    // A repository may have a hundred thousand, and their digests lie in a
+    // file: which they are first, and then each with a pause (I10).
+    std::vector<NodeId> listed;
     view.ForEachMember(
         id, [&](NodeId content, store::MembershipKind is, absl::Time linked) {
-          if (is != wanted || found.contains(view.digest(content)) ||
-              view.fields(content).stamp >= epoch_ || linked >= report_.begin) {
-            return true;
-          }
-          ++report_.removed_count;
-          Add(RemoveMembership{record_.name, repository, view.digest(content),
-                               wanted});
+          if (is == wanted && linked < report_.begin) listed.push_back(content);
           return true;
         });
+    uint64_t step = 0;
+    for (const NodeId content : listed) {
+      if (++step % kYieldInterval == 0) view.Yield();
+      if (view.fields(content).stamp >= epoch_) continue;
+      const oci::Digest digest = view.digest(content);
+      if (found.contains(digest)) continue;
+      // It may have gone, or been linked anew, in a pause.
+      const std::optional<absl::Time> linked =
+          view.LinkedAt(id, content, wanted);
+      if (!linked || *linked >= report_.begin) continue;
+      ++report_.removed_count;
+      Add(RemoveMembership{record_.name, repository, digest, wanted});
+    }
   }
   return Flush();
 }
