@@ -125,6 +125,9 @@ void ResidentGraph::PutNamed(const NamedRow& row) {
   const bool is_new = !Exists(row.id);
   if (is_new) AddNamed(row);
   if (nodes_[row.id].is_flat_applied()) ApplyFlat(row.id, false);
+  // A lease that turns flat, or is flat no more, lets go of all that it keeps
+  // in the one way before it keeps anything in the other, the same targets too.
+  if (((nodes_[row.id].flags() ^ row.flags) & kFlat) != 0) SetKept(row.id, {});
   {
     const Settling settling(this, row.id);
     Node& node = nodes_[row.id];

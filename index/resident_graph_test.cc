@@ -118,6 +118,35 @@ TEST(ResidentGraphTest, AFlatLeaseKeepsItsTargetAlone) {
   ExpectExact(&g);
 }
 
+// Of the same targets, of others, and back.
+TEST(ResidentGraphTest, ALeaseTurnsFlatAndBack) {
+  TextGraph g("M1(c1 l1); M2(c2 l2); snapshot/s=M2; lease/l=M1 snapshot/s");
+  NamedRow& lease = g.named("lease/l");
+  const auto turn = [&](bool is_flat, std::vector<NodeId> targets) {
+    lease.flags = static_cast<uint16_t>(is_flat ? lease.flags | kFlat
+                                                : lease.flags & ~kFlat);
+    lease.targets = std::move(targets);
+    g.PutNamed(lease);
+    ExpectExact(&g);
+  };
+  const std::vector<NodeId> both = lease.targets;
+  turn(true, both);
+  EXPECT_TRUE(Live(&g, "M1"));
+  EXPECT_FALSE(Live(&g, "l1"));
+  EXPECT_TRUE(Live(&g, "l2")) << "of a snapshot";
+  turn(false, both);
+  EXPECT_TRUE(Live(&g, "l1"));
+  turn(true, {g.Id("M2")});
+  EXPECT_FALSE(Live(&g, "M1"));
+  EXPECT_TRUE(Live(&g, "M2"));
+  EXPECT_FALSE(Live(&g, "l2"));
+  turn(false, {g.Id("M1")});
+  EXPECT_TRUE(Live(&g, "l1"));
+  g.graph().RemoveNamed(g.Id("lease/l"));
+  EXPECT_FALSE(Live(&g, "M1"));
+  ExpectExact(&g);
+}
+
 TEST(ResidentGraphTest, ALeaseEndsAtItsExpiry) {
   TextGraph g("M1(c1 l1); lease/l=M1");
   NamedRow& lease = g.named("lease/l");
@@ -355,6 +384,7 @@ class RandomChanges {
       case 8:
         g_.Add(absl::StrCat(Below(2) ? "flat/f" : "lease/l", Below(2), "=",
                             Any(), " ", Any()));
+        TurnLease(absl::StrCat("lease/l", Below(2)));
         break;
       case 9:
         ChangeState(Any());
@@ -412,6 +442,13 @@ class RandomChanges {
       if (g_.Name(id) == name) return g_.view().Exists(id);
     }
     return false;
+  }
+  // Flat if it was not, of what it keeps.
+  void TurnLease(const std::string& name) {
+    if (!IsThere(name) || Below(2) != 0) return;
+    NamedRow& lease = g_.named(name);
+    lease.flags = static_cast<uint16_t>(lease.flags ^ kFlat);
+    g_.PutNamed(lease);
   }
   // A repository with its links; its tags stay, as for a moment in a scan.
   void ComeOrGo(const std::string& name) {
