@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <set>
 #include <string>
@@ -92,24 +93,35 @@ LinkEnds EndsOf(const index::GraphView& view, index::StoreId store,
   return ends;
 }
 
-// Whether the link that the graph knows in its place says nothing to anybody:
-// the registry that made it was killed before it wrote (MembershipFact).  Where
-// nobody can say, the one in quarantine may be the only one.
-bool IsRuin(const CollectedStore& site, const QuarantineRecord& record) {
+// What the disk has of a link that the graph knows.
+enum class Standing : uint8_t {
+  kStands,
+  // It says nothing to anybody: the registry that made it was killed before it
+  // wrote (MembershipFact).
+  kRuin,
+  kNowhere,
+};
+
+// Where nobody can say, the one in quarantine may be the only one.
+Standing Look(const CollectedStore& site, const QuarantineRecord& record) {
   const store::NameReader* names = site.store->names();
-  if (names == nullptr) return false;
+  if (names == nullptr) return Standing::kStands;
   const store::Removal& removal = *record.item.removal;
   const MembershipKind kind = LinkKind(record);
   const auto found = names->FindLink(removal.repository, *removal.digest, kind);
-  if (found.ok() && !found->has_value()) return false;
-  return !names->HoldsLink(removal.repository, *removal.digest, kind)
-              .value_or(false);
+  if (found.ok() && !found->has_value()) return Standing::kNowhere;
+  return names->HoldsLink(removal.repository, *removal.digest, kind)
+                 .value_or(false)
+             ? Standing::kStands
+             : Standing::kRuin;
 }
 
-// Moves those of `links` that are needed to `needed`.
+// Moves those of `links` that are needed to `needed`, and notes in `in_doubt`,
+// unless it is null, of which nobody can say.
 void TakeNeeded(const CollectedStore& site,
                 std::vector<QuarantineRecord>* links,
-                std::vector<QuarantineRecord>* needed) {
+                std::vector<QuarantineRecord>* needed,
+                std::set<QuarantineKey>* in_doubt) {
   std::vector<QuarantineRecord> made_anew;
   {
     const auto reader = site.graph->Read();
@@ -126,14 +138,18 @@ void TakeNeeded(const CollectedStore& site,
   }
   links->clear();
   // One that somebody has made anew stands, if he came to write it.
-  made_anew.erase(std::remove_if(made_anew.begin(), made_anew.end(),
-                                 [&site](const QuarantineRecord& record) {
-                                   return !IsRuin(site, record);
-                                 }),
-                  made_anew.end());
-  if (made_anew.empty()) return;
-  const auto reader = site.graph->Read();
+  std::vector<QuarantineRecord> ruined;
   for (QuarantineRecord& record : made_anew) {
+    const Standing standing = Look(site, record);
+    if (standing == Standing::kRuin) {
+      ruined.push_back(std::move(record));
+    } else if (standing == Standing::kNowhere && in_doubt != nullptr) {
+      in_doubt->emplace(record.run_id, record.number);
+    }
+  }
+  if (ruined.empty()) return;
+  const auto reader = site.graph->Read();
+  for (QuarantineRecord& record : ruined) {
     const LinkEnds ends = EndsOf(reader->view(), site.id, record);
     if (ends.are_here() &&
         IsNamedIn(reader->view(), ends.repository, ends.content)) {
@@ -165,24 +181,27 @@ absl::StatusOr<std::set<QuarantineKey>> Held(
 }  // namespace
 
 absl::Status ReturnLinks(CollectedStore* site, absl::string_view actor,
-                         std::set<QuarantineKey>* held) {
+                         HeldLinks* held) {
   std::vector<QuarantineRecord> links;
   std::vector<QuarantineRecord> needed;
+  std::set<QuarantineKey>* in_doubt = held ? &held->in_doubt : nullptr;
   RECLAIM_RETURN_IF_ERROR(
       site->runs->ForEachQuarantined(site->name, [&](QuarantineRecord record) {
         if (!IsLink(record)) return true;
         links.push_back(std::move(record));
-        if (links.size() == kPageSize) TakeNeeded(*site, &links, &needed);
+        if (links.size() == kPageSize) {
+          TakeNeeded(*site, &links, &needed, in_doubt);
+        }
         return true;
       }));
-  TakeNeeded(*site, &links, &needed);
+  TakeNeeded(*site, &links, &needed, in_doubt);
   std::vector<QuarantineKey> keys;
   for (const QuarantineRecord& record : needed) {
     keys.emplace_back(record.run_id, record.number);
   }
   const absl::Status returned = Return(site, std::move(needed), actor);
   if (absl::IsAlreadyExists(returned) && held != nullptr) {
-    RECLAIM_ASSIGN_OR_RETURN(*held, Held(*site->runs, keys));
+    RECLAIM_ASSIGN_OR_RETURN(held->obstructed, Held(*site->runs, keys));
   }
   return returned;
 }
@@ -214,7 +233,7 @@ absl::Status ReturnLinksOf(CollectedStore* site,
                  std::back_inserter(links), IsLink);
   }
   std::vector<QuarantineRecord> needed;
-  TakeNeeded(*site, &links, &needed);
+  TakeNeeded(*site, &links, &needed, nullptr);
   return Return(site, std::move(needed), actor);
 }
 

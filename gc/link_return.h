@@ -20,11 +20,20 @@
 
 namespace reclaim::gc {
 
-// After a scan: all of the store's.  ALREADY_EXISTS: something that is no link
-// lies in the place of some, and the others are back; these stay in quarantine,
-// needed, and `held`, unless it is null, says which they are.
+// Links that must stay in quarantine.
+struct HeldLinks {
+  // They are needed, and something that is no link lies in their place.
+  std::set<QuarantineKey> obstructed;
+  // The graph knows them in their repository, and the disk does not: whoever
+  // has made them anew may have deleted them since, or a crash has come between
+  // what stood there and the return of these.  A scan tells which.
+  std::set<QuarantineKey> in_doubt;
+};
+
+// After a scan: all of the store's.  ALREADY_EXISTS: some are obstructed, and
+// the others are back.  `held`, unless it is null, says which stay.
 absl::Status ReturnLinks(CollectedStore* site, absl::string_view actor,
-                         std::set<QuarantineKey>* held = nullptr);
+                         HeldLinks* held = nullptr);
 
 // After hints were followed: those to what the hints name and all that it is
 // made of, in their repositories.

@@ -250,11 +250,18 @@ absl::Status Purge::SkipUnproven(const QuarantineKeys& keys, size_t begin) {
 }
 
 // What lies in the way of a link that is needed holds up no other.
-absl::Status Purge::ReturnNeededLinks() {
-  held_links_.clear();
+absl::StatusOr<bool> Purge::ReturnNeededLinks() {
+  held_links_ = HeldLinks();
   const absl::Status links =
       ReturnLinks(site_, run_->run().actor, &held_links_);
-  return absl::IsAlreadyExists(links) ? absl::OkStatus() : links;
+  if (!links.ok() && !absl::IsAlreadyExists(links)) return links;
+  const absl::Time now = site_->clock->Now();
+  for (const QuarantineKey& key : held_links_.in_doubt) {
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<QuarantineRecord> record,
+                             Load(key));
+    if (record && IsMeant(*record, now)) return true;
+  }
+  return false;
 }
 
 absl::Status Purge::Run() {
@@ -264,14 +271,15 @@ absl::Status Purge::Run() {
   }
   RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
   RECLAIM_RETURN_IF_ERROR(SeekProof());
-  RECLAIM_RETURN_IF_ERROR(ReturnNeededLinks());
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_in_doubt, ReturnNeededLinks());
   RECLAIM_ASSIGN_OR_RETURN(const bool has_returned,
                            ReturnNamed(site_, run_->run().actor));
-  if (has_returned) {
+  if (has_returned || is_in_doubt) {
     RECLAIM_RETURN_IF_ERROR(ScanForProof());
     RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
     // The scan has read what came back: only now is known what it is made of.
-    RECLAIM_RETURN_IF_ERROR(ReturnNeededLinks());
+    // What is in doubt even now stays.
+    RECLAIM_RETURN_IF_ERROR(ReturnNeededLinks().status());
   }
   RECLAIM_ASSIGN_OR_RETURN(adopted_, ListAdopted(*site_));
   // Only now, for some may have come back (I4).

@@ -26,6 +26,7 @@
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/deletion_guard.h"
+#include "gc/link_return.h"
 #include "gc/ongoing_run.h"
 #include "gc/policy.h"
 #include "gc/quarantine_index.h"
@@ -87,8 +88,9 @@ class Purge {
   // Of one whose first copy was collected too: whether that one is whole as it
   // lies in quarantine, or goes with it.  Says why not.
   absl::StatusOr<bool> MayGoBeforeFirst(const QuarantineRecord& second);
-  // Gives back the links that are needed, and notes which of them can't.
-  absl::Status ReturnNeededLinks();
+  // Gives back the links that are needed, and notes which of them can't.  True
+  // if a scan has to tell of one that is meant whether it is needed.
+  absl::StatusOr<bool> ReturnNeededLinks();
   absl::Status SkipUnproven(const QuarantineKeys& keys, size_t begin);
   // nullopt if it was settled meanwhile.
   absl::StatusOr<std::optional<QuarantineRecord>> Load(
@@ -142,8 +144,7 @@ class Purge {
   absl::Time forgotten_until_ = absl::InfinitePast();
   GuardTerms terms_;
   AdoptedBlobs adopted_;
-  // Links that are needed and can't come back (gc/link_return.h).
-  std::set<QuarantineKey> held_links_;
+  HeldLinks held_links_;
   // Blobs that the store has again, and those of them whose other copy is
   // whole.
   std::set<QuarantineKey> second_copies_;

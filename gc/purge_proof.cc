@@ -125,12 +125,18 @@ absl::Status Purge::KeepProven(QuarantineKeys* keys) {
     status.Update(loaded.status());
     if (!loaded.ok() || !*loaded) return false;
     const QuarantineRecord& record = **loaded;
-    if (held_links_.count(key) > 0) {
+    if (held_links_.obstructed.count(key) > 0) {
       run_->Fail(SubjectOf(record.item),
                  absl::AlreadyExistsError(
                      "a name of its repository needs this link, and what "
                      "stands in its place is none; move that away, then scan "
                      "the store"));
+      return false;
+    }
+    if (held_links_.in_doubt.count(key) > 0) {
+      run_->Skip(SubjectOf(record.item), SkipReason::kProofMissing,
+                 "the graph has a link in its place, and it is not there; "
+                 "scan the store, then purge again");
       return false;
     }
     const std::string lack = LackOfProof(record);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
@@ -13,6 +14,13 @@ namespace reclaim::store {
 namespace {
 
 constexpr uint64_t kJournalBytesMax = uint64_t{1} << 30;
+constexpr uint64_t kLinkBytesMax = 1024;
+// The file of a registry's link, in a folder of its own.
+constexpr char kLinkName[] = "link";
+
+bool IsLinkRemoval(RemovalKind kind) {
+  return kind == RemovalKind::kRevisionLink || kind == RemovalKind::kLayerLink;
+}
 
 std::string PathOfNote(const RunId& run_id, absl::string_view text) {
   return QuarantineTreePath(
@@ -212,22 +220,62 @@ absl::StatusOr<bool> QuarantineFolder::RemoveNote(const RunId& run_id,
   return path.empty() ? false : RemoveIfThere(*root_, path);
 }
 
-bool QuarantineFolder::RemoveRuin(const std::string& path,
-                                  RemovalKind kind) const {
-  if (root_->RemoveFolder(path).ok()) return true;
-  if (kind != RemovalKind::kRevisionLink && kind != RemovalKind::kLayerLink) {
-    return false;
+absl::StatusOr<bool> QuarantineFolder::IsRuin(const std::string& path) const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> all, root_->List(path));
+  if (all.empty()) return true;
+  if (all.size() != 1 || all[0].name != kLinkName) return false;
+  RECLAIM_ASSIGN_OR_RETURN(const FileStat stat,
+                           root_->Stat(JoinPath(path, kLinkName)));
+  return stat.type == FileType::kFile && stat.bytes.logical_bytes == 0;
+}
+
+absl::StatusOr<bool> QuarantineFolder::HoldsLink(
+    const std::string& path, const oci::Digest& digest) const {
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::string text,
+      root_->Read(JoinPath(path, kLinkName), kLinkBytesMax));
+  return absl::StripAsciiWhitespace(text) == digest.ToString();
+}
+
+absl::Status QuarantineFolder::RemoveRuin(const std::string& path) const {
+  const absl::Status removed = root_->RemoveFile(JoinPath(path, kLinkName));
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  return root_->RemoveFolder(path);
+}
+
+// In one step, for the graph takes a ruin for a link: were there neither for a
+// moment, and that the last one, the good one would be freed as one that was
+// made anew.  What writers do to the ruin meanwhile is no loss: the path of a
+// link determines what it says, so theirs says what ours says.  What has gone
+// wrong after the step leaves a ruin in quarantine, where it does no harm: to
+// restore it or to free it leaves the link in its place alone.
+absl::Status QuarantineFolder::MoveOverRuin(const std::string& from,
+                                            const std::string& path,
+                                            const Removal& removal) const {
+  const absl::Status moved = root_->Move(from, path);
+  if (!absl::IsAlreadyExists(moved)) return moved;
+  if (!IsLinkRemoval(removal.kind)) {
+    // Of these a writer may say something else: the kernel sees to it that what
+    // goes is empty.  The graph knows that they are in quarantine.
+    return root_->RemoveFolder(path).ok() ? root_->Move(from, path) : moved;
   }
-  const std::string link = JoinPath(path, "link");
-  const absl::StatusOr<FileStat> stat = root_->Stat(link);
-  if (!stat.ok() || stat->type != FileType::kFile ||
-      stat->bytes.logical_bytes > 0) {
-    return false;
+  // What can't be looked at is none, and stays.
+  if (IsRuin(path).value_or(false)) {
+    const absl::Status exchanged = root_->Exchange(from, path);
+    // As near as it gets, also where its folder is not ours to change.
+    if (absl::IsUnimplemented(exchanged) ||
+        absl::IsPermissionDenied(exchanged)) {
+      return RemoveRuin(path).ok() ? root_->Move(from, path) : moved;
+    }
+    RECLAIM_RETURN_IF_ERROR(exchanged);
+  } else if (!IsRuin(from).value_or(false) ||
+             !HoldsLink(path, *removal.digest).value_or(false)) {
+    return moved;
   }
-  const absl::StatusOr<std::vector<DirEntry>> all = root_->List(path);
-  if (!all.ok() || all->size() != 1) return false;
-  // A writer who goes on with it writes what the one says that takes its place.
-  return root_->RemoveFile(link).ok() && root_->RemoveFolder(path).ok();
+  // They have changed places, now or before a crash.
+  RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(path)));
+  RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(from)));
+  return RemoveRuin(from);
 }
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
@@ -247,11 +295,7 @@ absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
     RECLAIM_RETURN_IF_ERROR(
         NotGone(AddTree(from, IsContentRemoval(removal.kind), &bytes)));
     RECLAIM_RETURN_IF_ERROR(NotGone(MakeParents(*journal, path)));
-    absl::Status moved = root_->Move(from, path);
-    if (absl::IsAlreadyExists(moved) && RemoveRuin(path, removal.kind)) {
-      moved = root_->Move(from, path);
-    }
-    RECLAIM_RETURN_IF_ERROR(NotGone(moved));
+    RECLAIM_RETURN_IF_ERROR(NotGone(MoveOverRuin(from, path, removal)));
     RECLAIM_RETURN_IF_ERROR(NotGone(root_->SyncFolder(ParentPath(path))));
     RemoveEmptyParents(from, QuarantineTreePath(run_id, ""));
   }

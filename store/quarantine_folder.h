@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
+#include "oci/digest.h"
 #include "store/quarantine_journal.h"
 #include "store/rooted_dir.h"
 #include "store/types.h"
@@ -138,9 +139,17 @@ class QuarantineFolder {
   absl::Status SyncNearest(std::string folder) const;
   void RemoveEmptyParents(const std::string& path, const std::string& floor);
   absl::Status MakeParents(const Journal& journal, const std::string& path);
-  // Takes away what a writer leaves who dies before he has written: an empty
-  // folder, or one with nothing but a link without a byte.  False if it stands.
-  bool RemoveRuin(const std::string& path, RemovalKind kind) const;
+  // What a writer leaves in the place of a link who dies before he has written:
+  // an empty folder, or one with nothing but a link without a byte.
+  absl::StatusOr<bool> IsRuin(const std::string& path) const;
+  // Whether a folder holds the link to `digest`.
+  absl::StatusOr<bool> HoldsLink(const std::string& path,
+                                 const oci::Digest& digest) const;
+  absl::Status RemoveRuin(const std::string& path) const;
+  // Moves what was quarantined to where a ruin stands, which goes.
+  // ALREADY_EXISTS: something else stands there.
+  absl::Status MoveOverRuin(const std::string& from, const std::string& path,
+                            const Removal& removal) const;
   static bool IsBelow(const std::string& path, const std::string& floor);
   // What removing `path` with all below it would free now.  `shared`, if it is
   // not null, gets its files of content that have several names.

@@ -107,8 +107,8 @@ class RootedDir {
   // owner can't be given.  Nothing is at `path` before all of it is there.
   absl::Status WriteNewLike(const std::string& path, const std::string& like,
                             absl::string_view bytes) const;
-  // Two names of one folder change places, in one step.  UNIMPLEMENTED if the
-  // file system has no such step.
+  // Two names change places, in one step; their folders may differ.
+  // UNIMPLEMENTED if the file system has no such step.
   absl::Status Exchange(const std::string& a, const std::string& b) const;
   // `from` takes the place of `to`, in the same folder.
   absl::Status Replace(const std::string& from, const std::string& to) const;

@@ -208,12 +208,14 @@ absl::Status RootedDir::WriteNewLike(const std::string& path,
 absl::Status RootedDir::Exchange(const std::string& a,
                                  const std::string& b) const {
   std::string a_name;
-  RECLAIM_ASSIGN_OR_RETURN(const int fd, OpenParent(a, &a_name));
-  const Descriptor parent(fd);
-  const std::string b_name = b.substr(b.rfind('/') + 1);
+  std::string b_name;
+  RECLAIM_ASSIGN_OR_RETURN(const int a_fd, OpenParent(a, &a_name));
+  const Descriptor a_parent(a_fd);
+  RECLAIM_ASSIGN_OR_RETURN(const int b_fd, OpenParent(b, &b_name));
+  const Descriptor b_parent(b_fd);
   const int done = SystemCall("exchange.renameat2", [&] {
-    return renameat2(parent.get(), a_name.c_str(), parent.get(), b_name.c_str(),
-                     RENAME_EXCHANGE);
+    return renameat2(a_parent.get(), a_name.c_str(), b_parent.get(),
+                     b_name.c_str(), RENAME_EXCHANGE);
   });
   if (done == 0) return absl::OkStatus();
   const bool is_unknown =
