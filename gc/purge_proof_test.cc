@@ -170,6 +170,41 @@ TEST_F(PurgeProofTest, AHintRestoresAtOnce) {
   ExpectExact();
 }
 
+// As does a pull, if the word of the push was lost.
+TEST_F(PurgeProofTest, APullOfAnUnknownImageRestores) {
+  Begin({absl::Minutes(1), index::DescriptorCache::kNone, ""});
+  Prune();
+  index::Hint hint;
+  hint.repository = "app";
+  hint.digest = tree_.Manifest("app", store::ImageText({D("base"), D("old")}));
+  hint.pulled = clock_.Now();
+  const auto looks = collector_->FollowHints("s", {hint}, "registry");
+  ASSERT_THAT(looks, IsOk());
+  ASSERT_EQ(looks->size(), 1u);
+  EXPECT_FALSE(folder_.Exists(tree_.BlobPath(D("old"))));
+  ASSERT_THAT(collector_->FollowHints("s", *looks, "registry"), IsOk());
+  EXPECT_TRUE(folder_.Exists(tree_.BlobPath(D("old"))));
+  EXPECT_EQ(StateOf(D("old")), index::NodeState::kPresent);
+  ExpectExact();
+}
+
+// One that is told of late, of what was taken since.
+TEST_F(PurgeProofTest, APullOfWhatWasTakenGivesNothingBack) {
+  Begin({absl::Minutes(1), index::DescriptorCache::kNone, ""});
+  Prune();
+  const size_t count = QuarantineCount();
+  index::Hint hint;
+  hint.repository = "app";
+  hint.digest = orphan_;
+  hint.pulled = clock_.Now() - absl::Hours(1);
+  const auto looks = collector_->FollowHints("s", {hint}, "registry");
+  ASSERT_THAT(looks, IsOk());
+  ASSERT_THAT(collector_->FollowHints("s", *looks, "registry"), IsOk());
+  EXPECT_EQ(QuarantineCount(), count);
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kQuarantined);
+  ExpectExact();
+}
+
 // Another repository keeps the content; this one loses its link to it, while a
 // manifest that names it here is being written.
 class SharedLinkTest : public PurgeProofTest {

@@ -1,6 +1,7 @@
 #include "index/hints.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <set>
@@ -53,6 +54,7 @@ class HintReader {
   absl::Status Touch(absl::Span<const Hint> hints);
   absl::Status ApplyTouches(absl::Span<const index::Touch> touches);
   std::vector<index::Touch> TouchesOf(const Hint& hint) const;
+  bool IsNewToGraph(const Hint& pull) const;
   std::vector<Hint> Unsettled(absl::Span<const Hint> hints) const;
   store::Place PlaceOf(const std::string& repository) const;
 
@@ -277,10 +279,35 @@ absl::Status HintReader::Touch(absl::Span<const Hint> hints) {
   return absl::OkStatus();
 }
 
+// Whether somebody has been given what the graph knows nothing of here.
+bool HintReader::IsNewToGraph(const Hint& pull) const {
+  if (!pull.digest) return false;
+  const auto reader = graph_->Read();
+  const GraphView& view = reader->view();
+  const NodeId repository =
+      view.FindNamed({NodeKind::kRepository, record_.id, "", pull.repository});
+  if (repository == kNoNode) return true;
+  const NodeId content =
+      view.FindContent(view.fields(repository).place, *pull.digest);
+  if (content == kNoNode || view.state(content) != NodeState::kPresent) {
+    return true;
+  }
+  return std::none_of(
+      std::begin(kLinkKinds), std::end(kLinkKinds), [&](MembershipKind kind) {
+        return view.LinkedAt(repository, content, kind).has_value();
+      });
+}
+
 std::vector<Hint> HintReader::Unsettled(absl::Span<const Hint> hints) const {
   std::vector<Hint> unsettled;
   for (const Hint& hint : hints) {
-    if (hint.pulled || hint.tag.empty() || !hint.digest) continue;
+    if (hint.pulled) {
+      if (!IsNewToGraph(hint)) continue;
+      unsettled.push_back(hint);
+      unsettled.back().pulled.reset();
+      continue;
+    }
+    if (hint.tag.empty() || !hint.digest) continue;
     const auto found = found_tags_.find({hint.repository, hint.tag});
     if (found == found_tags_.end() || found->second != *hint.digest) {
       unsettled.push_back(hint);

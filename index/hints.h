@@ -41,9 +41,11 @@ struct Hint {
 // are in the graph, and what was referenced anew is out of quarantine (I4).
 // Content that the store no longer has is left to scans.
 //
-// Returns the hints that the store does not bear out yet: a tag that does not
-// name the digest.  A registry tells of a push before it writes the tag, so
-// these are worth a second look a moment later; for good, if the tag has moved.
+// Returns what is worth a second look a moment later: the hints that the store
+// does not bear out yet, for a registry tells of a push before it writes the
+// tag (and for good, if the tag has moved); and for a pull of what the graph
+// has not there a hint that is no pull.  The registry's word of the push was
+// lost then, and what that names may lie in quarantine until somebody looks.
 //
 // UNIMPLEMENTED if the store can't look up single names; UNAVAILABLE if it
 // can't be read now.  Thread-safe; the caller keeps batches of a sweep of the

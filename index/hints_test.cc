@@ -236,10 +236,37 @@ TEST_F(HintsTest, PullsRenewTheTimeOfUse) {
   hint.pulled = absl::InfiniteFuture();
   Follow({hint});
   EXPECT_EQ(Fields(image).used, clock_.Now());
-  // Of what nobody knows.
-  hint = Of("v7", D("nothing"));
-  hint.pulled = pulled;
   EXPECT_TRUE(Follow({hint}).empty());
+}
+
+// The word of the push was lost; what it names may have been taken away.
+TEST_F(HintsTest, APullOfWhatTheGraphDoesNotKnowIsAReasonToLook) {
+  OpenRegistry();
+  const oci::Digest late = tree_.Image("app", "v2", {"base", "two"});
+  Hint hint = Of("v2", late);
+  hint.pulled = clock_.Now();
+  const std::vector<Hint> looks = Follow({hint});
+  ASSERT_EQ(looks.size(), 1u);
+  EXPECT_FALSE(looks[0].pulled.has_value());
+  EXPECT_EQ(TagTarget("v2"), "");
+  EXPECT_TRUE(Follow(looks).empty());
+  EXPECT_EQ(TagTarget("v2"), late.ToString());
+  EXPECT_TRUE(Follow({hint}).empty()) << "known by now";
+  // The content is known, but not that this repository has it.
+  const oci::Digest layer = tree_.Layer("web", "two");
+  hint = Of("", layer);
+  hint.repository = "web";
+  hint.pulled = clock_.Now();
+  const std::vector<Hint> mounted = Follow({hint});
+  ASSERT_EQ(mounted.size(), 1u);
+  EXPECT_TRUE(Follow(mounted).empty());
+  EXPECT_TRUE(Follow({hint}).empty());
+  // A store that does not have it is asked once more, and that is all.
+  hint = Of("v7", D("nothing"));
+  hint.pulled = clock_.Now();
+  const std::vector<Hint> nothing = Follow({hint});
+  ASSERT_EQ(nothing.size(), 1u);
+  EXPECT_EQ(Differences(), 0u);
 }
 
 // A registry that could not tell for a while tells of all at once: it would

@@ -245,8 +245,9 @@ TEST_F(NotificationIntakeTest, ANameThatStaysUnreadableHoldsNothingUp) {
 // of pulls of it as of any.
 TEST_F(NotificationIntakeTest, WhatCannotComeBackHoldsNothingUp) {
   const oci::Digest old = tree_.Image("app", "", {"base", "old"});
-  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
+  // Beyond the times of the files, whose clock is the machine's.
   clock_.Advance(absl::Hours(24 * 3650));
+  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
   gc::PruneRequest request;
   request.store = "hub";
   request.verb = gc::PruneVerb::kSystem;
@@ -266,6 +267,18 @@ TEST_F(NotificationIntakeTest, WhatCannotComeBackHoldsNothingUp) {
                   "hub", kBearer,
                   Joined({Event("pull", "", old), Event("push", "v2", image)})),
               IsOk());
+  EXPECT_TRUE(HasTag("v2"));
+}
+
+// The word of the push died with the registry.
+TEST_F(NotificationIntakeTest, APullOfAnUnknownImageIsLookedAtAMomentLater) {
+  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
+  const oci::Digest image = tree_.Image("app", "v2", {"base", "two"});
+  ASSERT_THAT(intake_->Take("hub", kBearer, Event("pull", "v2", image)),
+              IsOk());
+  EXPECT_FALSE(HasTag("v2"));
+  clock_.Advance(absl::Milliseconds(300));
+  intake_->LookAgain();
   EXPECT_TRUE(HasTag("v2"));
 }
 
