@@ -1,19 +1,17 @@
 #include "gc/plan.h"
 
-#include <map>
-#include <set>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
 #include "gc/explain.h"
 #include "gc/mark.h"
+#include "gc/plan_fixture.h"
+#include "gc/prune_request.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/graph_text.h"
-#include "tests/support/text_details.h"
 
 namespace reclaim::gc {
 namespace {
@@ -24,57 +22,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-using tests::TextDetails;
 using tests::TextGraph;
 
-class PlanTest : public ::testing::Test {
- protected:
-  absl::StatusOr<WholePlan> Make(PruneRequest request) {
-    details_.labels = labels;
-    PlanInputs inputs;
-    inputs.view = &g.view();
-    inputs.details = &details_;
-    inputs.store = 0;
-    inputs.store_knows_containers = knows_containers;
-    inputs.unreadable_scopes = unreadable;
-    inputs.now = TextGraph::Now();
-    request.policy.grace_period = grace;
-    return MakePlan(inputs, request);
-  }
-  // What goes, in the order of the deed.
-  std::vector<std::string> Doomed(PruneRequest request) {
-    const auto plan = Make(std::move(request));
-    EXPECT_THAT(plan, IsOk());
-    std::vector<std::string> names;
-    if (!plan.ok()) return names;
-    for (const PlanItem& item : plan->items) {
-      const bool is_link =
-          item.removal &&
-          (item.removal->kind == store::RemovalKind::kRevisionLink ||
-           item.removal->kind == store::RemovalKind::kLayerLink);
-      names.push_back(is_link ? absl::StrCat(item.scope, "@", NameOf(item))
-                              : g.Name(item.node));
-    }
-    return names;
-  }
-  std::string NameOf(const PlanItem& item) {
-    return g.Name(g.view().FindContent(0, *item.digest));
-  }
-  static PruneRequest Verb(PruneVerb verb) {
-    PruneRequest request;
-    request.verb = verb;
-    return request;
-  }
-  static PruneRequest Images() { return Verb(PruneVerb::kImages); }
-  static PruneRequest AllImages() { return Verb(PruneVerb::kAllImages); }
-
-  TextGraph g{""};
-  TextDetails details_{&g};
-  std::map<std::string, index::Labels> labels;
-  bool knows_containers = true;
-  std::vector<KeptScope> unreadable;
-  absl::Duration grace = absl::ZeroDuration();
-};
+using PlanTest = PlanFixture;
 
 TEST_F(PlanTest, TakesWhatNoTagReachesAndCountsItsBytes) {
   g.Add("M1(c1:10 l1:100); app:v1=M1; M2:7(c2:20 l1 l2:30)");
@@ -88,25 +38,22 @@ TEST_F(PlanTest, TakesWhatNoTagReachesAndCountsItsBytes) {
 
 TEST_F(PlanTest, Case001_OneOfTwoTagsRemovedFreesNothing) {
   g.Add("M1(c1 l1); app:v1=M1; app:v2=M1");
-  PruneRequest request = Images();
-  request.only_references = {"app:v1"};
+  PruneRequest request = Remove("app:v1");
   EXPECT_THAT(Doomed(request), ElementsAre("app:v1"));
 }
 
 TEST_F(PlanTest, Case002_AnExplicitRemoveOfTheLastTagTakesTheImage) {
   g.Add("M1(c1 l1); app:v1=M1; x:9");
-  PruneRequest request = Images();
-  request.only_references = {"app:v1"};
+  PruneRequest request = Remove("app:v1");
   EXPECT_THAT(Doomed(request),
               UnorderedElementsAre("app:v1", "M1", "c1", "l1"));
 }
 
 TEST_F(PlanTest, Case003_ADigestThatTagsNameIsAConflict) {
   g.Add("M1(c1 l1); app:v1=M1; web:v2=M1");
-  PruneRequest request = Images();
-  request.only_references = {TextGraph::DigestOf("M1").ToString()};
-  EXPECT_THAT(Make(request), StatusIs(absl::StatusCode::kFailedPrecondition,
-                                      HasSubstr("app:v1 web:v2")));
+  EXPECT_THAT(Make(Remove(DigestText("M1"))),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("app:v1 web:v2")));
 }
 
 TEST_F(PlanTest, Case009_ARunningContainersImageStays) {
@@ -136,8 +83,7 @@ TEST_F(PlanTest, Case014_ContainersGoFirstAndTheirImagesInTheSameRun) {
 
 TEST_F(PlanTest, Case016_ContentOfARemovedTagStaysForItsContainer) {
   g.Add("M1(c1 l1); app:v1=M1; container/w=M1");
-  PruneRequest request = Images();
-  request.only_references = {"app:v1"};
+  PruneRequest request = Remove("app:v1");
   request.force = true;
   EXPECT_THAT(Doomed(request), ElementsAre("app:v1"));
 }
@@ -155,7 +101,7 @@ TEST_F(PlanTest, Case023_APinKeepsUnderEveryPolicy) {
 
 TEST_F(PlanTest, AllIsRefusedWhereContainersAreUnknown) {
   g.Add("M1(c1); app:v1=M1");
-  knows_containers = false;
+  inputs.store_knows_containers = false;
   EXPECT_THAT(Make(AllImages()),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("--containers-are-complete")));
@@ -196,15 +142,15 @@ TEST_F(PlanTest, AnOpaqueManifestKeepsItsPlaceAndSaysSo) {
 
 TEST_F(PlanTest, AnUnreadableRepositoryKeepsItsPlace) {
   g.Add("M1(c1); +a=M1");
-  unreadable = {{"a", "permission denied"}};
+  inputs.unreadable_scopes = {{"a", "permission denied"}};
   EXPECT_THAT(Doomed(Images()), IsEmpty());
-  unreadable = {{"", "the root cannot be read"}};
+  inputs.unreadable_scopes = {{"", "the root cannot be read"}};
   EXPECT_THAT(Doomed(Images()), IsEmpty());
 }
 
 TEST_F(PlanTest, AFilterSparesWithAllThatTheImageReaches) {
   g.Add("M1(c1 l1); M2(c2 l1)");
-  labels["c1"] = {{"keep", "1"}};
+  details.labels["c1"] = {{"keep", "1"}};
   PruneRequest request = Images();
   request.filter.labels.push_back({"keep", std::nullopt, true});
   EXPECT_THAT(Doomed(request), UnorderedElementsAre("M2", "c2"));

@@ -28,8 +28,9 @@ OPERATORS = tuple((re.compile(what), replacement) for what, replacement in (
 CONDITION = re.compile(r"\bif \(")
 # A call, an assignment or a loop in one line; not what the tests alone see.
 STATEMENT = re.compile(
-    r"(?:(?:\+\+|--|\*)?[a-z_]\w*(?:\.|->|\(|\[| [|+]?= )|(?:\+\+|--)\w+;|"
-    r"RECLAIM_RETURN_IF_ERROR\((?!base::FaultPoint)|for \([^;]*\) [^;]*;)[^;]*;?")
+    r"(?:(?:\+\+|--|\*)?[a-z_]\w*(?:\.|->|\(|\[| [|+]?= )|"
+    r"RECLAIM_RETURN_IF_ERROR\((?!base::FaultPoint))[^;]*;?|(?:\+\+|--)\w+;|"
+    r"for \([^;{]*\) [^;{]*;")
 NO_STATEMENT = re.compile(r"view(_\.|\(\)\.|->)Yield|\w+\.reserve|"
                           r"(if|while|switch) ?\(|for \(.*{")
 LEFT_ALONE = re.compile(r"^\s*(#|using |template|class |static_assert|"

@@ -1,0 +1,125 @@
+// What a registry's answers prove of its cache of descriptors before a purge;
+// the collector around it is in gc/purge_proof_test.cc.
+
+#include "gc/cache_proof.h"
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/status_matchers.h"
+#include "gc/cache_proof_fixture.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "index/reference_graph.h"
+#include "store/types.h"
+
+namespace reclaim::gc {
+namespace {
+
+using ::reclaim::base::IsOk;
+using ::reclaim::base::IsOkAndHolds;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST_F(CacheProofTest, OnlyARegistryThatMayHaveACacheRemembers) {
+  EXPECT_TRUE(MayBeRemembered(record_));
+  record_.writers.descriptor_cache = index::DescriptorCache::kUnknown;
+  EXPECT_TRUE(MayBeRemembered(record_));
+  record_.writers.descriptor_cache = index::DescriptorCache::kNone;
+  EXPECT_FALSE(MayBeRemembered(record_));
+  record_.kind = store::StoreKind::kImageLayout;
+  EXPECT_FALSE(MayBeRemembered(record_));
+  record_.writers.descriptor_cache = index::DescriptorCache::kUnknown;
+  EXPECT_FALSE(MayBeRemembered(record_));
+}
+
+TEST_F(CacheProofTest, WhereNothingIsRememberedNobodyIsAsked) {
+  Put({absl::InfinitePast(), {{"app", D("a")}}, clock_.Now()});
+  record_.writers.descriptor_cache = index::DescriptorCache::kNone;
+  EXPECT_THAT(Forgotten(), IsOkAndHolds(absl::InfiniteFuture()));
+  RegistryHas({"a"});
+  SweepAndRemember({Link("a")}, {});
+  EXPECT_THAT(registry_.opened, IsEmpty());
+  EXPECT_THAT(Canaries(), ElementsAre(Name("a"))) << "as it was";
+}
+
+TEST_F(CacheProofTest, WithoutCanariesNobodyIsAskedAndNothingIsLearnt) {
+  EXPECT_THAT(Forgotten(), IsOkAndHolds(absl::InfinitePast()));
+  const absl::Time proven = clock_.Now() - absl::Hours(5);
+  Put({proven, {}, absl::InfinitePast()});
+  EXPECT_THAT(Forgotten(), IsOkAndHolds(proven));
+  EXPECT_THAT(registry_.opened, IsEmpty());
+}
+
+TEST_F(CacheProofTest, WhatIsStillRememberedMovesTheMoment) {
+  const absl::Time proven = clock_.Now() - absl::Hours(5);
+  Put({proven,
+       {{"app", D("a")}, {"app", D("b")}},
+       clock_.Now() - absl::Hours(2)});
+  RegistryHas({"b"});
+  EXPECT_THAT(Forgotten(), IsOkAndHolds(proven));
+  EXPECT_THAT(registry_.opened, ElementsAre(kUrl));
+  EXPECT_THAT(registry_.asked, ElementsAre(Name("a"), Name("b")));
+  EXPECT_THAT(Canaries(), ElementsAre(Name("b")));
+  EXPECT_EQ(Evidence().remembered, clock_.Now());
+  EXPECT_EQ(Evidence().forgotten_until, proven);
+}
+
+TEST_F(CacheProofTest, WhatIsForgottenProvesUpToTheLastMemory) {
+  const absl::Time remembered = clock_.Now() - absl::Hours(2);
+  Put({absl::InfinitePast(), {{"app", D("a")}}, remembered});
+  EXPECT_THAT(Forgotten(), IsOkAndHolds(remembered));
+  EXPECT_THAT(Canaries(), IsEmpty());
+  EXPECT_EQ(Evidence().forgotten_until, remembered) << "durably";
+  EXPECT_EQ(Evidence().remembered, absl::InfinitePast());
+  EXPECT_THAT(Forgotten(), IsOkAndHolds(remembered));
+}
+
+TEST_F(CacheProofTest, AProofIsNeverTakenBack) {
+  const absl::Time proven = clock_.Now() - absl::Hours(1);
+  Put({proven, {{"app", D("a")}}, clock_.Now() - absl::Hours(2)});
+  EXPECT_THAT(Forgotten(), IsOkAndHolds(proven));
+}
+
+TEST_F(CacheProofTest, ACacheThatMayForgetInPartProvesNothingByForgetting) {
+  record_.writers.descriptor_cache = index::DescriptorCache::kUnknown;
+  Put({absl::InfinitePast(), {{"app", D("a")}}, clock_.Now()});
+  EXPECT_THAT(Forgotten(), IsOkAndHolds(absl::InfinitePast()));
+  EXPECT_THAT(Canaries(), IsEmpty());
+  EXPECT_EQ(Evidence().remembered, absl::InfinitePast());
+}
+
+class NoAnswerTest : public CacheProofTest {
+ protected:
+  NoAnswerTest() {
+    Put({proven_, {{"app", D("a")}, {"app", D("b")}}, remembered_});
+  }
+  ~NoAnswerTest() override {
+    EXPECT_THAT(Forgotten(), IsOkAndHolds(proven_));
+    EXPECT_THAT(Canaries(), ElementsAre(Name("a"), Name("b")));
+    EXPECT_EQ(Evidence().remembered, remembered_);
+  }
+  const absl::Time proven_ = clock_.Now() - absl::Hours(5);
+  const absl::Time remembered_ = clock_.Now() - absl::Hours(2);
+};
+
+TEST_F(NoAnswerTest, WithoutAWitnessNothingIsLearnt) {
+  site_.witness = nullptr;
+}
+
+TEST_F(NoAnswerTest, WithoutAnAddressNothingIsLearnt) {
+  record_.writers.registry_url = "";
+  EXPECT_THAT(Forgotten(), IsOk());
+  EXPECT_THAT(registry_.opened, IsEmpty());
+}
+
+TEST_F(NoAnswerTest, ARegistryThatIsDownTeachesNothing) {
+  registry_.is_up = false;
+}
+
+TEST_F(NoAnswerTest, HalfAnAnswerTeachesNothing) {
+  registry_.fails = {Name("b")};
+}
+
+}  // namespace
+}  // namespace reclaim::gc
