@@ -37,6 +37,7 @@ GUARANTEES = [
     ("torn_documents", 3900),
     ("interleavings_run", 5000),
     ("seconds_of_eight_threads_under_tsan", 600),
+    ("deeds_of_eight_threads_under_tsan", 2000),
     ("api_sequences_against_a_twin", 20000),
     ("random_graphs_planned", 7000),
     ("registry_gc_trees", 200),
