@@ -1,6 +1,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -146,11 +147,15 @@ absl::Status Sweep::FollowNames(const std::vector<PlanItem>& items,
                                 std::vector<Verdict>* vetoes) const {
   if (site_->store->names() == nullptr) return absl::OkStatus();
   std::vector<index::Hint> hints;
+  std::vector<index::ContentName> linked;
   for (size_t i = 0; i < items.size(); ++i) {
     if (!(*vetoes)[i].may_go()) continue;
     std::optional<index::Hint> hint;
     if (LinkKindOf(items[i])) {
       RECLAIM_ASSIGN_OR_RETURN(hint, LookAtLink(items[i]));
+      if (hint) {
+        linked.push_back({site_->name, items[i].removal->place, *hint->digest});
+      }
     } else if (items[i].removal &&
                items[i].removal->kind == RemovalKind::kTag) {
       RECLAIM_ASSIGN_OR_RETURN(hint, LookAtTag(items[i], &(*vetoes)[i]));
@@ -158,9 +163,14 @@ absl::Status Sweep::FollowNames(const std::vector<PlanItem>& items,
     if (hint) hints.push_back(*std::move(hint));
   }
   if (hints.empty()) return absl::OkStatus();
-  return index::FollowHints(site_->graph, site_->name, *site_->store, hints,
-                            site_->clock->Now(), run_->run().actor)
-      .status();
+  const std::string& actor = run_->run().actor;
+  RECLAIM_RETURN_IF_ERROR(index::FollowHints(site_->graph, site_->name,
+                                             *site_->store, hints,
+                                             site_->clock->Now(), actor)
+                              .status());
+  // Who writes a link anew was told that its content is here.  That is an
+  // existence check, whatever the time of the link says.
+  return site_->graph->CheckExists(linked, actor).status();
 }
 
 absl::Status Sweep::VetoMoved(const Batch& batch,
