@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Holds every source file of the project to the house rules.
 
-No function over 70 lines, no source file over 400 lines (tests 800), include
-guards named after the path, formatted by clang-format, no refused words.
-There is no list of exemptions.
+No function over 70 lines, no source file over 400 lines (tests 800), of C++ and
+of Python; include guards named after the path, formatted by clang-format, no
+refused words.  There is no list of exemptions.
 """
+import ast
 import os
 import re
 import subprocess
@@ -35,6 +36,15 @@ def sources():
         for path, _, files in sorted(os.walk(folder, followlinks=True)):
             for name in sorted(files):
                 if name.endswith((".cc", ".h")):
+                    yield os.path.join(path, name)
+
+
+def scripts():
+    """Paths of our Python files."""
+    for folder in ("deploy", "docs", "tests", "tools"):
+        for path, _, files in sorted(os.walk(folder)):
+            for name in sorted(files):
+                if name.endswith(".py"):
                     yield os.path.join(path, name)
 
 
@@ -70,21 +80,33 @@ def functions(text):
                 begin = None
 
 
+def script_functions(text):
+    """(first line, line count) of each function of a Python file."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.lineno, node.end_lineno - node.lineno + 1
+
+
 class TidyTest(unittest.TestCase):
 
     def test_there_are_sources(self):
         self.assertGreater(len(list(sources())), 50)
+        self.assertGreater(len(list(scripts())), 50)
 
     def test_no_function_is_longer_than_seventy_lines(self):
         long = ["%s:%d: %d lines" % (path, begin, count)
                 for path in sources()
                 for begin, count in functions(read(path))
                 if count > FUNCTION_LINES_MAX]
+        long += ["%s:%d: %d lines" % (path, begin, count)
+                 for path in scripts()
+                 for begin, count in script_functions(read(path))
+                 if count > FUNCTION_LINES_MAX]
         self.assertEqual(long, [])
 
     def test_no_file_is_too_long(self):
         long = []
-        for path in sources():
+        for path in [*sources(), *scripts()]:
             is_test = path.endswith("_test.cc") or path.startswith("tests/")
             limit = TEST_LINES_MAX if is_test else FILE_LINES_MAX
             count = read(path).count("\n")
@@ -116,6 +138,7 @@ class TidyTest(unittest.TestCase):
                           for name in re.findall(r"`(\w+)`", names)
                           if not re.search(r"\b%s\b" % name, text)]
         self.assertEqual(wrong, [])
+
     def test_every_reason_of_an_error_is_documented(self):
         page = read("docs/API.md")
         for path in sources():
