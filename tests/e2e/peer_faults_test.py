@@ -13,8 +13,12 @@ import sys
 import time
 import urllib.error
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from e2e_test import CLI, World, blobs, disk_bytes, images, run  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "registry_race")]
+from e2e_test import CLI, REGISTRY, World, await_port  # noqa: E402
+from e2e_test import blobs, disk_bytes, images, run  # noqa: E402
+from registry_client import (  # noqa: E402
+    MANIFEST, OCI, Broken, Client, digest_of)
 
 DAMAGED = "team/worker"
 # Done, but for what is kept and named.
@@ -42,10 +46,25 @@ def empty_folders(folder):
             if not folders and not names]
 
 
-class PeerFaultsTest(World):
-    """Damage is done to a copy for the peer and, alike, to the store of ours."""
+class OurWorld(World):
 
     keeps_configuration = True
+
+    def call(self, *arguments):
+        done = subprocess.run(
+            [CLI, "--host", "unix:" + self.path("r.sock"), *arguments],
+            capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def prune(self, code=0):
+        """What our collector says over the whole store, bytes freed as well."""
+        found, said = self.call("system", "prune", "--force", "--purge")
+        self.assertEqual(found, code, said)
+        return said
+
+
+class PeerFaultsTest(OurWorld):
+    """Damage is done to a copy for the peer and, alike, to the store of ours."""
 
     def setUp(self):
         super().setUp()
@@ -103,18 +122,6 @@ class PeerFaultsTest(World):
         self.start_daemon()
         self.add_registry()
         return self.call("scan", "hub")
-
-    def call(self, *arguments):
-        done = subprocess.run(
-            [CLI, "--host", "unix:" + self.path("r.sock"), *arguments],
-            capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
-
-    def prune(self, code=0):
-        """What our collector says over the whole store, bytes freed as well."""
-        found, said = self.call("system", "prune", "--force", "--purge")
-        self.assertEqual(found, code, said)
-        return said
 
     # PEERS, 3.
 
@@ -296,6 +303,142 @@ class PeerFaultsTest(World):
         there = blobs(root)
         return [path for path in files_below(top) if "/_layers/" in path and
                 (read(path) not in there or path.startswith(top + "/legacy/"))]
+
+
+class DescriptorCacheTest(OurWorld):
+    """PEERS, 2: a registry that answers from memory, and a collector beside it.
+
+    An image is deleted and collected; the registry still says that it has the
+    layer, so a client does not send it, and its manifest is accepted."""
+
+    CONFIG = b'{"architecture": "amd64", "os": "linux"}'
+    LAYER = b"a layer that the registry remembers" * 100
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.path("registry")
+        self.start_registry()
+        self.assertEqual(self.push("v1"), [self.CONFIG, self.LAYER])
+        self.assertEqual(self.why_not_whole("v1"), "")
+        self.assertEqual(
+            self.client.delete_manifest("app", digest_of(self.manifest("v1"))),
+            202)
+
+    def start_registry(self):
+        write(self.path("registry.yml"),
+              "version: 0.1\n"
+              "log: {level: info, accesslog: {disabled: true}}\nstorage:\n"
+              "  filesystem: {rootdirectory: %s}\n"
+              "  delete: {enabled: true}\n"
+              "  cache: {blobdescriptor: inmemory}\n"
+              'http: {addr: "127.0.0.1:0"}\n' % self.root)
+        process = self.start("docker-registry", "serve",
+                             self.path("registry.yml"))
+        self.registry = "127.0.0.1:%d" % await_port(process, REGISTRY)
+        self.client = Client(self.registry)
+        self.addCleanup(self.client.close)
+        return process
+
+    def restart_registry(self):
+        """It remembers nothing."""
+        self.client.close()
+        self.stop(self.processes["docker-registry"])
+        self.start_registry()
+
+    def start(self, *command):
+        process = super().start(*command)
+        self.processes = dict(getattr(self, "processes", {}),
+                              **{command[0]: process})
+        return process
+
+    def manifest(self, tag):
+        """Of each tag another one, over the same blobs."""
+        config, layer = ({"digest": digest_of(data), "size": len(data),
+                          "mediaType": OCI + media_type}
+                         for data, media_type in (
+                             (self.CONFIG, "config.v1+json"),
+                             (self.LAYER, "layer.v1.tar")))
+        return json.dumps({
+            "schemaVersion": 2, "mediaType": MANIFEST, "config": config,
+            "layers": [layer], "annotations": {"of": tag}}).encode()
+
+    def push(self, tag):
+        """What was sent: as docker does, nothing that is said to be there."""
+        sent = [data for data in (self.CONFIG, self.LAYER)
+                if not self.client.has_blob("app", digest_of(data))]
+        for data in sent:
+            self.client.upload("app", data)
+        self.client.put_manifest("app", tag, self.manifest(tag))
+        return sent
+
+    def why_not_whole(self, tag):
+        try:
+            return self.client.why_not_whole("app", tag,
+                                             digest_of(self.manifest(tag)))
+        except Broken as error:
+            return str(error)
+
+    def push_over_what_was_collected(self):
+        """The same image again, and another one over its blobs."""
+        self.assertEqual(blobs(self.root), set())
+        self.assertTrue(self.client.has_blob("app", digest_of(self.LAYER)))
+        # 200, and no body.
+        with self.assertRaisesRegex(Broken, r"IncompleteRead\(0 bytes"):
+            self.client.get("/v2/app/blobs/" + digest_of(self.LAYER))
+        for tag in ("v1", "v2"):
+            self.assertEqual(self.push(tag), [])
+
+    def test_beside_the_registrys_own_collector(self):
+        subprocess.run(["docker-registry", "garbage-collect",
+                        self.path("registry.yml")], check=True,
+                       capture_output=True)
+        self.push_over_what_was_collected()
+        # Two pushes were accepted, of which one has left a manifest.
+        self.assertEqual(blobs(self.root), {digest_of(self.manifest("v2"))})
+        for _ in range(2):
+            self.assertIn("manifests/v1: 404", self.why_not_whole("v1"))
+            self.assertNotEqual(self.why_not_whole("v2"), "")
+            self.restart_registry()
+        self.assertFalse(self.client.has_blob("app", digest_of(self.LAYER)))
+
+    def start_ours(self):
+        """As docs/OPERATING.md, "Descriptor caches", says."""
+        write(self.path("reclaim.toml"), """[gc]
+grace_period = "0s"
+large_plan_percent = 100
+[[store]]
+uri = "registry:%s"
+name = "hub"
+registry_url = "http://%s"
+descriptor_cache = "memory"
+write_duration_max = "0s"
+""" % (self.root, self.registry))
+        return self.start_daemon()
+
+    def collect_and_push(self):
+        """Our daemon, that nobody has told of the pushes."""
+        for path in files_below(self.root):
+            os.utime(path, (time.time() - 7200, time.time() - 7200))
+        daemon = self.start_ours()
+        said = self.prune(code=PARTIAL)
+        run = said.split("; run ")[1].split()[0]
+        self.assertIn("may remember it in a descriptor cache",
+                      self.reclaim("runs", "show", run))
+        self.push_over_what_was_collected()
+        return daemon
+
+    def expect_whole(self):
+        for tag in ("v1", "v2"):
+            self.assertEqual(self.why_not_whole(tag), "")
+        self.assertIn("0 findings", self.reclaim("verify", "--read-data"))
+
+    def test_beside_ours(self):
+        self.collect_and_push()
+        # The next collection finds it needed, and gives it back.
+        self.prune()
+        self.expect_whole()
+        self.restart_registry()
+        self.expect_whole()
 
 
 if __name__ == "__main__":
