@@ -565,7 +565,9 @@ constexpr int kMutationCount = 10000;
 constexpr int kMutationCount = 100000;
 #endif
 
-// 100,000 random mutations; df equals the recount (issue 2).
+// 100,000 random mutations; at every 500th, and after all has been read from
+// the engine again, the totals are the recount.  rpc/mutation_sequence_test
+// recounts after each.
 TEST_F(ReferenceGraphTest, TotalsAreExactOverAHundredThousandMutations) {
   const uint64_t seed = 7;
   RecordProperty("seed", std::to_string(seed));

@@ -1,8 +1,15 @@
-// A hundred thousand random mutations through the API: after every single one
-// the counters are those of a graph that was counted anew, and what `df` says
-// is what it says after everything was read from the database again.
+// Random requests through the API until there were a hundred thousand commits,
+// of one to three operations each.  After every one of them all counters, of
+// which `df` is made, are those of a recount of the whole graph from nothing
+// (I6).  Every fifty streams `verify` finds nothing, records included, and
+// every 250 `df` says what it says after everything was read from the database
+// again.
+//
+// RECLAIM_SEED repeats a run.
 
 #include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -10,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "absl/strings/str_cat.h"
 #include "index/recount.h"
 #include "rpc/server_fixture.h"
@@ -17,10 +25,17 @@
 namespace reclaim::rpc {
 namespace {
 
-constexpr int kStreamCount = 1000;
+// A sanitizer looks at the same code in each of them, many times as long.
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+constexpr uint64_t kCommitCount = 10'000;
+#else
+constexpr uint64_t kCommitCount = 100'000;
+#endif
 constexpr int kMutationsPerStream = 100;
-constexpr int kStreamsPerVerify = 50;
-constexpr int kStreamsPerRestart = 250;
+// About a tenth of the requests change nothing, and are not committed.
+constexpr uint64_t kStreamCountMax = 2 * kCommitCount / kMutationsPerStream;
+constexpr uint64_t kStreamsPerVerify = 50;
+constexpr uint64_t kStreamsPerRestart = 250;
 
 // Calls back before each commit: then the graph is as the last one left it.
 class WatchedEngine final : public index::MemoryEngine {
@@ -32,6 +47,12 @@ class WatchedEngine final : public index::MemoryEngine {
   }
   std::function<void()> before_commit;
 };
+
+unsigned Seed() {
+  const char* const asked = std::getenv("RECLAIM_SEED");
+  return asked == nullptr ? std::random_device()()
+                          : static_cast<unsigned>(std::stoul(asked));
+}
 
 oci::Digest D(const std::string& text) { return oci::Digest::Sha256Of(text); }
 
@@ -217,14 +238,17 @@ class MutationSequenceTest : public ServerFixture {
     const grpc::Status status =
         Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
     ASSERT_TRUE(status.ok()) << status.error_message();
-    watched_->before_commit = [this] { ExpectExact(); };
+    watched_->before_commit = [this] {
+      ++commit_count_;
+      ExpectExact();
+    };
   }
   void TearDown() override {
     watched_->before_commit = nullptr;
     ServerFixture::TearDown();
   }
 
-  // I6, by the library.
+  // I6, by the library: of what the commit before has left.
   void ExpectExact() {
     if (graph_ == nullptr) return;
     const auto reader = graph_->Read();
@@ -239,7 +263,10 @@ class MutationSequenceTest : public ServerFixture {
                   << "\nrecounted: " << index::ToString(recounted);
   }
 
+  // Each commit but the last is checked by the next; that one is checked here.
   void Send(RandomMutations* mutations) {
+    const uint64_t commits_before = commit_count_;
+    const uint64_t checks_before = check_count_;
     grpc::ClientContext context;
     v1::RecordStreamResponse response;
     const auto writer = graph_stub_->RecordStream(&context, &response);
@@ -250,6 +277,11 @@ class MutationSequenceTest : public ServerFixture {
     const grpc::Status status = writer->Finish();
     ASSERT_TRUE(status.ok()) << status.error_message();
     ASSERT_EQ(response.request_count(), kMutationsPerStream);
+    ExpectExact();
+    const uint64_t commits = commit_count_ - commits_before;
+    ASSERT_EQ(check_count_ - checks_before, commits + 1);
+    ASSERT_LE(commits, response.changed_count());
+    step_count_ += commits;
     change_count_ += response.changed_count();
   }
 
@@ -276,15 +308,20 @@ class MutationSequenceTest : public ServerFixture {
   }
 
   WatchedEngine* watched_ = nullptr;
+  uint64_t commit_count_ = 0;
   uint64_t check_count_ = 0;
+  uint64_t step_count_ = 0;  // commits of mutations, each checked
   uint64_t change_count_ = 0;
 };
 
 TEST_F(MutationSequenceTest, DfIsExactAfterEveryMutation) {
-  const unsigned seed = std::random_device()();
-  std::cout << "seed " << seed << "\n";
+  const unsigned seed = Seed();
+  std::cout << "RECLAIM_SEED=" << seed << "\n";
+  RecordProperty("seed", absl::StrCat(seed));
   RandomMutations mutations(seed);
-  for (int i = 1; i <= kStreamCount; ++i) {
+  for (uint64_t i = 1; step_count_ < kCommitCount; ++i) {
+    SCOPED_TRACE(absl::StrCat("RECLAIM_SEED=", seed, " stream ", i));
+    ASSERT_LE(i, kStreamCountMax);
     Send(&mutations);
     if (HasFailure()) return;
     clock_.Advance(absl::Seconds(mutations.Below(600)));
@@ -295,8 +332,11 @@ TEST_F(MutationSequenceTest, DfIsExactAfterEveryMutation) {
     RestartServer();
     ASSERT_EQ(Df(), before);
   }
-  std::cout << change_count_ << " changes, " << check_count_ << " checks\n";
-  EXPECT_GT(check_count_, kStreamCount * kMutationsPerStream / 4);
+  std::cout << change_count_ << " changes in " << step_count_ << " commits, "
+            << check_count_ << " checks\n";
+  EXPECT_GE(change_count_, kCommitCount);
+  RecordProperty("figure_mutations_after_each_of_which_df_was_recounted",
+                 absl::StrCat(step_count_));
 }
 
 }  // namespace

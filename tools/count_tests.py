@@ -40,6 +40,7 @@ GUARANTEES = [
     ("deeds_of_eight_threads_under_tsan", 2000),
     ("api_sequences_against_a_twin", 20000),
     ("random_graphs_planned", 7000),
+    ("mutations_after_each_of_which_df_was_recounted", 100000),
     ("registry_gc_trees", 200),
     ("umoci_gc_trees", 100),
     ("fuzz_executions", 1000000),
