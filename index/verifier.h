@@ -3,6 +3,7 @@
 #ifndef RECLAIM_INDEX_VERIFIER_H_
 #define RECLAIM_INDEX_VERIFIER_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,8 +53,8 @@ class Verifier {
   void Report(Finding finding);
   void Progress();
 
-  // "" if the totals of `reader` are what Recount() gives.
-  std::string CompareTotals(const GraphReader& reader) const;
+  // Nothing if the totals of `reader` are what Recount() gives.
+  std::optional<Finding> CompareTotals(const GraphReader& reader) const;
 
   // Why the node is not what its record says; "" if it is.
   std::string CompareContent(const GraphView& view, absl::string_view value);

@@ -1,11 +1,14 @@
 #include "index/verify.h"
 
-#include <algorithm>
+#include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
@@ -23,24 +26,64 @@ constexpr int kSameLooks = 5;
 constexpr int kLooksMax = 300;
 constexpr absl::Duration kLookInterval = absl::Milliseconds(10);
 
-// The lines in which two lists of figures differ.
-std::string DifferingLines(const std::string& a, const std::string& b) {
+// ToString() of totals by figure; those that are zero have no line.
+std::map<std::string, std::string> Figures(const StoreTotals& totals) {
+  std::map<std::string, std::string> figures;
+  for (const absl::string_view line :
+       absl::StrSplit(ToString(totals), '\n', absl::SkipEmpty())) {
+    figures.insert(absl::StrSplit(line, absl::MaxSplits(": ", 1)));
+  }
+  return figures;
+}
+
+// The figures that differ.
+std::string Difference(const StoreTotals& counted,
+                       const StoreTotals& recounted) {
+  const std::map<std::string, std::string> ours = Figures(counted);
+  const std::map<std::string, std::string> theirs = Figures(recounted);
+  std::map<std::string, std::string> both = ours;
+  both.insert(theirs.begin(), theirs.end());
+  const auto in = [](const std::map<std::string, std::string>& figures,
+                     const std::string& name) {
+    const auto found = figures.find(name);
+    return found == figures.end() ? std::string("0") : found->second;
+  };
   std::string out;
-  size_t i = 0;
-  size_t j = 0;
-  while (i < a.size() && j < b.size()) {
-    const size_t a_end = std::min(a.find('\n', i), a.size());
-    const size_t b_end = std::min(b.find('\n', j), b.size());
-    const std::string a_line = a.substr(i, a_end - i);
-    const std::string b_line = b.substr(j, b_end - j);
-    if (a_line != b_line) {
-      absl::StrAppend(&out, out.empty() ? "" : "; ", "counted ", a_line,
-                      ", recomputed ", b_line);
-    }
-    i = a_end + 1;
-    j = b_end + 1;
+  for (const auto& figure : both) {
+    const std::string& name = figure.first;
+    if (in(ours, name) == in(theirs, name)) continue;
+    absl::StrAppend(&out, out.empty() ? "" : "; ", name, ": counted ",
+                    in(ours, name), ", recomputed ", in(theirs, name));
   }
   return out;
+}
+
+// What `live` and `candidate` divide between them, out of the totals by kind.
+Tally PresentBytes(const StoreTotals& totals) {
+  Tally present;
+  for (int i = 0; i < kNodeKindCount; ++i) {
+    const NodeKind kind = static_cast<NodeKind>(i);
+    if (!IsContent(kind) && kind != NodeKind::kUpload) continue;
+    // Of a file with several names these are counted, not the file.
+    if (kind != NodeKind::kExtent) present.count += totals.by_kind[i].count;
+    present.bytes += totals.by_kind[i].bytes;
+  }
+  return present;
+}
+
+// "" if it holds.
+std::string BrokenIdentity(const StoreTotals& totals) {
+  const Tally present = PresentBytes(totals);
+  Tally judged = totals.live;
+  judged.count += totals.candidate.count;
+  judged.bytes += totals.candidate.bytes;
+  if (judged == present) return "";
+  const auto text = [](const Tally& tally) {
+    return absl::StrCat(tally.count, " / ", tally.bytes.logical_bytes, " / ",
+                        tally.bytes.allocated_bytes);
+  };
+  return absl::StrCat("live and candidate are ", text(judged),
+                      ", the content and uploads of all kinds ", text(present));
 }
 
 StoreTotals CountedAdopted(const ReferenceGraph& graph, StoreId store) {
@@ -72,7 +115,26 @@ void Verifier::Progress() {
   if (options_.on_progress) options_.on_progress(progress_);
 }
 
-std::string Verifier::CompareTotals(const GraphReader& reader) const {
+std::optional<Finding> JudgeCounters(absl::string_view store,
+                                     const StoreTotals& counted,
+                                     const StoreTotals& recounted) {
+  const std::string broken = BrokenIdentity(counted);
+  if (counted == recounted && broken.empty()) return std::nullopt;
+  Finding finding;
+  finding.check = broken.empty() ? "counter-mismatch" : "identity-broken";
+  finding.severity = FindingSeverity::kDamage;
+  finding.subject = std::string(store);
+  const std::string difference = Difference(counted, recounted);
+  finding.detail = broken.empty() ? difference
+                   : difference.empty()
+                       ? broken
+                       : absl::StrCat(broken, "; ", difference);
+  finding.advice = "restart reclaimd: it counts anew; then please report this";
+  return finding;
+}
+
+std::optional<Finding> Verifier::CompareTotals(
+    const GraphReader& reader) const {
   const StoreTotals counted = reader.totals(store_.id);
   RecountInputs inputs;
   inputs.store = store_.id;
@@ -81,9 +143,7 @@ std::string Verifier::CompareTotals(const GraphReader& reader) const {
   inputs.orphans = counted.orphan;
   inputs.adopted = counted.adopted;
   inputs.adopted_held = counted.adopted_held;
-  const StoreTotals recomputed = Recount(reader.view(), inputs);
-  if (counted == recomputed) return "";
-  return DifferingLines(ToString(counted), ToString(recomputed));
+  return JudgeCounters(store_.name, counted, Recount(reader.view(), inputs));
 }
 
 // Known since the scan; a reader still has to hear of it.
@@ -126,23 +186,19 @@ void Verifier::CheckDoubts() {
 }
 
 absl::Status Verifier::CheckCounters() {
-  std::string difference;
+  std::optional<Finding> finding;
   {
     const auto reader = graph_->Read();
-    difference = CompareTotals(*reader);
+    finding = CompareTotals(*reader);
   }
   // Writers that came in between, or a moment at which a grace period ended:
   // once more with nobody writing.
-  for (int attempt = 0; attempt < 2 && !difference.empty(); ++attempt) {
+  for (int attempt = 0; attempt < 2 && finding; ++attempt) {
     graph_->Read();  // settles what has expired
     const auto order = graph_->HoldWriteOrder();
-    difference = CompareTotals(order->reader());
+    finding = CompareTotals(order->reader());
   }
-  if (!difference.empty()) {
-    Report({"counter-mismatch", FindingSeverity::kDamage, store_.name,
-            difference,
-            "restart reclaimd: it counts anew; then please report this"});
-  }
+  if (finding) Report(*std::move(finding));
   return absl::OkStatus();
 }
 
@@ -166,8 +222,8 @@ absl::Status Verifier::CheckAdopted() {
     }
     const StoreTotals after = CountedAdopted(*graph_, store_.id);
     if (recorded == before || recorded == after) return absl::OkStatus();
-    const std::string last = std::exchange(
-        difference, DifferingLines(ToString(after), ToString(recorded)));
+    const std::string last =
+        std::exchange(difference, Difference(after, recorded));
     agreeing = before == after && difference == last ? agreeing + 1 : 0;
   }
   Report({"counter-mismatch", FindingSeverity::kDamage, store_.name, difference,

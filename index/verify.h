@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@
 #include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "index/reference_graph.h"
+#include "index/totals.h"
 #include "oci/digest.h"
 #include "store/content_store.h"
 #include "store/types.h"
@@ -76,6 +78,13 @@ struct VerifyReport {
   uint64_t finding_count = 0;  // notes included
   uint64_t damage_count = 0;
 };
+
+// What is wrong with the counters of a store, given what Recount() says of
+// them: "identity-broken" if they do not even agree with each other
+// (index/totals.h), else "counter-mismatch"; nothing if they are right.
+std::optional<Finding> JudgeCounters(absl::string_view store,
+                                     const StoreTotals& counted,
+                                     const StoreTotals& recounted);
 
 // Verifies one store.  `content` may be null: then its files are not looked at.
 // NOT_FOUND: no such store; CANCELLED; errors of the engine.
