@@ -2,8 +2,11 @@
 
 #include <sys/stat.h>
 
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,18 +19,23 @@
 #include "gc/prune_request.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "index/graph_view.h"
 #include "index/memory_engine.h"
+#include "index/node.h"
 #include "index/reference_graph.h"
 #include "oci/notification.h"
 #include "rpc/run_board.h"
 #include "rpc/store_table.h"
 #include "store/testing/store_tree.h"
+#include "store/types.h"
 
 namespace reclaim::rpc {
 namespace {
 
 using ::reclaim::base::IsOk;
 using ::reclaim::base::StatusIs;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kSecret[] = "0123456789abcdef";
 constexpr char kBearer[] = "Bearer 0123456789abcdef";
@@ -38,6 +46,32 @@ class CountedActions final : public CallObserver {
     actions.emplace_back(action);
   }
   std::vector<std::string> actions;
+};
+
+// Whoever has followed something up is held until Open().
+class Gate final : public CallObserver {
+ public:
+  void OnNotification(absl::string_view) override {
+    std::unique_lock<std::mutex> lock(mutex_);
+    ++held_count_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return is_open_; });
+  }
+  void AwaitHeld(int count) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [&] { return held_count_ >= count; });
+  }
+  void Open() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    is_open_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int held_count_ = 0;
+  bool is_open_ = false;
 };
 
 class NotificationIntakeTest : public ::testing::Test {
@@ -199,6 +233,85 @@ TEST_F(NotificationIntakeTest, TooManyASecondAreSentAgainLater) {
   clock_.Advance(absl::Seconds(2));
   EXPECT_THAT(intake_->Take("hub", kBearer, Event("pull", "v1", image)),
               IsOk());
+}
+
+TEST_F(NotificationIntakeTest, WhoFindsAllPlacesTakenComesAgainLater) {
+  Gate gate;
+  parts_.observer = &gate;
+  options_.waiting_max = 2;
+  Create();
+  const oci::Digest image = tree_.Image("app", "v2", {"base", "two"});
+  tree_.Tag("app", "v3", image);
+  std::vector<absl::Status> answers(2);
+  std::vector<std::thread> registries;
+  for (absl::Status& answer : answers) {
+    registries.emplace_back([&] {
+      answer = intake_->Take("hub", kBearer, Event("push", "v2", image));
+    });
+  }
+  gate.AwaitHeld(2);
+  EXPECT_THAT(intake_->Take("hub", kBearer, Event("push", "v3", image)),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       HasSubstr("2 envelopes wait already")));
+  EXPECT_FALSE(HasTag("v3"));
+  gate.Open();
+  for (std::thread& registry : registries) registry.join();
+  for (const absl::Status& answer : answers) EXPECT_THAT(answer, IsOk());
+  EXPECT_TRUE(HasTag("v2"));
+  // It is sent again, and there are places.
+  EXPECT_THAT(intake_->Take("hub", kBearer, Event("push", "v3", image)),
+              IsOk());
+  EXPECT_TRUE(HasTag("v3"));
+}
+
+TEST_F(NotificationIntakeTest, WhatIsRefusedGivesItsPlaceBack) {
+  options_.waiting_max = 1;
+  Create();
+  const oci::Digest image = tree_.Image("app", "torn", {"base", "two"});
+  const std::string link =
+      "docker/registry/v2/repositories/app/_manifests/tags/torn/current/link";
+  folder_.Write(link, "");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(
+        intake_->Take("hub", kBearer, Event("push", "torn", image)),
+        StatusIs(absl::StatusCode::kUnavailable, Not(HasSubstr("already"))));
+  }
+  folder_.Write(link, image.ToString());
+  EXPECT_THAT(intake_->Take("hub", kBearer, Event("push", "torn", image)),
+              IsOk());
+  EXPECT_TRUE(HasTag("torn"));
+}
+
+// As distribution sends it, whole.
+TEST_F(NotificationIntakeTest, AMountedLayerIsItsNewRepositorysToo) {
+  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
+  const oci::Digest layer = tree_.Layer("web", "base");
+  const std::string envelope = absl::StrCat(
+      R"({"events":[{"id":"e7f1","timestamp":"2026-01-01T00:00:00.5Z",)",
+      R"("action":"mount","target":{"mediaType":"application/octet-stream",)",
+      R"("size":4,"digest":")", layer.ToString(),
+      R"(","length":4,"repository":"web","fromRepository":"app",)",
+      R"("url":"http://hub/v2/web/blobs/)", layer.ToString(),
+      R"("},"request":{"id":"1","addr":"10.0.0.1:2","host":"hub",)",
+      R"("method":"POST","useragent":"docker/20"},"actor":{},)",
+      R"("source":{"addr":"hub:5000","instanceID":"2"}}]})");
+  const absl::Time before = UsedAt(layer);
+  ASSERT_THAT(intake_->Take("hub", kBearer, envelope), IsOk());
+  EXPECT_EQ(observer_.actions, std::vector<std::string>{"mount"});
+  EXPECT_EQ(UsedAt(layer), before) << "nobody pulled it";
+  const auto reader = graph_->Read();
+  const index::GraphView& view = reader->view();
+  const index::StoreId hub = view.FindStore("hub");
+  const index::NodeId content =
+      view.FindContent(view.FindPlace(hub, ""), layer);
+  for (const char* name : {"app", "web"}) {
+    const index::NodeId repository =
+        view.FindNamed({index::NodeKind::kRepository, hub, "", name});
+    ASSERT_NE(repository, index::kNoNode) << name;
+    EXPECT_TRUE(
+        view.LinkedAt(repository, content, store::MembershipKind::kLayer))
+        << name;
+  }
 }
 
 std::string Joined(const std::vector<std::string>& envelopes) {
