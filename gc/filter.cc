@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "gc/filter_kinds.h"
 #include "gc/time_value.h"
 
 namespace reclaim::gc {
@@ -20,20 +21,6 @@ struct Term {
   std::string value;
   bool is_configured = false;
 };
-
-const std::set<std::string>& KeysOf(FilterTarget target) {
-  static const auto* const kKeys =
-      new std::map<FilterTarget, std::set<std::string>>{
-          {FilterTarget::kImages,
-           {"until", "label", "label!", "reference", "dangling"}},
-          {FilterTarget::kContainers, {"until", "label", "label!"}},
-          {FilterTarget::kVolumes, {"label", "label!", "all"}},
-          {FilterTarget::kNetworks, {"until", "label", "label!"}},
-          {FilterTarget::kBuildCache, {"until"}},
-          {FilterTarget::kSystem, {"until", "label", "label!"}},
-      };
-  return kKeys->at(target);
-}
 
 absl::StatusOr<Term> SplitTerm(const std::string& text) {
   const size_t equals = text.find('=');
@@ -67,10 +54,7 @@ std::optional<TimeClock> ClockOf(const std::string& key) {
       !absl::ConsumeSuffix(&name, "-before")) {
     return std::nullopt;
   }
-  for (const TimeClock clock :
-       {TimeClock::kRecorded, TimeClock::kCreated, TimeClock::kPushed,
-        TimeClock::kPulled, TimeClock::kUsed, TimeClock::kUntagged,
-        TimeClock::kExited}) {
+  for (const TimeClock clock : AllClocks()) {
     if (name == ToString(clock)) return clock;
   }
   return std::nullopt;
@@ -130,6 +114,7 @@ absl::Status AddTerm(const Term& term, FilterTarget target, absl::Time now,
         "\" cannot be used here; these can: ", absl::StrJoin(keys, ", ")));
   }
   if (clock) {
+    RECLAIM_RETURN_IF_ERROR(CheckClock(*clock, target));
     for (const TimeTest& test : filter->times) {
       if (test.clock == *clock) {
         return absl::InvalidArgumentError(
@@ -158,6 +143,8 @@ bool Contradicts(const Term& configured, const Term& typed) {
   if (are_labels) {
     return configured.key != typed.key && configured.value == typed.value;
   }
+  const std::optional<TimeClock> clock = ClockOf(configured.key);
+  if (clock) return clock == ClockOf(typed.key);  // however it is spelt
   return configured.key == typed.key && typed.key != "reference";
 }
 

@@ -89,6 +89,12 @@ TEST(FilterTest, Case035_ATypedTermWinsOverAConfiguredOne) {
   ASSERT_EQ(filter->labels.size(), 1u);
   EXPECT_FALSE(filter->labels[0].is_negative);
   EXPECT_EQ(filter->times.size(), 1u);
+  // However its clock is spelt.
+  const auto used = Parse({"until.used=2h"}, FilterTarget::kImages,
+                          {"used-before=1h", "until=1h"});
+  ASSERT_THAT(used, IsOk());
+  ASSERT_EQ(used->times.size(), 2u);
+  EXPECT_EQ(used->times[1].before, kNow - absl::Hours(2));
 }
 
 TEST(FilterTest, BeforeIsStrictAndAMissingTimeKeeps) {

@@ -1,8 +1,8 @@
 #include "gc/image_configs.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "base/status_macros.h"
 
 namespace reclaim::gc {
@@ -11,12 +11,16 @@ absl::StatusOr<std::vector<index::PutImageConfig>> ConfigsOf(
     const index::GraphView& view, const DetailSource& details,
     index::NodeId image) {
   std::vector<index::PutImageConfig> configs;
-  const auto listed = view.Kept(image);
-  std::vector<index::NodeId> manifests(listed.begin(), listed.end());
-  manifests.push_back(image);
-  for (const index::NodeId manifest : manifests) {
-    if (!IsManifestLike(view.kind(manifest))) continue;
+  // An index may list an index: all of its platforms count.
+  std::vector<index::NodeId> manifests = {image};
+  absl::flat_hash_set<index::NodeId> seen = {image};
+  while (!manifests.empty()) {
+    const index::NodeId manifest = manifests.back();
+    manifests.pop_back();
     for (const index::NodeId child : view.Kept(manifest)) {
+      if (IsManifestLike(view.kind(child)) && seen.insert(child).second) {
+        manifests.push_back(child);
+      }
       if (view.kind(child) != index::NodeKind::kConfig) continue;
       RECLAIM_ASSIGN_OR_RETURN(auto config, details.GetImageConfig(child));
       if (!config || config->os == "unknown") continue;
@@ -24,16 +28,6 @@ absl::StatusOr<std::vector<index::PutImageConfig>> ConfigsOf(
     }
   }
   return configs;
-}
-
-std::optional<absl::Time> CreatedOf(
-    const std::vector<index::PutImageConfig>& configs) {
-  std::optional<absl::Time> created;
-  for (const index::PutImageConfig& config : configs) {
-    const absl::Time time = config.created.value_or(absl::InfiniteFuture());
-    created = std::max(created.value_or(time), time);
-  }
-  return created;
 }
 
 }  // namespace reclaim::gc

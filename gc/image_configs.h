@@ -3,11 +3,9 @@
 #ifndef RECLAIM_GC_IMAGE_CONFIGS_H_
 #define RECLAIM_GC_IMAGE_CONFIGS_H_
 
-#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "gc/plan.h"
 #include "index/graph_view.h"
 #include "index/mutation.h"
@@ -15,16 +13,12 @@
 
 namespace reclaim::gc {
 
-// The configs of an image and of the platforms that it lists.  Attestations
-// are no platform: they take no part (SEMANTICS.md, case 34).
+// The configs of an image and of the platforms that it lists, those of nested
+// indexes included.  Attestations are no platform: they take no part
+// (SEMANTICS.md, case 34).
 absl::StatusOr<std::vector<index::PutImageConfig>> ConfigsOf(
     const index::GraphView& view, const DetailSource& details,
     index::NodeId image);
-
-// The youngest platform counts; one without a time makes it infinitely young.
-// Unset for an image without a config.
-std::optional<absl::Time> CreatedOf(
-    const std::vector<index::PutImageConfig>& configs);
 
 }  // namespace reclaim::gc
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "gc/filter_kinds.h"
 #include "gc/planner.h"
 #include "index/doubts.h"
 
@@ -52,10 +53,15 @@ absl::Status Planner::CheckFilter() const {
     refused = "label";
   }
   if (request_.verb != PruneVerb::kVolumes && filter.all) refused = "all";
-  if (refused == nullptr) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the filter ", refused, " cannot be used with ", ToString(request_.verb),
-      request_.with_volumes ? " --volumes" : ""));
+  if (refused != nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the filter ", refused, " cannot be used with ",
+        ToString(request_.verb), request_.with_volumes ? " --volumes" : ""));
+  }
+  for (const TimeTest& test : filter.times) {
+    RECLAIM_RETURN_IF_ERROR(CheckClock(test.clock, TargetOf(request_.verb)));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Planner::CheckThatUnusedCanBeJudged() const {

@@ -168,7 +168,6 @@ class Planner {
 
   // plan_match.cc
   absl::StatusOr<bool> MatchesImage(NodeId image, NodeId only_tag) const;
-  void AddNames(NodeId image, NodeId only_tag, FilterSubject* subject) const;
   bool MatchesLoose(NodeId id) const;
   absl::Status SpareByFilter(const LiveSet& live);
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "gc/image_configs.h"
+#include "gc/image_subject.h"
 #include "gc/mark.h"
 
 namespace reclaim::gc {

@@ -11,6 +11,7 @@
 #include "accounting/image_usage.h"
 #include "base/status_macros.h"
 #include "gc/filter.h"
+#include "gc/image_subject.h"
 #include "index/put_codec.h"
 #include "oci/name.h"
 #include "rpc/convert.h"
@@ -28,8 +29,7 @@ using index::PutImageConfig;
 struct Listed {
   v1::Image image;
   std::vector<NodeId> configs;
-  absl::Time recorded;
-  absl::Time used;
+  gc::FilterSubject subject;
 };
 
 // Terms that only lists know, taken out of the others.
@@ -88,8 +88,6 @@ Listed FromArrays(const index::GraphReader& reader, const std::string& store,
   image.set_referrer_count(usage.referrer_count);
   image.set_absent_count(usage.absent_count);
   listed.configs = usage.configs;
-  listed.recorded = fields.recorded;
-  listed.used = fields.used;
   return listed;
 }
 
@@ -119,26 +117,16 @@ absl::StatusOr<bool> Complete(const ServiceParts& parts,
     configs.push_back(*std::move(config));
   }
   v1::Image& image = listed->image;
-  gc::FilterSubject subject;
   for (const PutImageConfig& config : configs) {
     if (!config.os.empty()) image.add_platforms(PlatformOf(config));
     image.mutable_labels()->insert(config.labels.begin(), config.labels.end());
-    subject.labels.push_back(&config.labels);
   }
   if (!configs.empty() && configs[0].created) {
     SetTime(*configs[0].created, [&] { return image.mutable_create_time(); });
-    subject.times[gc::TimeClock::kCreated] = *configs[0].created;
-  }
-  subject.times[gc::TimeClock::kRecorded] = listed->recorded;
-  if (listed->used != absl::InfinitePast()) {
-    subject.times[gc::TimeClock::kUsed] = listed->used;
-  }
-  subject.references.assign(image.references().begin(),
-                            image.references().end());
-  for (const std::string& repository : image.repositories()) {
-    subject.references.push_back(absl::StrCat(repository, "@", image.digest()));
   }
   if (filter.dangling && *filter.dangling != image.is_dangling()) return false;
+  gc::FilterSubject subject = std::move(listed->subject);
+  gc::AddConfigs(configs, &subject);
   if (!gc::Matches(filter, subject)) return false;
   KeepNamesAskedFor(filter, &image);
   return true;
@@ -168,6 +156,9 @@ absl::StatusOr<std::vector<v1::Image>> ListOne(const ServiceParts& parts,
     accounting::ForEachImageUsage(
         reader->view(), store.id, all, [&](const ImageUsage& usage) {
           listed.push_back(FromArrays(*reader, store.name, usage));
+          if (filter.empty()) return;
+          listed.back().subject =
+              gc::SubjectOfImage(reader->view(), usage.node, index::kNoNode);
         });
   }
   std::vector<v1::Image> images;

@@ -105,6 +105,14 @@ TEST_F(FiltersTest, Case034_AnyPlatformWithTheLabelSparesAnIndex) {
   EXPECT_EQ(Pruned({"label!=keep"}).size(), 7u);
 }
 
+TEST_F(FiltersTest, Case034_SoDoesAPlatformOfANestedIndex) {
+  g.Add("M1(c1); M2(c2); I1[M1]; I2[I1 M2]");
+  details.labels["c1"] = {{"keep", "1"}};
+  EXPECT_THAT(Pruned({"label!=keep"}), IsEmpty());
+  details.labels.clear();
+  EXPECT_EQ(Pruned({"label!=keep"}).size(), 6u);
+}
+
 TEST_F(FiltersTest, Case035_ATypedLabelWinsOverAConfiguredOne) {
   const auto filter =
       gc::ParseFilter({"label=x"}, {"label!=x"}, FilterTarget::kImages, Now(),
@@ -229,6 +237,31 @@ TEST_F(FiltersTest, Case049_UntilOnContainersIsTheirCreation) {
   };
   EXPECT_THAT(pruned("until=24h"), ElementsAre("container/old"));
   EXPECT_THAT(pruned("until.exited=24h"), IsEmpty());
+}
+
+// Rule 2: it would select nothing, in silence.
+TEST_F(FiltersTest, AClockThatTheKindDoesNotHaveIsAnError) {
+  const auto refused = [&](PruneVerb verb, gc::TimeClock clock) {
+    gc::PruneRequest request = Verb(verb);
+    request.filter.times.push_back({clock, Now()});
+    return Make(request).status().code() == kInvalid;
+  };
+  EXPECT_TRUE(refused(PruneVerb::kImages, gc::TimeClock::kExited));
+  EXPECT_TRUE(refused(PruneVerb::kNetworks, gc::TimeClock::kPulled));
+  EXPECT_TRUE(refused(PruneVerb::kContainers, gc::TimeClock::kPushed));
+  EXPECT_TRUE(refused(PruneVerb::kBuildCache, gc::TimeClock::kCreated));
+  EXPECT_FALSE(refused(PruneVerb::kContainers, gc::TimeClock::kExited));
+  EXPECT_FALSE(refused(PruneVerb::kBuildCache, gc::TimeClock::kUsed));
+}
+
+// Each kind of a system prune is asked; one without the clock keeps what it
+// has.
+TEST_F(FiltersTest, InASystemPruneAKindWithoutTheClockKeeps) {
+  g.Add("M1(c1); container/old; network/n; cache/a:10");
+  details.exited["container/old"] = Now() - absl::Hours(48);
+  EXPECT_THAT(Doomed(WithFilter(System(false), {"until.exited=24h"},
+                                FilterTarget::kSystem)),
+              ElementsAre("container/old"));
 }
 
 TEST_F(FiltersTest, Case050_TheBaseOfAnImageThatStaysIsNotFreed) {
