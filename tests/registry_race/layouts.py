@@ -9,7 +9,7 @@ buildah, tag and untag with umoci, and link blobs from each other's layouts (one
 file, several names); two clients of a zot (layout_tools.py) push, mount and delete
 in two repositories that share files.  Meanwhile collections run without pause and
 the daemon is killed.  What a tool has said is done must be there, and whole, in the
-end, and after a quiet run nothing else.
+end, and after two quiet runs nothing else.
 """
 import argparse
 import json
@@ -23,6 +23,7 @@ from functools import partial
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
+import ending  # noqa: E402
 import quickstart_images as images  # noqa: E402
 from layout_tools import Buildah, Zot, zot_image  # noqa: E402
 from load import Figures  # noqa: E402
@@ -306,32 +307,33 @@ def collect(world, figures, stopped):
 
 
 def crash(world, figures, stopped, seed):
-    chance = random.Random(seed)
-    while not stopped.wait(chance.uniform(2, 5)):
+    for what, pause in ending.crashes_of(["the daemon"], random.Random(seed),
+                                         first=(1.5, 4)):
+        if stopped.wait(pause):
+            return
         world.crash_daemon()
-        figures.add("crashes of the daemon")
+        figures.add("crashes of " + what)
 
 
 def check_end(world, writers, figures):
     """What must hold once nobody writes; returns what was left behind."""
+    figures.add("blobs purged beside clients", world.events()["purged"])
     world.insist("scan", "layouts")
     for writer in writers:
         writer.check_all(patience=5)
     time.sleep(GRACE + 1)
-    world.insist("system", "prune", "--force", "--allow-large")
-    world.insist("purge", "--now", "--force")
+    ending.run_quietly(world)
     for writer in writers:
         writer.check_all(patience=0)
-    code, output = world.reclaim("verify", "layouts", "--read-data")
-    if code != 0 or " 0 findings" not in output:
-        figures.lose("verify: " + output)
-    for kind, count in world.events().items():
-        figures.add("blobs " + kind, count)
+    ending.check_verified(world, "layouts", figures, was_killed=False)
+    world.note_held()
+    ending.add_events(world, figures)
     left = []
     for writer in writers:
         left += ["%s in %s" % (name, writer.layout)
                  for name in left_in(writer.layout)]
     figures.add("blobs that no tag reaches, left", len(left))
+    left += ending.check_quarantine(world, figures, world.path("layouts"))
     return ["%s, left" % what for what in left]
 
 
@@ -345,57 +347,67 @@ def make_writers(world, sources, seed, figures, stopped):
             for number, kind in enumerate(kinds)]
 
 
+def run(options, world, figures):
+    """Returns what was left behind."""
+    stopped = threading.Event()
+    sources = world.path("sources")
+    make_sources(sources)
+    writers = make_writers(world, sources, options.seed, figures, stopped)
+    for writer in writers:
+        writer.copy()
+    world.must("store", "add", "image-layout:" + world.path("layouts"),
+               "--name", "layouts", "--write-duration", "5s")
+    ending.run_all(writers + [
+        ending.Beside(collect, world, figures, stopped),
+        ending.Beside(crash, world, figures, stopped, options.seed)],
+                   options.seconds, stopped)
+    return check_end(world, writers, figures)
+
+
+def print_figures(options, world, figures):
+    figures.counts["lost"] = len(figures.lost)
+    print("  image layouts, seed %d, %d s" % (options.seed, options.seconds))
+    for what in sorted(figures.counts):
+        print("  %8d %s" % (figures.counts[what], what))
+    print("  %8.6f s the longest that a sweep batch held writers of the graph"
+          % world.held)
+    for why in figures.lost[:20]:
+        print("  LOST %s" % why)
+
+
 def race_layouts(arguments):
     """Returns what went wrong, as lines."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args(arguments)
-    figures, stopped = Figures(), threading.Event()
+    figures = Figures()
     world = LayoutWorld()
     wrong = ["it did not come to its end"]
     try:
-        sources = world.path("sources")
-        make_sources(sources)
-        writers = make_writers(world, sources, options.seed, figures, stopped)
-        for writer in writers:
-            writer.copy()
-        world.must("store", "add", "image-layout:" + world.path("layouts"),
-                   "--name", "layouts", "--write-duration", "5s")
-        others = [threading.Thread(target=collect,
-                                   args=(world, figures, stopped)),
-                  threading.Thread(target=crash,
-                                   args=(world, figures, stopped,
-                                         options.seed))]
-        for thread in writers + others:
-            thread.start()
-        time.sleep(options.seconds)
-        stopped.set()
-        for thread in writers + others:
-            thread.join()
-        for writer in writers:
-            if writer.failure is not None:
-                raise writer.failure
-        left = check_end(world, writers, figures)
-        wrong = figures.lost + left
-        wrong += [what for what in figures.counts
-                  if what.startswith("collections that failed")]
-        for what in ("copies", "pushes of buildah", "pushes of zot",
-                     "uploads that zot linked", "blobs quarantined",
-                     "blobs linked"):
-            if not figures[what]:
-                wrong.append("no %s: the test shows nothing" % what)
+        wrong = run(options, world, figures)
+        needed = ["copies", "pushes of buildah", "pushes of zot",
+                  "uploads that zot linked", "blobs linked", "tags removed",
+                  "blobs quarantined", "blobs purged",
+                  "crashes of the daemon"]
+        if options.seconds >= ending.LONG_SECONDS:
+            needed += ["blobs restored", "blobs purged beside clients"]
+        wrong += ending.faults_of(figures, needed)
+        if not world.held:
+            wrong.append("no sweep batch told how long it held writers")
     finally:
-        figures.counts["lost"] = len(figures.lost)
-        print("  image layouts, seed %d, %d s" % (options.seed,
-                                                   options.seconds))
-        for what in sorted(figures.counts):
-            print("  %8d %s" % (figures.counts[what], what))
-        for why in figures.lost[:20]:
-            print("  LOST %s" % why)
+        print_figures(options, world, figures)
+        ending.count_totals(figures)
         world.close()
     return wrong
 
 
+def main():
+    wrong = race_layouts(sys.argv[1:])
+    for what in wrong:
+        print("  WRONG %s" % what)
+    return 1 if wrong else 0
+
+
 if __name__ == "__main__":
-    sys.exit(1 if race_layouts(sys.argv[1:]) else 0)
+    sys.exit(main())

@@ -46,6 +46,7 @@ class Figures:
         self.counts = {}
         self.slowest = {}
         self.lost = []
+        self.images_lost = set()  # (repository, digest)
 
     def add(self, what, number=1):
         with self.lock:
@@ -68,7 +69,9 @@ class Worker(threading.Thread):
 
     def __init__(self, number, host, seed, figures, stopped, patience,
                  world=None):
-        """`world` makes the scans; without one no pull is asked for again."""
+        """`world` makes the scans; without one, beside a collector that loses
+        what it likes, no pull is asked for again, and what is lost is told
+        once and expected no more."""
         super().__init__(name="client-%d" % number)
         self.number = number
         self.client = Client(host)
@@ -80,10 +83,14 @@ class Worker(threading.Thread):
         self.image_count = 0
         self.tags = {}    # (repository, tag) -> digest that was acknowledged
         self.images = {}  # (repository, digest) -> (manifest, blobs)
+        self.homes = {}  # digest of a blob -> repositories that it sent it to
+        self.deleted = set()  # (repository, digest) that it asked to delete
         self.failure = None
 
     def run(self):
         try:
+            # Of what is rare, one: however few steps there are.
+            self.abort_upload()
             while not self.stopped.is_set():
                 self.step()
         except Exception as error:  # pylint: disable=broad-except
@@ -149,11 +156,15 @@ class Worker(threading.Thread):
 
     def send_blob(self, repository, data, asks):
         digest = digest_of(data)
+        homes = self.homes.setdefault(digest, set())
+        others = sorted(homes - {repository})
+        homes.add(repository)
         if asks and self.client.has_blob(repository, digest):
             self.figures.add("blobs that were there")
             return
         if asks and self.random.random() < 0.4:
-            source = self.random.choice(REPOSITORIES)
+            # Where it has put it itself before, or else where others may have.
+            source = self.random.choice(others or REPOSITORIES)
             if source != repository and self.client.mount(repository, digest,
                                                           source):
                 self.figures.add("mounts")
@@ -200,6 +211,7 @@ class Worker(threading.Thread):
             self.client.upload(REPOSITORIES[0], data)
         self.client.put_manifest(REPOSITORIES[0], "garbage-%d" % self.number,
                                  manifest)
+        self.deleted.add((REPOSITORIES[0], digest_of(manifest)))
         self.client.delete_manifest(REPOSITORIES[0], digest_of(manifest))
 
     # The rest.
@@ -212,6 +224,7 @@ class Worker(threading.Thread):
                 if key[0] == repository and value == digest]
         for key in gone:
             del self.tags[key]
+        self.deleted.add((repository, digest))
         status = self.client.delete_manifest(repository, digest)
         if status == 202:
             self.figures.add("deletions")
@@ -233,8 +246,10 @@ class Worker(threading.Thread):
             return
         (repository, tag), digest = self.random.choice(
             sorted(self.tags.items()))
-        reference = digest if self.random.random() < 0.4 else tag
-        self.check(repository, reference, digest, "pulls")
+        if self.random.random() < 0.4:
+            self.check(repository, digest, digest, "pulls by digest")
+        else:
+            self.check(repository, tag, digest, "pulls by tag")
 
     def why_not_whole(self, repository, reference, digest):
         """(why, whether the registry said so)"""
@@ -272,6 +287,10 @@ class Worker(threading.Thread):
             return
         if self.world is not None:
             why += "; " + self.world.where_is(*failed)
+        else:
+            self.tags = {key: value for key, value in self.tags.items()
+                         if (key[0], value) != (repository, digest)}
+        self.figures.images_lost.add((repository, digest))
         self.figures.lose("client %d, %s %s:%s: %s" % (
             self.number, what, repository, reference, why))
 
@@ -290,14 +309,12 @@ class Worker(threading.Thread):
 
     def check_all(self, what):
         for (repository, tag), digest in sorted(self.tags.items()):
-            self.check(repository, tag, digest, what)
+            if (repository, tag) in self.tags:  # not lost with another one
+                self.check(repository, tag, digest, what)
 
-    def expected_blobs(self):
-        """All that its tags reach."""
-        blobs = set()
-        for (repository, _), digest in self.tags.items():
-            blobs |= self.blobs_of(repository, digest)
-        return blobs
+    def expected_images(self):
+        """(repository, digest) of all that its tags name."""
+        return {(key[0], digest) for key, digest in self.tags.items()}
 
     def blobs_of(self, repository, digest):
         """Of an image that it made; of another's, nothing."""

@@ -13,7 +13,6 @@ the registry's own collector takes the daemon's place: what it loses is printed,
 and no failure.
 """
 import argparse
-import collections
 import os
 import random
 import subprocess
@@ -22,13 +21,21 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import ending  # noqa: E402
 from load import Figures, Worker  # noqa: E402
+from registry_tree import HISTORIES, LAYERS, REVISIONS  # noqa: E402
 from world import GRACE, WRITE_DURATION, World, outcome_of  # noqa: E402
 
-# Of all races of this process.
-COUNTED = ("pushes", "pulls", "deletions", "blobs purged", "blobs restored",
-           "crashes of the daemon")
-TOTALS = collections.Counter()
+# How long a failing pull is tried again.  Beside the peer, who gives nothing back,
+# a moment: a client who waits is load that it does not have.
+PATIENCE = 15
+PEER_PATIENCE = 1
+PEER_END_PATIENCE = 0.3
+# What may be left behind by nobody.
+LEFT = ("blobs that no tag reaches, left", "links to what is gone, left",
+        "links that no tag of their repository needs, left",
+        "items in quarantine, left", "files in quarantine's folder, left",
+        "uploads that nobody ended, left")
 
 
 class Race:
@@ -45,7 +52,8 @@ class Race:
         self.world = World(options.cache, has_daemon=not options.peer)
         self.workers = [
             Worker(number, self.world.registry_host, options.seed,
-                   self.figures, self.stopped, patience=15,
+                   self.figures, self.stopped,
+                   patience=PEER_PATIENCE if options.peer else PATIENCE,
                    world=None if options.peer else self.world)
             for number in range(options.clients)]
 
@@ -75,10 +83,12 @@ class Race:
                 self.stopped.wait(0.1)
 
     def crash(self):
+        if not self.can_crash:
+            return
         chance = random.Random(self.options.seed)
-        while self.can_crash and not self.stopped.wait(
-                chance.uniform(1.5, 5)):
-            what = chance.choice(self.can_crash)
+        for what, pause in ending.crashes_of(self.can_crash, chance, (1, 3)):
+            if self.stopped.wait(pause):
+                return
             if what == "the registry":
                 self.world.restart_registry()
             else:
@@ -86,21 +96,19 @@ class Race:
             self.figures.add("crashes of " + what)
 
     def run(self):
-        others = [threading.Thread(target=self.collect),
-                  threading.Thread(target=self.crash)]
-        for thread in self.workers + others:
-            thread.start()
-        time.sleep(self.options.seconds)
-        self.stopped.set()
-        for thread in self.workers + others:
-            thread.join()
-        for worker in self.workers:
-            if worker.failure is not None:
-                raise worker.failure
+        ending.run_all(self.workers + [ending.Beside(self.collect),
+                                       ending.Beside(self.crash)],
+                       self.options.seconds, self.stopped)
+        if self.options.peer:
+            for worker in self.workers:
+                worker.patience = PEER_END_PATIENCE
+            self.check_tags("tags whole at the end")
+            return
+        self.figures.add("blobs purged beside clients",
+                         self.world.events()["purged"])
         self.check_tags("tags whole at the end")
-        if not self.options.peer:
-            self.check_garbage()
-            self.check_tags("tags whole after the quiet runs")
+        self.check_garbage()
+        self.check_tags("tags whole after the quiet runs")
 
     # What must hold in the end.
 
@@ -114,50 +122,103 @@ class Race:
         for worker in self.workers:
             worker.leave_garbage()
         if self.options.crash_registry:
+            for links in world.tree.empty_links():
+                world.torn.update(links)
             self.figures.add("tags that a killed registry left empty",
-                             world.clear_torn_tags())
-            self.figures.add("other links that it left empty",
-                             len(world.empty_links()[1]))
+                             world.tree.clear_torn_tags())
         time.sleep(max(GRACE, 3) + 1)
-        for _ in range(2):
-            world.insist("system", "prune", "--force", "--allow-large")
-            # What the registry remembered is forgotten.
-            if self.options.cache:
-                time.sleep(0.1)
-                world.restart_registry()
-            time.sleep(WRITE_DURATION)
-            world.insist("purge", "--now", "--force")
-        expected = set()
+        ending.run_quietly(
+            world, pause=WRITE_DURATION,
+            between=world.forget_cache if self.options.cache else None)
+        self.check_disk()
+        self.left += ending.check_quarantine(world, self.figures,
+                                             world.tree.root)
+        ending.check_verified(world, "hub", self.figures,
+                              self.options.crash_registry)
+        world.note_held()
+        ending.add_events(world, self.figures)
+
+    def note_left(self, what, items):
+        self.figures.add(what + ", left", len(items))
+        self.left += ["%s: %s" % (what, item) for item in items]
+
+    def blobs_of(self, images):
+        return {digest for image in images for worker in self.workers
+                for digest in worker.blobs_of(*image)}
+
+    def check_disk(self):
+        tree = self.world.tree
+        blobs = tree.blobs()
+        images = set()
         for worker in self.workers:
-            expected |= worker.expected_blobs()
-        for digest in sorted(expected - world.blobs()):
+            images |= worker.expected_images()
+        for digest in sorted(self.blobs_of(images) - blobs):
             self.figures.lose("%s is not on the disk" % digest)
         # A tag that a broken connection hid from its client is one all the
         # same.
-        for repository, digest in world.tags():
-            for worker in self.workers:
-                expected |= worker.blobs_of(repository, digest)
-        extra = world.blobs() - expected
-        self.figures.add("blobs that no tag reaches, left", len(extra))
-        for digest in sorted(extra):
-            self.left.append("%s: %s" % (
-                digest, world.reclaim("why", digest)[1].strip()))
-        held = world.must("quarantine", "ls", "--format",
-                          "{{.Run}} {{.Action}} {{.Subject}} {{.Quarantined}}")
-        self.figures.add("items in quarantine, left", len(held.splitlines()))
-        self.left += held.splitlines()
-        self.figures.add("uploads that nobody ended, left",
-                         len(world.uploads()))
-        verified = world.must("verify", "hub", "--read-data")
-        if " 0 findings" not in verified:
-            self.figures.lose("verify: " + verified)
-        world.note_held()
-        for kind, count in world.events().items():
-            self.figures.add("blobs " + kind, count)
+        images |= tree.tags()
+        self.note_left("blobs that no tag reaches", [
+            "%s: %s" % (digest, self.world.reclaim("why", digest)[1].strip())
+            for digest in sorted(blobs - self.blobs_of(images))])
+        self.check_links(blobs, images)
+        # What a registry was making when it was killed, nobody has filled.
+        folders = tree.empty_folders(
+            {image for worker in self.workers for image in worker.deleted})
+        self.note_left("folders with nothing in them", folders)
+        self.note_left("uploads that nobody ended", tree.uploads())
+
+    def check_links(self, blobs, images):
+        links = self.world.tree.links()
+        needed = {repository: self.blobs_of(
+            image for image in images if image[0] == repository)
+                  for repository, _, _ in links}
+        gone = {link for link in links if link[2] not in blobs}
+        # The registry keeps what a tag named once; nobody reads it.
+        self.figures.add("links of what tags named once, to what is gone",
+                         sum(kind == HISTORIES for _, kind, _ in gone))
+        links = {link for link in links if link[1] in (LAYERS, REVISIONS)}
+        self.note_left("links to what is gone", sorted(gone & links))
+        self.note_left("links that no tag of their repository needs", sorted(
+            link for link in links - gone
+            if link[2] not in needed[link[0]]))
+
+    def faults(self):
+        """What went wrong, as lines."""
+        options, figures, world = self.options, self.figures, self.world
+        if options.peer:
+            return list(figures.lost)
+        needed = ["pushes", "pulls by tag", "pulls by digest", "mounts",
+                  "deletions", "uploads aborted", "blobs quarantined",
+                  "blobs purged"]
+        if options.seconds >= ending.LONG_SECONDS:
+            needed.append("blobs restored")
+            # One that remembers all is asked to forget only in the end.
+            if options.crash_registry or not options.cache:
+                needed.append("blobs purged beside clients")
+        wrong = ending.faults_of(figures, needed)
+        wrong += ["%d %s" % (figures[what], what)
+                  for what in LEFT if figures[what]]
+        if not figures["crashes of the daemon"] + figures["crashes of both"]:
+            wrong.append("the daemon was not killed")
+        if not world.held:
+            wrong.append("no sweep batch told how long it held writers")
+        if options.crash_registry and not world.registry_kills:
+            wrong.append("the registry was not killed")
+        bound = ending.TORN_PER_KILL * world.registry_kills
+        torn = {"links that a killed registry tore": len(world.torn),
+                "folders with nothing in them, left":
+                figures["folders with nothing in them, left"]}
+        wrong += ["%d %s, and %d kills explain %d" % (
+            count, what, world.registry_kills, bound)
+                  for what, count in torn.items() if count > bound]
+        return wrong
 
     def print_figures(self):
         counts = dict(self.figures.counts)
         counts["lost"] = len(self.figures.lost)
+        counts["images lost"] = len(self.figures.images_lost)
+        if self.options.crash_registry:
+            counts["links that a killed registry tore"] = len(self.world.torn)
         print("  %s, %s the descriptor cache, seed %d, %d clients, %d s" % (
             "docker-registry garbage-collect" if self.options.peer
             else "reclaim", "with" if self.options.cache else "without",
@@ -195,24 +256,13 @@ def race(arguments):
     wrong = ["it did not come to its end"]
     try:
         one.run()
-        wrong = list(one.figures.lost)
-        if not options.peer:
-            for what in ("blobs that no tag reaches, left",
-                         "items in quarantine, left",
-                         "uploads that nobody ended, left"):
-                if one.figures[what]:
-                    wrong.append("%d %s" % (one.figures[what], what))
-            wrong += [what for what in one.figures.counts
-                      if what.startswith("collections that failed")]
-            for what in ("pushes", "pulls", "deletions", "mounts",
-                         "blobs quarantined", "blobs purged"):
-                if not one.figures[what]:
-                    wrong.append("no %s: the test shows nothing" % what)
+        figures = one.figures
+        figures.add("pulls", figures["pulls by tag"] +
+                    figures["pulls by digest"])
+        wrong = one.faults()
     finally:
         one.print_figures()
-        for what in COUNTED:
-            TOTALS[what] += one.figures[what]
-        TOTALS["lost"] += len(one.figures.lost)
+        ending.count_totals(one.figures)
         keeps = bool(wrong) and options.keep
         if keeps:
             print("  kept: %s" % one.world.folder)
@@ -220,6 +270,14 @@ def race(arguments):
     return wrong
 
 
+def main():
+    wrong = race(sys.argv[1:])
+    if "--peer" in sys.argv:
+        return 0
+    for what in wrong:
+        print("  WRONG %s" % what)
+    return 1 if wrong else 0
+
+
 if __name__ == "__main__":
-    found = race(sys.argv[1:])
-    sys.exit(1 if found and "--peer" not in sys.argv else 0)
+    sys.exit(main())

@@ -3,6 +3,7 @@
 Everything listens on loopback or in a temporary folder, and is stopped by
 process id.
 """
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ import time
 import urllib.error
 import urllib.request
 
+from registry_tree import RegistryTree
+
 CLI = os.path.join(os.getcwd(), "bazel-bin/cli/reclaim")
 DAEMON = os.path.join(os.getcwd(), "bazel-bin/server/reclaimd")
 SECRET = "a secret of sixteen bytes and more"
@@ -22,9 +25,11 @@ GRACE = 2.0
 WRITE_DURATION = 2.0
 # A scan that has not come to its end by then never will.
 SCAN_PATIENCE = 300.0
-# Exit codes: done but for some items; a run is at work on the store.
+# Exit codes: done but for some items; a run is at work on the store; verify has
+# found damage.
 PARTIAL = 3
 BUSY = 11
+DAMAGED = 13
 # What a collection is told when the daemon is killed under it, or is not up.
 AWAY = ("cannot reach the daemon", "being loaded", "the run goes on")
 
@@ -88,11 +93,13 @@ class World:
         self.daemon = None
         self.kills = 0
         self.registry_kills = 0
-        self.held = 0.0
+        self.torn = set()  # links that it left empty when it was killed
+        self.held = 0.0    # the longest that a sweep batch held writers
         self.registry_port = free_port()
         self.http_port = free_port()
         self.registry_host = "127.0.0.1:%d" % self.registry_port
         self.mute = None
+        self.tree = RegistryTree(self.path("registry"))
         self.write_configuration()
         self.start_registry()
         if has_daemon:
@@ -184,6 +191,13 @@ write_duration_max = "%ds"
         self.kill_registry()
         self.start_registry()
 
+    def forget_cache(self):
+        """The registry ends while nobody asks it for anything, and begins
+        anew: what it remembered is forgotten, and nothing is torn."""
+        self.registry.terminate()
+        self.registry.wait()
+        self.start_registry()
+
     def start_daemon(self):
         self.daemon = self.start(DAEMON, "--config", self.path("reclaim.toml"))
         await_url("http://127.0.0.1:%d/readyz" % self.http_port, self.daemon)
@@ -261,8 +275,11 @@ write_duration_max = "%ds"
         """Whether it failed on a link that a killed registry left empty: it
         writes links in place, also those that it has."""
         _, paths = self.names_asked_for(repository, reference, digest, why)
-        return self.registry_kills > 0 and why.endswith(": 500") and any(
-            size_of(path) == 0 for path in paths.values())
+        if self.registry_kills == 0 or not why.endswith(": 500"):
+            return False
+        torn = [path for path in paths.values() if size_of(path) == 0]
+        self.torn.update(torn)
+        return bool(torn)
 
     def where_is(self, repository, reference, digest, why):
         """What is on the disk of what failed, and what the daemon says of it."""
@@ -278,18 +295,29 @@ write_duration_max = "%ds"
             " ".join(self.reclaim("why", digest)[1].split()))
 
     def note_held(self):
-        """The longest time that a sweep batch held the write order."""
-        try:
-            text = read_url("http://127.0.0.1:%d/metrics" % self.http_port,
-                            timeout=5)
-        except OSError as error:
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()
-            return
+        """The longest time that a sweep batch held the write order, of which a
+        daemon tells until it ends.  One that is up and does not answer fails
+        the race."""
+        text = read_url("http://127.0.0.1:%d/metrics" % self.http_port)
         for found in re.finditer(
                 r"^reclaim_sweep_batch_held_max_seconds\{[^}]*\} (\S+)$",
                 text, re.M):
             self.held = max(self.held, float(found.group(1)))
+
+    def verify(self, store):
+        """All findings of a verification that reads every blob."""
+        code, output = self.reclaim("--json", "verify", store, "--read-data")
+        if code not in (0, DAMAGED):
+            raise RuntimeError("reclaim verify: %d\n%s" % (code, output))
+        lines = [json.loads(line) for line in output.splitlines()]
+        findings = [line for line in lines
+                    if line["message_type"] == "finding"]
+        counts = [line["finding_count"] for line in lines
+                  if line["message_type"] == "summary"]
+        if counts != [len(findings)]:
+            raise RuntimeError("%d findings, of %s\n%s" % (
+                len(findings), counts, output))
+        return findings
 
     def events(self):
         """How many events of each kind there have been, from the feed."""
@@ -299,56 +327,6 @@ write_duration_max = "%ds"
             counts[kind] = sum(
                 1 for line in lines.splitlines() if line.strip())
         return counts
-
-    def blobs(self):
-        found = set()
-        top = self.path("registry/docker/registry/v2/blobs/sha256")
-        for path, _, files in os.walk(top):
-            if "data" in files:
-                found.add("sha256:" + os.path.basename(path))
-        return found
-
-    def tags(self):
-        """(repository, digest) of all tags that the registry's disk holds."""
-        found = set()
-        top = self.path("registry/docker/registry/v2/repositories")
-        for path, _, files in os.walk(top):
-            if path.endswith("/current") and "link" in files:
-                with open(os.path.join(path, "link")) as link:
-                    repository = os.path.relpath(path, top).split(
-                        "/_manifests/")[0]
-                    found.add((repository, link.read().strip()))
-        return found
-
-    def empty_links(self):
-        """Folders of the links that a registry left empty which was killed
-        between opening one and writing it: (of tags, of what has a digest)."""
-        found = [], []
-        for path, _, files in os.walk(
-                self.path("registry/docker/registry/v2/repositories")):
-            if "link" in files and not os.path.getsize(
-                    os.path.join(path, "link")):
-                found[os.path.basename(path) != "current"].append(path)
-        return found
-
-    def clear_torn_tags(self):
-        """Takes away the tags among them, as an operator is told to; how many.
-
-        Nobody was told that they are there, and nobody can say what they
-        named: until then their repository is kept.
-        """
-        tags = self.empty_links()[0]
-        for path in tags:
-            shutil.rmtree(os.path.dirname(path))
-        return len(tags)
-
-    def uploads(self):
-        found = []
-        for path, folders, _ in os.walk(
-                self.path("registry/docker/registry/v2/repositories")):
-            if os.path.basename(path) == "_uploads":
-                found += folders
-        return found
 
     def log(self, name):
         with open(self.path(name + ".log")) as file:

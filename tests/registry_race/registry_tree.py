@@ -1,0 +1,111 @@
+"""What the disk of a registry holds, read from its files alone."""
+import os
+import shutil
+
+# What the registry itself leaves empty, whatever it is asked to do: of a
+# repository that has no upload, and of one that has no tag.
+HABITS = ("_uploads", "tags")
+# Kinds of links, by the folder that they are in.
+LAYERS, REVISIONS, HISTORIES = "_layers", "revisions", "index"
+
+
+def left_in_quarantine(top):
+    """Paths of all that lies in a quarantine anywhere below `top`, folders of
+    its runs included."""
+    found = []
+    for path, folders, files in os.walk(top):
+        if "/.reclaim/quarantine" in path + "/":
+            found += [os.path.join(path, name) for name in folders + files]
+    return sorted(found)
+
+
+def split_link(path):
+    """(repository, kind, digest) of the folder of a link, `path` from the
+    repositories' folder on; None of what is no link by digest."""
+    parts = path.split("/")
+    if len(parts) < 4:
+        return None
+    kind, algorithm, digest = parts[-3:]
+    if kind not in (LAYERS, REVISIONS, HISTORIES):
+        return None
+    ends = [parts.index(name) for name in (LAYERS, "_manifests")
+            if name in parts]
+    return "/".join(parts[:min(ends)]), kind, algorithm + ":" + digest
+
+
+class RegistryTree:
+
+    def __init__(self, root):
+        self.root = root
+        self.top = os.path.join(root, "docker/registry/v2")
+        self.repositories = os.path.join(self.top, "repositories")
+
+    def blobs(self):
+        found = set()
+        for path, _, files in os.walk(os.path.join(self.top, "blobs/sha256")):
+            if "data" in files:
+                found.add("sha256:" + os.path.basename(path))
+        return found
+
+    def tags(self):
+        """(repository, digest) of all tags."""
+        found = set()
+        for path, _, files in os.walk(self.repositories):
+            if path.endswith("/current") and "link" in files:
+                with open(os.path.join(path, "link")) as link:
+                    repository = os.path.relpath(
+                        path, self.repositories).split("/_manifests/")[0]
+                    found.add((repository, link.read().strip()))
+        return found
+
+    def links(self):
+        """(repository, kind, digest) of all links by digest."""
+        found = set()
+        for path, _, files in os.walk(self.repositories):
+            link = split_link(os.path.relpath(path, self.repositories))
+            if "link" in files and link is not None:
+                found.add(link)
+        return found
+
+    def empty_links(self):
+        """Paths of the links that a registry left empty which was killed
+        between opening one and writing it: (of tags, of what has a digest)."""
+        found = [], []
+        for path, _, files in os.walk(self.repositories):
+            link = os.path.join(path, "link")
+            if "link" in files and not os.path.getsize(link):
+                found[os.path.basename(path) != "current"].append(link)
+        return found
+
+    def clear_torn_tags(self):
+        """Takes away the tags among them, as an operator is told to; how many.
+
+        Nobody was told that they are there, and nobody can say what they
+        named: until then their repository is kept.
+        """
+        tags = self.empty_links()[0]
+        for link in tags:
+            shutil.rmtree(os.path.dirname(os.path.dirname(link)))
+        return len(tags)
+
+    def empty_folders(self, deleted):
+        """Folders without anything in them, but for those that a registry
+        leaves so: of an image that it was asked to delete it removes the link
+        and not the folder.  `deleted`: (repository, digest) of these."""
+        found = []
+        for path, folders, files in os.walk(self.top):
+            if folders or files or os.path.basename(path) in HABITS or \
+                    os.path.dirname(path) == self.top:
+                continue
+            link = split_link(os.path.relpath(path, self.repositories))
+            if link is None or link[1] != REVISIONS or \
+                    (link[0], link[2]) not in deleted:
+                found.append(os.path.relpath(path, self.top))
+        return sorted(found)
+
+    def uploads(self):
+        found = []
+        for path, folders, _ in os.walk(self.repositories):
+            if os.path.basename(path) == "_uploads":
+                found += folders
+        return found
