@@ -214,6 +214,15 @@ TEST_F(FacesTest, QuietAndColours) {
   EXPECT_THAT(out_, HasSubstr("Total reclaimed space: "));
 }
 
+TEST_F(FacesTest, AnApplyDrawsABarUntilItIsFull) {
+  AddAndScan();
+  Terminal drawing;
+  drawing.shows_progress = true;
+  ASSERT_EQ(RunOn(drawing, {"prune", "-f", "--allow-large"}), kDone) << err_;
+  EXPECT_THAT(err_, testing::ContainsRegex(
+                        "\r.{3}apply \\[#{30}\\] [1-9][0-9]*/[1-9][0-9]* "));
+}
+
 TEST_F(FacesTest, NothingToDoCanBeTold) {
   ASSERT_EQ(Run({"store", "add", "external:e", "--name", "e"}), kDone);
   EXPECT_EQ(Run({"prune", "-f"}), kDone);
@@ -242,6 +251,13 @@ TEST_F(FacesTest, APlanIsApprovedAsAFile) {
   EXPECT_THAT(err_, HasSubstr("item_count differs"));
   std::ofstream(PathOf("none.json")) << "[]";
   EXPECT_EQ(Run({"prune", "--plan", PathOf("none.json"), "-f"}), kUsage);
+  for (const char* wrong :
+       {R"({"message_type": 5})", R"({"message_type": "plan", "id": [7]})",
+        R"({"message_type": "plan", "id": "x", "schema_version": "1"})"}) {
+    std::ofstream(PathOf("none.json")) << wrong;
+    EXPECT_EQ(Run({"prune", "--plan", PathOf("none.json"), "-f"}), kUsage)
+        << wrong;
+  }
   EXPECT_EQ(Run({"prune", "--plan", PathOf("missing.json"), "-f"}), kNotFound);
   EXPECT_EQ(Run({"prune", "--plan", file}, "n\n", true), kDeclined);
   EXPECT_EQ(Run({"prune", "--plan", file, "--filter", "until=1h"}), kUsage);

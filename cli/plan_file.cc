@@ -53,12 +53,12 @@ absl::StatusOr<json> Read(const std::string& path) {
     return absl::InvalidArgumentError(absl::StrCat(path, " is too large"));
   }
   json plan = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!plan.is_object() || plan.value("message_type", "") != "plan" ||
+  if (!plan.is_object() || plan.value("message_type", json()) != "plan" ||
       !plan.value("id", json()).is_string()) {
     return absl::InvalidArgumentError(absl::StrCat(
         path, " is not a plan that `prune --dry-run --out` wrote"));
   }
-  if (plan.value("schema_version", 0) != kJsonSchemaVersion) {
+  if (plan.value("schema_version", json()) != kJsonSchemaVersion) {
     return absl::InvalidArgumentError(absl::StrCat(
         path, " was written by another version; make the plan again"));
   }
