@@ -1,6 +1,7 @@
 #include "gc/cache_proof.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/status_macros.h"
 #include "store/name_reader.h"
@@ -41,23 +42,6 @@ absl::StatusOr<std::vector<Canary>> AskFor(const std::vector<Canary>& canaries,
   return remembered;
 }
 
-// What the answer of `now` adds.  A canary that is remembered was so at `now`;
-// once none is, the cache was lost after the last time that one was: if it is
-// one that forgets all or nothing.
-void Learn(std::vector<Canary> remembered, absl::Time now,
-           bool forgets_all_or_nothing, CacheEvidence* evidence) {
-  if (remembered.empty()) {
-    if (forgets_all_or_nothing) {
-      evidence->forgotten_until =
-          std::max(evidence->forgotten_until, evidence->remembered);
-    }
-    evidence->remembered = absl::InfinitePast();
-  } else {
-    evidence->remembered = now;
-  }
-  evidence->canaries = std::move(remembered);
-}
-
 }  // namespace
 
 bool MayBeRemembered(const index::StoreRecord& store) {
@@ -65,23 +49,45 @@ bool MayBeRemembered(const index::StoreRecord& store) {
          store.writers.descriptor_cache != index::DescriptorCache::kNone;
 }
 
-absl::StatusOr<absl::Time> ForgottenUntil(CollectedStore* site,
-                                          const index::StoreRecord& store) {
-  if (!MayBeRemembered(store)) return absl::InfiniteFuture();
+// A canary that is remembered was so at the time of the answer; once none is,
+// the cache was lost after the last time that one was: if it is one that
+// forgets all or nothing.
+absl::StatusOr<Forgetting> AskWhatIsForgotten(CollectedStore* site,
+                                              const index::StoreRecord& store) {
+  if (!MayBeRemembered(store)) {
+    return Forgetting{absl::InfiniteFuture(), std::nullopt};
+  }
   RECLAIM_ASSIGN_OR_RETURN(CacheEvidence evidence,
                            site->runs->GetEvidence(site->id));
-  if (evidence.canaries.empty()) return evidence.forgotten_until;
+  Forgetting forgetting{evidence.forgotten_until, std::nullopt};
+  if (evidence.canaries.empty()) return forgetting;
   const std::unique_ptr<RegistryConversation> registry = Open(*site, store);
-  if (registry == nullptr) return evidence.forgotten_until;
+  if (registry == nullptr) return forgetting;
   const absl::Time now = site->clock->Now();
   absl::StatusOr<std::vector<Canary>> remembered =
       AskFor(evidence.canaries, registry.get());
-  if (!remembered.ok()) return evidence.forgotten_until;
-  Learn(*std::move(remembered), now,
-        store.writers.descriptor_cache == index::DescriptorCache::kMemory,
-        &evidence);
+  if (!remembered.ok()) return forgetting;
+  const bool forgets_all_or_nothing =
+      store.writers.descriptor_cache == index::DescriptorCache::kMemory;
+  if (remembered->empty() && forgets_all_or_nothing &&
+      evidence.remembered > evidence.forgotten_until) {
+    // Until it is recorded, whoever asks next hears the same.
+    forgetting.lost = evidence.remembered;
+    return forgetting;
+  }
+  evidence.remembered = remembered->empty() ? absl::InfinitePast() : now;
+  evidence.canaries = *std::move(remembered);
   RECLAIM_RETURN_IF_ERROR(Record(site, evidence));
-  return evidence.forgotten_until;
+  return forgetting;
+}
+
+absl::Status RecordLost(CollectedStore* site, absl::Time until) {
+  RECLAIM_ASSIGN_OR_RETURN(CacheEvidence evidence,
+                           site->runs->GetEvidence(site->id));
+  evidence.forgotten_until = std::max(evidence.forgotten_until, until);
+  evidence.canaries.clear();
+  evidence.remembered = absl::InfinitePast();
+  return Record(site, evidence);
 }
 
 CanaryWatch::CanaryWatch(CollectedStore* site, const index::StoreRecord& store)

@@ -19,11 +19,15 @@
 //          That holds of a cache that forgets all or nothing, which the
 //          operator must say (DescriptorCache::kMemory); one that evicts proves
 //          nothing.
+// Either conclusion is about what is accepted from then on.  What was accepted
+// out of the memory before is on the disk by then, and a scan that began before
+// may have missed it.  So it takes a later scan as well.
 
 #ifndef RECLAIM_GC_CACHE_PROOF_H_
 #define RECLAIM_GC_CACHE_PROOF_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,11 +47,21 @@ namespace reclaim::gc {
 // Whether bytes of this store may be remembered by somebody.
 bool MayBeRemembered(const index::StoreRecord& store);
 
-// The instant up to which moved bytes are proven to be forgotten; asks the
-// registry for the canaries that are out.  InfiniteFuture() where nothing is
-// remembered.  A registry that can't be asked proves nothing new.
-absl::StatusOr<absl::Time> ForgottenUntil(CollectedStore* site,
-                                          const index::StoreRecord& store);
+// What had been moved by `until` is in no cache; InfiniteFuture() where nothing
+// is remembered.  A scan that frees it began later than that as well.
+struct Forgetting {
+  absl::Time until = absl::InfinitePast();
+  // The cache was lost, and with it what had been moved by this instant: of use
+  // once a scan that began after the question has ended (RecordLost()).
+  std::optional<absl::Time> lost;
+};
+
+// Asks the registry for the canaries that are out.  A registry that can't be
+// asked proves nothing new.
+absl::StatusOr<Forgetting> AskWhatIsForgotten(CollectedStore* site,
+                                              const index::StoreRecord& store);
+// Durably.  `until`: Forgetting::lost of this run.
+absl::Status RecordLost(CollectedStore* site, absl::Time until);
 
 // The canaries of one sweep.  Errors of the registry end the proof, not the
 // sweep.  Not thread-safe.

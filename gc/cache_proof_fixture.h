@@ -5,6 +5,7 @@
 #define RECLAIM_GC_CACHE_PROOF_FIXTURE_H_
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -158,7 +159,10 @@ class CacheProofTest : public ::testing::Test {
     return names;
   }
   absl::StatusOr<absl::Time> Forgotten() {
-    return ForgottenUntil(&site_, record_);
+    const auto forgetting = AskWhatIsForgotten(&site_, record_);
+    if (!forgetting.ok()) return forgetting.status();
+    lost_ = forgetting->lost;
+    return forgetting->until;
   }
   // A sweep of one batch: what of it is in the registry's memory at its end.
   void SweepAndRemember(const std::vector<PlanItem>& items,
@@ -183,6 +187,7 @@ class CacheProofTest : public ::testing::Test {
   ScriptedRegistry registry_;
   index::StoreRecord record_;
   CollectedStore site_;
+  std::optional<absl::Time> lost_;  // as the last question told
 };
 
 }  // namespace reclaim::gc

@@ -3,6 +3,7 @@
 
 #include "gc/cache_proof.h"
 
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -65,19 +66,32 @@ TEST_F(CacheProofTest, WhatIsStillRememberedMovesTheMoment) {
   EXPECT_EQ(Evidence().forgotten_until, proven);
 }
 
-TEST_F(CacheProofTest, WhatIsForgottenProvesUpToTheLastMemory) {
+TEST_F(CacheProofTest, WhatIsForgottenProvesUpToTheLastMemoryAfterAScan) {
+  const absl::Time proven = clock_.Now() - absl::Hours(5);
   const absl::Time remembered = clock_.Now() - absl::Hours(2);
-  Put({absl::InfinitePast(), {{"app", D("a")}}, remembered});
-  EXPECT_THAT(Forgotten(), IsOkAndHolds(remembered));
+  Put({proven, {{"app", D("a")}}, remembered});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(Forgotten(), IsOkAndHolds(proven));
+    EXPECT_EQ(lost_, remembered) << "as long as no scan has followed";
+    EXPECT_THAT(Canaries(), ElementsAre(Name("a")));
+  }
+  ASSERT_THAT(RecordLost(&site_, remembered), IsOk());
   EXPECT_THAT(Canaries(), IsEmpty());
   EXPECT_EQ(Evidence().forgotten_until, remembered) << "durably";
   EXPECT_EQ(Evidence().remembered, absl::InfinitePast());
   EXPECT_THAT(Forgotten(), IsOkAndHolds(remembered));
+  EXPECT_EQ(lost_, std::nullopt);
 }
 
 TEST_F(CacheProofTest, AProofIsNeverTakenBack) {
   const absl::Time proven = clock_.Now() - absl::Hours(1);
-  Put({proven, {{"app", D("a")}}, clock_.Now() - absl::Hours(2)});
+  for (const absl::Time remembered : {proven, clock_.Now() - absl::Hours(2)}) {
+    Put({proven, {{"app", D("a")}}, remembered});
+    EXPECT_THAT(Forgotten(), IsOkAndHolds(proven));
+    EXPECT_EQ(lost_, std::nullopt) << "nothing new";
+    EXPECT_THAT(Canaries(), IsEmpty());
+  }
+  ASSERT_THAT(RecordLost(&site_, clock_.Now() - absl::Hours(2)), IsOk());
   EXPECT_THAT(Forgotten(), IsOkAndHolds(proven));
 }
 
@@ -85,6 +99,7 @@ TEST_F(CacheProofTest, ACacheThatMayForgetInPartProvesNothingByForgetting) {
   record_.writers.descriptor_cache = index::DescriptorCache::kUnknown;
   Put({absl::InfinitePast(), {{"app", D("a")}}, clock_.Now()});
   EXPECT_THAT(Forgotten(), IsOkAndHolds(absl::InfinitePast()));
+  EXPECT_EQ(lost_, std::nullopt);
   EXPECT_THAT(Canaries(), IsEmpty());
   EXPECT_EQ(Evidence().remembered, absl::InfinitePast());
 }

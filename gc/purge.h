@@ -58,9 +58,18 @@ class Purge {
   bool IsMeant(const QuarantineRecord& record, absl::Time now) const;
   // What the request means, oldest first.
   absl::StatusOr<QuarantineKeys> Select() const;
-  // Scans for proof where something that is meant has none yet, and notes what
-  // is known then.
+  // Scans for proof where something that is meant has none yet, or where a
+  // registry has lost its memory, and notes what is known then.
   absl::Status SeekProof();
+  // Why to scan, and when, as of `now`.
+  struct Lacking {
+    bool scan = false;
+    absl::Time writers_are_done = absl::InfinitePast();
+    // Those of a registry that has lost its memory.
+    absl::Time lost_writers_are_done = absl::InfinitePast();
+  };
+  absl::StatusOr<Lacking> FindLacking(absl::Time now,
+                                      std::optional<absl::Time> lost) const;
   bool NeedsProof(const QuarantineRecord& record) const;
   bool LacksScan(const QuarantineRecord& record) const;
   // "" or what is not proven of it.

@@ -49,7 +49,13 @@ absl::Time Purge::ProvableFrom(const QuarantineRecord& record) const {
   // Nothing has been taken from anybody's sight by then: a writer who looked
   // before the deletion is the engine's own, within its locks (decisions/0008).
   if (site_->store->traits().deletes_for_good) return record.quarantined;
-  return record.quarantined + store_.writers.write_duration_max;
+  absl::Time seen = record.quarantined;
+  // It may have been seen in the registry's memory for as long as that.
+  if (IsInCaches(record) && forgotten_until_ != absl::InfiniteFuture() &&
+      seen <= forgotten_until_) {
+    seen = forgotten_until_;
+  }
+  return seen + store_.writers.write_duration_max;
 }
 
 // Epochs tell what came after what; only the distance is a matter of clocks
@@ -94,31 +100,59 @@ absl::Status Purge::ScanForProof() {
   return ScanAndReturn(site_, options).status();
 }
 
-absl::Status Purge::SeekProof() {
-  const absl::Time now = site_->clock->Now();
-  bool lacks_scan = false;
+absl::StatusOr<Purge::Lacking> Purge::FindLacking(
+    absl::Time now, std::optional<absl::Time> lost) const {
+  Lacking lacking;
+  bool depends_on_loss = false;
   absl::Time writers_are_done = now;
   RECLAIM_RETURN_IF_ERROR(site_->runs->ForEachQuarantined(
       site_->name, [&](const QuarantineRecord& record) {
+        // Also what is not meant yet: the registry may have a memory again when
+        // it is.
+        depends_on_loss |= lost && NeedsProof(record) && IsInCaches(record) &&
+                           record.quarantined > forgotten_until_ &&
+                           record.quarantined <= *lost;
         if (!IsMeant(record, now)) return true;
-        lacks_scan |= LacksScan(record);
+        lacking.scan |= LacksScan(record);
         const absl::Time from = ProvableFrom(record);
         if (NeedsProof(record) && from - now <= kPatience) {
           writers_are_done = std::max(writers_are_done, from);
         }
         return true;
       }));
-  if (!lacks_scan) return absl::OkStatus();
-  if (request_.may_wait) {
-    RECLAIM_RETURN_IF_ERROR(WaitUntil(writers_are_done));
+  if (request_.may_wait) lacking.writers_are_done = writers_are_done;
+  if (depends_on_loss) {
+    lacking.scan = true;
+    // A process that ends may still write what it has begun.  No later purge
+    // would know since when it has, so this one waits in any case.
+    lacking.lost_writers_are_done =
+        now + std::min(store_.writers.write_duration_max, kPatience);
   }
-  RECLAIM_RETURN_IF_ERROR(ScanForProof());
-  RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
+  return lacking;
+}
+
+absl::Status Purge::SeekProof() {
+  RECLAIM_ASSIGN_OR_RETURN(const Forgetting forgetting,
+                           AskWhatIsForgotten(site_, store_));
+  forgotten_until_ = forgetting.until;
+  RECLAIM_ASSIGN_OR_RETURN(const Lacking lacking,
+                           FindLacking(site_->clock->Now(), forgetting.lost));
+  if (lacking.scan) {
+    RECLAIM_RETURN_IF_ERROR(WaitUntil(
+        std::max(lacking.writers_are_done, lacking.lost_writers_are_done)));
+    RECLAIM_RETURN_IF_ERROR(ScanForProof());
+    RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
+  }
+  if (!forgetting.lost ||
+      store_.last_scan_begin < lacking.lost_writers_are_done) {
+    return absl::OkStatus();
+  }
+  RECLAIM_RETURN_IF_ERROR(RecordLost(site_, *forgetting.lost));
+  forgotten_until_ = *forgetting.lost;
   return absl::OkStatus();
 }
 
 absl::Status Purge::KeepProven(QuarantineKeys* keys) {
-  RECLAIM_ASSIGN_OR_RETURN(forgotten_until_, ForgottenUntil(site_, store_));
   absl::Status status;
   keys->KeepIf([&](const QuarantineKey& key) {
     const absl::StatusOr<std::optional<QuarantineRecord>> loaded = Load(key);

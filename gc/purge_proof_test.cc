@@ -302,6 +302,66 @@ TEST_F(PurgeProofTest, WhatARegistryRemembersStaysUntilItIsRestarted) {
   EXPECT_EQ(QuarantineCount(), 0u);
 }
 
+// The registry accepts a manifest over what it remembers, after the scan that
+// began late enough, and nobody is told; then it is restarted.
+class AcceptedFromMemoryTest : public PurgeProofTest {
+ protected:
+  void SweepAndAccept(index::DescriptorCache cache) {
+    BeginWithCache(cache, true);
+    Prune();
+    tree_.Layer("app", "swept later");
+    Age();
+    clock_.Advance(absl::Hours(1));
+    EXPECT_EQ(Purge(), 0u);
+    EXPECT_THAT(why_, HasSubstr("may remember"));
+    later_ = MakePlan(Request());
+    manifest_ = tree_.Manifest("app", store::ImageText({D("base"), D("old")}));
+    tree_.Tag("app", "late", manifest_);
+    clock_.Advance(absl::Minutes(1));
+    registry_.Restart();
+  }
+  void ExpectWhole() const {
+    EXPECT_TRUE(folder_.Exists(tree_.BlobPath(D("old"))));
+    EXPECT_TRUE(folder_.Exists(tree_.BlobPath(manifest_)));
+    EXPECT_EQ(StateOf(D("old")), index::NodeState::kPresent);
+  }
+  Plan later_;
+  oci::Digest manifest_;
+};
+
+TEST_F(AcceptedFromMemoryTest, ItIsFoundBeforeTheLossCounts) {
+  SweepAndAccept(index::DescriptorCache::kMemory);
+  EXPECT_GT(Purge(), 0u);
+  ExpectWhole();
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kAbsent);
+}
+
+TEST_F(AcceptedFromMemoryTest, ASweepThatFindsNoCacheAnyMoreProvesNoLess) {
+  SweepAndAccept(index::DescriptorCache::kUnknown);
+  registry_.has_cache = false;
+  ASSERT_THAT(Apply(later_), IsOk());
+  EXPECT_EQ(StateOf(D("swept later")), index::NodeState::kQuarantined);
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_GT(Purge(), 0u);
+  ExpectWhole();
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kAbsent);
+}
+
+// It is not forgotten that the memory was lost while nothing was old enough.
+TEST_F(PurgeProofTest, ALossIsRecordedForWhatGoesLater) {
+  BeginWithCache(index::DescriptorCache::kMemory, true);
+  Prune();
+  registry_.Restart();
+  PurgeRequest request;
+  request.store = "s";
+  const auto early = collector_->Purge(request, {});
+  ASSERT_THAT(early, IsOk());
+  EXPECT_EQ(early->item_count, 0u) << "the period has not ended";
+  registry_.is_up = false;
+  EXPECT_GT(Purge(), 0u);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
 // A cache that evicts may forget the canary and remember the rest.
 TEST_F(PurgeProofTest, WhoMayForgetInPartProvesNothing) {
   BeginWithCache(index::DescriptorCache::kUnknown, true);

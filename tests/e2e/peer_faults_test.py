@@ -440,6 +440,15 @@ write_duration_max = "0s"
         self.restart_registry()
         self.expect_whole()
 
+    def test_beside_ours_when_the_memory_is_lost_before_anybody_looks(self):
+        daemon = self.collect_and_push()
+        self.restart_registry()
+        # It listens on another port now.
+        self.stop(daemon)
+        self.start_ours()
+        self.reclaim("purge", "--now", "--force")
+        self.expect_whole()
+
 
 if __name__ == "__main__":
     run("__main__", "peer-faults")
