@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -40,12 +41,20 @@ int ListRuns(Session* session, const std::string& format, int limit) {
                    {"ACTOR", "Actor"}});
   v1::ListRunsRequest request;
   request.set_store(session->store);
-  request.set_page_size(std::min(limit, 1000));
-  v1::ListRunsResponse page;
-  const int code =
-      session->Ask(&Stub::ListRuns, NewStub(session).get(), request, &page);
-  if (code != kDone) return code;
-  for (const v1::Run& run : page.runs()) {
+  // A page may be shorter than was asked for.
+  const auto stub = NewStub(session);
+  int left = std::min(limit, 1000);
+  std::vector<v1::Run> runs;
+  do {
+    request.set_page_size(left);
+    v1::ListRunsResponse page;
+    const int code = session->Ask(&Stub::ListRuns, stub.get(), request, &page);
+    if (code != kDone) return code;
+    left -= page.runs_size();
+    runs.insert(runs.end(), page.runs().begin(), page.runs().end());
+    request.set_page_token(page.next_page_token());
+  } while (left > 0 && !request.page_token().empty());
+  for (const v1::Run& run : runs) {
     rows.Add(run, [&]() -> Row {
       return {{"ID", run.id()},
               {"Kind", KindWord(run.kind())},

@@ -157,18 +157,26 @@ int Top(Session* session, const TopFlags& flags) {
   const auto stub = v1::UsageService::NewStub(session->channel());
   v1::ListRetainedRequest request;
   request.set_store(session->store);
-  request.set_page_size(flags.count);
   SetKinds(flags.kind, &request);
-  v1::ListRetainedResponse answer;
-  const int code =
-      session->Ask(&Stub::ListRetained, stub.get(), request, &answer);
-  if (code != kDone) return code;
+  std::vector<v1::Retained> entries;
+  // A page may be shorter than was asked for.
+  int left = flags.count;
+  do {
+    request.set_page_size(left);
+    v1::ListRetainedResponse page;
+    const int code =
+        session->Ask(&Stub::ListRetained, stub.get(), request, &page);
+    if (code != kDone) return code;
+    left -= page.entries_size();
+    entries.insert(entries.end(), page.entries().begin(), page.entries().end());
+    request.set_page_token(page.next_page_token());
+  } while (left > 0 && !request.page_token().empty());
   RowPrinter rows(session, "retained", flags.format,
                   {{"KIND", "Kind"},
                    {"NAME", "Name"},
                    {"STORE", "Store"},
                    {"RETAINED", "Retained"}});
-  for (const v1::Retained& entry : answer.entries()) {
+  for (const v1::Retained& entry : entries) {
     rows.Add(entry, [&]() -> Row {
       return {{"Kind", KindOf(entry)},
               {"Name", NameOf(entry)},

@@ -192,6 +192,12 @@ TEST_F(PolicyBookTest, SchedulesThatAreWrongAreRefused) {
   refused([](Schedule* s) { s->windows = {"late"}; }, "window");
   refused([](Schedule* s) { s->jitter = absl::Hours(25); }, "jitter");
   refused([](Schedule* s) { s->filters = {"color=red"}; }, "color");
+  refused(
+      [](Schedule* s) {
+        s->request.verb = PruneVerb::kImages;
+        s->filters = {"until.exited=24h"};
+      },
+      "\"exited\" does not fit images");
   refused([](Schedule* s) { s->name = "N"; }, "a name is like");
   refused([](Schedule* s) { s->action = ScheduleAction::kPurge; }, "approve");
   EXPECT_TRUE(book_->Schedules().empty());

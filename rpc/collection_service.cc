@@ -4,30 +4,17 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "oci/digest.h"
 #include "rpc/call.h"
 #include "rpc/convert.h"
 #include "rpc/event_feed.h"
+#include "rpc/page_bytes.h"
 #include "rpc/prune_terms.h"
 #include "rpc/run_starter.h"
 
 namespace reclaim::rpc {
 namespace {
-
-absl::StatusOr<uint64_t> ReadOffset(const PageTokens& tokens,
-                                    const std::string& arguments,
-                                    const std::string& token) {
-  RECLAIM_ASSIGN_OR_RETURN(const std::string position,
-                           tokens.Read(arguments, token));
-  uint64_t offset = 0;
-  if (!position.empty() && !absl::SimpleAtoi(position, &offset)) {
-    return absl::InvalidArgumentError("page_token: not ours");
-  }
-  return offset;
-}
 
 // "" for a run that only the quarantine of a store knows: then the store must
 // be the only one, or be named.
@@ -115,6 +102,7 @@ absl::StatusOr<v1::ListPlansResponse> CollectionService::Plans(
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<gc::Plan> plans,
                            parts_.collector->ListPlans());
   v1::ListPlansResponse response;
+  PageBytes bytes;
   bool is_past = after.empty();
   for (const gc::Plan& plan : plans) {
     if (!request.store().empty() && plan.store != request.store()) continue;
@@ -122,12 +110,13 @@ absl::StatusOr<v1::ListPlansResponse> CollectionService::Plans(
       is_past = plan.id == after;
       continue;
     }
-    if (response.plans_size() == size) {
+    v1::Plan row = Finish(ToProto(plan), parts_);
+    if (response.plans_size() == size || !bytes.Take(row)) {
       response.set_next_page_token(
-          parts_.tokens->Make(arguments, response.plans(size - 1).id()));
+          parts_.tokens->Make(arguments, response.plans().rbegin()->id()));
       break;
     }
-    *response.add_plans() = Finish(ToProto(plan), parts_);
+    *response.add_plans() = std::move(row);
   }
   return response;
 }
@@ -137,29 +126,6 @@ grpc::Status CollectionService::ListPlanItems(
     v1::ListPlanItemsResponse* response) {
   return CallFor(parts_, context, "CollectionService/ListPlanItems", response,
                  [&](const Caller&) { return Items(*request); });
-}
-
-absl::StatusOr<v1::ListPlanItemsResponse> CollectionService::Items(
-    const v1::ListPlanItemsRequest& request) const {
-  RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
-  const std::string arguments = TokenArguments(request);
-  RECLAIM_ASSIGN_OR_RETURN(
-      const uint64_t offset,
-      ReadOffset(*parts_.tokens, arguments, request.page_token()));
-  RECLAIM_ASSIGN_OR_RETURN(
-      const gc::PlanPage page,
-      parts_.collector->GetPlan(request.id(), offset,
-                                static_cast<uint64_t>(size)));
-  v1::ListPlanItemsResponse response;
-  for (const gc::PlanItem& item : page.items) {
-    *response.add_items() = ToProto(item, page.plan.store);
-  }
-  const uint64_t next = offset + page.items.size();
-  if (next < page.item_count && !page.items.empty()) {
-    response.set_next_page_token(
-        parts_.tokens->Make(arguments, absl::StrCat(next)));
-  }
-  return response;
 }
 
 grpc::Status CollectionService::DeletePlan(grpc::ServerContext* context,
@@ -280,33 +246,6 @@ grpc::Status CollectionService::ListRuns(grpc::ServerContext* context,
                  [&](const Caller&) { return Runs(*request); });
 }
 
-absl::StatusOr<v1::ListRunsResponse> CollectionService::Runs(
-    const v1::ListRunsRequest& request) const {
-  RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
-  const std::string arguments = TokenArguments(request);
-  RECLAIM_ASSIGN_OR_RETURN(
-      std::string before, parts_.tokens->Read(arguments, request.page_token()));
-  v1::ListRunsResponse response;
-  for (;;) {
-    RECLAIM_ASSIGN_OR_RETURN(
-        const std::vector<gc::Run> runs,
-        parts_.collector->ListRuns(before, static_cast<size_t>(size)));
-    for (const gc::Run& run : runs) {
-      before = run.id;
-      if (!request.store().empty() && run.store != request.store()) continue;
-      RECLAIM_ASSIGN_OR_RETURN(v1::Run out, RunById(run.id));
-      // A list stays short; GetRun has them.
-      out.clear_skipped();
-      *response.add_runs() = std::move(out);
-      if (response.runs_size() == size) {
-        response.set_next_page_token(parts_.tokens->Make(arguments, before));
-        return response;
-      }
-    }
-    if (runs.size() < static_cast<size_t>(size)) return response;
-  }
-}
-
 grpc::Status CollectionService::WatchRun(
     grpc::ServerContext* context, const v1::WatchRunRequest* request,
     grpc::ServerWriter<v1::Run>* responses) {
@@ -339,37 +278,6 @@ grpc::Status CollectionService::ListQuarantine(
     v1::ListQuarantineResponse* response) {
   return CallFor(parts_, context, "CollectionService/ListQuarantine", response,
                  [&](const Caller&) { return Quarantine(*request); });
-}
-
-absl::StatusOr<v1::ListQuarantineResponse> CollectionService::Quarantine(
-    const v1::ListQuarantineRequest& request) const {
-  RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
-  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
-                           parts_.stores->Find(request.store()));
-  const std::string arguments = TokenArguments(request);
-  RECLAIM_ASSIGN_OR_RETURN(
-      const uint64_t offset,
-      ReadOffset(*parts_.tokens, arguments, request.page_token()));
-  RECLAIM_ASSIGN_OR_RETURN(
-      const std::vector<gc::QuarantineEntry> entries,
-      parts_.collector->ListQuarantine(store.name, offset,
-                                       static_cast<uint64_t>(size) + 1));
-  v1::ListQuarantineResponse response;
-  for (const gc::QuarantineEntry& entry : entries) {
-    if (response.entries_size() == size) {
-      response.set_next_page_token(parts_.tokens->Make(
-          arguments, absl::StrCat(offset + static_cast<uint64_t>(size))));
-      break;
-    }
-    v1::QuarantineEntry* out = response.add_entries();
-    out->set_run_id(entry.run_id);
-    *out->mutable_item() = ToProto(entry.item, store.name);
-    SetTime(entry.quarantined, [&] { return out->mutable_quarantine_time(); });
-    SetTime(entry.restorable_until,
-            [&] { return out->mutable_restorable_until_time(); });
-    out->set_actor(entry.actor);
-  }
-  return response;
 }
 
 grpc::Status CollectionService::WatchEvents(

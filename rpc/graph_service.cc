@@ -19,6 +19,7 @@
 #include "rpc/named_page.h"
 #include "rpc/node_details.h"
 #include "rpc/operations.h"
+#include "rpc/page_bytes.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -80,6 +81,7 @@ NodePage ContentPage(const index::GraphView& view, index::StoreId store,
       break;
     }
     page.ids.push_back(id);
+    page.behind.push_back(absl::StrCat(id + 1));
   }
   return page;
 }
@@ -285,9 +287,13 @@ absl::StatusOr<v1::ListNodesResponse> GraphService::List(
       *response.add_nodes() = MakeNode(*reader, id);
     }
   }
-  for (size_t i = 0; i < page.ids.size(); ++i) {
-    AddDetails(*parts_.graph, page.ids[i],
-               response.mutable_nodes(static_cast<int>(i)));
+  PageBytes bytes;
+  for (int i = 0; i < response.nodes_size(); ++i) {
+    const size_t at = static_cast<size_t>(i);
+    AddDetails(*parts_.graph, page.ids[at], response.mutable_nodes(i));
+    if (bytes.Take(response.nodes(i))) continue;
+    response.mutable_nodes()->DeleteSubrange(i, response.nodes_size() - i);
+    page.next = page.behind[at - 1];
   }
   if (!page.next.empty()) {
     response.set_next_page_token(parts_.tokens->Make(arguments, page.next));

@@ -10,6 +10,7 @@
 #include "rpc/call.h"
 #include "rpc/convert.h"
 #include "rpc/named_page.h"
+#include "rpc/page_bytes.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -28,7 +29,9 @@ v1::Lease Finish(const index::PutLease& put, absl::Time created) {
 struct NamePage {
   std::string store;
   std::vector<std::string> names;
-  std::string next_token;
+  std::vector<std::string> behind;  // as in NodePage
+  std::string arguments;
+  std::string next;
 };
 
 template <typename Request>
@@ -37,21 +40,45 @@ absl::StatusOr<NamePage> ReadNames(const ServiceParts& parts,
   RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                            parts.stores->Find(request.store()));
-  const std::string arguments = TokenArguments(request);
-  RECLAIM_ASSIGN_OR_RETURN(const std::string position,
-                           parts.tokens->Read(arguments, request.page_token()));
   NamePage names;
   names.store = store.name;
+  names.arguments = TokenArguments(request);
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::string position,
+      parts.tokens->Read(names.arguments, request.page_token()));
   const auto reader = parts.graph->Read();
-  const NodePage page = ReadPage(reader->view(), {store.id, kind, ""}, position,
-                                 static_cast<size_t>(size));
+  NodePage page = ReadPage(reader->view(), {store.id, kind, ""}, position,
+                           static_cast<size_t>(size));
   for (const NodeId id : page.ids) {
     names.names.push_back(reader->view().named_key(id).name);
   }
-  if (!page.next.empty()) {
-    names.next_token = parts.tokens->Make(arguments, page.next);
-  }
+  names.behind = std::move(page.behind);
+  names.next = std::move(page.next);
   return names;
+}
+
+// Puts what `find` reads by each name into `rows` of the response.
+template <typename Response, typename Request, typename Find, typename Rows>
+absl::StatusOr<Response> ListNamed(const ServiceParts& parts,
+                                   const Request& request, NodeKind kind,
+                                   Find find, Rows rows) {
+  RECLAIM_ASSIGN_OR_RETURN(NamePage page, ReadNames(parts, request, kind));
+  Response response;
+  PageBytes bytes;
+  for (size_t i = 0; i < page.names.size(); ++i) {
+    auto row = find(page.store, page.names[i]);
+    // Expired leases are none; others may have gone meanwhile.
+    if (!row.ok()) continue;
+    if (!bytes.Take(*row)) {
+      page.next = page.behind[i - 1];
+      break;
+    }
+    *rows(&response)->Add() = *std::move(row);
+  }
+  if (!page.next.empty()) {
+    response.set_next_page_token(parts.tokens->Make(page.arguments, page.next));
+  }
+  return response;
 }
 
 absl::Status NoLease(const std::string& id) {
@@ -126,16 +153,12 @@ grpc::Status LeaseService::ListLeases(grpc::ServerContext* context,
 
 absl::StatusOr<v1::ListLeasesResponse> LeaseService::Leases(
     const v1::ListLeasesRequest& request) const {
-  RECLAIM_ASSIGN_OR_RETURN(const NamePage page,
-                           ReadNames(parts_, request, NodeKind::kLease));
-  v1::ListLeasesResponse response;
-  for (const std::string& id : page.names) {
-    absl::StatusOr<v1::Lease> lease = Find(page.store, id);
-    // Expired ones are no leases; others may have gone meanwhile.
-    if (lease.ok()) *response.add_leases() = *std::move(lease);
-  }
-  response.set_next_page_token(page.next_token);
-  return response;
+  return ListNamed<v1::ListLeasesResponse>(
+      parts_, request, NodeKind::kLease,
+      [this](const std::string& store, const std::string& id) {
+        return Find(store, id);
+      },
+      [](v1::ListLeasesResponse* page) { return page->mutable_leases(); });
 }
 
 absl::StatusOr<v1::Pin> LeaseService::FindPin(const std::string& store,
@@ -185,15 +208,12 @@ grpc::Status LeaseService::ListPins(grpc::ServerContext* context,
 
 absl::StatusOr<v1::ListPinsResponse> LeaseService::Pins(
     const v1::ListPinsRequest& request) const {
-  RECLAIM_ASSIGN_OR_RETURN(const NamePage page,
-                           ReadNames(parts_, request, NodeKind::kPin));
-  v1::ListPinsResponse response;
-  for (const std::string& id : page.names) {
-    absl::StatusOr<v1::Pin> pin = FindPin(page.store, id);
-    if (pin.ok()) *response.add_pins() = *std::move(pin);
-  }
-  response.set_next_page_token(page.next_token);
-  return response;
+  return ListNamed<v1::ListPinsResponse>(
+      parts_, request, NodeKind::kPin,
+      [this](const std::string& store, const std::string& id) {
+        return FindPin(store, id);
+      },
+      [](v1::ListPinsResponse* page) { return page->mutable_pins(); });
 }
 
 }  // namespace reclaim::rpc

@@ -8,7 +8,6 @@ NodePage ReadPage(const index::GraphView& view, const NamedList& list,
                   const std::string& position, size_t size) {
   NodePage page;
   bool is_past = position.empty();
-  std::string last;
   view.ForEachNamed(list.kind, list.store, [&](index::NodeId id) {
     const index::NamedKey key = view.named_key(id);
     if (!list.scope.empty() && key.scope != list.scope) return true;
@@ -17,11 +16,11 @@ NodePage ReadPage(const index::GraphView& view, const NamedList& list,
     if (!is_past && at <= position) return true;
     is_past = true;
     if (page.ids.size() == size) {
-      page.next = last;
+      page.next = page.behind.empty() ? position : page.behind.back();
       return false;
     }
     page.ids.push_back(id);
-    last = std::move(at);
+    page.behind.push_back(std::move(at));
     return true;
   });
   return page;

@@ -17,6 +17,8 @@ namespace reclaim::rpc {
 
 struct NodePage {
   std::vector<index::NodeId> ids;
+  // For each of them the position behind it, for pages that end earlier.
+  std::vector<std::string> behind;
   std::string next;  // the position of the next page; "" at the end
 };
 

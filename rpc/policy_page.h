@@ -4,35 +4,38 @@
 #define RECLAIM_RPC_POLICY_PAGE_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "base/status_macros.h"
+#include "rpc/page_bytes.h"
 #include "rpc/page_token.h"
+#include "rpc/policy_convert.h"
 #include "rpc/service_parts.h"
 
 namespace reclaim::rpc {
 
-// One page of values that come by name; `add` puts one into the response.
-template <typename Response, typename Request, typename Values, typename Add>
+// One page of values that come by name, in `rows` of the response.
+template <typename Response, typename Request, typename Values, typename Rows>
 absl::StatusOr<Response> PageOf(const ServiceParts& parts,
                                 const Request& request, const Values& values,
-                                Add add) {
+                                Rows rows) {
   RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(request.page_size()));
   const std::string arguments = TokenArguments(request);
   RECLAIM_ASSIGN_OR_RETURN(const std::string after,
                            parts.tokens->Read(arguments, request.page_token()));
   Response response;
   std::string last;
-  int count = 0;
+  PageBytes bytes;
   for (const auto& value : values) {
     if (value.name <= after && !after.empty()) continue;
-    if (count == size) {
+    auto row = ToProto(value);
+    if (rows(&response)->size() == size || !bytes.Take(row)) {
       response.set_next_page_token(parts.tokens->Make(arguments, last));
       break;
     }
-    RECLAIM_RETURN_IF_ERROR(add(value, &response));
+    *rows(&response)->Add() = std::move(row);
     last = value.name;
-    ++count;
   }
   return response;
 }

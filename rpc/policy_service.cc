@@ -103,21 +103,19 @@ grpc::Status PolicyService::GetRuleSet(grpc::ServerContext* context,
 grpc::Status PolicyService::ListRuleSets(grpc::ServerContext* context,
                                          const v1::ListRuleSetsRequest* request,
                                          v1::ListRuleSetsResponse* response) {
-  return CallFor(
-      parts_, context, "PolicyService/ListRuleSets", response,
-      [&](const Caller&) {
-        std::vector<gc::RuleSet> sets = parts_.policies->RuleSets();
-        std::sort(sets.begin(), sets.end(),
-                  [](const gc::RuleSet& a, const gc::RuleSet& b) {
-                    return a.name < b.name;
-                  });
-        return PageOf<v1::ListRuleSetsResponse>(
-            parts_, *request, sets,
-            [](const gc::RuleSet& set, v1::ListRuleSetsResponse* page) {
-              *page->add_rule_sets() = ToProto(set);
-              return absl::OkStatus();
-            });
-      });
+  return CallFor(parts_, context, "PolicyService/ListRuleSets", response,
+                 [&](const Caller&) {
+                   std::vector<gc::RuleSet> sets = parts_.policies->RuleSets();
+                   std::sort(sets.begin(), sets.end(),
+                             [](const gc::RuleSet& a, const gc::RuleSet& b) {
+                               return a.name < b.name;
+                             });
+                   return PageOf<v1::ListRuleSetsResponse>(
+                       parts_, *request, sets,
+                       [](v1::ListRuleSetsResponse* page) {
+                         return page->mutable_rule_sets();
+                       });
+                 });
 }
 
 grpc::Status PolicyService::DeleteRuleSet(

@@ -14,6 +14,7 @@
 #include "gc/roots.h"
 #include "index/put_codec.h"
 #include "rpc/convert.h"
+#include "rpc/page_bytes.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -109,12 +110,15 @@ absl::StatusOr<v1::ListRetainedResponse> MakeRetainedList(
   std::sort(entries.begin(), entries.end(), IsLarger);
   v1::ListRetainedResponse response;
   *response.mutable_live() = ToProto(live);
-  for (uint64_t i = offset; i < std::min<uint64_t>(end, entries.size()); ++i) {
-    *response.add_entries() = std::move(entries[i].row);
+  PageBytes bytes;
+  uint64_t next = offset;
+  while (next < std::min<uint64_t>(end, entries.size()) &&
+         bytes.Take(entries[next].row)) {
+    *response.add_entries() = std::move(entries[next++].row);
   }
-  if (end < entries.size()) {
+  if (next < entries.size()) {
     response.set_next_page_token(
-        parts.tokens->Make(arguments, absl::StrCat(end)));
+        parts.tokens->Make(arguments, absl::StrCat(next)));
   }
   return response;
 }

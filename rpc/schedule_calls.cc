@@ -7,6 +7,7 @@
 #include "gc/scheduler.h"
 #include "rpc/call.h"
 #include "rpc/convert.h"
+#include "rpc/page_bytes.h"
 #include "rpc/policy_convert.h"
 #include "rpc/policy_service.h"
 
@@ -74,16 +75,17 @@ grpc::Status PolicyService::ListSchedules(
             const std::string after,
             parts_.tokens->Read(arguments, request->page_token()));
         v1::ListSchedulesResponse page;
+        PageBytes bytes;
         for (const gc::Schedule& schedule : parts_.policies->Schedules()) {
           if (schedule.name <= after && !after.empty()) continue;
-          if (page.schedules_size() == size) {
-            page.set_next_page_token(parts_.tokens->Make(
-                arguments, page.schedules(size - 1).name()));
-            break;
-          }
           auto one = ScheduleByName(schedule.name);
           if (absl::IsNotFound(one.status())) continue;  // deleted meanwhile
           RECLAIM_RETURN_IF_ERROR(one.status());
+          if (page.schedules_size() == size || !bytes.Take(*one)) {
+            page.set_next_page_token(parts_.tokens->Make(
+                arguments, page.schedules().rbegin()->name()));
+            break;
+          }
           *page.add_schedules() = *std::move(one);
         }
         return page;

@@ -10,6 +10,7 @@
 #include "rpc/call.h"
 #include "rpc/convert.h"
 #include "rpc/operations.h"
+#include "rpc/page_bytes.h"
 #include "rpc/run_starter.h"
 #include "rpc/store_condition.h"
 
@@ -119,15 +120,17 @@ absl::StatusOr<v1::ListStoresResponse> StoreService::Stores(
   uint64_t last_id = 0;
   const bool is_first = !absl::SimpleAtoi(after, &last_id);
   v1::ListStoresResponse response;
+  PageBytes bytes;
   for (const index::StoreRecord& record : parts_.graph->Stores()) {
     if (!is_first && record.id <= last_id) continue;
-    if (response.stores_size() == size) {
+    v1::Store row = Describe(record);
+    if (response.stores_size() == size || !bytes.Take(row)) {
       response.set_next_page_token(
           parts_.tokens->Make(arguments, absl::StrCat(last_id)));
       break;
     }
     last_id = record.id;
-    *response.add_stores() = Describe(record);
+    *response.add_stores() = std::move(row);
   }
   return response;
 }

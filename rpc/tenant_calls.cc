@@ -52,16 +52,14 @@ grpc::Status PolicyService::GetTenant(grpc::ServerContext* context,
 grpc::Status PolicyService::ListTenants(grpc::ServerContext* context,
                                         const v1::ListTenantsRequest* request,
                                         v1::ListTenantsResponse* response) {
-  return CallFor(
-      parts_, context, "PolicyService/ListTenants", response,
-      [&](const Caller&) {
-        return PageOf<v1::ListTenantsResponse>(
-            parts_, *request, parts_.policies->ListTenants(),
-            [](const gc::Tenant& tenant, v1::ListTenantsResponse* page) {
-              *page->add_tenants() = ToProto(tenant);
-              return absl::OkStatus();
-            });
-      });
+  return CallFor(parts_, context, "PolicyService/ListTenants", response,
+                 [&](const Caller&) {
+                   return PageOf<v1::ListTenantsResponse>(
+                       parts_, *request, parts_.policies->ListTenants(),
+                       [](v1::ListTenantsResponse* page) {
+                         return page->mutable_tenants();
+                       });
+                 });
 }
 
 grpc::Status PolicyService::DeleteTenant(grpc::ServerContext* context,
@@ -124,10 +122,8 @@ grpc::Status PolicyService::ListRepositoryQuotas(
                  response, [&](const Caller&) {
                    return PageOf<v1::ListRepositoryQuotasResponse>(
                        parts_, *request, parts_.policies->ListQuotas(),
-                       [](const gc::RepositoryQuota& quota,
-                          v1::ListRepositoryQuotasResponse* page) {
-                         *page->add_quotas() = ToProto(quota);
-                         return absl::OkStatus();
+                       [](v1::ListRepositoryQuotasResponse* page) {
+                         return page->mutable_quotas();
                        });
                  });
 }

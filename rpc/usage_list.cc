@@ -16,6 +16,7 @@
 #include "gc/tenants.h"
 #include "rpc/convert.h"
 #include "rpc/disk_usage.h"
+#include "rpc/page_bytes.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -173,12 +174,14 @@ absl::StatusOr<v1::ListUsageResponse> MakeUsageList(
   *response.mutable_unattributed() = ToProto(unattributed);
   const uint64_t end =
       std::min<uint64_t>(groups.size(), offset + static_cast<uint64_t>(size));
-  for (uint64_t i = offset; i < end; ++i) {
-    *response.add_groups() = std::move(groups[i]);
+  PageBytes bytes;
+  uint64_t next = offset;
+  while (next < end && bytes.Take(groups[next])) {
+    *response.add_groups() = std::move(groups[next++]);
   }
-  if (end < groups.size()) {
+  if (next < groups.size()) {
     response.set_next_page_token(
-        parts.tokens->Make(arguments, absl::StrCat(end)));
+        parts.tokens->Make(arguments, absl::StrCat(next)));
   }
   return response;
 }

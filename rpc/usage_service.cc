@@ -12,6 +12,7 @@
 #include "rpc/disk_usage.h"
 #include "rpc/image_list.h"
 #include "rpc/image_questions.h"
+#include "rpc/page_bytes.h"
 #include "rpc/record_lists.h"
 #include "rpc/retained_list.h"
 #include "rpc/usage_history.h"
@@ -49,12 +50,14 @@ absl::StatusOr<v1::ListImagesResponse> UsageService::Images(
   v1::ListImagesResponse response;
   const uint64_t end =
       std::min<uint64_t>(images.size(), offset + static_cast<uint64_t>(size));
-  for (uint64_t i = offset; i < end; ++i) {
-    *response.add_images() = std::move(images[i]);
+  PageBytes bytes;
+  uint64_t next = offset;
+  while (next < end && bytes.Take(images[next])) {
+    *response.add_images() = std::move(images[next++]);
   }
-  if (end < images.size()) {
+  if (next < images.size()) {
     response.set_next_page_token(
-        parts_.tokens->Make(arguments, absl::StrCat(end)));
+        parts_.tokens->Make(arguments, absl::StrCat(next)));
   }
   return response;
 }
