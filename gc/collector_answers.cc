@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/roots.h"
@@ -177,7 +178,9 @@ absl::Status StoreCollector::ReadHeld(absl::string_view store,
   if ((*site)->store->traits().kind == store::StoreKind::kExternal) {
     return absl::OkStatus();
   }
+  const absl::Duration begin = clock_->Monotonic();
   base::MutexLock names(&(*site)->names);
+  observer_->OnWriterWaited((*site)->name, clock_->Monotonic() - begin);
   return index::ReadHeld(graph_, (*site)->name, *(*site)->store, held, actor);
 }
 

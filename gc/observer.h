@@ -24,8 +24,12 @@ class CollectorObserver {
   virtual void OnBytesPurged(const std::string& store, const store::Bytes&) {}
   virtual void OnItemRestored(const std::string& store) {}
   virtual void OnItemFailed(const std::string& store, const absl::Status&) {}
-  // How long a sweep batch held the write order (I10).
+  // How long a batch of a sweep or a purge held the write order for one of its
+  // two commits (I10).
   virtual void OnBatchHeld(const std::string& store, absl::Duration) {}
+  // How long a writer was held up: what he names lay in quarantine, until it
+  // was back (I4), or could not be looked at before a batch was over.
+  virtual void OnWriterWaited(const std::string& store, absl::Duration) {}
 };
 
 }  // namespace reclaim::gc

@@ -196,7 +196,10 @@ absl::Status Purge::FreeBatch(absl::Span<const QuarantineKey> keys) {
       std::vector<RemovalOutcome>();
   {
     DeletionGuard guard(site_->graph);
+    const absl::Duration begin = site_->clock->Monotonic();
     RECLAIM_RETURN_IF_ERROR(Intend(std::move(records), &guard, &batch));
+    site_->observer->OnBatchHeld(site_->name,
+                                 site_->clock->Monotonic() - begin);
     if (batch.records.empty()) return absl::OkStatus();
     RECLAIM_RETURN_IF_ERROR(base::FaultPoint("purge.after_intent"));
     outcomes = Free(guard, batch);

@@ -175,6 +175,7 @@ absl::Status Purge::CommitOutcomes(const Batch& batch,
                            RunStore::RunWrite(run_->stored()));
   {
     const auto order = site_->graph->HoldWriteOrder();
+    const absl::Duration begin = site_->clock->Monotonic();
     const index::GraphView& view = order->reader().view();
     GraphChanges changes;
     for (const QuarantineRecord& record : out.staying) {
@@ -191,6 +192,8 @@ absl::Status Purge::CommitOutcomes(const Batch& batch,
     }
     RECLAIM_RETURN_IF_ERROR(order->Commit(changes.states, changes.operations,
                                           writes, run_->run().actor));
+    site_->observer->OnBatchHeld(site_->name,
+                                 site_->clock->Monotonic() - begin);
   }
   site_->runs->Note(out.settled);
   if (failed_batch_count_ < kFailedBatchMax || out.failed.empty()) {

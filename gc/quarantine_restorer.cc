@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "gc/restore.h"
@@ -18,6 +19,18 @@ absl::StatusOr<std::vector<QuarantineRecord>> FindContent(
   // A batch that the graph shows already is noted by the end of its deed.
   base::MutexLock deed(&site->deed);
   return RecordsOfContent(*site, names);
+}
+
+absl::Status RestoreContent(
+    CollectedStore* site,
+    const std::set<std::pair<store::Place, oci::Digest>>& names,
+    absl::string_view actor) {
+  RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
+                           FindContent(site, names));
+  // As long as the bytes are on record, the next reference begins anew what
+  // broke off: so they come last.
+  return RestoreRecords(site, std::move(records), actor, nullptr,
+                        RestoreOrder::kBytesLast);
 }
 
 }  // namespace
@@ -50,12 +63,11 @@ absl::Status QuarantineRestorer::RestoreNodes(
     }
   }
   for (const auto& [site, names] : wanted) {
-    RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
-                             FindContent(site, names));
-    // As long as the bytes are on record, the next reference begins anew what
-    // broke off: so they come last.
-    RECLAIM_RETURN_IF_ERROR(RestoreRecords(site, std::move(records), actor,
-                                           nullptr, RestoreOrder::kBytesLast));
+    const absl::Duration begin = site->clock->Monotonic();
+    const absl::Status restored = RestoreContent(site, names, actor);
+    site->observer->OnWriterWaited(site->name,
+                                   site->clock->Monotonic() - begin);
+    RECLAIM_RETURN_IF_ERROR(restored);
   }
   return absl::OkStatus();
 }

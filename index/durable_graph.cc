@@ -320,6 +320,7 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::CommitHeld(
   RECLAIM_RETURN_IF_ERROR(CheckWritable());
   WriteSet set(engine_, &graph_, state_, Now());
   OperationApplier applier(&set, StoreFinder(), options_, std::string(actor));
+  applier.TellOfLinks();
   {
     base::ReaderMutexLock lock(&graph_mutex_);
     for (const StateChange& change : changes) {

@@ -181,6 +181,19 @@ absl::Status OperationApplier::operator()(const RemoveTag& op) {
                      {NodeKind::kTag, store->id, op.repository, op.tag});
 }
 
+void OperationApplier::AddLinkEvent(EventKind kind,
+                                    const std::string& repository,
+                                    store::MembershipKind link,
+                                    const ContentRecord& content) {
+  if (!tells_of_links_) return;
+  Event event = ContentEvent(kind, content);
+  event.scope = repository;
+  event.detail = absl::StrCat(
+      link == store::MembershipKind::kRevision ? "revision" : "layer",
+      " link of ", repository);
+  set_->AddEvent(std::move(event));
+}
+
 absl::Status OperationApplier::operator()(const PutMembership& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
   RECLAIM_ASSIGN_OR_RETURN(NamedProto * repository,
@@ -214,6 +227,7 @@ absl::Status OperationApplier::operator()(const PutMembership& op) {
   NoteQuarantined(content->id());
   ++changed_count_;
   set_->PutMembership(record);
+  if (!old) AddLinkEvent(EventKind::kAdded, op.repository, op.kind, *content);
   return absl::OkStatus();
 }
 
@@ -232,6 +246,7 @@ absl::Status OperationApplier::operator()(const RemoveMembership& op) {
   }
   ++changed_count_;
   set_->RemoveMembership(repository_id, content->id(), op.kind);
+  AddLinkEvent(EventKind::kRemoved, op.repository, op.kind, *content);
   return absl::OkStatus();
 }
 

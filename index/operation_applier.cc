@@ -41,9 +41,8 @@ absl::StatusOr<storage::v1::ContentRecord*> OperationApplier::ContentOf(
   return set_->Content(store->id, place, name.digest);
 }
 
-void OperationApplier::AddContentEvent(EventKind kind,
-                                       const ContentRecord& record,
-                                       std::string detail) {
+Event OperationApplier::ContentEvent(EventKind kind,
+                                     const ContentRecord& record) const {
   Event event;
   event.kind = kind;
   event.node_kind = static_cast<NodeKind>(record.kind());
@@ -53,8 +52,15 @@ void OperationApplier::AddContentEvent(EventKind kind,
       static_cast<oci::DigestAlgorithm>(record.digest_algorithm()),
       record.digest());
   if (digest.ok()) event.digest = *digest;
-  event.bytes = {record.logical_bytes(), record.allocated_bytes()};
   event.actor = actor_;
+  return event;
+}
+
+void OperationApplier::AddContentEvent(EventKind kind,
+                                       const ContentRecord& record,
+                                       std::string detail) {
+  Event event = ContentEvent(kind, record);
+  event.bytes = {record.logical_bytes(), record.allocated_bytes()};
   event.detail = std::move(detail);
   set_->AddEvent(std::move(event));
 }

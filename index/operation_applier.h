@@ -39,6 +39,10 @@ class OperationApplier {
 
   // INVALID_ARGUMENT or NOT_FOUND name the field; the set is then unusable.
   absl::Status Apply(const Operation& operation);
+  // Before the operations: they are a run's, which takes links away or gives
+  // them back, and each one that is new or gone is told of by a row.  Others'
+  // are not: a scan finds links by the million.
+  void TellOfLinks() { tells_of_links_ = true; }
   // Before the operations: where the content is that they name and do not say
   // where; what was not looked for is looked up one by one.  Not owned.
   void UseCopies(const FoundCopies* copies) { copies_ = copies; }
@@ -176,8 +180,12 @@ class OperationApplier {
                      EventKind kind);
   Event EventOf(const StoreRecord& store, EventKind kind,
                 const NamedProto& record) const;
+  Event ContentEvent(EventKind kind, const ContentRecord& record) const;
   void AddContentEvent(EventKind kind, const ContentRecord& record,
                        std::string detail);
+  // Of content in the scope of a repository, if links are told of.
+  void AddLinkEvent(EventKind kind, const std::string& repository,
+                    store::MembershipKind link, const ContentRecord& content);
 
   WriteSet* set_;
   FindStore find_store_;
@@ -187,6 +195,7 @@ class OperationApplier {
   std::vector<std::string> problems_;
   std::set<NodeId> quarantined_;
   const FoundCopies* copies_ = nullptr;
+  bool tells_of_links_ = false;
   // The targets of records that AddCopy() has added to.
   absl::flat_hash_map<NodeId, absl::flat_hash_set<NodeId>> targets_of_;
   std::vector<NodeId> arrived_;  // content that was not there before

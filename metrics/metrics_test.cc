@@ -129,6 +129,9 @@ TEST_F(MetricsTest, TheWholeSetIsThereAtZero) {
         "reclaim_delete_errors_total{errno=\"EACCES\",store=\"s\"} 0",
         "reclaim_delete_errors_total{errno=\"other\",store=\"s\"} 0",
         "reclaim_resurrected_blobs_total{store=\"s\"} 0",
+        "reclaim_sweep_batch_held_max_seconds{store=\"s\"} 0",
+        "reclaim_writer_wait_seconds_count{store=\"s\"} 0",
+        "reclaim_writer_wait_max_seconds{store=\"s\"} 0",
         "reclaim_last_success_timestamp_seconds{phase=\"scan\",store=\"s\"} "
         "0",
         "reclaim_last_success_timestamp_seconds{phase=\"apply\",store="
@@ -212,6 +215,18 @@ TEST_F(MetricsTest, TheLongestBatchIsKept) {
   EXPECT_THAT(
       metrics_->Scrape(),
       HasSubstr("reclaim_sweep_batch_held_max_seconds{store=\"s\"} 0.007"));
+}
+
+TEST_F(MetricsTest, TheLongestWaitOfAWriterIsKept) {
+  metrics_->OnWriterWaited("s", absl::Seconds(2));
+  metrics_->OnWriterWaited("s", absl::Seconds(1));
+  const std::string text = metrics_->Scrape();
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_writer_wait_max_seconds{store=\"s\"} 2"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_writer_wait_seconds_sum{store=\"s\"} 3"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_sweep_batch_held_max_seconds{store=\"s\"} 0"));
 }
 
 TEST_F(MetricsTest, WithoutAGraphThereAreNoStores) {

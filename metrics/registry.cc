@@ -197,6 +197,14 @@ class RegistryMetrics final : public Metrics {
     most = std::max(most, seconds);
     held_max_.Add({{"store", store}}).Set(most);
   }
+  void OnWriterWaited(const std::string& store, absl::Duration took) override {
+    const double seconds = absl::ToDoubleSeconds(took);
+    waited_.Add({{"store", store}}, CallBuckets()).Observe(seconds);
+    base::MutexLock lock(&held_mutex_);
+    double& most = waited_most_[store];
+    most = std::max(most, seconds);
+    waited_max_.Add({{"store", store}}).Set(most);
+  }
 
   void OnCallBegin(absl::string_view method) override {
     in_flight_.Increment();
@@ -259,6 +267,8 @@ class RegistryMetrics final : public Metrics {
       errors_.Add({{"store", store}, {"errno", label}});
     }
     held_max_.Add({{"store", store}});
+    waited_.Add({{"store", store}}, CallBuckets());
+    waited_max_.Add({{"store", store}});
     for (const gc::RunKind kind : kKinds) {
       last_success_.Add({{"store", store}, {"phase", gc::ToString(kind)}});
     }
@@ -274,6 +284,7 @@ class RegistryMetrics final : public Metrics {
   // waits.
   base::Mutex held_mutex_;
   std::map<std::string, double> held_most_;
+  std::map<std::string, double> waited_most_;
   prometheus::Registry registry_;
   Family<Histogram>& scan_ =
       Histograms(&registry_, "reclaim_scan_duration_seconds",
@@ -286,11 +297,21 @@ class RegistryMetrics final : public Metrics {
                  "How long applied plans took.");
   Family<Histogram>& held_ =
       Histograms(&registry_, "reclaim_sweep_batch_held_seconds",
-                 "How long a sweep batch kept writers waiting.");
+                 "How long a batch of a sweep or a purge held the write order "
+                 "for one of its two commits, the commit's sync included.");
   Family<prometheus::Gauge>& held_max_ =
       Gauges(&registry_, "reclaim_sweep_batch_held_max_seconds",
-             "The longest time that a sweep batch kept writers waiting since "
-             "the start.");
+             "The longest time since the start that a batch of a sweep or a "
+             "purge held the write order for a commit.");
+  Family<Histogram>& waited_ = Histograms(
+      &registry_, "reclaim_writer_wait_seconds",
+      "How long records, existence checks, notifications and scans that name "
+      "what lies in quarantine waited until it was back, for the batch at work "
+      "and for the way back; and who holds content that no scan has read, for "
+      "the batch at work.");
+  Family<prometheus::Gauge>& waited_max_ =
+      Gauges(&registry_, "reclaim_writer_wait_max_seconds",
+             "The longest of reclaim_writer_wait_seconds since the start.");
   Family<Counter>& deleted_ =
       Counters(&registry_, "reclaim_deleted_blobs_total",
                "Blobs taken into quarantine, by the reason of their plan.");
