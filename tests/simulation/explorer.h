@@ -5,12 +5,26 @@
 // made.  A state that was met before is not gone on from (World::Key), and is
 // not even repeated where its key can be told beforehand (World::KeyAfter).
 //
-// Left out, as they lead to no other end: what a writer of a registry might do
-// before a step of the daemon, where none of the steps that he has left reads
-// or changes what that one changes, or the other way round
+// Not repeated, as they lead to no other end: what a writer of a registry might
+// do before a step of the daemon, where none of the steps that he has left
+// reads or changes what that one changes, or the other way round
 // (World::WritersThatMind). The daemon's step, a crash before it and the
 // writers who mind are a persistent set: nothing that the others do enables,
 // disables or changes one of those.
+//
+// What the model leaves out of real systems:
+// - Steps between steps.  A registry opens a link or tag, then writes it: here
+//   that is one step (the empty file in between: gc/collector_doubt_test and
+//   gc/restore_test).  A section of a scan is read at one instant.  A look at
+//   the blobs of a manifest is one step but in the scenarios with
+//   `looks_in_steps`.  What a writer's call makes the daemon do is one step.
+// - Who.  No writer dies midway, nor does a registry; no client deletes, and
+//   none mounts, for there is one repository; two writers, each once.
+//   tests/registry_race has these, as chance will have it.
+// - What.  One collection, and one crash, of the daemon alone; a cache of
+//   descriptors that never forgets, hence no proof that one has
+//   (gc/canary_watch_test); a disk that neither fails nor loses what was not
+//   synced (tests/faults, index/power_cut_test).
 //
 // Source: stateless model checking with state hashing and persistent sets, as
 // in VeriSoft (Godefroid 1997), with the hash of what was observed for the

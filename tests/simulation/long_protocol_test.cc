@@ -32,6 +32,12 @@ TEST(LongProtocolTest, AnUploadAPutAndACrash) {
   ExpectSafe("upload, put and a crash", scenario);
 }
 
+TEST(LongProtocolTest, TwoPutsThatLookInStepsAndACrash) {
+  Scenario scenario;
+  scenario.registry.looks_in_steps = true;
+  ExpectSafe("two puts that look in steps, and a crash", scenario);
+}
+
 TEST(LongProtocolTest, TwoOrchestratorsAndACrash) {
   ExpectSafe("two records and a crash", Records(true));
 }

@@ -55,6 +55,37 @@ TEST(ProtocolTest, TwoPutsAndACrash) {
              Of(WriterKind::kPuts, WriterKind::kPuts, true));
 }
 
+Scenario LookingInSteps(WriterKind first, bool may_crash) {
+  Scenario scenario = Of(first, WriterKind::kPuts, may_crash);
+  scenario.registry.looks_in_steps = true;
+  return scenario;
+}
+
+TEST(ProtocolTest, TwoPutsThatLookInSteps) {
+  ExpectSafe("two puts that look in steps",
+             LookingInSteps(WriterKind::kPuts, false));
+}
+
+TEST(ProtocolTest, APutThatLooksInStepsAndACrash) {
+  ExpectSafe("a put that looks in steps and a crash",
+             LookingInSteps(WriterKind::kNone, true));
+}
+
+// The look says yes to whoever asks, at any time, and nothing else is freed.
+TEST(ProtocolTest, ACacheThatWasToldOf) {
+  for (const bool may_crash : {false, true}) {
+    Scenario scenario = Of(WriterKind::kPuts, WriterKind::kPuts, may_crash);
+    scenario.registry.remembers = true;
+    scenario.told_cache = index::DescriptorCache::kUnknown;
+    const Exploration found = ExploreAll("with a cache", scenario);
+    EXPECT_TRUE(found.is_complete);
+    EXPECT_EQ(found.loss, "");
+    EXPECT_GT(found.accepted_count, 0u);
+    EXPECT_EQ(found.refused_count, 0u);
+    EXPECT_GT(found.restored_count, 0u);
+  }
+}
+
 // And with a part taken out, each of them alone, in the same forms.
 
 class IncompleteProtocolTest : public ::testing::TestWithParam<bool> {};
@@ -82,7 +113,7 @@ TEST_P(IncompleteProtocolTest, WithoutTheGuardSomethingIsLost) {
 TEST_P(IncompleteProtocolTest, WithACacheThatNobodyWasToldOfSomethingIsLost) {
   Scenario scenario;
   scenario.may_crash = GetParam();
-  scenario.remembers = true;
+  scenario.registry.remembers = true;
   ExpectLoss("with a cache that was denied", scenario);
 }
 

@@ -120,7 +120,7 @@ class World::Daemon final : public gc::CollectorObserver {
     record.name = "s";
     record.kind = store::StoreKind::kRegistry;
     record.writers = {world->scenario_.write_duration_max,
-                      index::DescriptorCache::kNone, ""};
+                      world->scenario_.told_cache, ""};
     RECLAIM_CHECK(graph_->RegisterStore(record).ok(), "the store registers");
     blind_ = std::make_unique<BlindGraph>(graph_.get());
     auto collector = gc::Collector::Create(
@@ -162,12 +162,12 @@ World::World(const Scenario& scenario) : scenario_(scenario) {
   const std::vector<oci::Digest> blobs = {D("config"), D("layer")};
   writers_.push_back(std::make_unique<Writer>(
       scenario.writers[0], Image{"fresh", fresh, blobs, "layer"},
-      scenario.remembers, &disk_));
+      scenario.registry, &disk_));
   // Beside one who pulls a tag, the other moves it.
   const char* const tag = writers_[0]->IsPull() ? "live" : "again";
   writers_.push_back(std::make_unique<Writer>(scenario.writers[1],
                                               Image{tag, again, blobs, "layer"},
-                                              scenario.remembers, &disk_));
+                                              scenario.registry, &disk_));
   StartDaemon();
   RECLAIM_CHECK(daemon_->collector()->Scan("s", false, "setup", {}).ok(),
                 "the store can be read");

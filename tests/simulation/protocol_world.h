@@ -34,13 +34,14 @@ struct Scenario {
   // Registries; else an orchestrator that records over the API.
   bool has_foreign_writers = true;
   bool may_crash = true;
+  RegistryTerms registry;
+  // What the operator says of the registry's descriptor cache.
+  index::DescriptorCache told_cache = index::DescriptorCache::kNone;
 
   // What can be taken out, to see that the exploration would notice.
   bool scans_for_proof = true;
   absl::Duration write_duration_max = absl::Minutes(1);
   bool has_guard = true;
-  // The registry has a descriptor cache, and the operator says there is none.
-  bool remembers = false;
 };
 
 // Who goes next.

@@ -10,12 +10,15 @@ namespace reclaim::simulation {
 
 using store::MembershipKind;
 
-Writer::Writer(WriterKind kind, Image image, bool remembers, Disk* disk)
+Writer::Writer(WriterKind kind, Image image, const RegistryTerms& registry,
+               Disk* disk)
     : kind_(kind),
       image_(std::move(image)),
       digest_(oci::Digest::Sha256Of(image_.manifest)),
-      remembers_(remembers),
-      disk_(*disk) {
+      registry_(registry),
+      disk_(*disk),
+      is_manifest_remembered_(registry.remembers &&
+                              disk->blobs.count(digest_) > 0) {
   at_.is_refused = kind == WriterKind::kNone;
 }
 
@@ -25,17 +28,26 @@ bool Writer::CallsDaemon() const {
 
 void Writer::Look() {
   at_.has_looked = true;
-  if (remembers_) return;
-  for (const oci::Digest& blob : image_.blobs) {
-    if (!disk_.HasLink(kRepository, blob, MembershipKind::kLayer) ||
-        disk_.blobs.count(blob) == 0) {
-      at_.is_refused = true;
-    }
-  }
+  if (registry_.remembers) return;
+  do {
+    LookAt(at_.looked_count++);
+  } while (!registry_.looks_in_steps && at_.looked_count < LookCount());
+  // The same stage is next.
+  if (at_.looked_count < LookCount()) --at_.step;
+}
+
+// Of each blob first the link, then the file.
+void Writer::LookAt(int number) {
+  const oci::Digest& blob = image_.blobs[number / 2];
+  const bool is_there =
+      number % 2 == 0 ? disk_.HasLink(kRepository, blob, MembershipKind::kLayer)
+                      : disk_.blobs.count(blob) > 0;
+  if (!is_there) at_.is_refused = true;
 }
 
 // A registry that remembers a manifest does not look whether it is there.
 void Writer::WriteManifest(absl::Time now) {
+  if (is_manifest_remembered_) return;
   disk_.blobs.try_emplace(digest_, Disk::File{image_.manifest, now});
 }
 
@@ -140,9 +152,9 @@ void Writer::AddAccesses(Stage stage, std::vector<Access>* out) const {
       out->push_back({Part::kLayerLinks, true, layer});
       break;
     case kLook:
-      for (const oci::Digest& blob : image_.blobs) {
-        out->push_back({Part::kBlobs, false, blob.hex()});
-        out->push_back({Part::kLayerLinks, false, blob.hex()});
+      for (int i = at_.looked_count; i < LookCount(); ++i) {
+        out->push_back({i % 2 == 0 ? Part::kLayerLinks : Part::kBlobs, false,
+                        image_.blobs[i / 2].hex()});
       }
       break;
     case kManifest:
@@ -161,7 +173,12 @@ void Writer::AddAccesses(Stage stage, std::vector<Access>* out) const {
 
 std::vector<Access> Writer::NextAccesses() const {
   std::vector<Access> accesses;
-  if (!IsDone() && !IsPull()) AddAccesses(StageOf(at_.step), &accesses);
+  if (IsDone() || IsPull()) return accesses;
+  const Stage stage = StageOf(at_.step);
+  AddAccesses(stage, &accesses);
+  if (stage == kLook && registry_.looks_in_steps) {
+    accesses.erase(accesses.begin() + 1, accesses.end());
+  }
   return accesses;
 }
 
@@ -175,8 +192,8 @@ std::vector<Access> Writer::LaterAccesses() const {
 }
 
 std::string Writer::ToText() const {
-  return absl::StrCat(at_.step, at_.has_looked, at_.has_manifest,
-                      at_.is_refused, at_.is_accepted, ";");
+  return absl::StrCat(at_.step, at_.looked_count, at_.has_looked,
+                      at_.has_manifest, at_.is_refused, at_.is_accepted, ";");
 }
 
 std::string Writer::Missing() const {

@@ -39,15 +39,25 @@ struct Image {
   std::string layer;  // bytes of the blob that kUploads sends
 };
 
+// How a registry answers.
+struct RegistryTerms {
+  // From a descriptor cache, which holds all that was there at the beginning.
+  bool remembers = false;
+  // A look at the blobs of a manifest takes a step for each link and for each
+  // file; else one step for all of them.
+  bool looks_in_steps = false;
+};
+
 class Writer {
  public:
-  // `remembers`: the registry answers from a descriptor cache that holds all.
   // `disk` is not owned.
-  Writer(WriterKind kind, Image image, bool remembers, Disk* disk);
+  Writer(WriterKind kind, Image image, const RegistryTerms& registry,
+         Disk* disk);
 
   // All that decides what it will do.
   struct Progress {
     int step = 0;
+    int looked_count = 0;  // links and files
     bool has_looked = false;
     bool has_manifest = false;  // kRecords was told so
     bool is_refused = false;
@@ -82,6 +92,8 @@ class Writer {
   Stage StageOf(int step) const;
   void AddAccesses(Stage stage, std::vector<Access>* out) const;
   void Look();
+  void LookAt(int number);
+  int LookCount() const { return 2 * static_cast<int>(image_.blobs.size()); }
   void WriteManifest(absl::Time now);
   void Ask(index::ReferenceGraph* graph);
   void Record(index::ReferenceGraph* graph);
@@ -90,8 +102,9 @@ class Writer {
   const WriterKind kind_;
   const Image image_;
   const oci::Digest digest_;
-  const bool remembers_;
+  const RegistryTerms registry_;
   Disk& disk_;
+  const bool is_manifest_remembered_;
   Progress at_;
 };
 
