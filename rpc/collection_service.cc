@@ -50,7 +50,8 @@ absl::StatusOr<v1::Plan> CollectionService::MakePlan(
     RECLAIM_RETURN_IF_ERROR(parts_.stores->Open(store.name));
     RECLAIM_ASSIGN_OR_RETURN(store::ContentStore * content,
                              parts_.stores->Content(store.name));
-    if (content->traits().has_foreign_writers && !request.skip_scan()) {
+    // Whatever `skip_scan` says: what others wrote meanwhile nobody has told.
+    if (content->traits().has_foreign_writers) {
       RECLAIM_ASSIGN_OR_RETURN(const gc::Run scan,
                                StartScan(parts_, store.name, false, caller));
       RECLAIM_RETURN_IF_ERROR(AwaitRun(parts_, scan.id, caller));

@@ -201,6 +201,21 @@ TEST_F(CollectionTest, UnusedCannotBeJudgedOnARegistry) {
   EXPECT_GT(plan.blob_count(), 4u);
 }
 
+// The caller may have looked before somebody else has written.
+TEST_F(CollectionTest, APlanRestsOnAScanAlsoWhereNoneIsAskedFor) {
+  EXPECT_EQ(DoomedBlobs(MakePlan()).count(old_.ToString()), 1u);
+  EXPECT_EQ(tree_.Image("app", "again", {"base", "old"}), old_);
+  Age();
+  v1::CreatePlanRequest request;
+  request.set_verb(v1::PRUNE_VERB_SYSTEM);
+  request.set_skip_scan(true);
+  v1::Plan plan;
+  const grpc::Status status =
+      Ask(collection_stub_, &Collection::CreatePlan, request, &plan);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(DoomedBlobs(plan).count(old_.ToString()), 0u);
+}
+
 TEST_F(CollectionTest, WrongTermsAreRefusedBeforeAnythingElse) {
   v1::CreatePlanRequest request;
   v1::Plan plan;

@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "gc/collector.h"
+#include "gc/prune_request.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "oci/digest.h"
@@ -16,7 +18,6 @@ namespace reclaim::rpc {
 namespace {
 
 using ::testing::HasSubstr;
-using Collection = v1::CollectionService::Stub;
 using Graph = v1::GraphService::Stub;
 using Leases = v1::LeaseService::Stub;
 using Stores = v1::StoreService::Stub;
@@ -36,17 +37,14 @@ class HeldPlaceTest : public ServerFixture {
     AddStore("image-layout");
   }
 
-  // How many blobs go, as the graph is.
-  uint64_t DoomedCount() {
-    v1::CreatePlanRequest request;
-    request.set_store("s");
-    request.set_verb(v1::PRUNE_VERB_SYSTEM);
-    request.set_skip_scan(true);
-    v1::Plan plan;
-    const grpc::Status status =
-        Ask(collection_stub_, &Collection::CreatePlan, request, &plan);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return plan.item_count();
+  // How many blobs go, as the graph is: no call plans without a scan.
+  uint64_t DoomedCount(const std::string& store = "s") {
+    gc::PruneRequest request;
+    request.store = store;
+    request.policy = policy_;
+    const auto plan = collector_->MakePlan(request, {});
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan.ok() ? plan->totals.item_count : 0;
   }
 
   void Scan(const std::string& store = "s") {
@@ -123,18 +121,12 @@ class HeldPlaceTest : public ServerFixture {
     add.set_name("late");
     add.set_uri("image-layout:" + folder.path());
     v1::Store store;
-    grpc::Status status = Ask(store_stub_, &Stores::RegisterStore, add, &store);
+    const grpc::Status status =
+        Ask(store_stub_, &Stores::RegisterStore, add, &store);
     EXPECT_TRUE(status.ok()) << status.error_message();
     hold(image);
     Scan("late");
-    v1::CreatePlanRequest request;
-    request.set_store("late");
-    request.set_verb(v1::PRUNE_VERB_SYSTEM);
-    request.set_skip_scan(true);
-    v1::Plan plan;
-    status = Ask(collection_stub_, &Collection::CreatePlan, request, &plan);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return plan.item_count();
+    return DoomedCount("late");
   }
 
   store::LayoutTree a_{&folder_, "a"};
