@@ -53,10 +53,13 @@ absl::Status Damaged(const char* what) {
 
 absl::Status CheckVersion(uint32_t version, const char* what) {
   if (version == kRecordVersion) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
+  const std::string why = absl::StrCat(
       "the record of a ", what, " has the version ", version,
       ", this program reads ", kRecordVersion,
-      "; start the version that wrote it, or move the database away"));
+      "; start the version that wrote it, or move the database away");
+  // One of a later version is not damaged.
+  return version > kRecordVersion ? absl::FailedPreconditionError(why)
+                                  : absl::DataLossError(why);
 }
 
 }  // namespace codec

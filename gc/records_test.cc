@@ -163,6 +163,13 @@ TEST(RecordsTest, DamageIsSaid) {
   EXPECT_THAT(DecodeQuarantine("\xff"), StatusIs(absl::StatusCode::kDataLoss));
 }
 
+// A start by mistake of an older version moves nothing aside.
+TEST(RecordsTest, ALaterVersionIsNoDamage) {
+  EXPECT_THAT(codec::CheckVersion(kRecordVersion + 1, "run"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("start the version that wrote it")));
+}
+
 // What protobuf would write and refuse to read is not written.
 TEST(RecordsTest, WhatIsNoTextIsRefused) {
   const auto is_refused =

@@ -43,6 +43,16 @@ absl::Status DurableGraph::LoadMeta() {
   if (!state) return BeginState();
   RECLAIM_ASSIGN_OR_RETURN(
       state_, ParseRecord<storage::v1::GraphState>(Family::kMeta, *state));
+  if (state_.format_version() > kFormatVersion) {
+    // Nothing is damaged: it is not moved aside on a start by mistake.
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the database has format ", state_.format_version(),
+        ", this program reads ", kFormatVersion,
+        "; start the version that wrote it, or move the folder \"graph\" of "
+        "the "
+        "data directory away: the stores are read again, and what was recorded "
+        "over the API alone is lost"));
+  }
   if (state_.format_version() != kFormatVersion) {
     return absl::DataLossError(
         absl::StrCat("the database has format ", state_.format_version(),
