@@ -92,13 +92,14 @@ absl::Status TakeForOnlyCopies(CollectedStore* site,
     absl::StatusOr<QuarantineRecord> record = site->runs->GetQuarantine(key);
     if (absl::IsNotFound(record.status())) continue;
     RECLAIM_RETURN_IF_ERROR(record.status());
-    if (IsSecondCopy(*record)) taken.put.push_back(*std::move(record));
+    if (record->state != QuarantineState::kSuperseded) continue;
+    taken.put.push_back(*std::move(record));
   }
   if (taken.put.empty()) return absl::OkStatus();
   const auto order = site->graph->HoldWriteOrder();
   for (QuarantineRecord& record : taken.put) {
     record.state = QuarantineState::kQuarantined;
-    record.item.node = kNoNode;
+    if (IsBlob(record)) record.item.node = kNoNode;
     record.epoch = order->reader().epoch();
     record.quarantined = site->clock->Now();
   }

@@ -11,6 +11,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "base/status_macros.h"
+#include "gc/adopted_return.h"
 #include "gc/records.h"
 #include "gc/restore.h"
 #include "gc/run_store.h"
@@ -29,8 +30,12 @@ using store::RemovalKind;
 // Links that are looked at under one lock (I10).
 constexpr size_t kPageSize = 256;
 
+// One that somebody has made anew may be the only one again: his may not have
+// come to the disk.
 bool IsLink(const QuarantineRecord& record) {
-  return record.state == QuarantineState::kQuarantined && record.item.removal &&
+  return (record.state == QuarantineState::kQuarantined ||
+          record.state == QuarantineState::kSuperseded) &&
+         record.item.removal &&
          (record.item.removal->kind == RemovalKind::kLayerLink ||
           record.item.removal->kind == RemovalKind::kRevisionLink);
 }
@@ -161,6 +166,13 @@ void TakeNeeded(const CollectedStore& site,
 absl::Status Return(CollectedStore* site, std::vector<QuarantineRecord> needed,
                     absl::string_view actor) {
   if (needed.empty()) return absl::OkStatus();
+  std::vector<QuarantineKey> superseded;
+  for (QuarantineRecord& record : needed) {
+    if (record.state != QuarantineState::kSuperseded) continue;
+    superseded.emplace_back(record.run_id, record.number);
+    record.state = QuarantineState::kQuarantined;
+  }
+  RECLAIM_RETURN_IF_ERROR(TakeForOnlyCopies(site, superseded, actor));
   return RestoreRecords(site, std::move(needed), actor, nullptr,
                         RestoreOrder::kBytesLast);
 }

@@ -277,7 +277,8 @@ absl::Status Purge::Run() {
   RECLAIM_ASSIGN_OR_RETURN(const bool is_in_doubt, ReturnNeededLinks());
   RECLAIM_ASSIGN_OR_RETURN(const bool has_returned,
                            ReturnNamed(site_, run_->run().actor));
-  if (has_returned || is_in_doubt) {
+  // What a scan of this purge left in doubt, another would as well.
+  if (has_returned || (is_in_doubt && !has_scanned_)) {
     RECLAIM_RETURN_IF_ERROR(ScanForProof());
     RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
     // The scan has read what came back: only now is known what it is made of.

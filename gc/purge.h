@@ -95,7 +95,7 @@ class Purge {
   // Whether the store has, or may have, a copy of its own beside this one.
   bool IsSecondCopy(const QuarantineRecord& record) const;
   // Of one whose first copy was collected too: whether that one is whole as it
-  // lies in quarantine, or goes with it.  Says why not.
+  // lies in quarantine.  Says why not.
   absl::StatusOr<bool> MayGoBeforeFirst(const QuarantineRecord& second);
   // Gives back the links that are needed, and notes which of them can't.  True
   // if a scan has to tell of one that is meant whether it is needed.
@@ -154,6 +154,7 @@ class Purge {
   GuardTerms terms_;
   AdoptedBlobs adopted_;
   HeldLinks held_links_;
+  bool has_scanned_ = false;
   // Blobs that the store has again, and those of them whose other copy is
   // whole.
   std::set<QuarantineKey> second_copies_;

@@ -31,6 +31,7 @@ constexpr absl::Duration kPatience = absl::Minutes(2);
 // A cache of descriptors knows content and who has it, neither tags nor
 // uploads.
 bool IsInCaches(const QuarantineRecord& record) {
+  if (!record.item.removal) return false;
   const store::RemovalKind kind = record.item.removal->kind;
   return kind == store::RemovalKind::kBlob ||
          kind == store::RemovalKind::kRevisionLink ||
@@ -97,7 +98,9 @@ absl::Status Purge::ScanForProof() {
   options.actor = run_->run().actor;
   options.is_proof = true;
   options.is_cancelled = [this] { return run_->IsCancelled(); };
-  return ScanAndReturn(site_, options).status();
+  RECLAIM_RETURN_IF_ERROR(ScanAndReturn(site_, options).status());
+  has_scanned_ = true;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Purge::Lacking> Purge::FindLacking(
@@ -207,22 +210,18 @@ bool Purge::IsSecondCopy(const QuarantineRecord& record) const {
          IsFirst(record, index::NodeState::kPresent);
 }
 
+// Not unread even if this purge takes both: they are of two runs, and the first
+// may stay, or come back, when the second has gone.
 absl::StatusOr<bool> Purge::MayGoBeforeFirst(const QuarantineRecord& second) {
   RECLAIM_ASSIGN_OR_RETURN(
       const std::vector<QuarantineRecord> all,
       site_->runs->FindQuarantined(site_->name, second.item.removal->place,
                                    *second.item.digest));
-  const absl::Time now = site_->clock->Now();
   absl::Status whole = absl::NotFoundError("no record tells where it lies");
   for (const QuarantineRecord& first : all) {
     if (!IsBlob(first) || first.state != QuarantineState::kQuarantined ||
         first.item.node == index::kNoNode) {
       continue;
-    }
-    // They go together, unless this purge has enough before it comes to that.
-    if (request_.free_bytes == 0 && IsMeant(first, now) &&
-        LackOfProof(first).empty()) {
-      return true;
     }
     whole = site_->store->VerifyQuarantined(first.run_id, *first.item.removal);
     if (whole.ok()) return true;
@@ -231,7 +230,7 @@ absl::StatusOr<bool> Purge::MayGoBeforeFirst(const QuarantineRecord& second) {
       SubjectOf(second.item), SkipReason::kProofMissing,
       absl::StrCat("the store's own copy was collected since and may still be "
                    "restored, and is not known to be whole (",
-                   whole.message(), "); this one goes with it"));
+                   whole.message(), "); purge again when that has gone"));
   return false;
 }
 

@@ -1,6 +1,7 @@
 // What must be proven before bytes are freed: that the writers who may have
 // seen them are done, and that no registry remembers them.
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -213,7 +214,7 @@ class SharedLinkTest : public PurgeProofTest {
     tree_.Image("web", "v1", {"shared"});
     tree_.Layer("app", "shared");
     Begin(writers_);
-    Prune();
+    run_id_ = Prune().id;
     EXPECT_FALSE(folder_.Exists(link_));
     EXPECT_TRUE(folder_.Exists(tree_.BlobPath(D("shared"))));
     manifest_ =
@@ -224,7 +225,29 @@ class SharedLinkTest : public PurgeProofTest {
       absl::StrCat("docker/registry/v2/repositories/app/_layers/sha256/",
                    D("shared").hex(), "/link");
   oci::Digest manifest_;
+  std::string run_id_;
 };
+
+// A power cut has taken it, who had not come to sync it.
+TEST_F(SharedLinkTest, OneThatWasMadeAnewAndIsLostComesBack) {
+  tree_.Layer("app", "shared");
+  Scan();
+  ASSERT_THAT(RestoreRun(run_id_), IsOk());
+  ASSERT_EQ(QuarantineCount(), 1u) << "a second one";
+  folder_.Remove(std::filesystem::path(link_).parent_path());
+  Purge();
+  EXPECT_TRUE(folder_.Exists(link_));
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+TEST_F(SharedLinkTest, OneThatWasMadeAnewStands) {
+  tree_.Layer("app", "shared");
+  Scan();
+  ASSERT_THAT(RestoreRun(run_id_), IsOk());
+  EXPECT_EQ(Purge(), 1u);
+  EXPECT_TRUE(folder_.Exists(link_));
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
 
 TEST_F(SharedLinkTest, AHintBringsItBack) {
   index::Hint hint;

@@ -340,11 +340,18 @@ TEST_F(SecondCopyTest, StaysBesideAFirstThatIsTorn) {
   EXPECT_EQ(purged.skipped[0].reason, SkipReason::kProofMissing);
   EXPECT_THAT(purged.skipped[0].detail, HasSubstr("holds sha256:"));
   EXPECT_EQ(QuarantineCount(), count);
-  // Both are due by then.
+  // Both are due by then, of two runs: the torn one goes, and this one is the
+  // only one, with a period of its own.
   clock_.Advance(absl::Hours(12));
+  PurgeWhatIsDue();
+  EXPECT_EQ(StateOf(layer_), NodeState::kAbsent);
+  EXPECT_EQ(QuarantineCount(), 1u);
+  PurgeWhatIsDue();
+  EXPECT_EQ(QuarantineCount(), 1u);
+  ExpectExact();
+  clock_.Advance(absl::Hours(25));
   EXPECT_EQ(PurgeWhatIsDue().phase, RunPhase::kSucceeded);
   EXPECT_EQ(QuarantineCount(), 0u);
-  EXPECT_EQ(StateOf(layer_), NodeState::kAbsent);
 }
 
 // It is the only one then, to be judged and proven as such.

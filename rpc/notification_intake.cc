@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -152,8 +153,8 @@ class RegistryIntake final : public NotificationIntake {
   absl::Status CheckRate(size_t count);
   absl::Status Follow(const std::string& store,
                       absl::Span<const index::Hint> hints, size_t attempt);
-  void QueueLooks(const std::string& store, std::vector<index::Hint> hints,
-                  size_t attempt);
+  void QueueLooks(const std::string& store, absl::Span<const index::Hint> said,
+                  std::vector<index::Hint> looks, size_t attempt);
   bool IsLeftToScans(const std::string& store, const index::Hint& hint);
 
   const NotificationOptions options_;
@@ -163,9 +164,14 @@ class RegistryIntake final : public NotificationIntake {
   Rate rate_;
   int waiting_count_ = 0;
   std::deque<SecondLook> looks_;
-  // Since when; by store and name.
   using Name = std::tuple<std::string, std::string, std::string, std::string>;
-  std::map<Name, absl::Duration> unreadable_;
+  static Name NameOf(const std::string& store, const index::Hint& hint) {
+    return {store, hint.repository, hint.tag,
+            hint.digest ? hint.digest->ToString() : ""};
+  }
+  // Those of looks_ that are for a pull.
+  std::set<Name> pulled_;
+  std::map<Name, absl::Duration> unreadable_;  // since when
 };
 
 bool RegistryIntake::IsAuthorized(absl::string_view authorization) const {
@@ -251,7 +257,7 @@ absl::Status RegistryIntake::Follow(const std::string& store,
   absl::StatusOr<std::vector<index::Hint>> unsettled =
       parts_.collector->FollowHints(store, hints, kActor);
   if (unsettled.ok()) {
-    QueueLooks(store, *std::move(unsettled), attempt);
+    QueueLooks(store, hints, *std::move(unsettled), attempt);
     return absl::OkStatus();
   }
   if (!IsAboutAName(unsettled.status())) return unsettled.status();
@@ -268,16 +274,29 @@ absl::Status RegistryIntake::Follow(const std::string& store,
   return status;
 }
 
+// What was pulled is looked for once, and never at the cost of a push: after an
+// outage a registry tells of thousands of pulls of what has been deleted since.
 void RegistryIntake::QueueLooks(const std::string& store,
-                                std::vector<index::Hint> hints,
+                                absl::Span<const index::Hint> said,
+                                std::vector<index::Hint> looks,
                                 size_t attempt) {
   if (attempt >= std::size(kLookDelays)) return;
+  std::set<Name> pushed;
+  for (const index::Hint& hint : said) {
+    if (!hint.pulled) pushed.insert(NameOf(store, hint));
+  }
   base::MutexLock lock(&mutex_);
-  for (index::Hint& hint : hints) {
-    // Beyond the bound the next scan finds them.
+  const absl::Duration due = parts_.clock->Monotonic() + kLookDelays[attempt];
+  for (index::Hint& hint : looks) {
+    // Beyond the bounds the next scan finds them.
     if (looks_.size() >= kSecondLookMax) break;
-    looks_.push_back({store, std::move(hint), attempt + 1,
-                      parts_.clock->Monotonic() + kLookDelays[attempt]});
+    Name name = NameOf(store, hint);
+    if (pushed.count(name) > 0) {
+      looks_.push_back({store, std::move(hint), attempt + 1, due});
+    } else if (looks_.size() < kSecondLookMax / 2 &&
+               pulled_.insert(std::move(name)).second) {
+      looks_.push_back({store, std::move(hint), std::size(kLookDelays), due});
+    }
   }
 }
 
@@ -297,8 +316,7 @@ bool RegistryIntake::IsLeftToScans(const std::string& store,
   }
   // So many at once are no writers at work.
   if (unreadable_.size() >= kUnreadableMax) return true;
-  const Name name = {store, hint.repository, hint.tag,
-                     hint.digest ? hint.digest->ToString() : ""};
+  const Name name = NameOf(store, hint);
   absl::Duration& since = unreadable_.try_emplace(name, now).first->second;
   if (is_old(since)) since = now;
   if (now - since < kUnreadablePatience) return false;
@@ -315,6 +333,7 @@ void RegistryIntake::LookAgain() {
         looks_.begin(), looks_.end(),
         [&](const SecondLook& look) { return look.due <= now; });
     for (auto it = looks_.begin(); it != later; ++it) {
+      pulled_.erase(NameOf(it->store, it->hint));
       due[{it->store, it->attempt}].push_back(std::move(it->hint));
     }
     looks_.erase(looks_.begin(), later);

@@ -395,6 +395,24 @@ TEST_F(NotificationIntakeTest, APullOfAnUnknownImageIsLookedAtAMomentLater) {
   EXPECT_TRUE(HasTag("v2"));
 }
 
+// What it names has been deleted since, as a rule.
+TEST_F(NotificationIntakeTest, WhatWasPulledIsLookedForOnce) {
+  ASSERT_THAT(collector_->Scan("hub", false, "test", {}), IsOk());
+  const oci::Digest image = oci::Digest::Sha256Of("deleted");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_THAT(intake_->Take("hub", kBearer, Event("pull", "v2", image)),
+                IsOk());
+  }
+  clock_.Advance(absl::Milliseconds(300));
+  intake_->LookAgain();
+  tree_.Tag("app", "v2", tree_.Image("app", "", {"base", "two"}));
+  for (int i = 0; i < 4; ++i) {
+    clock_.Advance(absl::Seconds(10));
+    intake_->LookAgain();
+  }
+  EXPECT_FALSE(HasTag("v2"));
+}
+
 // The registry tells of a push before it writes the tag.
 TEST_F(NotificationIntakeTest, ATagThatComesLaterIsFoundByASecondLook) {
   const oci::Digest image = tree_.Image("app", "", {"base", "two"});

@@ -275,7 +275,8 @@ absl::Status QuarantineFolder::MoveOverRuin(const std::string& from,
   // They have changed places, now or before a crash.
   RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(path)));
   RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(from)));
-  return RemoveRuin(from);
+  // The link is in its place; what is left of the ruin goes with a purge.
+  return RemoveRuin(from).ok() ? absl::OkStatus() : moved;
 }
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,
