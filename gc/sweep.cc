@@ -331,6 +331,7 @@ absl::Status Sweep::RunBatches(CanaryWatch* canaries) {
         site_->runs->GetItems(plan_.id, batch.first, policy.batch_item_count));
     if (batch.items.empty()) return absl::OkStatus();
     KeepOneStage(&batch.items);
+    terms_.names_seen = SeenUntil(batch.items);
     RECLAIM_RETURN_IF_ERROR(CheckKnown(batch.items));
     run_->run().progress.step = StepOf(batch.items.front());
     const uint64_t before = run_->run().bytes.content.allocated_bytes;

@@ -95,6 +95,9 @@ class Sweep {
   bool IsSincePlan(absl::Time modified) const {
     return absl::ToUnixMicros(modified) > absl::ToUnixMicros(plan_.names_seen);
   }
+  // The file time beyond which the plan has not seen what items of one stage
+  // are.
+  absl::Time SeenUntil(const std::vector<PlanItem>& items) const;
   GuardTerms Terms() const;
   index::StoreRecord Registered() const;
 

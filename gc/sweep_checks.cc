@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -7,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "gc/sweep.h"
 #include "index/hints.h"
@@ -77,6 +79,22 @@ std::vector<Verdict> Sweep::CheckFiles(
     }
   }
   return verdicts;
+}
+
+// Of uploads it is the time of the last write that a scan has seen: a later one
+// is another, also where the clock of a file server is behind.
+absl::Time Sweep::SeenUntil(const std::vector<PlanItem>& items) const {
+  absl::Time last = absl::InfinitePast();
+  const auto reader = site_->graph->Read();
+  const index::GraphView& view = reader->view();
+  for (const PlanItem& item : items) {
+    if (!item.removal || item.removal->kind != RemovalKind::kUpload) {
+      return plan_.names_seen;
+    }
+    if (item.node == index::kNoNode || !view.Exists(item.node)) continue;
+    last = std::max(last, view.fields(item.node).recorded);
+  }
+  return std::min(last, plan_.names_seen);
 }
 
 // Another time than the graph's is another write, wherever the clocks stand.

@@ -23,6 +23,8 @@
 namespace reclaim::store {
 
 inline constexpr char kRegistryTop[] = "docker/registry/v2";
+// How deep the files of an upload may lie in its folder.
+inline constexpr int kUploadDepthMax = 8;
 
 class RegistryScan {
  public:

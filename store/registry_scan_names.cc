@@ -15,7 +15,6 @@ namespace reclaim::store {
 namespace {
 
 constexpr uint64_t kLinkBytesMax = 1024;
-constexpr int kUploadDepthMax = 8;
 
 std::string TagsPath(const std::string& repository) {
   return RepositoryPath(repository) + "/_manifests/tags";

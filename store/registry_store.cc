@@ -1,16 +1,21 @@
 #include "store/registry_store.h"
 
+#include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "oci/name.h"
 #include "store/registry_names.h"
 #include "store/registry_scan.h"
+#include "store/rooted_dir.h"
 #include "store/tag_histories.h"
 
 namespace reclaim::store {
@@ -91,7 +96,7 @@ class RegistryStore final : public TreeStore {
         paths.paths = {repository + "/_layers/" + DigestPath(*removal.digest)};
         break;
       case RemovalKind::kUpload:
-        paths.paths = {repository + "/_uploads/" + removal.upload_id};
+        paths.paths = {UploadFolder(removal)};
         break;
       case RemovalKind::kBlob:
         RECLAIM_RETURN_IF_ERROR(Stat(removal.place, *removal.digest).status());
@@ -112,9 +117,20 @@ class RegistryStore final : public TreeStore {
     return paths;
   }
 
-  // The registry opens a tag's link before it writes it.
+  absl::Status CheckBeforeMove(const Removal& removal,
+                               absl::Time planned) const override {
+    if (removal.kind != RemovalKind::kUpload) return absl::OkStatus();
+    return CheckLastWrite(removal, UploadFolder(removal), planned,
+                          absl::InfiniteFuture());
+  }
+
+  // The registry opens a tag's link, or a file of an upload, before it writes
+  // it.
   absl::Status CheckMoved(const RunId& run_id, const Removal& removal,
                           absl::Time planned) const override {
+    if (removal.kind == RemovalKind::kUpload) {
+      return CheckMovedUpload(run_id, removal, planned);
+    }
     if (removal.kind != RemovalKind::kTag) return absl::OkStatus();
     const std::string folder = TagFolder(
         absl::StrCat(kRegistryTop, "/repositories/", removal.repository),
@@ -148,6 +164,66 @@ class RegistryStore final : public TreeStore {
   static std::string TagFolder(const std::string& repository,
                                const std::string& tag) {
     return absl::StrCat(repository, "/_manifests/tags/", tag);
+  }
+
+  static std::string UploadFolder(const Removal& removal) {
+    return absl::StrCat(kRegistryTop, "/repositories/", removal.repository,
+                        "/_uploads/", removal.upload_id);
+  }
+
+  // When a file below was last written to; InfinitePast() if there is none.
+  absl::StatusOr<absl::Time> LastWrite(const std::string& folder,
+                                       int depth) const {
+    absl::Time last = absl::InfinitePast();
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::vector<DirEntry>> entries,
+                             root().ListIfThere(folder));
+    if (!entries) return last;
+    for (const DirEntry& entry : *entries) {
+      const std::string path = JoinPath(folder, entry.name);
+      if (entry.type == FileType::kFolder && depth > 0) {
+        RECLAIM_ASSIGN_OR_RETURN(const absl::Time below,
+                                 LastWrite(path, depth - 1));
+        last = std::max(last, below);
+        continue;
+      }
+      RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                               root().StatIfThere(path));
+      if (!stat || stat->type != FileType::kFile) continue;
+      last = std::max(last, stat->modified);
+    }
+    return last;
+  }
+
+  // ABORTED if the upload in `folder` has been written to since it was
+  // `planned` to go, or a file of it at `moved` or later.
+  absl::Status CheckLastWrite(const Removal& removal, const std::string& folder,
+                              absl::Time planned, absl::Time moved) const {
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                             root().StatIfThere(folder));
+    if (!stat) return absl::OkStatus();
+    RECLAIM_ASSIGN_OR_RETURN(const absl::Time last,
+                             LastWrite(folder, kUploadDepthMax));
+    // As a scan does, which knows microseconds.
+    if (last < moved && absl::ToUnixMicros(std::max(last, stat->modified)) <=
+                            absl::ToUnixMicros(planned)) {
+      return absl::OkStatus();
+    }
+    return absl::AbortedError(absl::StrCat(
+        ToString(removal), " was written to by its client meanwhile"));
+  }
+
+  // Nothing but the move has changed the inode of its folder since.  So the
+  // file system itself tells, by one clock, what a registry that had a file of
+  // it open has written after that.  A purge that broke off changes the folder
+  // too, and none of the files that it left.
+  absl::Status CheckMovedUpload(const RunId& run_id, const Removal& removal,
+                                absl::Time planned) const {
+    const std::string moved =
+        QuarantineFolder::MovedPath(run_id, UploadFolder(removal));
+    RECLAIM_ASSIGN_OR_RETURN(const std::optional<FileStat> stat,
+                             root().StatIfThere(moved));
+    if (!stat) return absl::OkStatus();
+    return CheckLastWrite(removal, moved, planned, stat->changed);
   }
 
   // A tag that names something else by now was moved by a writer: it stays.

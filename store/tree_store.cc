@@ -161,7 +161,8 @@ RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
     if (undo.ok()) note = *std::move(undo);
   } else {
     absl::StatusOr<RemovalPaths> found = PathsOf(removal);
-    outcome.status = found.status();
+    outcome.status =
+        found.ok() ? CheckBeforeMove(removal, planned) : found.status();
     if (found.ok()) paths = *std::move(found);
   }
   if (!outcome.status.ok()) return outcome;

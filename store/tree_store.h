@@ -63,6 +63,12 @@ class TreeStore : public ContentStore {
   // what the removal says (a tag that moved).
   virtual absl::StatusOr<RemovalPaths> PathsOf(
       const Removal& removal) const = 0;
+  // Before something is moved, so that a writer who is at work on it never
+  // misses it.  ABORTED: he has written to it after it was `planned` to go.
+  virtual absl::Status CheckBeforeMove(const Removal&,
+                                       absl::Time /*planned*/) const {
+    return absl::OkStatus();
+  }
   // Whether what lies in quarantine is still what the removal says: a writer
   // may have opened a file before it was moved, or have written the name anew
   // after it was `planned` to go.  ABORTED: it goes back.
