@@ -20,6 +20,8 @@ from registry_client import (MANIFEST, OCI, Broken, Client, Refused,
 REPOSITORIES = ["app", "web", "team/api", "team/worker"]
 LAYER_COUNT = 24
 ATTEMPT_MAX = 6
+# Seconds; what world.py says of gc.upload_lifetime is one more.
+SLOW_PAUSE_MAX = 2
 
 
 def layer_bytes(number):
@@ -80,6 +82,8 @@ class Worker(threading.Thread):
         self.stopped = stopped
         self.patience = patience
         self.world = world
+        self.slow_upload = iter(())
+        self.slow_due = 0
         self.image_count = 0
         self.tags = {}    # (repository, tag) -> digest that was acknowledged
         self.images = {}  # (repository, digest) -> (manifest, blobs)
@@ -100,7 +104,11 @@ class Worker(threading.Thread):
     def step(self):
         choice = self.random.random()
         try:
-            if choice < 0.40:
+            if time.monotonic() >= self.slow_due:
+                self.slow_due = next(self.slow_upload, 0)
+                if not self.slow_due:
+                    self.slow_upload = self.send_slowly()
+            elif choice < 0.40:
                 self.push_new()
             elif choice < 0.50:
                 self.push_again()
@@ -240,6 +248,48 @@ class Worker(threading.Thread):
         self.client.abort_upload(self.random.choice(REPOSITORIES),
                                  b"half of something" * 100)
         self.figures.add("uploads aborted")
+
+    def send_slowly(self):
+        """An image whose layer comes in pieces, with all else that the client
+        does between them: as a rule that takes longer than an upload lives
+        which nobody writes to, and now and then one pause does.  Only then may
+        it be taken for abandoned.  Yields the time of its next piece."""
+        yield time.monotonic() + self.random.uniform(0, 2)
+        self.image_count += 1
+        name = b"slow layer %d of client %d\n" % (self.image_count, self.number)
+        layer = name * 3000
+        config = json.dumps({"layer": name.decode()}).encode()
+        manifest = manifest_of(config, [layer])
+        repository = self.random.choice(REPOSITORIES)
+        begin = before = time.monotonic()
+        pause = 0
+        location = self.client.begin_upload(repository)
+        for piece in (name * 1000, name * 1000, name * 1000, b""):
+            yield time.monotonic() + self.random.choice([0.2, 0.8, 1, 1.4, 4])
+            if not piece:
+                location += "%sdigest=%s" % ("&" if "?" in location else "?",
+                                             digest_of(layer))
+            started = time.monotonic()
+            status, _, headers = self.client.ask(
+                "PATCH" if piece else "PUT", location, piece,
+                {"Content-Type": "application/octet-stream"})
+            pause = max(pause, time.monotonic() - before)
+            before = started
+            if status not in (201, 202):
+                self.figures.add("slow uploads broken off, with %d" % status)
+                if status == 404 and pause < SLOW_PAUSE_MAX:
+                    self.figures.lose(
+                        "client %d, an upload to %s that was written to after "
+                        "%.1f s at most" % (self.number, repository, pause))
+                return
+            if piece:
+                location = headers["Location"]
+                location = location[location.index("/v2/"):]
+        self.figures.add("slow uploads")
+        self.figures.took("slow upload", time.monotonic() - begin)
+        self.images[repository, digest_of(manifest)] = (manifest,
+                                                        [config, layer])
+        self.push(repository, manifest, [config, layer])
 
     def pull_one(self):
         if not self.tags:
