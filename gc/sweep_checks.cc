@@ -115,6 +115,8 @@ bool Sweep::IsAnotherWrite(const PlanItem& item, absl::Time modified) const {
     if (repository != index::kNoNode && content != index::kNoNode) {
       recorded = view.LinkedAt(repository, content, *kind);
     }
+    // Taken away since the plan, the graph was told, and is there.
+    if (!recorded) return true;
   } else if (item.node != index::kNoNode && view.Exists(item.node)) {
     const index::NodeFields fields = view.fields(item.node);
     // A writer of ours has put it since: the guard knows.

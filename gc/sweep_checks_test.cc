@@ -220,12 +220,15 @@ TEST_F(LinkChecksTest, ALinkThatHasGoneIsGone) {
   EXPECT_EQ(StateOf(old_), index::NodeState::kQuarantined);
 }
 
+// Somebody has deleted it since, and somebody has made it anew.
 TEST_F(LinkChecksTest, ALinkThatTheGraphDoesNotKnowAnyMoreIsLeft) {
   const Plan plan = MakePlan(Request());
   ASSERT_THAT(Record({index::RemoveMembership{"s", "app", D("old"),
                                               store::MembershipKind::kLayer}}),
               IsOk());
   Applied(plan);
+  EXPECT_TRUE(folder_.Exists(link_));
+  EXPECT_EQ(StateOf(D("old")), index::NodeState::kPresent);
   EXPECT_EQ(StateOf(old_), index::NodeState::kQuarantined);
 }
 
