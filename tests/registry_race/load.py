@@ -270,14 +270,17 @@ class Worker(threading.Thread):
                 location += "%sdigest=%s" % ("&" if "?" in location else "?",
                                              digest_of(layer))
             started = time.monotonic()
-            status, _, headers = self.client.ask(
+            status, body, headers = self.client.ask(
                 "PATCH" if piece else "PUT", location, piece,
                 {"Content-Type": "application/octet-stream"})
             pause = max(pause, time.monotonic() - before)
             before = started
             if status not in (201, 202):
                 self.figures.add("slow uploads broken off, with %d" % status)
-                if status == 404 and pause < SLOW_PAUSE_MAX:
+                # What a registry signed before it was killed, the next one
+                # takes for forged: BLOB_UPLOAD_INVALID, with 404 as well.
+                is_gone = status == 404 and b"BLOB_UPLOAD_UNKNOWN" in body
+                if is_gone and pause < SLOW_PAUSE_MAX:
                     self.figures.lose(
                         "client %d, an upload to %s that was written to after "
                         "%.1f s at most" % (self.number, repository, pause))
