@@ -37,7 +37,7 @@ GUARANTEES = [
     ("torn_documents", 3900),
     ("interleavings_run", 5000),
     ("seconds_of_eight_threads_under_tsan", 600),
-    ("deeds_of_eight_threads_under_tsan", 2000),
+    ("deeds_of_eight_threads_under_tsan", 200),
     ("api_sequences_against_a_twin", 20000),
     ("random_graphs_planned", 7000),
     ("mutations_after_each_of_which_df_was_recounted", 100000),
