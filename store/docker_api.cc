@@ -1,5 +1,6 @@
 #include "store/docker_api.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -19,6 +20,8 @@ constexpr absl::Duration kPingPatience = absl::Seconds(2);
 // While another client has the engine count its bytes.
 constexpr absl::Duration kUsagePause = absl::Milliseconds(100);
 constexpr int kUsageRounds = 100;
+// While another has a record of the build cache for the moment.
+constexpr int kPruneRounds = 10;
 
 absl::Status ToStatus(const HttpAnswer& answer, const std::string& what) {
   if (answer.code < 400) return absl::OkStatus();
@@ -41,6 +44,24 @@ absl::Status ToStatus(const HttpAnswer& answer, const std::string& what) {
                  ? absl::AbortedError(message)
                  : absl::UnavailableError(message);
   }
+}
+
+// Why BuildKit has passed over a record: ABORTED says it, NOT_FOUND that it is
+// not there any more; OK if it may be asked once more.
+absl::Status JudgePassedOver(const std::vector<BuildCacheFact>& records,
+                             const std::string& id) {
+  const BuildCacheFact* record = nullptr;
+  for (const BuildCacheFact& fact : records) {
+    if (fact.id == id) record = &fact;
+    if (fact.parent == id) {
+      return absl::AbortedError(
+          absl::StrCat(id, " of the build cache: ", fact.id,
+                       " was built on it and is still there"));
+    }
+  }
+  if (record == nullptr) return absl::NotFoundError(id);
+  if (!record->is_in_use) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat(id, " of the build cache is in use"));
 }
 
 }  // namespace
@@ -103,12 +124,18 @@ absl::StatusOr<std::string> DockerApi::Get(const std::string& target) const {
   return std::move(answer->body);
 }
 
+absl::StatusOr<std::string> DockerApi::Ask(const char* method,
+                                           const std::string& target) const {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string prefix, Prefix());
+  RECLAIM_ASSIGN_OR_RETURN(HttpAnswer answer,
+                           http_.Ask(method, prefix + target, kPatience));
+  RECLAIM_RETURN_IF_ERROR(ToStatus(answer, absl::StrCat(method, " ", target)));
+  return std::move(answer.body);
+}
+
 absl::Status DockerApi::Act(const char* method,
                             const std::string& target) const {
-  RECLAIM_ASSIGN_OR_RETURN(const std::string prefix, Prefix());
-  RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
-                           http_.Ask(method, prefix + target, kPatience));
-  return ToStatus(answer, absl::StrCat(method, " ", target));
+  return Ask(method, target).status();
 }
 
 absl::StatusOr<std::vector<DockerListedImage>> DockerApi::ListImages() const {
@@ -238,10 +265,29 @@ absl::Status DockerApi::DeleteNetwork(const std::string& name) const {
   return Act("DELETE", absl::StrCat("/networks/", UrlEscape(name)));
 }
 
+// BuildKit passes over a record that somebody has, if only to count its bytes,
+// and says nothing of it.  One count ends before the next begins, so that the
+// look tells a build from a count.
 absl::Status DockerApi::DeleteBuildCache(const std::string& id) const {
   const std::string filter =
       UrlEscape(absl::StrCat("{\"id\":{\"", id, "\":true}}"));
-  return Act("POST", absl::StrCat("/build/prune?all=1&filters=", filter));
+  for (int round = 0; round < kPruneRounds; ++round) {
+    if (round > 0) absl::SleepFor(kUsagePause);
+    RECLAIM_ASSIGN_OR_RETURN(
+        const std::string body,
+        Ask("POST", absl::StrCat("/build/prune?all=1&filters=", filter)));
+    RECLAIM_ASSIGN_OR_RETURN(const std::vector<std::string> gone,
+                             docker_json::ParsePrunedCache(body));
+    if (std::find(gone.begin(), gone.end(), id) != gone.end()) {
+      return absl::OkStatus();
+    }
+    RECLAIM_ASSIGN_OR_RETURN(const DockerUsage usage, GetUsage());
+    const absl::Status judged = JudgePassedOver(usage.build_cache, id);
+    if (absl::IsNotFound(judged)) return absl::OkStatus();
+    RECLAIM_RETURN_IF_ERROR(judged);
+  }
+  return absl::AbortedError(absl::StrCat(
+      id, " of the build cache: the engine keeps it and does not say why"));
 }
 
 }  // namespace reclaim::store

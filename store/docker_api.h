@@ -86,7 +86,8 @@ class DockerApi {
   };
   absl::StatusOr<Place> GetPlace() const;
 
-  // None takes more away than what is named: untagged parents stay.
+  // None takes more away than what is named: untagged parents stay.  ABORTED
+  // if the engine has it in use.
   absl::Status DeleteImage(const std::string& name) const;
   absl::Status DeleteContainer(const std::string& id) const;
   absl::Status DeleteVolume(const std::string& name) const;
@@ -101,6 +102,8 @@ class DockerApi {
   absl::StatusOr<std::string> Negotiate(const HttpAnswer& ping,
                                         absl::Duration patience) const;
   absl::StatusOr<std::string> Get(const std::string& target) const;
+  absl::StatusOr<std::string> Ask(const char* method,
+                                  const std::string& target) const;
   absl::Status Act(const char* method, const std::string& target) const;
   absl::StatusOr<std::vector<DockerContainerDetails>> ListExternal() const;
 

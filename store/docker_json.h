@@ -53,6 +53,9 @@ absl::StatusOr<std::vector<DockerContainerDetails>> ParseLibpodContainers(
 absl::StatusOr<std::vector<DockerVolume>> ParseVolumes(absl::string_view body);
 absl::StatusOr<std::vector<NetworkFact>> ParseNetworks(absl::string_view body);
 absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body);
+// The ids of the records that a prune of the build cache has taken.
+absl::StatusOr<std::vector<std::string>> ParsePrunedCache(
+    absl::string_view body);
 // A member that is a string; "" if it is none.
 std::string ParseText(absl::string_view body, const char* member);
 

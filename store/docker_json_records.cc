@@ -16,6 +16,7 @@ using json_members::Member;
 using json_members::Object;
 using json_members::Size;
 using json_members::Text;
+using json_members::Texts;
 using json_members::Time;
 using oci::Json;
 
@@ -61,6 +62,21 @@ absl::StatusOr<std::vector<NetworkFact>> ParseNetworks(absl::string_view body) {
   return networks;
 }
 
+namespace {
+
+// From 1.42 on it may have several, and some versions spell them with a space.
+std::string ParentOf(const Json& record) {
+  std::string parent = Text(record, "Parent");
+  for (const char* name : {"Parents", " Parents"}) {
+    if (!parent.empty()) break;
+    const std::vector<std::string> parents = Texts(record, name);
+    if (!parents.empty()) parent = parents[0];
+  }
+  return parent;
+}
+
+}  // namespace
+
 absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body) {
   RECLAIM_ASSIGN_OR_RETURN(const Json object, Object(body));
   DockerUsage usage;
@@ -81,7 +97,7 @@ absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body) {
   for (const Json& entry : *list) {
     BuildCacheFact fact;
     fact.id = Text(entry, "ID");
-    fact.parent = Text(entry, "Parent");
+    fact.parent = ParentOf(entry);
     fact.type = Text(entry, "Type");
     fact.description = Text(entry, "Description");
     if (const auto size = Size(entry, "Size")) fact.bytes = Bytes{*size, *size};
@@ -93,6 +109,12 @@ absl::StatusOr<DockerUsage> ParseUsage(absl::string_view body) {
     usage.build_cache.push_back(std::move(fact));
   }
   return usage;
+}
+
+absl::StatusOr<std::vector<std::string>> ParsePrunedCache(
+    absl::string_view body) {
+  RECLAIM_ASSIGN_OR_RETURN(const Json object, Object(body));
+  return Texts(object, "CachesDeleted");
 }
 
 }  // namespace reclaim::store::docker_json

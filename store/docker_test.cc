@@ -87,6 +87,29 @@ TEST(DockerJsonTest, SizesOfLayersComeFromTheHistoryOrAreUnknown) {
   EXPECT_TRUE(docker_json::ParseHistory(two, 1)->empty());
 }
 
+TEST(DockerJsonTest, ARecordOfBuildCacheTellsWhatItIsBuiltOn) {
+  const auto usage = docker_json::ParseUsage(
+      R"({"BuildCache":[{"ID":"a","Parent":"p"},{"ID":"b","Parents":["q","r"]},
+                        {"ID":"c","Parent":""," Parents":["s"]},
+                        {"ID":"d","Parents":null}]})");
+  ASSERT_TRUE(usage.ok()) << usage.status();
+  std::string parents;
+  for (const BuildCacheFact& record : usage->build_cache) {
+    parents += record.id + record.parent + " ";
+  }
+  EXPECT_EQ(parents, "ap bq cs d ");
+}
+
+TEST(DockerJsonTest, APruneTellsWhichRecordsItHasTaken) {
+  EXPECT_EQ(*docker_json::ParsePrunedCache(
+                R"({"CachesDeleted":["a","b"],"SpaceReclaimed":7})"),
+            (std::vector<std::string>{"a", "b"}));
+  for (const char* none : {R"({"CachesDeleted":null})", "{}"}) {
+    EXPECT_TRUE(docker_json::ParsePrunedCache(none)->empty()) << none;
+  }
+  EXPECT_FALSE(docker_json::ParsePrunedCache("<html>").ok());
+}
+
 TEST(DockerJsonTest, AStateThatIsNotKnownCountsAsRunning) {
   EXPECT_EQ(docker_json::ParseState("exited"), ContainerState::kExited);
   EXPECT_EQ(docker_json::ParseState("stopped"), ContainerState::kExited);

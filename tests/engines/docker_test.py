@@ -16,7 +16,7 @@ from cases import (BASE, NO_FILTERS, AwayCases, FilterCases,  # noqa: E402
 from engines import (Dockerd, Podman, allocated, main,  # noqa: E402
                      pause_layer, run)
 from stand_ins import (docker_of_version,  # noqa: E402
-                       docker_without_containers)
+                       docker_that_counts, docker_without_containers)
 
 
 class Cases(FilterCases, AwayCases):
@@ -440,6 +440,32 @@ class DockerTest(Cases, Dockerd):
         self.assertEqual(self.build_folders(), 0)
         self.settle()
         self.assertEqual(self.rows()["Build Cache"].total_count, 0)
+
+    def store_in_front(self, name, times):
+        path = self.path(name + ".sock")
+        self.addCleanup(docker_that_counts(path, self.socket, times).close)
+        self.reclaim("store", "add", "%s:%s" % (self.scheme, path), "--name",
+                     name)
+        self.reclaim("scan", name)
+
+    def test_build_cache_that_somebody_has(self):
+        """BuildKit passes over it and answers as if all were well."""
+        self.build()
+        self.engine("rmi", "built")
+        self.store_in_front("always", 10_000)
+        folders = self.build_folders()
+        said = self.reclaim("builder", "prune", "--all", "--force",
+                            "--store", "always", with_notes=True)
+        self.assertIn("does not say why", said)
+        self.assertIn("Total reclaimed space: 0B", said)
+        self.assertEqual(self.build_folders(), folders)
+        self.verify("always")
+        self.store_in_front("for-a-while", 2)
+        said = self.reclaim("builder", "prune", "--all", "--force",
+                            "--store", "for-a-while")
+        self.assertNotIn("Total reclaimed space: 0B", said)
+        self.assertEqual(self.get("/system/df")["BuildCache"] or [], [])
+        self.assertEqual(self.build_folders(), 0)
 
     def all_on_disk(self):
         return self.layers_on_disk() + self.build_folders()
