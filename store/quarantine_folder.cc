@@ -17,6 +17,7 @@ constexpr uint64_t kJournalBytesMax = uint64_t{1} << 30;
 constexpr uint64_t kLinkBytesMax = 1024;
 // The file of a registry's link, in a folder of its own.
 constexpr char kLinkName[] = "link";
+constexpr char kHashStates[] = "hashstates";
 
 bool IsLinkRemoval(RemovalKind kind) {
   return kind == RemovalKind::kRevisionLink || kind == RemovalKind::kLayerLink;
@@ -220,9 +221,14 @@ absl::StatusOr<bool> QuarantineFolder::RemoveNote(const RunId& run_id,
   return path.empty() ? false : RemoveIfThere(*root_, path);
 }
 
-absl::StatusOr<bool> QuarantineFolder::IsRuin(const std::string& path) const {
+absl::StatusOr<bool> QuarantineFolder::IsRuin(const std::string& path,
+                                              RemovalKind kind) const {
   RECLAIM_ASSIGN_OR_RETURN(const std::vector<DirEntry> all, root_->List(path));
   if (all.empty()) return true;
+  if (kind == RemovalKind::kUpload) {
+    return all.size() == 1 && all[0].name == kHashStates &&
+           all[0].type == FileType::kFolder;
+  }
   if (all.size() != 1 || all[0].name != kLinkName) return false;
   RECLAIM_ASSIGN_OR_RETURN(const FileStat stat,
                            root_->Stat(JoinPath(path, kLinkName)));
@@ -237,7 +243,10 @@ absl::StatusOr<bool> QuarantineFolder::HoldsLink(
   return absl::StripAsciiWhitespace(text) == digest.ToString();
 }
 
-absl::Status QuarantineFolder::RemoveRuin(const std::string& path) const {
+absl::Status QuarantineFolder::RemoveRuin(const std::string& path,
+                                          RemovalKind kind) const {
+  // A registry hashes once more what it finds no note of.
+  if (kind == RemovalKind::kUpload) return root_->RemoveTree(path);
   const absl::Status removed = root_->RemoveFile(JoinPath(path, kLinkName));
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   return root_->RemoveFolder(path);
@@ -254,29 +263,33 @@ absl::Status QuarantineFolder::MoveOverRuin(const std::string& from,
                                             const Removal& removal) const {
   const absl::Status moved = root_->Move(from, path);
   if (!absl::IsAlreadyExists(moved)) return moved;
-  if (!IsLinkRemoval(removal.kind)) {
+  const bool is_upload = removal.kind == RemovalKind::kUpload;
+  if (!IsLinkRemoval(removal.kind) && !is_upload) {
     // Of these a writer may say something else: the kernel sees to it that what
     // goes is empty.  The graph knows that they are in quarantine.
     return root_->RemoveFolder(path).ok() ? root_->Move(from, path) : moved;
   }
+  const auto holds_the_same = [&] {
+    return is_upload || HoldsLink(path, *removal.digest).value_or(false);
+  };
   // What can't be looked at is none, and stays.
-  if (IsRuin(path).value_or(false)) {
+  if (IsRuin(path, removal.kind).value_or(false)) {
     const absl::Status exchanged = root_->Exchange(from, path);
     // As near as it gets, also where its folder is not ours to change.
     if (absl::IsUnimplemented(exchanged) ||
         absl::IsPermissionDenied(exchanged)) {
-      return RemoveRuin(path).ok() ? root_->Move(from, path) : moved;
+      return RemoveRuin(path, removal.kind).ok() ? root_->Move(from, path)
+                                                 : moved;
     }
     RECLAIM_RETURN_IF_ERROR(exchanged);
-  } else if (!IsRuin(from).value_or(false) ||
-             !HoldsLink(path, *removal.digest).value_or(false)) {
+  } else if (!IsRuin(from, removal.kind).value_or(false) || !holds_the_same()) {
     return moved;
   }
   // They have changed places, now or before a crash.
   RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(path)));
   RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(from)));
-  // The link is in its place; what is left of the ruin goes with a purge.
-  return RemoveRuin(from).ok() ? absl::OkStatus() : moved;
+  // What was taken is in its place; what is left of the ruin goes with a purge.
+  return RemoveRuin(from, removal.kind).ok() ? absl::OkStatus() : moved;
 }
 
 absl::StatusOr<RemovalBytes> QuarantineFolder::Restore(const RunId& run_id,

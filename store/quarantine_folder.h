@@ -140,12 +140,14 @@ class QuarantineFolder {
   void RemoveEmptyParents(const std::string& path, const std::string& floor);
   absl::Status MakeParents(const Journal& journal, const std::string& path);
   // What a writer leaves in the place of a link who dies before he has written:
-  // an empty folder, or one with nothing but a link without a byte.
-  absl::StatusOr<bool> IsRuin(const std::string& path) const;
+  // an empty folder, or one with nothing but a link without a byte.  In the
+  // place of an upload: what a registry notes of the bytes that it has hashed,
+  // when it closes one that was moved while it had it open.
+  absl::StatusOr<bool> IsRuin(const std::string& path, RemovalKind kind) const;
   // Whether a folder holds the link to `digest`.
   absl::StatusOr<bool> HoldsLink(const std::string& path,
                                  const oci::Digest& digest) const;
-  absl::Status RemoveRuin(const std::string& path) const;
+  absl::Status RemoveRuin(const std::string& path, RemovalKind kind) const;
   // Moves what was quarantined to where a ruin stands, which goes.
   // ALREADY_EXISTS: something else stands there.
   absl::Status MoveOverRuin(const std::string& from, const std::string& path,

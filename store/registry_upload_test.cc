@@ -139,6 +139,36 @@ TEST_F(UploadTest, WhatIsWrittenAfterTheMoveIsGivenBackNotFreed) {
   EXPECT_THAT(*store_->ListQuarantine(), SizeIs(0));
 }
 
+// So does a registry when it closes one: it notes by its path what it has
+// hashed.
+TEST_F(UploadTest, WhatARegistryNotesOfItWhenItClosesItIsNoOtherUpload) {
+  const std::string data = folder_.path() + "/" + kFolder + "/data";
+  for (const char* state : {"/hashstates/sha256/20", "/hashstates/sha256/4"}) {
+    SCOPED_TRACE(state);
+    ASSERT_THAT(QuarantineOne(DeletionPermitForTest(kBegun)), IsOk());
+    folder_.Write(kMoved + "/data", "half of it, and more");
+    folder_.Write(kFolder + state, "what was hashed");
+    EXPECT_THAT(PurgeOne(),
+                StatusIs(absl::StatusCode::kAborted, HasSubstr("written to")));
+    EXPECT_EQ(folder_.Read(kFolder + "/data"), "half of it, and more");
+    EXPECT_TRUE(folder_.Exists(kFolder + "/startedat"));
+    EXPECT_THAT(*store_->ListQuarantine(), SizeIs(0));
+    for (const char* path : {"/data", "/startedat", "/hashstates/sha256/4",
+                             "/hashstates/sha256", "/hashstates", ""}) {
+      SetTime(kFolder + path, kBegun);
+    }
+  }
+}
+
+TEST_F(UploadTest, WhatWasWrittenIsNotFreedForWhatLiesInItsPlace) {
+  ASSERT_THAT(QuarantineOne(DeletionPermitForTest(kBegun)), IsOk());
+  folder_.Write(kMoved + "/data", "half of it, and more");
+  folder_.Write(kFolder + "/data", "whose is this");
+  EXPECT_THAT(PurgeOne(), StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_EQ(folder_.Read(kMoved + "/data"), "half of it, and more");
+  EXPECT_EQ(folder_.Read(kFolder + "/data"), "whose is this");
+}
+
 // What a purge has left of one is no upload any more, and nobody's.
 TEST_F(UploadTest, WhatAPurgeLeftDoesNotComeBack) {
   ASSERT_THAT(QuarantineOne(DeletionPermitForTest(kBegun)), IsOk());

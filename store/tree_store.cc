@@ -9,6 +9,17 @@
 #include "store/run_id.h"
 
 namespace reclaim::store {
+namespace {
+
+// What has taken a name meanwhile is newer: that stands.  Of an upload there is
+// no newer one, for nobody is given its id again: what a client has written of
+// it is not freed for what lies in its place.
+bool IsOutdone(const Removal& removal, const absl::Status& returned) {
+  return absl::IsAlreadyExists(returned) &&
+         removal.kind != RemovalKind::kUpload;
+}
+
+}  // namespace
 
 BlobStat TreeStore::ToBlobStat(const FileStat& stat) const {
   BlobStat out;
@@ -187,9 +198,8 @@ RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
   if (!absl::IsAborted(outcome.status)) return outcome;
   const absl::Status returned = RestoreOne(run_id, removal).status;
   if (returned.ok()) return outcome;
-  // What has taken its name meanwhile is newer: that stands.
   outcome.status =
-      absl::IsAlreadyExists(returned) ? absl::OkStatus() : NotGone(returned);
+      IsOutdone(removal, returned) ? absl::OkStatus() : NotGone(returned);
   return outcome;
 }
 
@@ -260,7 +270,7 @@ RemovalOutcome TreeStore::PurgeOne(const RunId& run_id,
     const absl::Status returned = RestoreOne(run_id, removal).status;
     if (returned.ok()) return outcome;
     outcome.status =
-        absl::IsAlreadyExists(returned) ? absl::OkStatus() : NotGone(returned);
+        IsOutdone(removal, returned) ? absl::OkStatus() : NotGone(returned);
   }
   if (!outcome.status.ok()) return outcome;
   const absl::StatusOr<RemovalBytes> bytes = quarantine_.Purge(run_id, removal);
