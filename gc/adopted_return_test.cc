@@ -244,6 +244,85 @@ TEST_F(AdoptedReturnTest, OtherBytesInItsPlaceFreeNothing) {
   EXPECT_EQ(QuarantineCount(), 0u);
 }
 
+// Pushed anew, and garbage once more: what lies in quarantine with a node is
+// what a reference gives back, and what was found there is a second copy of it.
+class AdoptedBesideTheFirstTest : public AdoptedReturnTest {
+ protected:
+  // Until what was found is due, and the other one is not.
+  void CollectAnew(const std::string& bytes) {
+    LoseDatabaseWith({"old"});
+    ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
+    clock_.Advance(absl::Hours(12));
+    ASSERT_EQ(tree_.Image("app", "late", {"config of old", "old"}),
+              manifests_[0]);
+    folder_.Write(tree_.BlobPath(D("old")), bytes);
+    Age();
+    Scan();
+    ASSERT_EQ(StateOf(D("old")), NodeState::kPresent);
+    folder_.Remove("docker/registry/v2/repositories/app/_manifests/tags/late");
+    Scan();
+    Prune();
+    ASSERT_EQ(StateOf(D("old")), NodeState::kQuarantined);
+    ASSERT_EQ(CopyCount(), 2u);
+    clock_.Advance(absl::Hours(13));
+  }
+  gc::Run PurgeWhatIsDue() {
+    PurgeRequest request;
+    request.store = "s";
+    request.actor = "test";
+    const auto purged = collector_->Purge(request, {});
+    EXPECT_THAT(purged, IsOk());
+    ExpectExact();
+    return purged.ok() ? *purged : gc::Run();
+  }
+  size_t CopyCount() const {
+    const auto entries = collector_->FindQuarantined("s", "", D("old"));
+    EXPECT_THAT(entries, IsOk());
+    if (!entries.ok()) return 0;
+    size_t count = 0;
+    for (const QuarantineEntry& entry : *entries) {
+      if (entry.item.removal->kind == store::RemovalKind::kBlob) ++count;
+    }
+    return count;
+  }
+};
+
+TEST_F(AdoptedBesideTheFirstTest, ItGoesOnceThatOneIsRead) {
+  CollectAnew("old");
+  EXPECT_EQ(PurgeWhatIsDue().phase, RunPhase::kSucceeded);
+  EXPECT_EQ(CopyCount(), 1u);
+  EXPECT_EQ(StateOf(D("old")), NodeState::kQuarantined);
+  tree_.Tag("app", "late", tree_.Manifest("app", text_));
+  Scan();
+  ExpectWhole(manifests_[0], "old");
+}
+
+// A power cut tore the later one, and nobody has read it since.
+TEST_F(AdoptedBesideTheFirstTest, ItStaysBesideOneThatIsTorn) {
+  CollectAnew("odd");
+  for (int i = 0; i < 2; ++i) {
+    const gc::Run purged = PurgeWhatIsDue();
+    ASSERT_EQ(purged.skipped.size(), 1u);
+    EXPECT_EQ(purged.skipped[0].reason, SkipReason::kProofMissing);
+    EXPECT_THAT(purged.skipped[0].detail, testing::HasSubstr("holds sha256:"));
+    EXPECT_EQ(CopyCount(), 2u);
+  }
+  // The torn one goes in its time, and this one is the only one.
+  clock_.Advance(absl::Hours(12));
+  PurgeWhatIsDue();
+  EXPECT_EQ(StateOf(D("old")), NodeState::kAbsent);
+  EXPECT_EQ(CopyCount(), 1u);
+  tree_.Blob("another config");
+  tree_.Layer("app", "another config");
+  tree_.Tag(
+      "app", "late",
+      tree_.Manifest("app", store::ImageText({D("another config"), D("old")})));
+  Scan();
+  EXPECT_EQ(folder_.Read(tree_.BlobPath(D("old"))), "old");
+  EXPECT_EQ(StateOf(D("old")), NodeState::kPresent);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
 // A layout at the root, whose place is "", as that of who holds content
 // wherever it is; in it another one, whose copy of the same image lies in
 // quarantine.

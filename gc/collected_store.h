@@ -50,8 +50,9 @@ struct CollectedStore {
   // Why its recovery did not come to its end; "" if it did.  Guarded by the
   // collector.
   std::string unrecovered;
-  // Whether its interrupted runs have not been taken up: it could not be
-  // recovered at the start, and may have been since.  Guarded by the collector.
+  // Whether some of its interrupted runs have not been taken up: it could not
+  // be recovered at the start, and may have been since, or the database failed.
+  // Guarded by the collector.
   bool has_runs_to_take_up = false;
   // Held alone by a sync, shared by who plans: between two states of a store
   // nothing there may be judged.  Taken before everything else.

@@ -75,6 +75,12 @@ absl::Status Postpone(RunStore* runs, StoredRun stored,
   return absl::Status(why.code(), run.problems.back());
 }
 
+absl::Status NotInterrupted(absl::string_view run_id) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the run ", run_id,
+                   " was not interrupted; make a new plan and apply it"));
+}
+
 absl::Status OfStore(const std::string& name, const absl::Status& status) {
   if (status.ok()) return status;
   return absl::Status(status.code(),
@@ -187,18 +193,32 @@ Recovery StoreCollector::RecoverAgain() {
 absl::Status StoreCollector::TakeUpRuns(
     absl::FunctionRef<bool(const std::string&)> is_meant,
     std::unique_ptr<ActingSlot> slot, std::vector<std::string>* unfinished) {
-  RECLAIM_ASSIGN_OR_RETURN(
-      std::vector<StoredRun> runs,
-      runs_->ListRuns("", std::numeric_limits<size_t>::max()));
+  absl::StatusOr<std::vector<StoredRun>> runs =
+      runs_->ListRuns("", std::numeric_limits<size_t>::max());
+  if (!runs.ok()) {
+    TakeUpLater(is_meant);
+    return runs.status();
+  }
   absl::Status status;
-  for (StoredRun& run : runs) {
+  for (StoredRun& run : *runs) {
     if (!IsInterrupted(run.run) || !is_meant(run.run.store)) continue;
     const std::string id = run.run.id;
+    const std::string store = run.run.store;
     const absl::StatusOr<bool> goes_on = TakeUp(std::move(run), &slot);
     status.Update(goes_on.status());
     if (goes_on.ok() && *goes_on) unfinished->push_back(id);
+    if (goes_on.ok()) continue;
+    TakeUpLater([&store](const std::string& name) { return name == store; });
   }
   return status;
+}
+
+void StoreCollector::TakeUpLater(
+    absl::FunctionRef<bool(const std::string&)> is_meant) {
+  base::MutexLock lock(&mutex_);
+  for (const auto& [name, site] : sites_) {
+    if (is_meant(name)) site->has_runs_to_take_up = true;
+  }
 }
 
 absl::StatusOr<bool> StoreCollector::TakeUp(StoredRun stored,
@@ -310,16 +330,15 @@ absl::StatusOr<Run> StoreCollector::GoOn(absl::string_view run_id,
                                          const RunControl& control,
                                          std::unique_ptr<ActingSlot>* slot) {
   RECLAIM_ASSIGN_OR_RETURN(StoredRun stored, runs_->GetRun(run_id));
-  if (!IsInterrupted(stored.run)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the run ", run_id,
-                     " was not interrupted; make a new plan and apply it"));
-  }
+  if (!IsInterrupted(stored.run)) return NotInterrupted(run_id);
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<Plan> plan, PlanToGoOn(stored));
   if (!plan.has_value()) return Abandon(std::move(stored));
   RECLAIM_ASSIGN_OR_RETURN(CollectedStore * site, Site(stored.run.store));
   if (*slot == nullptr) {
     RECLAIM_ASSIGN_OR_RETURN(*slot, Acquire(site, stored.run.id));
+    // It may have been taken up twice, and ended before the store was free.
+    RECLAIM_ASSIGN_OR_RETURN(stored, runs_->GetRun(run_id));
+    if (!IsInterrupted(stored.run)) return NotInterrupted(run_id);
   }
   stored.run.phase = RunPhase::kRunning;
   ForgetPostponement(&stored.run);

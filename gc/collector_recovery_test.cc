@@ -351,6 +351,66 @@ TEST_F(CollectorRecoveryTest, WhatAnotherHasRecoveredSinceGoesOnAsWell) {
   EXPECT_THAT(collector_->RecoverAgain().unfinished_runs, IsEmpty());
 }
 
+// The disk of the database is full as they are taken up: the first that can't
+// be recorded waits, and so does its store, until it can.
+TEST_F(CollectorRecoveryTest, WhatCouldNotBeTakenUpIsTakenUpLater) {
+  DieTwice();
+  {
+    const base::ScopedErrno away(EIO, 0, /*is_lasting=*/true);
+    ASSERT_THAT(collector_->BeginRecovery().status, Not(IsOk()));
+  }
+  ASSERT_THAT(collector_->RecoverStore("s"), IsOk());
+  for (const int recorded_count : {0, 1}) {
+    const base::ScopedFault full("engine.commit",
+                                 absl::ResourceExhaustedError("it is full"),
+                                 recorded_count);
+    const Recovery recovery = collector_->RecoverAgain();
+    EXPECT_THAT(recovery.status,
+                StatusIs(absl::StatusCode::kResourceExhausted));
+    EXPECT_EQ(recovery.unfinished_runs.size(),
+              static_cast<size_t>(recorded_count));
+    EXPECT_EQ(collector_->ActingRun("s"), recorded_count == 0 ? "" : run_);
+  }
+  // One that goes on comes first, and ends once.
+  EXPECT_THAT(collector_->RecoverAgain().status,
+              StatusIs(absl::StatusCode::kAborted));
+  EXPECT_EQ(collector_->ActingRun("s"), run_);
+  ASSERT_THAT(collector_->Resume(run_, {}), IsOk());
+  EXPECT_THAT(collector_->Resume(run_, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  const Recovery again = collector_->RecoverAgain();
+  EXPECT_THAT(again.status, IsOk());
+  ASSERT_THAT(again.unfinished_runs, ElementsAre(first_run_));
+  const auto run = collector_->Resume(first_run_, {});
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->phase, RunPhase::kSucceeded);
+  EXPECT_THAT(collector_->RecoverAgain().unfinished_runs, IsEmpty());
+  EXPECT_FALSE(HasOld());
+  ExpectExact();
+}
+
+// The same at the start itself.
+TEST_F(CollectorRecoveryTest, SoDoesWhatTheStartCouldNotTakeUp) {
+  DieInASweep(3);
+  ASSERT_THAT(collector_->BeginRecovery().status, IsOk());
+  Restart();
+  {
+    const base::ScopedFault full("engine.commit",
+                                 absl::ResourceExhaustedError("it is full"));
+    const Recovery recovery = collector_->BeginRecovery();
+    EXPECT_THAT(recovery.status,
+                StatusIs(absl::StatusCode::kResourceExhausted));
+    EXPECT_THAT(recovery.unfinished_runs, IsEmpty());
+  }
+  EXPECT_THAT(collector_->UnrecoveredStores(), IsEmpty());
+  const Recovery again = collector_->RecoverAgain();
+  EXPECT_THAT(again.status, IsOk());
+  ASSERT_THAT(again.unfinished_runs, ElementsAre(run_));
+  ASSERT_THAT(collector_->Resume(run_, {}), IsOk());
+  EXPECT_FALSE(HasOld());
+  ExpectExact();
+}
+
 // What lies in the way of what was moved leaves that in quarantine, and no work
 // undone: the sweep goes on.
 TEST_F(CollectorRecoveryTest, WhatLiesInTheWayHoldsUpNoRecovery) {

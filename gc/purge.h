@@ -142,6 +142,9 @@ class Purge {
   // freed, nobody knows what has happened since, and it has to be judged and
   // proven again.  REQUIRES: site_->deed is held.
   absl::Status ReturnUntouched();
+  // What one of these is in quarantine from now on.
+  absl::Status PutBack(const index::GraphView& view,
+                       QuarantineRecord* record) const;
   GuardTerms Terms(const index::StoreRecord& store) const;
   bool IsEnough() const;
 

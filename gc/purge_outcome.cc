@@ -12,6 +12,9 @@
 #include "base/status_macros.h"
 #include "gc/graph_changes.h"
 #include "gc/purge.h"
+#include "gc/restore.h"
+#include "index/graph_view.h"
+#include "index/node.h"
 #include "oci/digest.h"
 
 namespace reclaim::gc {
@@ -93,6 +96,22 @@ store::RemovalBytes FreedBy(const CollectedStore& site,
       rest(all.allocated_bytes, bytes.content.allocated_bytes,
            held.allocated_bytes)};
   return bytes;
+}
+
+// Whether its node stands for other bytes than these, which lie in quarantine
+// as well: then this is a second copy, and whoever names the content is given
+// the other one.
+absl::StatusOr<bool> IsBesideFirst(const CollectedStore& site,
+                                   const QuarantineRecord& record) {
+  RECLAIM_ASSIGN_OR_RETURN(
+      const std::vector<QuarantineRecord> all,
+      site.runs->FindQuarantined(site.name, record.item.removal->place,
+                                 *record.item.digest));
+  return std::any_of(all.begin(), all.end(),
+                     [&](const QuarantineRecord& other) {
+                       return IsBlob(other) && IsRestorable(other) &&
+                              other.item.node == record.item.node;
+                     });
 }
 
 }  // namespace
@@ -204,6 +223,24 @@ absl::Status Purge::CommitOutcomes(const Batch& batch,
       " batches: look at the problems of this run, then purge again"));
 }
 
+absl::Status Purge::PutBack(const index::GraphView& view,
+                            QuarantineRecord* record) const {
+  record->state = QuarantineState::kQuarantined;
+  const index::NodeId node = record->item.node;
+  if (!IsBlob(*record) || node == index::kNoNode) return absl::OkStatus();
+  // Its node may stand for other bytes by now, or for none.
+  if (!view.Exists(node) ||
+      view.state(node) != index::NodeState::kQuarantined) {
+    record->item.node = index::kNoNode;
+    return absl::OkStatus();
+  }
+  // The record of a purge does not say what it was before.
+  RECLAIM_ASSIGN_OR_RETURN(const bool is_second,
+                           IsBesideFirst(*site_, *record));
+  if (is_second) record->state = QuarantineState::kSuperseded;
+  return absl::OkStatus();
+}
+
 absl::Status Purge::ReturnUntouched() {
   RECLAIM_ASSIGN_OR_RETURN(std::vector<QuarantineRecord> records,
                            site_->runs->ListQuarantine(
@@ -218,14 +255,7 @@ absl::Status Purge::ReturnUntouched() {
   const index::GraphView& view = order->reader().view();
   for (QuarantineRecord& record : records) {
     if (!IsWhole(*site_, listing, record)) continue;
-    record.state = QuarantineState::kQuarantined;
-    const index::NodeId node = record.item.node;
-    // Its node may stand for other bytes by now, or for none.
-    if (IsBlob(record) && node != index::kNoNode &&
-        (!view.Exists(node) ||
-         view.state(node) != index::NodeState::kQuarantined)) {
-      record.item.node = index::kNoNode;
-    }
+    RECLAIM_RETURN_IF_ERROR(PutBack(view, &record));
     returned.put.push_back(std::move(record));
   }
   if (returned.put.empty()) return absl::OkStatus();

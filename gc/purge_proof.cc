@@ -201,13 +201,16 @@ bool Purge::IsFirst(const QuarantineRecord& record,
 }
 
 // What has no node may have been one before the database was lost, or before a
-// purge that was interrupted: then nobody has compared the two.
+// purge that was interrupted: then nobody has compared the two.  Also where the
+// first was collected since: the one of its node is what a reference gives
+// back.
 bool Purge::IsSecondCopy(const QuarantineRecord& record) const {
   if (!IsBlob(record)) return false;
   if (record.state == QuarantineState::kSuperseded) return true;
   return record.state == QuarantineState::kQuarantined &&
          record.item.node == index::kNoNode &&
-         IsFirst(record, index::NodeState::kPresent);
+         (IsFirst(record, index::NodeState::kPresent) ||
+          IsFirst(record, index::NodeState::kQuarantined));
 }
 
 // Not unread even if this purge takes both: they are of two runs, and the first

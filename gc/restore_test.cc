@@ -4,6 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "base/fault_point.h"
+#include "gc/audit.h"
+#include "gc/collector.h"
 #include "gc/collector_fixture.h"
 #include "gc/run.h"
 #include "index/graph_view.h"
@@ -352,6 +356,60 @@ TEST_F(SecondCopyTest, StaysBesideAFirstThatIsTorn) {
   clock_.Advance(absl::Hours(25));
   EXPECT_EQ(PurgeWhatIsDue().phase, RunPhase::kSucceeded);
   EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+class FullAudit final : public DeletionAudit {
+ public:
+  absl::Status Record(const DeletionRecord&) override {
+    return absl::ResourceExhaustedError("the audit log is full");
+  }
+};
+
+// A purge of it that breaks off has freed nothing, and leaves it what it was:
+// what is named comes back as the first, so that one is read once more.
+class BrokenOffPurgeTest : public SecondCopyTest {
+ public:
+  void ExpectStillSecond() {
+    const size_t count = QuarantineCount();
+    ExpectExact();
+    folder_.Write(PathOfFirst(), "bas");
+    const gc::Run purged = PurgeWhatIsDue();
+    ASSERT_THAT(purged.skipped, SizeIs(1));
+    EXPECT_EQ(purged.skipped[0].reason, SkipReason::kProofMissing);
+    EXPECT_EQ(QuarantineCount(), count);
+    folder_.Write(PathOfFirst(), "base");
+    EXPECT_EQ(PurgeWhatIsDue().phase, RunPhase::kSucceeded);
+    EXPECT_EQ(QuarantineCount(), count - 1);
+    EXPECT_EQ(StateOf(layer_), NodeState::kQuarantined);
+    ExpectExact();
+    ExpectFirstComesBack();
+    EXPECT_EQ(QuarantineCount(), 0u);
+  }
+};
+
+TEST_F(BrokenOffPurgeTest, ItDies) {
+  CollectBoth();
+  const size_t count = QuarantineCount();
+  {
+    base::ScopedFault death("purge.after_intent", absl::AbortedError("death"));
+    EXPECT_EQ(PurgeWhatIsDue().phase, RunPhase::kFailed);
+    EXPECT_EQ(death.hit_count(), 1);
+  }
+  Restart();
+  ASSERT_THAT(collector_->Recover(), IsOk());
+  EXPECT_EQ(QuarantineCount(), count);
+  ExpectStillSecond();
+}
+
+TEST_F(BrokenOffPurgeTest, TheStoreIsNotAskedForIt) {
+  CollectBoth();
+  const size_t count = QuarantineCount();
+  FullAudit audit;
+  collector_->SetAudit(&audit);
+  EXPECT_EQ(PurgeWhatIsDue().phase, RunPhase::kFailed);
+  collector_->SetAudit(nullptr);
+  EXPECT_EQ(QuarantineCount(), count);
+  ExpectStillSecond();
 }
 
 // It is the only one then, to be judged and proven as such.

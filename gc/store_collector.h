@@ -189,6 +189,8 @@ class StoreCollector final : public Collector {
   absl::Status TakeUpRuns(absl::FunctionRef<bool(const std::string&)> is_meant,
                           std::unique_ptr<ActingSlot> slot,
                           std::vector<std::string>* unfinished);
+  // RecoverAgain() tries those of these stores that could not be taken up.
+  void TakeUpLater(absl::FunctionRef<bool(const std::string&)> is_meant);
   // True if the run goes on; then its store is kept for it, by `slot` if that
   // is not null.
   absl::StatusOr<bool> TakeUp(StoredRun stored,

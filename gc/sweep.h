@@ -15,11 +15,13 @@
 #ifndef RECLAIM_GC_SWEEP_H_
 #define RECLAIM_GC_SWEEP_H_
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "gc/cache_proof.h"
 #include "gc/collected_store.h"
 #include "gc/deletion_guard.h"
@@ -68,6 +70,16 @@ class Sweep {
   // is vetoed.
   absl::Status FollowNames(const std::vector<PlanItem>& items,
                            std::vector<Verdict>* vetoes) const;
+  // A name that the store has otherwise than the plan has seen it.
+  struct SeenName {
+    size_t item = 0;  // by number in the batch
+    index::Hint hint;
+  };
+  // ALREADY_EXISTS: what one of them leads to cannot be given back.
+  absl::Status Follow(const std::vector<PlanItem>& items,
+                      absl::Span<const SeenName> seen) const;
+  // What a link leads to stays, though not all that it is made of is here.
+  absl::Status KeepLinked(const PlanItem& item) const;
   // What a crash has left of a batch and a recovery could not undo lies in
   // quarantine, on record under its number.
   absl::Status VetoMoved(const Batch& batch,

@@ -9,9 +9,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/status_macros.h"
 #include "gc/sweep.h"
+#include "index/graph_view.h"
 #include "index/hints.h"
+#include "index/mutation.h"
+#include "index/node.h"
 #include "store/name_reader.h"
 
 namespace reclaim::gc {
@@ -166,23 +170,48 @@ absl::StatusOr<std::optional<index::Hint>> Sweep::LookAtTag(
 absl::Status Sweep::FollowNames(const std::vector<PlanItem>& items,
                                 std::vector<Verdict>* vetoes) const {
   if (site_->store->names() == nullptr) return absl::OkStatus();
-  std::vector<index::Hint> hints;
-  std::vector<index::ContentName> linked;
+  std::vector<SeenName> seen;
   for (size_t i = 0; i < items.size(); ++i) {
     if (!(*vetoes)[i].may_go()) continue;
     std::optional<index::Hint> hint;
     if (LinkKindOf(items[i])) {
       RECLAIM_ASSIGN_OR_RETURN(hint, LookAtLink(items[i]));
-      if (hint) {
-        linked.push_back({site_->name, items[i].removal->place, *hint->digest});
-      }
     } else if (items[i].removal &&
                items[i].removal->kind == RemovalKind::kTag) {
       RECLAIM_ASSIGN_OR_RETURN(hint, LookAtTag(items[i], &(*vetoes)[i]));
     }
-    if (hint) hints.push_back(*std::move(hint));
+    if (hint) seen.push_back({i, *std::move(hint)});
   }
-  if (hints.empty()) return absl::OkStatus();
+  const absl::Status followed = Follow(items, seen);
+  if (!absl::IsAlreadyExists(followed)) return followed;
+  // What one of them leads to cannot come out of quarantine, for something else
+  // is in its place.  That is no other's business.
+  for (const SeenName& name : seen) {
+    absl::Status alone = Follow(items, absl::MakeConstSpan(&name, 1));
+    if (absl::IsAlreadyExists(alone) && LinkKindOf(items[name.item])) {
+      (*vetoes)[name.item] = {
+          SkipReason::kTouched,
+          absl::StrCat("it was written anew since the plan, and what it leads "
+                       "to is not whole: ",
+                       alone.message())};
+      alone = KeepLinked(items[name.item]);
+    }
+    RECLAIM_RETURN_IF_ERROR(alone);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Sweep::Follow(const std::vector<PlanItem>& items,
+                           absl::Span<const SeenName> seen) const {
+  if (seen.empty()) return absl::OkStatus();
+  std::vector<index::Hint> hints;
+  std::vector<index::ContentName> linked;
+  for (const SeenName& name : seen) {
+    hints.push_back(name.hint);
+    const PlanItem& item = items[name.item];
+    if (!LinkKindOf(item)) continue;
+    linked.push_back({site_->name, item.removal->place, *item.removal->digest});
+  }
   const std::string& actor = run_->run().actor;
   RECLAIM_RETURN_IF_ERROR(index::FollowHints(site_->graph, site_->name,
                                              *site_->store, hints,
@@ -191,6 +220,25 @@ absl::Status Sweep::FollowNames(const std::vector<PlanItem>& items,
   // Who writes a link anew was told that its content is here.  That is an
   // existence check, whatever the time of the link says.
   return site_->graph->CheckExists(linked, actor).status();
+}
+
+// The stamp alone, which keeps what is here of what it is made of, too: nobody
+// waits for an answer that all of it is.
+absl::Status Sweep::KeepLinked(const PlanItem& item) const {
+  const auto order = site_->graph->HoldWriteOrder();
+  const index::GraphView& view = order->reader().view();
+  const index::PlaceId place = view.FindPlace(site_->id, item.removal->place);
+  const index::NodeId content =
+      place == index::kNoPlace ? index::kNoNode
+                               : view.FindContent(place, *item.removal->digest);
+  if (content == index::kNoNode ||
+      view.state(content) != index::NodeState::kPresent) {
+    return absl::OkStatus();
+  }
+  index::Touch touch;
+  touch.name = {site_->name, item.removal->place, *item.removal->digest};
+  touch.use = index::UseKind::kExists;
+  return order->Commit({}, {index::Operation(touch)}, {}, run_->run().actor);
 }
 
 absl::Status Sweep::VetoMoved(const Batch& batch,

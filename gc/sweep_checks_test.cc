@@ -232,6 +232,40 @@ TEST_F(LinkChecksTest, ALinkThatTheGraphDoesNotKnowAnyMoreIsLeft) {
   EXPECT_EQ(StateOf(old_), index::NodeState::kQuarantined);
 }
 
+// Somebody links an image anew of which a part lies in quarantine, and a torn
+// file where that belongs: the image can't come back whole, and what is here of
+// it stays.  The rest of the plan goes on.
+TEST_F(LinkChecksTest, ALinkToWhatCannotComeBackHoldsUpNoOther) {
+  Applied(MakePlan(Request()));
+  ASSERT_EQ(StateOf(D("old")), index::NodeState::kQuarantined);
+  const oci::Digest stray = tree_.Blob("another that nothing names");
+  const oci::Digest other = tree_.Image("app", "", {"base", "older"});
+  Age();
+  Scan();
+  folder_.Write(tree_.BlobPath(D("old")), "ol");
+  // What can come back is back.
+  EXPECT_THAT(graph_->CheckExists({"s", "", old_}, "writer"),
+              base::StatusIs(absl::StatusCode::kAlreadyExists));
+  ASSERT_EQ(StateOf(old_), index::NodeState::kPresent);
+  ASSERT_EQ(StateOf(D("old")), index::NodeState::kQuarantined);
+  const Plan plan = MakePlan(Request());
+  for (const oci::Digest& image : {old_, other}) {
+    SetTimes(absl::StrCat(kRepositories, "app/_manifests/revisions/sha256/",
+                          image.hex()),
+             clock_.Now() - absl::Hours(2));
+  }
+  const gc::Run run = Applied(plan);
+  EXPECT_NE(run.phase, RunPhase::kFailed);
+  const SkippedItem skip =
+      SkipOf(run, absl::StrCat("revision app@", old_.ToString()));
+  EXPECT_EQ(skip.reason, SkipReason::kTouched);
+  EXPECT_THAT(skip.detail, HasSubstr("is no copy of it"));
+  EXPECT_EQ(StateOf(old_), index::NodeState::kPresent);
+  EXPECT_EQ(StateOf(other), index::NodeState::kPresent) << "it is whole";
+  EXPECT_EQ(StateOf(D("older")), index::NodeState::kPresent);
+  EXPECT_EQ(StateOf(stray), index::NodeState::kQuarantined);
+}
+
 // Tags.
 
 TEST_F(SweepChecksTest, ATagThatIsBeingWrittenStays) {
