@@ -30,6 +30,8 @@ namespace {
 
 using ::reclaim::base::IsOk;
 using ::reclaim::base::IsOkAndHolds;
+using ::reclaim::base::StatusIs;
+using ::testing::HasSubstr;
 
 oci::Digest D(const std::string& letter) {
   return oci::Digest::Sha256Of(letter);
@@ -354,6 +356,7 @@ TEST_F(HeldCopiesTest, ARenewalLooksAtNothingThatTheLeaseHas) {
   Target& named = lease.targets.emplace_back();
   named.kind = NodeKind::kSnapshot;
   named.name = "k";
+  const Target by_name = named;
   Apply({snapshot, lease});
   const auto epoch = graph_->BeginEpoch();
   ASSERT_THAT(epoch, IsOk());
@@ -361,8 +364,15 @@ TEST_F(HeldCopiesTest, ARenewalLooksAtNothingThatTheLeaseHas) {
   lease.targets.clear();
   EXPECT_EQ(Apply({lease}), 1u);
   EXPECT_LT(StampOf("a", D("config")), *epoch);
-  // What has gone is no reason to let the rest go.
   Apply({RemoveNamed{"s", NodeKind::kSnapshot, "", "k"}});
+  // Who asks for it by its name is told that nothing is held.
+  lease.targets = {by_name};
+  Mutation asked;
+  asked.operations = {lease};
+  EXPECT_THAT(
+      graph_->Apply(asked, Durability::kDurable),
+      StatusIs(absl::StatusCode::kNotFound, HasSubstr("k is not known")));
+  // What has gone is no reason to let the rest go.
   lease.targets = Lease({"layer", "config"}).targets;
   EXPECT_EQ(Apply({lease}), 1u);
   EXPECT_LT(StampOf("a", D("config")), *epoch);

@@ -17,6 +17,8 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 
 // Adds to `lease` the targets of `op` that it does not have, and returns them.
+// So are those by name that it has: who names one anew relies on what the name
+// leads to now, and has to hear that it leads nowhere.
 std::vector<Target> AddNew(const PutLease& op, v1::Lease* lease) {
   std::vector<Target> fresh;
   if (op.targets.empty()) return fresh;
@@ -27,9 +29,10 @@ std::vector<Target> AddNew(const PutLease& op, v1::Lease* lease) {
   const v1::Lease asked = ToProto(op);
   for (int i = 0; i < asked.targets_size(); ++i) {
     const v1::Target& target = asked.targets(i);
-    if (!known.insert(target.SerializeAsString()).second) continue;
+    const bool is_new = known.insert(target.SerializeAsString()).second;
+    if (!is_new && !target.has_named()) continue;
     fresh.push_back(op.targets[static_cast<size_t>(i)]);
-    *lease->add_targets() = target;
+    if (is_new) *lease->add_targets() = target;
   }
   return fresh;
 }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -306,6 +307,37 @@ TEST_F(HeldPlaceTest, ARepeatedRequestIsAnsweredAsItWas) {
             grpc::StatusCode::ALREADY_EXISTS);
   EXPECT_EQ(Ask(lease_stub_, &Leases::UpdateLease, update, &lease).error_code(),
             grpc::StatusCode::ABORTED);
+}
+
+// As to one that holds what the many pulls of its client fetch.
+TEST_F(HeldPlaceTest, ManyAddToOneLeaseAtOnce) {
+  v1::Lease lease;
+  ASSERT_TRUE(Create(LeaseOf({}), &lease).ok());
+  constexpr size_t kThreads = 32;
+  std::vector<grpc::Status> statuses(kThreads);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([this, i, &statuses] {
+      v1::UpdateLeaseRequest update;
+      update.set_store("s");
+      update.set_id("l");
+      v1::ContentName* name = update.add_add_targets()->mutable_content();
+      name->set_digest(
+          oci::Digest::Sha256Of(absl::StrCat("layer", i)).ToString());
+      name->set_place("a");
+      v1::Lease now;
+      statuses[i] = Ask(lease_stub_, &Leases::UpdateLease, update, &now);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const grpc::Status& status : statuses) {
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
+  v1::UpdateLeaseRequest nothing;
+  nothing.set_store("s");
+  nothing.set_id("l");
+  ASSERT_TRUE(Ask(lease_stub_, &Leases::UpdateLease, nothing, &lease).ok());
+  EXPECT_EQ(lease.targets_size(), static_cast<int>(kThreads));
 }
 
 TEST_F(HeldPlaceTest, WhatIsTooMuchToLookForIsRefused) {

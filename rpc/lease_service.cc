@@ -68,7 +68,8 @@ absl::StatusOr<Response> ListNamed(const ServiceParts& parts,
   for (size_t i = 0; i < page.names.size(); ++i) {
     auto row = find(page.store, page.names[i]);
     // Expired leases are none; others may have gone meanwhile.
-    if (!row.ok()) continue;
+    if (absl::IsNotFound(row.status())) continue;
+    RECLAIM_RETURN_IF_ERROR(row.status());
     if (!bytes.Take(*row)) {
       page.next = page.behind[i - 1];
       break;

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/mutex.h"
 #include "index/mutation.h"
 #include "index/node.h"
 #include "reclaim/v1/lease.grpc.pb.h"
@@ -76,6 +77,7 @@ class LeaseService final : public v1::LeaseService::Service {
       const v1::ListPinsRequest& request) const;
 
   const ServiceParts& parts_;
+  base::Mutex losers_;  // of updates that others have overtaken
 };
 
 }  // namespace reclaim::rpc

@@ -1,5 +1,6 @@
 // Taking, changing and ending leases and pins.
 
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "base/mutex.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "index/mutation.h"
@@ -27,7 +29,7 @@ namespace {
 
 using index::NodeKind;
 
-constexpr int kUpdateAttemptMax = 8;
+constexpr int kUpdateAttemptMax = 64;
 
 // Of both, each once.
 size_t CountTargets(const v1::Lease& there, const v1::Lease& added) {
@@ -103,7 +105,11 @@ absl::StatusOr<v1::Lease> LeaseService::Update(
   RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
                            parts_.stores->Find(request.store()));
   absl::Status status;
+  std::optional<base::MutexLock> turn;
   for (int attempt = 0; attempt < kUpdateAttemptMax; ++attempt) {
+    // Who has lost once waits for the others who have: then each round has one
+    // winner, and nobody loses to all of them.
+    if (attempt > 0 && !turn) turn.emplace(&losers_);
     RECLAIM_ASSIGN_OR_RETURN(const v1::Lease before,
                              Find(store.name, request.id()));
     status = Change(request, before, caller);
