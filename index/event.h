@@ -2,7 +2,9 @@
 //
 // One commit carries a change of the graph and its event rows.  Sequence
 // numbers grow by one and have no gaps except where old rows were trimmed.  The
-// deletion feed is the rows of kinds kQuarantined, kRestored and kPurged.
+// deletion feed is the rows of kinds kQuarantined, kRestored and kPurged, and
+// those of kinds kRemoved and kAdded about a link that a run took from a
+// repository or gave back.
 
 #ifndef RECLAIM_INDEX_EVENT_H_
 #define RECLAIM_INDEX_EVENT_H_
@@ -21,9 +23,9 @@ namespace reclaim::index {
 
 // Values are stored on disk: never renumber.
 enum class EventKind : uint8_t {
-  kAdded = 1,    // a node appeared, or its bytes did
+  kAdded = 1,    // a node appeared, or its bytes did, or a link came back
   kChanged = 2,  // a named node was rewritten
-  kRemoved = 3,  // a name went, or bytes vanished without us
+  kRemoved = 3,  // a name or a link went, or bytes vanished without us
   kTagMoved = 4,
   kUsed = 5,
   kQuarantined = 6,
@@ -41,7 +43,7 @@ struct Event {
   std::string store;
   store::Place place;
   std::optional<oci::Digest> digest;  // content, and what a tag names
-  std::string scope;                  // repository of a tag or an upload
+  std::string scope;                  // repository of a tag, upload or link
   std::string name;                   // of a named node
   store::Bytes bytes;
   std::string actor;

@@ -189,7 +189,8 @@ class ReferenceGraph {
   virtual ~ReferenceGraph() = default;
 
   // Opens the graph in `engine` and loads it.  DATA_LOSS if records are
-  // damaged or of an unknown version: rebuild.  Neither pointer is owned.
+  // damaged: rebuild.  FAILED_PRECONDITION if a later version wrote them.
+  // Neither pointer is owned.
   static absl::StatusOr<std::unique_ptr<ReferenceGraph>> Open(
       Engine* engine, const base::Clock* clock, const GraphOptions& options);
 

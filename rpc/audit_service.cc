@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "rpc/audit_log.h"
 #include "rpc/call.h"
+#include "rpc/page_bytes.h"
 #include "rpc/page_token.h"
 
 namespace reclaim::rpc {
@@ -22,7 +23,11 @@ absl::StatusOr<v1::ListAuditResponse> AuditService::List(int limit) const {
   RECLAIM_ASSIGN_OR_RETURN(std::vector<std::string> lines,
                            log->Tail(static_cast<size_t>(size)));
   v1::ListAuditResponse response;
-  for (std::string& line : lines) response.add_records(std::move(line));
+  PageBytes bytes;
+  for (std::string& line : lines) {
+    if (!bytes.Take(line.size())) break;
+    response.add_records(std::move(line));
+  }
   return response;
 }
 

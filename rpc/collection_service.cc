@@ -139,34 +139,37 @@ grpc::Status CollectionService::DeletePlan(grpc::ServerContext* context,
 }
 
 absl::StatusOr<v1::Run> CollectionService::StartOnce(
-    const std::string& request_id, const Caller& caller, RunBoard::Work work) {
+    const std::string& request_id, const Caller& caller, RunBoard::Work work,
+    const std::function<absl::Status()>& before) {
+  const auto begin = [&]() -> absl::StatusOr<std::string> {
+    if (before) RECLAIM_RETURN_IF_ERROR(before());
+    RECLAIM_ASSIGN_OR_RETURN(const gc::Run run, parts_.runs->Start(work));
+    return run.id;
+  };
   RECLAIM_ASSIGN_OR_RETURN(const std::string id,
-                           memory_.Once(caller.actor, request_id,
-                                        [&]() -> absl::StatusOr<std::string> {
-                                          RECLAIM_ASSIGN_OR_RETURN(
-                                              const gc::Run run,
-                                              parts_.runs->Start(work));
-                                          return run.id;
-                                        }));
+                           memory_.Once(caller.actor, request_id, begin));
   return RunById(id);
 }
 
 grpc::Status CollectionService::ApplyPlan(grpc::ServerContext* context,
                                           const v1::ApplyPlanRequest* request,
                                           v1::Run* response) {
-  return CallFor(parts_, context, {"CollectionService/ApplyPlan", *request},
-                 response, [&](const Caller& caller) {
-                   gc::ApplyRequest apply;
-                   apply.plan_id = request->plan_id();
-                   apply.allow_large = request->allow_large();
-                   apply.purge_immediately = request->purge();
-                   apply.actor = caller.actor;
-                   return StartOnce(request->request_id(), caller,
-                                    [collector = parts_.collector,
-                                     apply](const gc::RunControl& control) {
-                                      return collector->Apply(apply, control);
-                                    });
-                 });
+  return CallFor(
+      parts_, context, {"CollectionService/ApplyPlan", *request}, response,
+      [&](const Caller& caller) {
+        gc::ApplyRequest apply;
+        apply.plan_id = request->plan_id();
+        apply.allow_large = request->allow_large();
+        apply.purge_immediately = request->purge();
+        apply.actor = caller.actor;
+        return StartOnce(
+            request->request_id(), caller,
+            [collector = parts_.collector,
+             apply](const gc::RunControl& control) {
+              return collector->Apply(apply, control);
+            },
+            [&] { return LookAgain(parts_, apply.plan_id, caller); });
+      });
 }
 
 grpc::Status CollectionService::Restore(grpc::ServerContext* context,

@@ -6,6 +6,7 @@
 #ifndef RECLAIM_RPC_COLLECTION_SERVICE_H_
 #define RECLAIM_RPC_COLLECTION_SERVICE_H_
 
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -77,9 +78,11 @@ class CollectionService final : public v1::CollectionService::Service {
       const v1::ListRunsRequest& request) const;
   absl::StatusOr<v1::ListQuarantineResponse> Quarantine(
       const v1::ListQuarantineRequest& request) const;
-  // Starts a run, or finds the one that this request id began before.
-  absl::StatusOr<v1::Run> StartOnce(const std::string& request_id,
-                                    const Caller& caller, RunBoard::Work work);
+  // Starts a run, after what `before` does unless it is null, or finds the one
+  // that this request id began before.
+  absl::StatusOr<v1::Run> StartOnce(
+      const std::string& request_id, const Caller& caller, RunBoard::Work work,
+      const std::function<absl::Status()>& before = nullptr);
 
   const ServiceParts& parts_;
   RequestMemory memory_;

@@ -216,6 +216,22 @@ TEST_F(CollectionTest, APlanRestsOnAScanAlsoWhereNoneIsAskedFor) {
   EXPECT_EQ(DoomedBlobs(plan).count(old_.ToString()), 0u);
 }
 
+// Nobody tells of it, and no link of the plan is written anew.
+TEST_F(CollectionTest, AnOldPlanIsAppliedToWhatIsThereNow) {
+  const v1::Plan plan = MakePlan();
+  EXPECT_EQ(DoomedBlobs(plan).count(old_.ToString()), 1u);
+  EXPECT_EQ(tree_.Image("other", "v1", {"base", "old"}), old_);
+  Age();
+  clock_.Advance(absl::Minutes(2));
+  v1::Run run;
+  ASSERT_TRUE(Apply(plan.id(), &run).ok());
+  EXPECT_GT(run.skipped_count(), 0u);
+  EXPECT_GT(run.item_count(), 0u) << "the orphan goes all the same";
+  EXPECT_TRUE(folder_.Exists(tree_.BlobPath(old_)));
+  EXPECT_FALSE(folder_.Exists(tree_.BlobPath(orphan_)));
+  EXPECT_THAT(Verify(true), ::testing::IsEmpty());
+}
+
 TEST_F(CollectionTest, WrongTermsAreRefusedBeforeAnythingElse) {
   v1::CreatePlanRequest request;
   v1::Plan plan;

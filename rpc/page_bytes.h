@@ -21,7 +21,10 @@ class PageBytes {
   // Whether `row` belongs to this page, which then has it; the first always
   // does.  After a refusal the page is over.
   bool Take(const google::protobuf::MessageLite& row) {
-    const size_t bytes = row.ByteSizeLong() + kFrameBytes;
+    return Take(row.ByteSizeLong());
+  }
+  bool Take(size_t row_bytes) {
+    const size_t bytes = row_bytes + kFrameBytes;
     if (has_row_ && bytes_ + bytes > kPageBytesMax) return false;
     has_row_ = true;
     bytes_ += bytes;

@@ -5,6 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "gc/plan.h"
+#include "index/reference_graph.h"
+#include "store/content_store.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -12,6 +15,8 @@ namespace {
 constexpr absl::Duration kShortestInterval = absl::Milliseconds(100);
 // How often a waiting call looks whether its caller is still there.
 constexpr absl::Duration kPatience = absl::Milliseconds(500);
+// A plan that is applied at once rests on a scan of this moment.
+constexpr absl::Duration kFreshScan = absl::Minutes(1);
 
 }  // namespace
 
@@ -83,6 +88,28 @@ absl::Status AwaitRun(const ServiceParts& parts, const std::string& id,
       absl::StrCat("the ", gc::ToString(last.kind), " ", id, " ",
                    gc::ToString(last.phase), last.problems.empty() ? "" : ": ",
                    last.problems.empty() ? "" : last.problems.back()));
+}
+
+absl::Status LookAgain(const ServiceParts& parts, const std::string& plan_id,
+                       const Caller& caller) {
+  const absl::StatusOr<gc::PlanPage> page =
+      parts.collector->GetPlan(plan_id, 0, 0);
+  if (absl::IsNotFound(page.status())) return absl::OkStatus();
+  RECLAIM_RETURN_IF_ERROR(page.status());
+  const gc::Plan& plan = page->plan;
+  const absl::Time now = parts.clock->Now();
+  if (plan.expires <= now) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const index::StoreRecord store,
+                           parts.stores->Find(plan.store));
+  const absl::Duration age = now - store.last_scan_begin;
+  if (age >= absl::ZeroDuration() && age < kFreshScan) return absl::OkStatus();
+  RECLAIM_RETURN_IF_ERROR(parts.stores->Open(store.name));
+  RECLAIM_ASSIGN_OR_RETURN(store::ContentStore * content,
+                           parts.stores->Content(store.name));
+  if (!content->traits().has_foreign_writers) return absl::OkStatus();
+  RECLAIM_ASSIGN_OR_RETURN(const gc::Run scan,
+                           StartScan(parts, store.name, false, caller));
+  return AwaitRun(parts, scan.id, caller);
 }
 
 }  // namespace reclaim::rpc

@@ -32,6 +32,13 @@ absl::Status WatchRun(const ServiceParts& parts, const std::string& id,
                       const Caller& caller,
                       absl::FunctionRef<bool(const gc::Run&)> visit);
 
+// Before a plan is applied to a store that others write to: scans it again,
+// unless a scan began within the last minute.  What nobody told the graph of is
+// then known to the guard (I1).  OK of a plan that is not there, or has had its
+// time: Apply() says so.
+absl::Status LookAgain(const ServiceParts& parts, const std::string& plan_id,
+                       const Caller& caller);
+
 // Waits for the run's end; when the caller goes away the run is cancelled.  The
 // run's failure is the status.
 absl::Status AwaitRun(const ServiceParts& parts, const std::string& id,

@@ -167,6 +167,8 @@ absl::StatusOr<gc::ScheduledWork::Deed> ScheduledCollection::ApplyOne(
   gc::ApplyRequest apply;
   apply.plan_id = plan_id;
   apply.actor = caller.actor;
+  // It may have waited for its window, or for who approves it.
+  RECLAIM_RETURN_IF_ERROR(LookAgain(parts_, plan_id, caller));
   return Await(
       parts_.runs->Start([collector = parts_.collector, clock = parts_.clock,
                           apply, until](const gc::RunControl& control) {
