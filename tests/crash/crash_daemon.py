@@ -31,9 +31,11 @@ class Daemon:
         self.process = None
         self.channel = None
         self.client = None
+        self.is_doomed = False  # whether a call that breaks off is no wonder
 
     def launch(self):
         """Does not wait."""
+        self.is_doomed = False
         if os.path.exists(self.socket):
             os.unlink(self.socket)  # of who was killed
         with open(self.log, "ab") as log:
@@ -75,6 +77,7 @@ class Daemon:
         """One that was gone already, or that something else ends in this
         moment (it aborts, say), did not die of us."""
         if self.process.poll() is None:
+            self.is_doomed = True
             self.process.kill()
             self.process.wait()
         if self.process.returncode != -signal.SIGKILL:

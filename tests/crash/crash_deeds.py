@@ -7,10 +7,17 @@ from crash_daemon import Refused
 BEFORE, DURING, AFTER = "before", "during", "after"
 PINS_AT_A_TIME = 15
 RETRY_INTERVAL = 0.002
+# Seconds; a run of these small trees that is at work for longer hangs.
+PATIENCE = 300
 # The numbers of the protocol's words.
-SUCCEEDED, PARTIAL = 2, 3
+SUCCEEDED, PARTIAL, FAILED, CANCELLED = 2, 3, 4, 5
 VERB_SYSTEM = 7
 KIND_TAG = 8
+
+
+def how_it_ended(run):
+    return "run %s ended with %d: %s" % (run.id, run.phase,
+                                         "; ".join(run.problems))
 
 
 class Deed:
@@ -24,18 +31,23 @@ class Deed:
         self.stage = BEFORE
         self.run = None
         self.plan = None
+        self.failures = []
 
     def prepare(self):
         pass
 
     def insist(self, service, method, **fields):
         """Asks again while a run that was interrupted is at work."""
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return self.call(service, method, **fields)
             except Refused as refusal:
                 if refusal.code != "ABORTED":
                     raise
+                if time.monotonic() > deadline:
+                    raise RuntimeError("%s was put off for %d s: %s" % (
+                        method, PATIENCE, refusal)) from None
             time.sleep(RETRY_INTERVAL)
 
     def begin(self, service, method, **fields):
@@ -43,10 +55,13 @@ class Deed:
         self.stage = DURING
 
     def follow(self):
-        """To its end."""
+        """To its end, which is a good one: a writer beside it may cost it an
+        item, but neither a scan nor any other run as a whole."""
         self.run = self.call("Collection", "WatchRun", id=self.run.id)[-1]
         if self.run.phase in (SUCCEEDED, PARTIAL):
             self.stage = AFTER
+        else:
+            self.failures.append(how_it_ended(self.run))
 
     def make_plan(self):
         return self.insist("Collection", "CreatePlan", store="hub",
@@ -70,6 +85,7 @@ class Deed:
         return self.quarantined_runs()
 
     def complaints(self):
+        yield from self.failures
         if self.stage == AFTER and self.run is not None:
             found = self.call("Collection", "GetRun", id=self.run.id)
             if found.phase != self.run.phase:

@@ -8,9 +8,10 @@ tools/test does, and tools/soak for hours.  A cycle starts a deed
 (crash_deeds.py) on a real registry tree that a writer goes on filling, kills the
 daemon somewhere in it, starts it again (and sometimes kills it in that start as
 well), and asks an oracle that shares nothing with the daemon: every blob that a
-tag reaches is there with the right bytes; every acknowledged record stands, and
-every end that was told; `verify` finds nothing.  At the end two quiet runs take
-all that is garbage.
+tag reaches is there with the right bytes, with the links by which its repository
+serves it; every tag names what it was pushed with; every acknowledged record
+stands, and every end that was told; no run fails, and no call, but of the kill;
+`verify` finds nothing.  At the end two quiet runs take all that is garbage.
 
 After KILLS_PER_TREE kills a new tree begins, with the next seed; P trees are
 worked on at a time, each by a process and a daemon of its own, so `--seed S
@@ -34,7 +35,8 @@ sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import xml_cases  # noqa: E402
 from crash_daemon import Daemon, Refused  # noqa: E402
-from crash_deeds import AFTER, BEFORE, DEEDS, DURING, Pins  # noqa: E402
+from crash_deeds import (AFTER, BEFORE, CANCELLED, DEEDS, DURING,  # noqa: E402
+                         FAILED, PATIENCE, Pins, how_it_ended)
 from crash_tree import TOP, CrashTree, digest_of  # noqa: E402
 from crash_writer import WRITE_SECONDS_MAX, Writer  # noqa: E402
 
@@ -49,8 +51,9 @@ FUSE = 1.25
 FIRST_LENGTH = 0.05
 # With so many kills each deed is met in its midst.
 KILLS_FOR_EACH_DEED = 400
-# What a kill never makes of a call: the daemon itself said so.
-ALARMS = ("INTERNAL", "DATA_LOSS")
+# What no call may come to, but of the kill: the daemon itself said so, or nothing
+# for a minute.
+ALARMS = ("INTERNAL", "DATA_LOSS", "DEADLINE_EXCEEDED", "UNAVAILABLE")
 # Of the pushes, those that were too slow to be judged; with more of them (and so
 # many kills as above) the oracle says little.
 TOO_SLOW_PERCENT_MAX = 10
@@ -156,14 +159,19 @@ class Crash:
         try:
             deed.do()
         except Refused as refusal:
-            if refusal.code != "UNAVAILABLE":
-                self.refusals[name + " " + refusal.code] += 1
-            if refusal.code in ALARMS:
-                self.lost.append("%s: %s" % (name, refusal))
+            self.note_refusal(name, refusal)
         except Exception:  # pylint: disable=broad-except
             self.lost.append("%s broke: %s" % (name, traceback.format_exc()))
         self.lengths.learn(name, time.monotonic() - begin,
                            deed.stage == AFTER)
+
+    def note_refusal(self, name, refusal):
+        """Of a call that the kill cut off there is nothing to say."""
+        if refusal.code == "UNAVAILABLE" and self.daemon.is_doomed:
+            return
+        self.refusals[name + " " + refusal.code] += 1
+        if refusal.code in ALARMS:
+            self.lost.append("%s: %s" % (name, refusal))
 
     def cycle(self, kills_left):
         name = self.next_deed()
@@ -185,7 +193,7 @@ class Crash:
 
     def judge(self, name, deed):
         lost = list(deed.complaints())
-        lost += self.lost_blobs()
+        lost += self.lost_content()
         pins = self.daemon.call("Lease", "ListPins", store="hub",
                                 page_size=1000).pins
         lost += self.pins.complaints([pin.id for pin in pins])
@@ -202,7 +210,7 @@ class Crash:
             lost.append(self.writer.broke)
         self.lost += ["%s: %s" % (name, loss) for loss in lost]
 
-    def lost_blobs(self):
+    def lost_content(self):
         """What was named after its quarantine comes back with the next scan."""
         try:
             self.tree.live(True, self.writer.too_slow)
@@ -219,12 +227,36 @@ class Crash:
     def ask(self, *arguments):
         return subprocess.run(
             [CLI, "--host", "unix:%s/r.sock" % self.folder, *arguments],
-            capture_output=True, text=True)
+            capture_output=True, text=True, timeout=PATIENCE)
+
+    def await_rest(self):
+        """What was interrupted comes to its end."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            run = self.daemon.call("Store", "GetStore", name="hub").run_id
+            if not run:
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError("run %s is at work %d s after the last kill"
+                                   % (run, PATIENCE))
+            time.sleep(0.01)
+
+    def failed_runs(self):
+        """Those too that nobody watched: that went on after a kill, or are of
+        the daemon's own."""
+        token = ""
+        while True:
+            page = self.daemon.call("Collection", "ListRuns", store="hub",
+                                    page_size=1000, page_token=token)
+            yield from (run for run in page.runs
+                        if run.phase in (FAILED, CANCELLED))
+            token = page.next_page_token
+            if not token:
+                return
 
     def settle(self):
         """Two quiet runs; what is left must be what tags reach."""
-        while self.daemon.call("Store", "GetStore", name="hub").run_id:
-            time.sleep(0.01)  # What was interrupted comes to its end.
+        self.await_rest()
         for pin in sorted(self.pins.stand):
             self.daemon.call("Lease", "DeletePin", store="hub", id=pin)
         for command in (("scan", "hub"), ("system", "prune", "--force"),
@@ -232,6 +264,7 @@ class Crash:
             done = self.ask(*command)
             if done.returncode != 0:
                 self.lost.append("%s: %s" % (command[0], done.stderr))
+        self.lost += [how_it_ended(run) for run in self.failed_runs()]
         self.tree.forget_what_was_read()
         try:
             live = self.tree.live(False, self.writer.too_slow)
@@ -300,6 +333,14 @@ def run(kills, seed):
             crash.writer.slow_pushes)
 
 
+def verdict(tree, or_in_quarantine=False):
+    try:
+        tree.live(or_in_quarantine)
+        return "whole"
+    except OSError:
+        return "lost"
+
+
 def oracle_sees_losses():
     """Whether it tells of a blob that is gone, of a wrong byte in one that it has
     read before, and of nothing else."""
@@ -315,14 +356,60 @@ def oracle_sees_losses():
                 os.unlink(path)
                 if wrong is not None:
                     tree.write(tree.blob_path(digest_of(data)), wrong, True)
-                try:
-                    tree.live(True)
-                    seen.append("whole")
-                except OSError:
-                    seen.append("lost")
+                seen.append(verdict(tree, True))
                 if wrong is None:
                     tree.write(tree.blob_path(digest_of(data)), data, True)
     return seen == ["lost", "lost", "whole"] * 2
+
+
+def oracle_sees_lost_links():
+    """Whether it tells of a link that is gone or says something else, and takes
+    one in quarantine for a link only as long as it may lie there."""
+    with tempfile.TemporaryDirectory(prefix="reclaim-crash-") as folder:
+        tree = CrashTree(folder, 1)
+        images = [tree.put_image("r", None, True) for _ in range(2)]
+        tree.put_index("r", "t", images, True)
+        tree.put_image("other", "t", True)
+        seen = []
+        for kind in ("_layers", "_manifests/revisions"):
+            below = os.path.join(folder, TOP, "repositories/r", kind, "sha256")
+            for digest in sorted(os.listdir(below)):
+                link = os.path.join(below, digest, "link")
+                aside = link.replace(folder, folder + "/.reclaim/q/run/tree")
+                os.makedirs(os.path.dirname(aside))
+                os.rename(link, aside)
+                seen.append((verdict(tree), verdict(tree, True)))
+                tree.link(os.path.relpath(link, folder + "/" + TOP), "", True)
+                os.unlink(aside)
+                seen.append((verdict(tree, True), "whole"))
+                tree.link(os.path.relpath(link, folder + "/" + TOP), digest,
+                          True)
+        seen.append((verdict(tree), verdict(tree, True)))
+    return len(seen) > 2 * 7 and seen == [("lost", "whole")] * (
+        len(seen) - 1) + [("whole", "whole")]
+
+
+def oracle_sees_lost_tags():
+    """Whether it tells of a tag that is gone, in quarantine too, of one that
+    names what it named before, and of one that nobody has pushed."""
+    with tempfile.TemporaryDirectory(prefix="reclaim-crash-") as folder:
+        tree = CrashTree(folder, 1)
+        before, now = [tree.put_image("r", "t", True) for _ in range(2)]
+        tag = "repositories/r/_manifests/tags/t"
+        seen = [verdict(tree)]
+        tree.link(tag + "/current/link", before, True)
+        seen.append(verdict(tree, True))
+        tree.link(tag + "/current/link", now, True)
+        tree.link(tag + "2/current/link", now, True)
+        seen.append(verdict(tree, True))
+        shutil.rmtree(os.path.join(folder, TOP, tag + "2"))
+        seen.append(verdict(tree))
+        aside = os.path.join(folder, ".reclaim/q/run/tree", TOP)
+        os.makedirs(os.path.dirname(os.path.join(aside, tag)))
+        os.rename(os.path.join(folder, TOP, tag), os.path.join(aside, tag))
+        seen.append(verdict(tree, True))
+        tree.live(False, {("r", now)})  # It has no promise.
+    return seen == ["whole", "lost", "lost", "whole", "lost"]
 
 
 def print_kills(kills):
@@ -360,7 +447,9 @@ def main():
     xml_cases.FIGURES["kill_points_in_the_midst_of_a_deed"] = midst
     xml_cases.FIGURES["lost_to_kills"] = lost
     results = {"nothing_is_lost": lost == 0,
-               "the_oracle_sees_losses": oracle_sees_losses()}
+               "the_oracle_sees_losses": oracle_sees_losses(),
+               "the_oracle_sees_lost_links": oracle_sees_lost_links(),
+               "the_oracle_sees_lost_tags": oracle_sees_lost_tags()}
     if total >= KILLS_FOR_EACH_DEED:
         results["each_deed_is_met_in_its_midst"] = all(
             kills[deed, DURING] > 0 for deed in [*DEEDS, RECOVERY])

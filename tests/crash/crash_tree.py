@@ -29,6 +29,8 @@ class CrashTree:
         self.number = 0
         self.garbage = []  # the blobs of images that nothing named at first
         self.read = {}  # of a blob that was read: its file then, what it names
+        # (repository, tag) -> the digest that it was pushed with last.
+        self.promised = {}
         os.makedirs(os.path.join(root, TOP, "blobs", "sha256"))
         os.makedirs(os.path.join(root, TOP, "repositories"))
 
@@ -120,6 +122,7 @@ class CrashTree:
         base = "repositories/%s/_manifests/tags/%s/" % (repository, tag)
         self.link(base + "index/sha256/%s/link" % digest, digest, old)
         self.link(base + "current/link", digest, old)
+        self.promised[repository, tag] = digest
 
     def read_blob(self, digest, or_in_quarantine=False):
         try:
@@ -129,15 +132,20 @@ class CrashTree:
         except FileNotFoundError:
             if not or_in_quarantine:
                 raise
-        for path, _, files in os.walk(os.path.join(self.root, ".reclaim")):
-            for name in files:
-                if digest in os.path.join(path, name):
-                    with open(os.path.join(path, name), "rb") as file:
-                        data = file.read()
-                    if digest_of(data) == digest:
-                        return data
+        for path in self.in_quarantine(digest):
+            with open(path, "rb") as file:
+                data = file.read()
+            if digest_of(data) == digest:
+                return data
         # It may have come back while we looked.
         return self.read_blob(digest)
+
+    def in_quarantine(self, text):
+        """The files there whose paths have this in them."""
+        for path, _, files in os.walk(os.path.join(self.root, ".reclaim")):
+            for name in files:
+                if text in os.path.join(path, name):
+                    yield os.path.join(path, name)
 
     def links(self, folder):
         """Digest and time of each link in folders of this name."""
@@ -148,22 +156,69 @@ class CrashTree:
                 with open(name) as file:
                     yield file.read()[len("sha256:"):], os.path.getmtime(name)
 
-    def tagged(self):
-        """The digests that tags name."""
-        for path, folders, files in os.walk(os.path.join(self.root, TOP,
-                                                         "repositories")):
+    def tags(self):
+        """(repository, tag) -> the digest that it names, of all on the disk."""
+        found = {}
+        top = os.path.join(self.root, TOP, "repositories")
+        for path, folders, files in os.walk(top):
             for name in ("_layers", "_uploads", "revisions", "index"):
                 if name in folders:
                     folders.remove(name)
             if path.endswith("/current") and "link" in files:
+                repository, tag = os.path.relpath(
+                    os.path.dirname(path), top).split("/_manifests/tags/")
                 with open(os.path.join(path, "link")) as file:
-                    yield file.read()[len("sha256:"):]
+                    found[repository, tag] = file.read()[len("sha256:"):]
+        return found
 
     def live(self, or_in_quarantine=False, but=()):
-        """Digests that tags reach, but those that name one of `but`; an OSError
-        is a loss."""
-        return self.reached([digest for digest in self.tagged()
-                             if digest not in but], or_in_quarantine)
+        """Digests that tags reach, but tags of one of `but`, each a repository
+        and a digest; an OSError is a loss: of a tag, of a blob, or of a link
+        without which the repository does not serve it."""
+        tags = self.tags()
+        self.check_tags(tags, but)
+        live = set()
+        for repository, digest in {(key[0], digest)
+                                   for key, digest in tags.items()} - set(but):
+            reached = self.reached([digest], or_in_quarantine)
+            for part in reached:
+                self.check_link(repository, part, or_in_quarantine)
+            live |= reached
+        return live
+
+    def check_tags(self, tags, but):
+        """A tag is a root: it stands at any time, and nobody takes one away or
+        moves it here but who pushes it."""
+        promised = dict(self.promised)
+        for key in sorted(promised.keys() | tags.keys()):
+            digest = promised.get(key)
+            if tags.get(key) != digest and (key[0], digest) not in but:
+                raise OSError("the tag %s:%s names %s, and was pushed with %s" %
+                              (key + (tags.get(key), digest)))
+
+    def check_link(self, repository, digest, or_in_quarantine):
+        """That of what has been read as a part of an image."""
+        path = "repositories/%s/%s/sha256/%s/link" % (
+            repository, "_manifests/revisions" if self.read[digest][1]
+            else "_layers", digest)
+        full = os.path.join(self.root, TOP, path)
+        if self.is_link(full, digest):
+            return
+        if or_in_quarantine and any(
+                self.is_link(found, digest)
+                for found in self.in_quarantine("/" + path)):
+            return
+        # It may have come back while we looked.
+        if not (or_in_quarantine and self.is_link(full, digest)):
+            raise OSError("no link in " + path)
+
+    @staticmethod
+    def is_link(path, digest):
+        try:
+            with open(path, "rb") as file:
+                return file.read() == b"sha256:" + digest.encode()
+        except FileNotFoundError:
+            return False
 
     def young(self):
         """What was written of late, or is of an image that was."""

@@ -22,7 +22,8 @@ class Writer(threading.Thread):
         self.is_fast = False
         self.pushes = 0
         self.pushes_of_garbage = 0
-        # Manifests whose tags have no promise, until a push comes in time.
+        # (repository, digest) of manifests whose tags have no promise there,
+        # until a push comes in time.
         self.too_slow = set()
         self.slow_pushes = 0
         self.broke = ""
@@ -45,9 +46,9 @@ class Writer(threading.Thread):
         with self.pushes_stand:
             digest, took = self.tree.push(repository, tag, image, False)
             if took > WRITE_SECONDS_MAX:
-                self.too_slow.add(digest)
+                self.too_slow.add((repository, digest))
                 self.slow_pushes += 1
             else:
-                self.too_slow.discard(digest)
+                self.too_slow.discard((repository, digest))
         self.pushes += 1
         self.pushes_of_garbage += bool(is_of_garbage)

@@ -325,7 +325,7 @@ def check_end(world, writers, figures):
     ending.run_quietly(world)
     for writer in writers:
         writer.check_all(patience=0)
-    ending.check_verified(world, "layouts", figures, was_killed=False)
+    ending.check_verified(world, "layouts", figures)
     world.note_held()
     ending.add_events(world, figures)
     left = []

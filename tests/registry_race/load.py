@@ -16,12 +16,20 @@ import time
 
 from registry_client import (MANIFEST, OCI, Broken, Client, Refused,
                              digest_of)
+from world import UPLOAD_LIFETIME
 
 REPOSITORIES = ["app", "web", "team/api", "team/worker"]
 LAYER_COUNT = 24
 ATTEMPT_MAX = 6
-# Seconds; what world.py says of gc.upload_lifetime is one more.
-SLOW_PAUSE_MAX = 2
+# Seconds; who comes back within them finds the upload that he began.
+SLOW_PAUSE_MAX = UPLOAD_LIFETIME - 1
+# Four of the first last longer than an upload lives to which nobody writes; one of
+# the second may be such a pause itself.
+STEADY_PAUSES = (0.8, 1, 1.4)
+PAUSES = (0.2, 0.8, 1, 1.4, 4)
+OUTLIVED = "slow uploads that took longer than one lives without pause"
+# How long a registry that was killed is waited for.
+RETURN_PATIENCE = 120
 
 
 def layer_bytes(number):
@@ -191,24 +199,44 @@ class Worker(threading.Thread):
                 self.tags[repository, tag] = before
             raise
         except Broken:
-            # Neither promised nor refused: what it names now is the truth, if
-            # it is anything that was pushed.
-            self.settle_tag(repository, tag, {before, digest})
+            self.settle_tag(repository, tag, before, digest)
             raise
         self.figures.took("PUT of a manifest", time.monotonic() - begin)
         self.tags[repository, tag] = digest
 
-    def settle_tag(self, repository, tag, candidates):
-        while not self.stopped.is_set():
+    def settle_tag(self, repository, tag, before, digest):
+        """What is expected of it once a PUT of `digest` broke off."""
+        deadline = time.monotonic() + RETURN_PATIENCE
+        while True:
             try:
-                target = self.client.tag_target(repository, tag)
-            except Broken:
-                time.sleep(0.2)
-                continue
-            if target in candidates and target is not None:
-                if not self.client.why_not_whole(repository, tag, target):
-                    self.tags[repository, tag] = target
-            return
+                stands = self.what_stands(repository, tag, before, digest)
+                break
+            except Broken as error:
+                if time.monotonic() > deadline:
+                    raise RuntimeError("the registry does not come back: %s" %
+                                       error) from None
+            time.sleep(0.2)
+        if stands is not None:
+            self.tags[repository, tag] = stands
+
+    def what_stands(self, repository, tag, before, digest):
+        """Neither promised nor refused, `digest` is what it names if it does so
+        and is whole.  Else what was acknowledged before stands, there or not,
+        but for a tag that the registry tore.  Of one that is not there for
+        clients the disk says what it names; nobody asks it beside a collector
+        that loses what it likes."""
+        target = self.client.tag_target(repository, tag)
+        if target is None and self.world is None:
+            return None
+        if target is None:
+            if self.world.is_torn_link(self.world.tag_link(repository, tag)):
+                return None
+            target = self.world.named_on_disk(repository, tag)
+        if target != digest or digest == before:
+            return before
+        if self.client.why_not_whole(repository, tag, digest):
+            return None
+        return digest
 
     def leave_garbage(self):
         """An image that is deleted at once, with a layer that nobody shares."""
@@ -253,7 +281,8 @@ class Worker(threading.Thread):
         """An image whose layer comes in pieces, with all else that the client
         does between them: as a rule that takes longer than an upload lives
         which nobody writes to, and now and then one pause does.  Only then may
-        it be taken for abandoned.  Yields the time of its next piece."""
+        it be taken for abandoned.  Half of them make no such pause.  Yields the
+        time of its next piece."""
         yield time.monotonic() + self.random.uniform(0, 2)
         self.image_count += 1
         name = b"slow layer %d of client %d\n" % (self.image_count, self.number)
@@ -261,11 +290,12 @@ class Worker(threading.Thread):
         config = json.dumps({"layer": name.decode()}).encode()
         manifest = manifest_of(config, [layer])
         repository = self.random.choice(REPOSITORIES)
+        pauses = self.random.choice((STEADY_PAUSES, PAUSES))
         begin = before = time.monotonic()
         pause = 0
         location = self.client.begin_upload(repository)
         for piece in (name * 1000, name * 1000, name * 1000, b""):
-            yield time.monotonic() + self.random.choice([0.2, 0.8, 1, 1.4, 4])
+            yield time.monotonic() + self.random.choice(pauses)
             if not piece:
                 location += "%sdigest=%s" % ("&" if "?" in location else "?",
                                              digest_of(layer))
@@ -288,8 +318,11 @@ class Worker(threading.Thread):
             if piece:
                 location = headers["Location"]
                 location = location[location.index("/v2/"):]
+        took = time.monotonic() - begin
         self.figures.add("slow uploads")
-        self.figures.took("slow upload", time.monotonic() - begin)
+        self.figures.took("slow upload", took)
+        if took > UPLOAD_LIFETIME and pause < SLOW_PAUSE_MAX:
+            self.figures.add(OUTLIVED)
         self.images[repository, digest_of(manifest)] = (manifest,
                                                         [config, layer])
         self.push(repository, manifest, [config, layer])

@@ -22,7 +22,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ending  # noqa: E402
-from load import Figures, Worker  # noqa: E402
+from load import OUTLIVED, Figures, Worker  # noqa: E402
 from registry_tree import HISTORIES, LAYERS, REVISIONS  # noqa: E402
 from world import GRACE, WRITE_DURATION, World, outcome_of  # noqa: E402
 
@@ -121,11 +121,7 @@ class Race:
         world = self.world
         for worker in self.workers:
             worker.leave_garbage()
-        if self.options.crash_registry:
-            for links in world.tree.empty_links():
-                world.torn.update(links)
-            self.figures.add("tags that a killed registry left empty",
-                             world.tree.clear_torn_tags())
+        self.check_ruins()
         time.sleep(max(GRACE, 3) + 1)
         ending.run_quietly(
             world, pause=WRITE_DURATION,
@@ -133,10 +129,20 @@ class Race:
         self.check_disk()
         self.left += ending.check_quarantine(world, self.figures,
                                              world.tree.root)
-        ending.check_verified(world, "hub", self.figures,
-                              self.options.crash_registry)
+        ending.check_verified(world, "hub", self.figures)
         world.note_held()
         ending.add_events(world, self.figures)
+
+    def check_ruins(self):
+        """Only a registry that is killed leaves a link empty."""
+        world = self.world
+        world.note_emptied()
+        for link in sorted(world.emptied.values()):
+            self.figures.lose("%s is empty, and no kill of the registry left "
+                              "it so" % link)
+        if self.options.crash_registry:
+            self.figures.add("tags that a killed registry left empty",
+                             world.tree.clear_torn_tags(world.torn))
 
     def note_left(self, what, items):
         self.figures.add(what + ", left", len(items))
@@ -191,7 +197,7 @@ class Race:
                   "deletions", "uploads aborted", "blobs quarantined",
                   "blobs purged"]
         if options.seconds >= ending.LONG_SECONDS:
-            needed.append("blobs restored")
+            needed += ["blobs restored", OUTLIVED]
             # One that remembers all is asked to forget only in the end.
             if options.crash_registry or not options.cache:
                 needed.append("blobs purged beside clients")

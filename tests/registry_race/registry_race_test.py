@@ -12,16 +12,27 @@ sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ending  # noqa: E402
 from layouts import race_layouts  # noqa: E402
-from load import Figures, Worker, manifest_of  # noqa: E402
+from load import OUTLIVED, Figures, Worker, manifest_of  # noqa: E402
 from race import Race, parse, race  # noqa: E402
 from registry_client import Client, digest_of  # noqa: E402
-from registry_tree import RegistryTree, left_in_quarantine  # noqa: E402
+from registry_tree import (RegistryTree, left_in_quarantine,  # noqa: E402
+                           ruin_at)
 from world import World  # noqa: E402
 import xml_cases  # noqa: E402
 import xml_results  # noqa: E402
 
 # tools/soak gives more.
 SECONDS = os.environ.get("RECLAIM_RACE_SECONDS", "10")
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
 
 
 class RegistryRaceTest(unittest.TestCase):
@@ -90,6 +101,17 @@ class LostWordTest(unittest.TestCase):
         return os.path.join(self.world.tree.top, "blobs/sha256", digest[7:9],
                             digest[7:], "data")
 
+    def layer_link(self):
+        return self.world.links_to("app", digest_of(self.LAYER))["layer link"]
+
+    def kill_while_it_writes(self, link):
+        """As if it had opened that when it was killed."""
+        self.world.registry.kill()
+        self.world.registry.wait()
+        os.truncate(link, 0)
+        self.world.kill_registry()
+        self.world.start_registry()
+
     def test_what_is_pulled_comes_back_without_one(self):
         # The first pull is given the manifest, and told of.
         self.worker.patience = 30
@@ -118,34 +140,121 @@ class LostWordTest(unittest.TestCase):
 
     def test_what_a_killed_registry_left_empty_is_counted_apart(self):
         self.world.must("scan", "hub")
-        link = self.world.path(
-            "registry/docker/registry/v2/repositories/app/_layers/%s/link" %
-            digest_of(self.LAYER).replace(":", "/"))
+        self.kill_while_it_writes(self.layer_link())
+        for torn in (1, 2):
+            self.worker.check_all("tags")
+            self.assertEqual(self.figures.lost, [])
+            self.assertEqual(self.figures["tags that a killed registry tore"],
+                             torn)
+            self.world.restart_registry()
+        self.assertEqual(self.figures["tags"], 0)
+        self.assertEqual(len(self.world.torn), 1)
+        self.assertEqual(self.world.emptied, {})
+
+    def test_what_is_empty_without_a_kill_is_lost(self):
+        self.world.must("scan", "hub")
+        self.world.fill_patience = 0
+        link = self.layer_link()
         os.truncate(link, 0)
         self.worker.check_all("tags")
-        self.assertEqual(len(self.figures.lost), 1, "it was not killed")
+        self.assertEqual(len(self.figures.lost), 1)
+        # A kill that comes later does not explain it.
         self.world.restart_registry()
         self.worker.check_all("tags")
+        self.assertEqual(len(self.figures.lost), 2)
+        self.assertEqual(list(self.world.emptied.values()), [link])
+        self.assertEqual(self.world.torn, set())
+
+    def test_what_is_mended_and_then_empty_without_a_kill_is_lost(self):
+        self.world.must("scan", "hub")
+        self.world.fill_patience = 0
+        link = self.layer_link()
+        text = read(link)
+        self.kill_while_it_writes(link)
+        write(link, text)
+        os.truncate(link, 0)
+        self.worker.check_all("tags")
         self.assertEqual(len(self.figures.lost), 1)
-        self.assertEqual(self.figures["tags that a killed registry tore"], 1)
-        self.assertEqual(self.figures["tags"], 0)
+        self.world.note_emptied()
+        self.assertEqual(list(self.world.emptied.values()), [link])
 
     def test_of_findings_only_what_a_killed_registry_left_empty_is_none(self):
         self.world.must("scan", "hub")
-        link = self.world.path(
-            "registry/docker/registry/v2/repositories/app/_layers/%s/link" %
-            digest_of(self.LAYER).replace(":", "/"))
+        link = self.layer_link()
+        text = read(link)
         os.truncate(link, 0)
-        ending.check_verified(self.world, "hub", self.figures,
-                              was_killed=False)
+        ending.check_verified(self.world, "hub", self.figures)
         self.assertEqual(len(self.figures.lost), 1, self.figures.lost)
         self.assertIn("empty-link", self.figures.lost[0])
-        ending.check_verified(self.world, "hub", self.figures, was_killed=True)
+        write(link, text)
+        self.kill_while_it_writes(link)
+        ending.check_verified(self.world, "hub", self.figures)
         self.assertEqual(len(self.figures.lost), 1, self.figures.lost)
         os.truncate(self.blob_file(), 1)
-        ending.check_verified(self.world, "hub", self.figures, was_killed=True)
+        ending.check_verified(self.world, "hub", self.figures)
         self.assertGreater(len(self.figures.lost), 1)
         self.assertNotIn("empty-link", "".join(self.figures.lost[1:]))
+
+
+class StandInRegistry:
+    """Answers for one tag as a client asks it, and as the disk is looked at."""
+
+    def __init__(self, target, whole=(), on_disk=None, is_torn=False):
+        self.target = target
+        self.whole = whole
+        self.on_disk = on_disk
+        self.is_torn = is_torn
+
+    def tag_target(self, repository, tag):
+        return self.target
+
+    def why_not_whole(self, repository, tag, digest):
+        return "" if digest in self.whole else "404"
+
+    def tag_link(self, repository, tag):
+        return tag
+
+    def is_torn_link(self, path):
+        return self.is_torn
+
+    def named_on_disk(self, repository, tag):
+        return self.on_disk
+
+
+class BrokenPutTest(unittest.TestCase):
+    """What is expected of a tag that named "old" when a PUT of "new" broke."""
+
+    def stands(self, registry, before="old", has_world=True):
+        worker = Worker(0, "", 1, Figures(), threading.Event(), patience=0,
+                        world=registry if has_world else None)
+        worker.client = registry
+        worker.settle_tag("app", "v1", before, "new")
+        return worker.tags.get(("app", "v1"))
+
+    def test_what_was_acknowledged_stands_also_if_it_is_not_whole(self):
+        self.assertEqual(self.stands(StandInRegistry("old")), "old")
+        self.assertEqual(self.stands(StandInRegistry("new"), "new"), "new")
+
+    def test_what_is_new_stands_if_it_is_whole(self):
+        self.assertEqual(self.stands(StandInRegistry("new", ["new"])), "new")
+        self.assertIsNone(self.stands(StandInRegistry("new")))
+        self.assertIsNone(self.stands(
+            StandInRegistry(None, on_disk="new")))
+
+    def test_a_tag_that_is_gone_is_missed(self):
+        self.assertEqual(self.stands(StandInRegistry(None)), "old")
+        self.assertEqual(self.stands(
+            StandInRegistry(None, on_disk="old")), "old")
+        self.assertEqual(self.stands(StandInRegistry("other")), "old")
+        self.assertIsNone(self.stands(StandInRegistry(None), before=None))
+
+    def test_of_a_torn_tag_nobody_knows_what_it_named(self):
+        self.assertIsNone(self.stands(StandInRegistry(None, is_torn=True)))
+
+    def test_beside_the_peer_a_tag_that_is_gone_may_be_torn(self):
+        self.assertIsNone(self.stands(StandInRegistry(None), has_world=False))
+        self.assertEqual(self.stands(StandInRegistry("old"), has_world=False),
+                         "old")
 
 
 class PeerLossTest(unittest.TestCase):
@@ -204,12 +313,38 @@ class DiskTest(unittest.TestCase):
         tag = "repositories/team/api/_manifests/tags/v1/"
         self.make(tag + "index/" + name, self.DIGEST)
         self.make(tag + "current", self.DIGEST)
+        self.make(tag.replace("v1", "v2") + "current", "")
         self.assertEqual(self.tree.links(), {
             ("team/api", kind, self.DIGEST)
             for kind in ("_layers", "revisions", "index")})
-        self.assertEqual(self.tree.tags(), {("team/api", self.DIGEST)})
-        self.assertEqual([len(links) for links in self.tree.empty_links()],
-                         [0, 1])
+        self.assertEqual(self.tree.tags(), {("team/api", self.DIGEST),
+                                            ("team/api", "")})
+
+    def test_ruins_stay_the_same_wherever_they_lie(self):
+        name = "repositories/team/api/_layers/" + self.DIGEST.replace(":", "/")
+        self.make(name, "")
+        link = os.path.join(self.tree.top, name, "link")
+        ruin = ruin_at(link)
+        self.assertEqual(self.tree.ruins(), {ruin: link})
+        aside = os.path.join(self.tree.root, ".reclaim/quarantine/run/tree")
+        os.makedirs(aside)
+        aside += "/layer"
+        os.rename(os.path.dirname(link), aside)
+        self.assertEqual(self.tree.ruins(), {ruin: aside + "/link"})
+        write(aside + "/link", self.DIGEST)
+        self.assertIsNone(ruin_at(aside + "/link"))
+        self.assertIsNone(ruin_at(link))
+        self.assertEqual(self.tree.ruins(), {})
+
+    def test_of_empty_tags_only_torn_ones_are_cleared(self):
+        tags = "repositories/team/api/_manifests/tags/"
+        for tag, text in (("v1", ""), ("v2", ""), ("v3", self.DIGEST)):
+            self.make(tags + tag + "/current", text)
+        torn = {ruin_at(os.path.join(self.tree.top, tags, tag, "current/link"))
+                for tag in ("v1", "v3")}
+        self.assertEqual(self.tree.clear_torn_tags(torn), 1)
+        self.assertEqual(sorted(os.listdir(os.path.join(self.tree.top, tags))),
+                         ["v2", "v3"])
 
     def test_folders_that_nobody_has_a_reason_to_leave_empty(self):
         self.assertEqual(self.tree.empty_folders(set()), [])
@@ -258,6 +393,25 @@ class VerdictTest(unittest.TestCase):
                      "explain 0"):
             self.assertIn(what, faults)
 
+    def test_empty_links(self):
+        """Of two one was there before the registry was killed."""
+        world, figures = self.race.world, self.race.figures
+        links = [world.tag_link("app", "v%d" % number) for number in (1, 2)]
+        for link in links:
+            os.makedirs(os.path.dirname(link))
+        world.fill_patience = 0
+        write(links[0], "")
+        world.note_emptied()
+        write(links[1], "")
+        world.kill_registry()
+        world.start_registry()
+        self.race.check_ruins()
+        self.assertEqual(len(figures.lost), 1, figures.lost)
+        self.assertIn(links[0] + " is empty", figures.lost[0])
+        self.assertEqual(figures["tags that a killed registry left empty"], 1)
+        self.assertEqual([os.path.exists(link) for link in links],
+                         [True, False])
+
     def test_figures_that_show_nothing(self):
         faults = self.race.faults()
         for what in ("no pulls by digest: the test shows nothing",
@@ -268,7 +422,8 @@ class VerdictTest(unittest.TestCase):
             self.assertIn(what, faults)
         self.assertNotIn("no blobs restored: the test shows nothing", faults)
         self.race.options.seconds = ending.LONG_SECONDS
-        for what in ("blobs restored", "blobs purged beside clients"):
+        for what in ("blobs restored", "blobs purged beside clients",
+                     OUTLIVED):
             self.assertIn("no %s: the test shows nothing" % what,
                           self.race.faults())
 

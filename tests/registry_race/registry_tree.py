@@ -33,6 +33,17 @@ def split_link(path):
     return "/".join(parts[:min(ends)]), kind, algorithm + ":" + digest
 
 
+def ruin_at(path):
+    """What tells an empty link from every other that is, was or will be in its
+    place: who writes to it makes another of it, who moves it does not.  None of
+    what is none."""
+    try:
+        of = os.lstat(path)
+    except OSError:
+        return None
+    return None if of.st_size else (of.st_ino, of.st_mtime_ns)
+
+
 class RegistryTree:
 
     def __init__(self, root):
@@ -67,23 +78,31 @@ class RegistryTree:
                 found.add(link)
         return found
 
-    def empty_links(self):
-        """Paths of the links that a registry left empty which was killed
-        between opening one and writing it: (of tags, of what has a digest)."""
-        found = [], []
-        for path, _, files in os.walk(self.repositories):
-            link = os.path.join(path, "link")
-            if "link" in files and not os.path.getsize(link):
-                found[os.path.basename(path) != "current"].append(link)
+    def ruins(self):
+        """Each empty link and its path: a registry makes them so that is killed
+        between opening one and writing it.  In quarantine as well, for its
+        folder may have been moved meanwhile; what comes back while we look is
+        found the second time."""
+        found = {}
+        for top in (self.repositories, os.path.join(self.root, ".reclaim"),
+                    self.repositories):
+            for path, _, files in os.walk(top):
+                link = os.path.join(path, "link")
+                ruin = ruin_at(link) if "link" in files else None
+                if ruin is not None:
+                    found[ruin] = link
         return found
 
-    def clear_torn_tags(self):
-        """Takes away the tags among them, as an operator is told to; how many.
+    def clear_torn_tags(self, torn):
+        """Takes away the tags that are among these ruins, as an operator is
+        told to; how many.
 
         Nobody was told that they are there, and nobody can say what they
         named: until then their repository is kept.
         """
-        tags = self.empty_links()[0]
+        tags = [link for ruin, link in self.ruins().items()
+                if ruin in torn and link.startswith(self.repositories) and
+                link.endswith("/current/link")]
         for link in tags:
             shutil.rmtree(os.path.dirname(os.path.dirname(link)))
         return len(tags)

@@ -16,15 +16,18 @@ import time
 import urllib.error
 import urllib.request
 
-from registry_tree import RegistryTree
+from registry_tree import RegistryTree, ruin_at
 
 CLI = os.path.join(os.getcwd(), "bazel-bin/cli/reclaim")
 DAEMON = os.path.join(os.getcwd(), "bazel-bin/server/reclaimd")
 SECRET = "a secret of sixteen bytes and more"
 GRACE = 2.0
 WRITE_DURATION = 2.0
+UPLOAD_LIFETIME = 3
 # A scan that has not come to its end by then never will.
 SCAN_PATIENCE = 300.0
+# A registry that lives writes what it opens.
+FILL_PATIENCE = 30.0
 # Exit codes: done but for some items; a run is at work on the store; verify has
 # found damage.
 PARTIAL = 3
@@ -93,7 +96,9 @@ class World:
         self.daemon = None
         self.kills = 0
         self.registry_kills = 0
-        self.torn = set()  # links that it left empty when it was killed
+        self.torn = set()  # ruins that it left when it was killed
+        self.emptied = {}  # those that it did not, and their paths
+        self.fill_patience = FILL_PATIENCE
         self.held = 0.0    # the longest that a sweep batch held writers
         self.registry_port = free_port()
         self.http_port = free_port()
@@ -145,7 +150,7 @@ secret_file = "%s"
 [gc]
 grace_period = "%ds"
 quarantine_period = "1s"
-upload_lifetime = "3s"
+upload_lifetime = "%ds"
 purge_interval = "1s"
 large_plan_percent = 100
 [[store]]
@@ -155,7 +160,7 @@ registry_url = "http://%s"
 descriptor_cache = "%s"
 write_duration_max = "%ds"
 """ % (self.path("data"), self.path("r.sock"), self.http_port,
-            self.path("secret"), GRACE, self.path("registry"),
+            self.path("secret"), GRACE, UPLOAD_LIFETIME, self.path("registry"),
             self.registry_host, "memory" if self.has_cache else "unknown",
             WRITE_DURATION))
 
@@ -182,12 +187,30 @@ write_duration_max = "%ds"
         await_url("http://%s/v2/" % host, self.mute)
         return host
 
+    def unexplained_ruins(self):
+        return {ruin: link for ruin, link in self.tree.ruins().items()
+                if ruin not in self.torn and ruin not in self.emptied}
+
+    def note_emptied(self):
+        """What is empty though its registry lives.  What that is just making it
+        fills while we look again."""
+        deadline = time.monotonic() + self.fill_patience
+        ruins = self.unexplained_ruins()
+        while ruins and time.monotonic() < deadline:
+            time.sleep(0.02)
+            ruins = {ruin: link for ruin, link in ruins.items()
+                     if ruin_at(link) == ruin}
+        self.emptied.update(ruins)
+
     def kill_registry(self):
+        """What is empty when it is dead and was not before, is its work."""
         self.registry.kill()
         self.registry.wait()
         self.registry_kills += 1
+        self.torn.update(self.unexplained_ruins())
 
     def restart_registry(self):
+        self.note_emptied()
         self.kill_registry()
         self.start_registry()
 
@@ -206,6 +229,8 @@ write_duration_max = "%ds"
         """SIGKILL at whatever it is doing, and up again; on request both at
         once."""
         self.note_held()
+        if with_registry:
+            self.note_emptied()
         with self.lock:
             self.daemon.send_signal(signal.SIGKILL)
             if with_registry:
@@ -230,12 +255,12 @@ write_duration_max = "%ds"
                 " ".join(arguments), code, output))
         return output
 
-    def insist(self, *arguments):
+    def insist(self, *arguments, accepted=(0,)):
         """The daemon's own purge may be at work, on thousands of files."""
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             code, output = self.reclaim(*arguments)
-            if code == 0:
+            if code in accepted:
                 return
             if code != BUSY:
                 break
@@ -261,25 +286,47 @@ write_duration_max = "%ds"
         image `digest`, or the part that `why` says."""
         part = re.search(r"/blobs/(sha256:[0-9a-f]{64})", why)
         digest = part.group(1) if part else digest
-        top = self.path("registry/docker/registry/v2/repositories/")
-        top += repository
-        name = digest.replace(":", "/") + "/link"
-        paths = {"layer link": "%s/_layers/%s" % (top, name),
-                 "revision link": "%s/_manifests/revisions/%s" % (top, name)}
+        paths = self.links_to(repository, digest)
         if not part and not reference.startswith("sha256:"):
-            paths["tag"] = "%s/_manifests/tags/%s/current/link" % (
-                top, reference)
+            paths["tag"] = self.tag_link(repository, reference)
         return digest, paths
 
+    def links_to(self, repository, digest):
+        """Their paths, there or not."""
+        top = os.path.join(self.tree.repositories, repository)
+        name = digest.replace(":", "/") + "/link"
+        return {"layer link": "%s/_layers/%s" % (top, name),
+                "revision link": "%s/_manifests/revisions/%s" % (top, name)}
+
+    def tag_link(self, repository, tag):
+        return "%s/%s/_manifests/tags/%s/current/link" % (
+            self.tree.repositories, repository, tag)
+
+    def is_torn_link(self, path):
+        """Whether a killed registry left it empty, and nobody has written to it
+        since: it writes links in place, also those that it has."""
+        return ruin_at(path) in self.torn
+
     def is_torn(self, repository, reference, digest, why):
-        """Whether it failed on a link that a killed registry left empty: it
-        writes links in place, also those that it has."""
+        """Whether it failed on such a link."""
         _, paths = self.names_asked_for(repository, reference, digest, why)
-        if self.registry_kills == 0 or not why.endswith(": 500"):
-            return False
-        torn = [path for path in paths.values() if size_of(path) == 0]
-        self.torn.update(torn)
-        return bool(torn)
+        return why.endswith(": 500") and any(
+            self.is_torn_link(path) for path in paths.values())
+
+    def explains(self, subject):
+        """Whether of the links that are REPOSITORY@DIGEST nobody but a killed
+        registry has left one empty."""
+        links = self.links_to(*subject.split("@"))
+        empty = [path for path in links.values() if size_of(path) == 0]
+        return bool(empty) and all(self.is_torn_link(path) for path in empty)
+
+    def named_on_disk(self, repository, tag):
+        """None if nothing is, or nobody knows what."""
+        try:
+            with open(self.tag_link(repository, tag)) as link:
+                return link.read() or None
+        except FileNotFoundError:
+            return None
 
     def where_is(self, repository, reference, digest, why):
         """What is on the disk of what failed, and what the daemon says of it."""
