@@ -52,20 +52,20 @@ int VerifyAudit(Session* session) {
 
 }  // namespace
 
-void AddAuditCommands(CLI::App* app, Session* session) {
-  CLI::App* group =
-      Group(app, "audit", "The record of who changed and deleted what");
-  CLI::App* list = group->add_subcommand("ls", "The newest records first");
+void AddAuditCommands(Parser* app, Session* session) {
+  Parser* group =
+      app->Group("audit", "The record of who changed and deleted what");
+  Parser* list = group->AddCommand("ls", "The newest records first");
   auto limit = std::make_shared<int>(kRecordsShown);
-  list->add_option("--limit", *limit, "How many records")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  list->callback([session, limit] {
+  list->AddOption("--limit", *limit, "How many records")
+      ->Between(1, 1000)
+      ->ShowDefault();
+  list->OnChosen([session, limit] {
     session->chosen = [session, limit] { return ListAudit(session, *limit); };
   });
-  CLI::App* verify = group->add_subcommand(
+  Parser* verify = group->AddCommand(
       "verify", "Follow the chain of hashes through all of the log");
-  verify->callback([session] {
+  verify->OnChosen([session] {
     session->chosen = [session] { return VerifyAudit(session); };
   });
 }

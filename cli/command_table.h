@@ -1,4 +1,5 @@
-// cli/command_table.h — every command with its flags, read out of the parser.
+// cli/command_table.h — every command with its flags, as the parser has them
+// (Parser::Table()).
 //
 // Completions, manual pages and the test that none of them lacks a flag are
 // made from this one table, so that they can't drift.
@@ -6,7 +7,6 @@
 #ifndef RECLAIM_CLI_COMMAND_TABLE_H_
 #define RECLAIM_CLI_COMMAND_TABLE_H_
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -33,13 +33,6 @@ struct CommandEntry {
   std::vector<ArgumentEntry> arguments;
   std::vector<std::string> commands;  // the names below it
 };
-
-// Depth first, the program itself first.  Hidden commands are left out.
-std::vector<CommandEntry> CommandTable(const CLI::App& app);
-
-// Gives every flag of every command that has none an environment variable:
-// --dry-run reads RECLAIM_DRY_RUN.
-void NameVariables(CLI::App* app);
 
 }  // namespace reclaim::cli
 

@@ -1,15 +1,13 @@
 #include "cli/commands.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/nearest_name.h"
-#include "cli/command_table.h"
+#include "cli/parser.h"
 
 namespace reclaim::cli {
 
@@ -32,27 +30,21 @@ namespace {
 
 constexpr char kVersion[] = "reclaim 0.1.0";
 
-void DeclareFlags(CLI::App* app, Session* session) {
-  app->add_option("--host", session->host, "Address of the daemon")
-      ->capture_default_str();
-  app->add_option("--tls-ca", session->tls_ca,
-                  "PEM file: who signs the server");
-  app->add_option("--tls-cert", session->tls_certificate,
-                  "PEM file: our certificate");
-  app->add_option("--tls-key", session->tls_key, "PEM file: its key");
-  app->add_flag("--json", session->json,
-                "Lines of JSON for programs: numbers, bytes, RFC 3339 times");
-  app->add_flag("--quiet", session->quiet, "No progress, no remarks");
-  app->add_flag("--no-color", session->no_color, "No colours");
+void DeclareFlags(Parser* app, Session* session) {
+  app->AddOption("--host", session->host, "Address of the daemon")
+      ->ShowDefault();
+  app->AddOption("--tls-ca", session->tls_ca, "PEM file: who signs the server");
+  app->AddOption("--tls-cert", session->tls_certificate,
+                 "PEM file: our certificate");
+  app->AddOption("--tls-key", session->tls_key, "PEM file: its key");
+  app->AddFlag("--json", session->json,
+               "Lines of JSON for programs: numbers, bytes, RFC 3339 times");
+  app->AddFlag("--quiet", session->quiet, "No progress, no remarks");
+  app->AddFlag("--no-color", session->no_color, "No colours");
 }
 
-void Declare(CLI::App* app, Session* session) {
-  app->set_version_flag("--version", std::string(kVersion));
+void Declare(Parser* app, Session* session) {
   DeclareFlags(app, session);
-  app->require_subcommand(1);
-  // The program's flags may stand behind a command's as well.
-  app->fallthrough();
-  app->footer(kFooter);
   AddUsageCommands(app, session);
   AddImageCommands(app, session);
   AddRecordCommands(app, session);
@@ -69,74 +61,55 @@ void Declare(CLI::App* app, Session* session) {
   AddTenantCommands(app, session);
   AddCompletion(app, session);
   AddManPages(app, session);
-  CLI::App* version = app->add_subcommand("version", "Print the version");
-  version->callback([session] {
+  Parser* version = app->AddCommand("version", "Print the version");
+  version->OnChosen([session] {
     session->chosen = [session] {
       session->out() << kVersion << '\n';
       return static_cast<int>(kDone);
     };
   });
-  NameVariables(app);
+  app->NameVariables();
 }
 
 // What was typed where a command is expected; OK if that is not what is wrong.
-absl::Status CheckVerbs(const CLI::App& app) {
-  const CLI::App* group = &app;
-  std::string path;
-  while (!group->get_subcommands().empty()) {
-    group = group->get_subcommands()[0];
-    absl::StrAppend(&path, " ", group->get_name());
-  }
-  std::vector<std::string> names;
-  for (const CLI::App* sub : group->get_subcommands({})) {
-    names.push_back(sub->get_name());
-  }
-  const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
-  if (names.empty() || rest.empty() || absl::StartsWith(rest[0], "-")) {
-    return absl::OkStatus();
-  }
-  const std::string nearest = base::NearestName(rest[0], names);
+absl::Status CheckVerbs(const Parsed& parsed) {
+  if (parsed.known.empty()) return absl::OkStatus();
+  const std::string nearest = base::NearestName(parsed.unknown, parsed.known);
   return absl::InvalidArgumentError(absl::StrCat(
-      "\"", absl::CHexEscape(rest[0]), "\" is no command of reclaim", path,
-      nearest.empty() ? "" : "; the nearest one is ", nearest, " (`reclaim",
-      path, " --help` lists them)"));
+      "\"", absl::CHexEscape(parsed.unknown), "\" is no command of reclaim",
+      parsed.path, nearest.empty() ? "" : "; the nearest one is ", nearest,
+      " (`reclaim", parsed.path, " --help` lists them)"));
 }
 
 }  // namespace
 
-CLI::App* Group(CLI::App* app, const std::string& name,
-                const std::string& help) {
-  const auto known = app->get_subcommands(
-      [&name](CLI::App* sub) { return sub->get_name() == name; });
-  if (!known.empty()) return known[0];
-  CLI::App* group = app->add_subcommand(name, help);
-  group->require_subcommand(1);
-  return group;
-}
-
-std::unique_ptr<CLI::App> MakeApp(Session* session) {
-  auto app = std::make_unique<CLI::App>(
+std::unique_ptr<Parser> MakeParser(Session* session) {
+  auto parser = std::make_unique<Parser>(Parser::Program{
+      "reclaim", kVersion,
       "Exact disk usage, plans, pruning with undo, for container content",
-      "reclaim");
-  Declare(app.get(), session);
-  return app;
+      kFooter});
+  Declare(parser.get(), session);
+  return parser;
 }
 
 int RunCli(std::vector<std::string> arguments, Terminal terminal) {
   Session session(std::move(terminal));
-  const auto app = MakeApp(&session);
-  std::reverse(arguments.begin(), arguments.end());
-  try {
-    app->parse(arguments);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() != 0) {
-      const absl::Status verbs = CheckVerbs(*app);
-      if (!verbs.ok()) return session.Fail(verbs);
-    }
-    const int code = app->exit(error, session.out(), session.err());
-    return code == 0 ? kDone : kUsage;
+  const auto parser = MakeParser(&session);
+  const Parsed parsed = parser->Parse(std::move(arguments));
+  switch (parsed.outcome) {
+    case Parsed::Outcome::kChosen:
+      return session.chosen ? session.chosen() : kUsage;
+    case Parsed::Outcome::kAnswered:
+      session.out() << parsed.text;
+      return kDone;
+    case Parsed::Outcome::kWrong:
+      break;
   }
-  return session.chosen ? session.chosen() : kUsage;
+  if (const absl::Status verbs = CheckVerbs(parsed); !verbs.ok()) {
+    return session.Fail(verbs);
+  }
+  session.err() << parsed.text;
+  return kUsage;
 }
 
 }  // namespace reclaim::cli

@@ -397,6 +397,8 @@ TEST_F(CommandsTest, WrongUse) {
                               "(`reclaim --help` lists them)"));
   EXPECT_EQ(Run({"image", "remove", "app:v1"}), kUsage);
   EXPECT_THAT(err_, HasSubstr("\"remove\" is no command of reclaim image"));
+  EXPECT_EQ(Run({"image", ""}), kUsage) << "as of a variable that is not set";
+  EXPECT_THAT(err_, HasSubstr("\"\" is no command of reclaim image"));
   EXPECT_EQ(Run({"image", "prune", "--no-such-flag"}), kUsage);
   EXPECT_THAT(err_, HasSubstr("--no-such-flag"));
   EXPECT_EQ(Run({"df", "--by", "colour"}), kUsage);

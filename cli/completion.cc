@@ -123,16 +123,16 @@ std::string Fish(const std::vector<Place>& places) {
 
 }  // namespace
 
-void AddCompletion(CLI::App* app, Session* session) {
-  CLI::App* completion =
-      app->add_subcommand("completion", "Print a completion script");
+void AddCompletion(Parser* app, Session* session) {
+  Parser* completion =
+      app->AddCommand("completion", "Print a completion script");
   auto shell = std::make_shared<std::string>();
-  completion->add_option("shell", *shell, "bash, zsh or fish")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  completion->callback([=] {
+  completion->AddOption("shell", *shell, "bash, zsh or fish")
+      ->Required()
+      ->OneOf({"bash", "zsh", "fish"});
+  completion->OnChosen([=] {
     session->chosen = [=] {
-      const std::vector<Place> places = Places(CommandTable(*app));
+      const std::vector<Place> places = Places(app->Table());
       session->out() << (*shell == "bash"  ? Bash(places)
                          : *shell == "zsh" ? Zsh(places)
                                            : Fish(places));

@@ -350,8 +350,8 @@ TEST_F(FacesTest, TheTreeHasThePlatformsOfAnIndex) {
 // completions.
 TEST_F(FacesTest, NoFlagIsMissingAnywhere) {
   Session session{Terminal()};
-  const auto app = MakeApp(&session);
-  const auto table = CommandTable(*app);
+  const auto app = MakeParser(&session);
+  const auto table = app->Table();
   const auto pages = ManPages(table, kFooter);
   ASSERT_EQ(Run({"completion", "bash"}), kDone);
   const std::string completion = out_;
@@ -393,7 +393,7 @@ TEST_F(FacesTest, FlagsInMessagesAreFlagsOfTheirCommands) {
       {"prune", "--out", "file", "-f"}};
   Session session{Terminal()};
   std::map<std::string, std::set<std::string>> flags;
-  for (const CommandEntry& entry : CommandTable(*MakeApp(&session))) {
+  for (const CommandEntry& entry : MakeParser(&session)->Table()) {
     for (const FlagEntry& flag : entry.flags) {
       flags[entry.path].insert(flag.names.begin(), flag.names.end());
     }
@@ -420,7 +420,7 @@ TEST_F(FacesTest, FlagsInMessagesAreFlagsOfTheirCommands) {
 
 TEST_F(FacesTest, NoSecretIsAFlag) {
   Session session{Terminal()};
-  for (const CommandEntry& entry : CommandTable(*MakeApp(&session))) {
+  for (const CommandEntry& entry : MakeParser(&session)->Table()) {
     for (const FlagEntry& flag : entry.flags) {
       for (const std::string& name : flag.names) {
         EXPECT_THAT(name, Not(AnyOf(HasSubstr("password"), HasSubstr("secret"),
@@ -435,7 +435,7 @@ TEST_F(FacesTest, ManualPagesAreGoodRoff) {
   ASSERT_EQ(Run({"man", "--directory", socket_folder_.path()}), kDone) << err_;
   Session session{Terminal()};
   for (const auto& [name, text] :
-       ManPages(CommandTable(*MakeApp(&session)), kFooter)) {
+       ManPages(MakeParser(&session)->Table(), kFooter)) {
     const std::string warnings = PathOf("warnings");
     ASSERT_EQ(system(("groff -man -Tutf8 -ww -z " + PathOf(name + ".1") +
                       " 2>" + warnings)

@@ -171,28 +171,28 @@ int Record(Session* session, const GraphFlags& flags) {
 
 }  // namespace
 
-void AddGraphCommands(CLI::App* app, Session* session) {
+void AddGraphCommands(Parser* app, Session* session) {
   auto flags = std::make_shared<GraphFlags>();
-  CLI::App* why = app->add_subcommand(
-      "why", "Why something is still there, or why it will go");
-  why->add_option("subject", flags->subject,
-                  "Digest (12 digits do), repo:tag, repo@digest, "
-                  "container/NAME, volume/NAME, ...")
-      ->required();
-  why->add_option("--store", session->store, "Store");
-  why->add_option("--place", flags->place, "Layout within the store");
-  why->add_option("--paths", flags->paths, "Ways to show at most");
-  why->callback(
+  Parser* why =
+      app->AddCommand("why", "Why something is still there, or why it will go");
+  why->AddOption("subject", flags->subject,
+                 "Digest (12 digits do), repo:tag, repo@digest, "
+                 "container/NAME, volume/NAME, ...")
+      ->Required();
+  why->AddOption("--store", session->store, "Store");
+  why->AddOption("--place", flags->place, "Layout within the store");
+  why->AddOption("--paths", flags->paths, "Ways to show at most");
+  why->OnChosen(
       [=] { session->chosen = [=] { return Why(session, *flags); }; });
-  CLI::App* record =
-      app->add_subcommand("record",
-                          "Record what an orchestrator knows: JSON lines of "
-                          "reclaim.v1.Operation");
-  record->add_option("file", flags->file, "File, or - for standard input")
-      ->required();
-  record->add_option("--request-id", flags->request_id,
-                     "Repeating it changes nothing twice");
-  record->callback(
+  Parser* record =
+      app->AddCommand("record",
+                      "Record what an orchestrator knows: JSON lines of "
+                      "reclaim.v1.Operation");
+  record->AddOption("file", flags->file, "File, or - for standard input")
+      ->Required();
+  record->AddOption("--request-id", flags->request_id,
+                    "Repeating it changes nothing twice");
+  record->OnChosen(
       [=] { session->chosen = [=] { return Record(session, *flags); }; });
 }
 

@@ -68,14 +68,14 @@ int Health(Session* session, int seconds) {
 
 }  // namespace
 
-void AddHealthCommand(CLI::App* app, Session* session) {
-  CLI::App* health = app->add_subcommand(
+void AddHealthCommand(Parser* app, Session* session) {
+  Parser* health = app->AddCommand(
       "health", "Whether the daemon serves: exit code 0 or 1, for probes");
   auto seconds = std::make_shared<int>(5);
-  health->add_option("--timeout", *seconds, "Seconds to wait for an answer")
-      ->check(CLI::Range(1, 600))
-      ->capture_default_str();
-  health->callback([session, seconds] {
+  health->AddOption("--timeout", *seconds, "Seconds to wait for an answer")
+      ->Between(1, 600)
+      ->ShowDefault();
+  health->OnChosen([session, seconds] {
     session->chosen = [session, seconds] { return Health(session, *seconds); };
   });
 }

@@ -159,52 +159,52 @@ int History(Session* session, const ImageFlags& flags) {
   return flags.quiet ? static_cast<int>(kDone) : rows.Finish();
 }
 
-void AddList(CLI::App* app, Session* session, const char* name) {
+void AddList(Parser* app, Session* session, const char* name) {
   auto flags = std::make_shared<ImageFlags>();
-  CLI::App* list = app->add_subcommand(name, "List images, newest first");
-  list->add_flag("-a,--all", flags->all,
-                 "Referrers, and manifests that an index lists, as well");
-  auto* quiet = list->add_flag("-q,--quiet", flags->quiet, "Only the ids");
-  auto* digests = list->add_flag("--digests", flags->digests, "Show digests");
-  auto* whole = list->add_flag("--no-trunc", flags->no_trunc, "Whole ids");
-  auto* format = list->add_option("--format", flags->format, kFormatHelp);
+  Parser* list = app->AddCommand(name, "List images, newest first");
+  list->AddFlag("-a,--all", flags->all,
+                "Referrers, and manifests that an index lists, as well");
+  auto* quiet = list->AddFlag("-q,--quiet", flags->quiet, "Only the ids");
+  auto* digests = list->AddFlag("--digests", flags->digests, "Show digests");
+  auto* whole = list->AddFlag("--no-trunc", flags->no_trunc, "Whole ids");
+  auto* format = list->AddOption("--format", flags->format, kFormatHelp);
   // As with Docker a tree is one shape; programs take it as JSON.
-  list->add_flag("--tree", flags->tree, "The platforms of each image")
-      ->excludes(quiet)
-      ->excludes(digests)
-      ->excludes(whole)
-      ->excludes(format);
-  list->add_option("-f,--filter", flags->filters,
-                   "dangling=, label=, reference=, until=, before=, since=")
-      ->allow_extra_args(false);
-  list->add_option("reference", flags->reference,
-                   "Only these names: repo, repo:tag or a pattern");
-  list->add_option("--store", session->store, "Store; empty for all");
-  list->callback(
+  list->AddFlag("--tree", flags->tree, "The platforms of each image")
+      ->Excludes(quiet)
+      ->Excludes(digests)
+      ->Excludes(whole)
+      ->Excludes(format);
+  list->AddOption("-f,--filter", flags->filters,
+                  "dangling=, label=, reference=, until=, before=, since=")
+      ->OneEachTime();
+  list->AddOption("reference", flags->reference,
+                  "Only these names: repo, repo:tag or a pattern");
+  list->AddOption("--store", session->store, "Store; empty for all");
+  list->OnChosen(
       [=] { session->chosen = [=] { return ListImages(session, *flags); }; });
 }
 
-void AddHistory(CLI::App* app, Session* session) {
+void AddHistory(Parser* app, Session* session) {
   auto flags = std::make_shared<ImageFlags>();
-  CLI::App* history =
-      app->add_subcommand("history", "The layers of an image and their making");
-  history->add_option("reference", flags->reference, "repo:tag or digest")
-      ->required();
-  history->add_option("--platform", flags->platform, "E.g. linux/amd64");
-  history->add_flag("-H,--human", flags->human,
-                    "Ages and units; --human=false for times and bytes");
-  history->add_flag("--no-trunc", flags->no_trunc, "Whole texts");
-  history->add_flag("-q,--quiet", flags->quiet, "Only the ids");
-  history->add_option("--format", flags->format, kFormatHelp);
-  history->add_option("--store", session->store, "Store");
-  history->callback(
+  Parser* history =
+      app->AddCommand("history", "The layers of an image and their making");
+  history->AddOption("reference", flags->reference, "repo:tag or digest")
+      ->Required();
+  history->AddOption("--platform", flags->platform, "E.g. linux/amd64");
+  history->AddFlag("-H,--human", flags->human,
+                   "Ages and units; --human=false for times and bytes");
+  history->AddFlag("--no-trunc", flags->no_trunc, "Whole texts");
+  history->AddFlag("-q,--quiet", flags->quiet, "Only the ids");
+  history->AddOption("--format", flags->format, kFormatHelp);
+  history->AddOption("--store", session->store, "Store");
+  history->OnChosen(
       [=] { session->chosen = [=] { return History(session, *flags); }; });
 }
 
 }  // namespace
 
-void AddImageCommands(CLI::App* app, Session* session) {
-  CLI::App* image = Group(app, "image", "Manage images");
+void AddImageCommands(Parser* app, Session* session) {
+  Parser* image = app->Group("image", "Manage images");
   AddList(image, session, "ls");
   AddHistory(image, session);
   AddList(app, session, "images");

@@ -184,35 +184,35 @@ int ListPins(Session* session, const LeaseFlags& flags) {
   return rows.Finish();
 }
 
-void AddLease(CLI::App* app, Session* session) {
-  CLI::App* lease = Group(app, "lease", "Hold content for a while");
+void AddLease(Parser* app, Session* session) {
+  Parser* lease = app->Group("lease", "Hold content for a while");
   auto flags = std::make_shared<LeaseFlags>();
-  CLI::App* create = lease->add_subcommand("create", "Take a lease");
-  create->add_option("target", flags->targets, "Digests, repo:tag");
-  create->add_option("--id", flags->id, "Id; else one is made");
-  create->add_option("--expires", flags->expires, "After this long, e.g. 1h");
-  create->add_flag("--flat", flags->flat,
-                   "Keep the targets, not what they reference");
-  create->add_option("--place", flags->place, kPlaceHelp);
-  create->add_option("--store", session->store, "Store");
-  create->callback(
+  Parser* create = lease->AddCommand("create", "Take a lease");
+  create->AddOption("target", flags->targets, "Digests, repo:tag");
+  create->AddOption("--id", flags->id, "Id; else one is made");
+  create->AddOption("--expires", flags->expires, "After this long, e.g. 1h");
+  create->AddFlag("--flat", flags->flat,
+                  "Keep the targets, not what they reference");
+  create->AddOption("--place", flags->place, kPlaceHelp);
+  create->AddOption("--store", session->store, "Store");
+  create->OnChosen(
       [=] { session->chosen = [=] { return CreateLease(session, *flags); }; });
-  CLI::App* extend = lease->add_subcommand("extend", "Move the expiry");
-  extend->add_option("id", flags->id, "Lease")->required();
-  extend->add_option("--expires", flags->expires, "From now, e.g. 1h")
-      ->required();
-  extend->add_option("--store", session->store, "Store");
-  extend->callback(
+  Parser* extend = lease->AddCommand("extend", "Move the expiry");
+  extend->AddOption("id", flags->id, "Lease")->Required();
+  extend->AddOption("--expires", flags->expires, "From now, e.g. 1h")
+      ->Required();
+  extend->AddOption("--store", session->store, "Store");
+  extend->OnChosen(
       [=] { session->chosen = [=] { return ExtendLease(session, *flags); }; });
-  CLI::App* list = lease->add_subcommand("ls", "List leases");
-  list->add_option("--store", session->store, "Store");
-  list->add_option("--format", flags->format, kFormatHelp);
-  list->callback(
+  Parser* list = lease->AddCommand("ls", "List leases");
+  list->AddOption("--store", session->store, "Store");
+  list->AddOption("--format", flags->format, kFormatHelp);
+  list->OnChosen(
       [=] { session->chosen = [=] { return ListLeases(session, *flags); }; });
-  CLI::App* remove = lease->add_subcommand("rm", "Give a lease back");
-  remove->add_option("id", flags->id, "Lease")->required();
-  remove->add_option("--store", session->store, "Store");
-  remove->callback([=] {
+  Parser* remove = lease->AddCommand("rm", "Give a lease back");
+  remove->AddOption("id", flags->id, "Lease")->Required();
+  remove->AddOption("--store", session->store, "Store");
+  remove->OnChosen([=] {
     session->chosen = [=] {
       v1::DeleteLeaseRequest request;
       request.set_store(session->store);
@@ -226,29 +226,29 @@ void AddLease(CLI::App* app, Session* session) {
 
 }  // namespace
 
-void AddLeaseCommands(CLI::App* app, Session* session) {
+void AddLeaseCommands(Parser* app, Session* session) {
   AddLease(app, session);
-  CLI::App* pin = Group(app, "pin", "Keep content for good");
+  Parser* pin = app->Group("pin", "Keep content for good");
   auto flags = std::make_shared<LeaseFlags>();
-  CLI::App* add = pin->add_subcommand("add", "Pin a digest or repo:tag");
-  add->add_option("target", flags->targets, "Digest or repo:tag")
-      ->required()
-      ->expected(1);
-  add->add_option("--id", flags->id, "Id; else one is made");
-  add->add_option("--reason", flags->reason, "Why, for those who come later");
-  add->add_option("--place", flags->place, kPlaceHelp);
-  add->add_option("--store", session->store, "Store");
-  add->callback(
+  Parser* add = pin->AddCommand("add", "Pin a digest or repo:tag");
+  add->AddOption("target", flags->targets, "Digest or repo:tag")
+      ->Required()
+      ->OneInAll();
+  add->AddOption("--id", flags->id, "Id; else one is made");
+  add->AddOption("--reason", flags->reason, "Why, for those who come later");
+  add->AddOption("--place", flags->place, kPlaceHelp);
+  add->AddOption("--store", session->store, "Store");
+  add->OnChosen(
       [=] { session->chosen = [=] { return AddPin(session, *flags); }; });
-  CLI::App* list = pin->add_subcommand("ls", "List pins");
-  list->add_option("--store", session->store, "Store");
-  list->add_option("--format", flags->format, kFormatHelp);
-  list->callback(
+  Parser* list = pin->AddCommand("ls", "List pins");
+  list->AddOption("--store", session->store, "Store");
+  list->AddOption("--format", flags->format, kFormatHelp);
+  list->OnChosen(
       [=] { session->chosen = [=] { return ListPins(session, *flags); }; });
-  CLI::App* remove = pin->add_subcommand("rm", "Take a pin away");
-  remove->add_option("id", flags->id, "Pin")->required();
-  remove->add_option("--store", session->store, "Store");
-  remove->callback([=] {
+  Parser* remove = pin->AddCommand("rm", "Take a pin away");
+  remove->AddOption("id", flags->id, "Pin")->Required();
+  remove->AddOption("--store", session->store, "Store");
+  remove->OnChosen([=] {
     session->chosen = [=] {
       v1::DeletePinRequest request;
       request.set_store(session->store);

@@ -120,15 +120,15 @@ std::map<std::string, std::string> ManPages(
   return pages;
 }
 
-void AddManPages(CLI::App* app, Session* session) {
+void AddManPages(Parser* app, Session* session) {
   auto name = std::make_shared<std::string>("reclaim");
   auto folder = std::make_shared<std::string>();
-  CLI::App* man = app->add_subcommand("man", "Print a manual page");
-  man->add_option("page", *name, "E.g. reclaim-image")->capture_default_str();
-  man->add_option("--directory", *folder, "Write all of them into this folder");
-  man->callback([=] {
+  Parser* man = app->AddCommand("man", "Print a manual page");
+  man->AddOption("page", *name, "E.g. reclaim-image")->ShowDefault();
+  man->AddOption("--directory", *folder, "Write all of them into this folder");
+  man->OnChosen([=] {
     session->chosen = [=] {
-      const auto pages = ManPages(CommandTable(*app), kFooter);
+      const auto pages = ManPages(app->Table(), kFooter);
       if (!folder->empty()) return WritePages(session, *folder, pages);
       const auto page = pages.find(*name);
       if (page == pages.end()) {

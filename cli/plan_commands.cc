@@ -224,68 +224,68 @@ int ListQuarantine(Session* session, const std::string& format) {
   return rows.Finish();
 }
 
-void AddPlan(CLI::App* app, Session* session) {
-  CLI::App* plan = app->add_subcommand(
+void AddPlan(Parser* app, Session* session) {
+  Parser* plan = app->AddCommand(
       "plan", "Decide what a prune would do, and store it; removes nothing");
   auto flags = std::make_shared<PruneFlags>();
   flags->DeclareScope(plan, session);
   flags->DeclareTarget(plan);
-  plan->add_flag("--fail-if-empty", flags->fail_if_empty,
-                 "Exit code 14 if there is nothing to do");
-  plan->add_flag_callback(
+  plan->AddFlag("--fail-if-empty", flags->fail_if_empty,
+                "Exit code 14 if there is nothing to do");
+  plan->AddFlag(
       "--rules", [flags] { flags->verb = v1::PRUNE_VERB_RETENTION; },
       "Tags that the retention rules let go as well");
-  plan->add_option("reference", flags->references,
-                   "Remove these and nothing else: repo, repo:tag, "
-                   "repo@digest, digest");
-  plan->callback([session, flags] {
+  plan->AddOption("reference", flags->references,
+                  "Remove these and nothing else: repo, repo:tag, "
+                  "repo@digest, digest");
+  plan->OnChosen([session, flags] {
     session->chosen = [session, flags] {
       return MakePlan(session, flags.get());
     };
   });
 }
 
-void AddPlans(CLI::App* app, Session* session) {
-  CLI::App* plans = Group(app, "plans", "Stored plans");
+void AddPlans(Parser* app, Session* session) {
+  Parser* plans = app->Group("plans", "Stored plans");
   auto format = std::make_shared<std::string>();
   auto id = std::make_shared<std::string>();
   auto flags = std::make_shared<PruneFlags>();
-  CLI::App* list = plans->add_subcommand("ls", "List plans, newest first");
-  list->add_option("--store", session->store, "Store; empty for all");
-  list->add_option("--format", *format, kFormatHelp);
-  list->callback([session, format] {
+  Parser* list = plans->AddCommand("ls", "List plans, newest first");
+  list->AddOption("--store", session->store, "Store; empty for all");
+  list->AddOption("--format", *format, kFormatHelp);
+  list->OnChosen([session, format] {
     session->chosen = [=] { return ListPlans(session, *format); };
   });
-  CLI::App* show = plans->add_subcommand("show", "Show a plan's items");
-  show->add_option("id", *id, "Plan")->required();
-  show->add_flag("--all-items", flags->all_items, "List every item");
-  show->add_option("--format", flags->format,
-                   std::string("Items: ") + kFormatHelp);
-  show->callback([session, id, flags] {
+  Parser* show = plans->AddCommand("show", "Show a plan's items");
+  show->AddOption("id", *id, "Plan")->Required();
+  show->AddFlag("--all-items", flags->all_items, "List every item");
+  show->AddOption("--format", flags->format,
+                  std::string("Items: ") + kFormatHelp);
+  show->OnChosen([session, id, flags] {
     session->chosen = [=] {
       v1::Plan plan;
       const int code = GetPlan(session, *id, &plan);
       return code != kDone ? code : PrintPlan(session, plan, *flags);
     };
   });
-  CLI::App* approve = plans->add_subcommand(
+  Parser* approve = plans->AddCommand(
       "approve", "Approve a plan that waits for it, and apply it");
   auto only_approve = std::make_shared<bool>(false);
-  approve->add_option("id", *id, "Plan")->required();
-  approve->add_flag("-f,--force", flags->force, "Do not ask");
-  approve->add_flag("--purge", flags->purge, "Free the bytes at once: no undo");
-  approve->add_flag("--allow-large", flags->allow_large,
-                    "Even more than the configured share of the store");
-  approve->add_flag("--only-approve", *only_approve,
-                    "Leave it to somebody else to apply it");
-  approve->callback([session, id, flags, only_approve] {
+  approve->AddOption("id", *id, "Plan")->Required();
+  approve->AddFlag("-f,--force", flags->force, "Do not ask");
+  approve->AddFlag("--purge", flags->purge, "Free the bytes at once: no undo");
+  approve->AddFlag("--allow-large", flags->allow_large,
+                   "Even more than the configured share of the store");
+  approve->AddFlag("--only-approve", *only_approve,
+                   "Leave it to somebody else to apply it");
+  approve->OnChosen([session, id, flags, only_approve] {
     session->chosen = [=] {
       return ApprovePlan(session, *id, flags.get(), *only_approve);
     };
   });
-  CLI::App* remove = plans->add_subcommand("rm", "Forget a plan");
-  remove->add_option("id", *id, "Plan")->required();
-  remove->callback([session, id] {
+  Parser* remove = plans->AddCommand("rm", "Forget a plan");
+  remove->AddOption("id", *id, "Plan")->Required();
+  remove->OnChosen([session, id] {
     session->chosen = [=] {
       v1::DeletePlanRequest request;
       request.set_id(*id);
@@ -296,37 +296,37 @@ void AddPlans(CLI::App* app, Session* session) {
   });
 }
 
-void AddApply(CLI::App* app, Session* session) {
-  CLI::App* apply = app->add_subcommand(
+void AddApply(Parser* app, Session* session) {
+  Parser* apply = app->AddCommand(
       "apply", "Take away those items of a plan that are still dead");
   auto flags = std::make_shared<PruneFlags>();
   auto id = std::make_shared<std::string>();
-  apply->add_option("id", *id, "Plan")->required();
-  apply->add_flag("-f,--force", flags->force, "Do not ask");
-  apply->add_flag("--fail-if-empty", flags->fail_if_empty,
-                  "Exit code 14 if there is nothing to do");
-  apply->add_flag("--purge", flags->purge, "Free the bytes at once: no undo");
-  apply->add_flag("--allow-large", flags->allow_large,
-                  "Even more than the configured share of the store");
-  apply->callback([session, id, flags] {
+  apply->AddOption("id", *id, "Plan")->Required();
+  apply->AddFlag("-f,--force", flags->force, "Do not ask");
+  apply->AddFlag("--fail-if-empty", flags->fail_if_empty,
+                 "Exit code 14 if there is nothing to do");
+  apply->AddFlag("--purge", flags->purge, "Free the bytes at once: no undo");
+  apply->AddFlag("--allow-large", flags->allow_large,
+                 "Even more than the configured share of the store");
+  apply->OnChosen([session, id, flags] {
     session->chosen = [=] { return ApplyPlan(session, *id, flags.get()); };
   });
 }
 
-void AddRestore(CLI::App* app, Session* session) {
-  CLI::App* restore =
-      app->add_subcommand("restore", "Give back what is in quarantine");
+void AddRestore(Parser* app, Session* session) {
+  Parser* restore =
+      app->AddCommand("restore", "Give back what is in quarantine");
   auto run = std::make_shared<std::string>();
   auto digest = std::make_shared<std::string>();
   auto reference = std::make_shared<std::string>();
-  restore->add_option("--store", session->store, "Store");
-  auto* run_option = restore->add_option("run", *run, "Run that took it");
+  restore->AddOption("--store", session->store, "Store");
+  auto* run_option = restore->AddOption("run", *run, "Run that took it");
   auto* by_digest =
-      restore->add_option("--digest", *digest, "Content, with what it needs");
-  auto* by_name = restore->add_option("--ref", *reference, "repo:tag");
-  by_digest->excludes(run_option);
-  by_name->excludes(run_option)->excludes(by_digest);
-  restore->callback([session, run, digest, reference] {
+      restore->AddOption("--digest", *digest, "Content, with what it needs");
+  auto* by_name = restore->AddOption("--ref", *reference, "repo:tag");
+  by_digest->Excludes(run_option);
+  by_name->Excludes(run_option)->Excludes(by_digest);
+  restore->OnChosen([session, run, digest, reference] {
     session->chosen = [=] {
       v1::RestoreRequest request;
       request.set_store(session->store);
@@ -342,36 +342,36 @@ void AddRestore(CLI::App* app, Session* session) {
   });
 }
 
-void AddPurge(CLI::App* app, Session* session) {
-  CLI::App* purge =
-      app->add_subcommand("purge", "Free what is in quarantine, for good");
+void AddPurge(Parser* app, Session* session) {
+  Parser* purge =
+      app->AddCommand("purge", "Free what is in quarantine, for good");
   auto flags = std::make_shared<PurgeFlags>();
-  purge->add_option("--store", session->store, "Store");
-  purge->add_option("--run", flags->run, "Only what this run took");
-  purge->add_flag("--now", flags->now,
-                  "Do not wait for the end of the quarantine period");
-  purge->add_option("--free", flags->free,
-                    "Stop when so much is freed, e.g. 10GB");
-  purge->add_flag("-f,--force", flags->force, "Do not ask");
-  purge->callback([session, flags] {
+  purge->AddOption("--store", session->store, "Store");
+  purge->AddOption("--run", flags->run, "Only what this run took");
+  purge->AddFlag("--now", flags->now,
+                 "Do not wait for the end of the quarantine period");
+  purge->AddOption("--free", flags->free,
+                   "Stop when so much is freed, e.g. 10GB");
+  purge->AddFlag("-f,--force", flags->force, "Do not ask");
+  purge->OnChosen([session, flags] {
     session->chosen = [=] { return Purge(session, *flags); };
   });
 }
 
 }  // namespace
 
-void AddPlanCommands(CLI::App* app, Session* session) {
+void AddPlanCommands(Parser* app, Session* session) {
   AddPlan(app, session);
   AddPlans(app, session);
   AddApply(app, session);
   AddRestore(app, session);
   AddPurge(app, session);
-  CLI::App* list = Group(app, "quarantine", "What can be restored")
-                       ->add_subcommand("ls", "List it, newest first");
+  Parser* list = app->Group("quarantine", "What can be restored")
+                     ->AddCommand("ls", "List it, newest first");
   auto format = std::make_shared<std::string>();
-  list->add_option("--store", session->store, "Store");
-  list->add_option("--format", *format, kFormatHelp);
-  list->callback([session, format] {
+  list->AddOption("--store", session->store, "Store");
+  list->AddOption("--format", *format, kFormatHelp);
+  list->OnChosen([session, format] {
     session->chosen = [=] { return ListQuarantine(session, *format); };
   });
 }

@@ -150,50 +150,48 @@ int TestPolicy(Session* session, const PolicyFlags& flags) {
 
 using Command = int (*)(Session*, const PolicyFlags&);
 
-CLI::App* AddCommand(CLI::App* group, Session* session, const char* name,
-                     const char* help,
-                     const std::shared_ptr<PolicyFlags>& flags,
-                     Command command) {
-  CLI::App* sub = group->add_subcommand(name, help);
-  sub->callback(
+Parser* AddCommand(Parser* group, Session* session, const char* name,
+                   const char* help, const std::shared_ptr<PolicyFlags>& flags,
+                   Command command) {
+  Parser* sub = group->AddCommand(name, help);
+  sub->OnChosen(
       [=] { session->chosen = [=] { return command(session, *flags); }; });
   return sub;
 }
 
-void AddPolicies(CLI::App* app, Session* session) {
-  CLI::App* group = Group(app, "policy", "Retention rules");
+void AddPolicies(Parser* app, Session* session) {
+  Parser* group = app->Group("policy", "Retention rules");
   auto flags = std::make_shared<PolicyFlags>();
   AddCommand(group, session, "ls", "List rule sets", flags, ListRuleSets)
-      ->add_option("--format", flags->format, kFormatHelp);
+      ->AddOption("--format", flags->format, kFormatHelp);
   AddCommand(group, session, "get", "Print a rule set as JSON", flags,
              GetRuleSet)
-      ->add_option("name", flags->name, "Rule set")
-      ->required();
-  CLI::App* set = AddCommand(group, session, "set",
-                             "Check and store a rule set", flags, SetRuleSet);
-  set->add_option("file", flags->file,
-                  "TOML or JSON file; - for standard input")
-      ->required();
-  set->add_option("--etag", flags->etag, "Only if it stands as it was read");
-  CLI::App* remove = AddCommand(group, session, "rm", "Delete a rule set",
-                                flags, RemoveRuleSet);
-  remove->add_option("name", flags->name, "Rule set")->required();
-  remove->add_option("--etag", flags->etag, "Only if it stands as it was read");
-  CLI::App* test =
+      ->AddOption("name", flags->name, "Rule set")
+      ->Required();
+  Parser* set = AddCommand(group, session, "set", "Check and store a rule set",
+                           flags, SetRuleSet);
+  set->AddOption("file", flags->file, "TOML or JSON file; - for standard input")
+      ->Required();
+  set->AddOption("--etag", flags->etag, "Only if it stands as it was read");
+  Parser* remove = AddCommand(group, session, "rm", "Delete a rule set", flags,
+                              RemoveRuleSet);
+  remove->AddOption("name", flags->name, "Rule set")->Required();
+  remove->AddOption("--etag", flags->etag, "Only if it stands as it was read");
+  Parser* test =
       AddCommand(group, session, "test",
                  "Show what the rules say of each tag; changes nothing", flags,
                  TestPolicy);
-  test->add_option("file", flags->file,
-                   "TOML or JSON file of a set to test beside the stored ones");
-  test->add_option("--store", session->store, "Store");
-  test->add_option("--grace", flags->grace, "Another grace period, e.g. 0s");
-  test->add_flag("--going", flags->only_going, "Only tags that would go");
-  test->add_option("--format", flags->format, kFormatHelp);
+  test->AddOption("file", flags->file,
+                  "TOML or JSON file of a set to test beside the stored ones");
+  test->AddOption("--store", session->store, "Store");
+  test->AddOption("--grace", flags->grace, "Another grace period, e.g. 0s");
+  test->AddFlag("--going", flags->only_going, "Only tags that would go");
+  test->AddOption("--format", flags->format, kFormatHelp);
 }
 
 }  // namespace
 
-void AddPolicyCommands(CLI::App* app, Session* session) {
+void AddPolicyCommands(Parser* app, Session* session) {
   AddPolicies(app, session);
 }
 

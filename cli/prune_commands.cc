@@ -121,9 +121,9 @@ std::function<int()> Chosen(Session* session,
   return [session, flags] { return Prune(session, flags.get()); };
 }
 
-CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
-                  const char* help, v1::PruneVerb verb) {
-  CLI::App* command = group->add_subcommand(name, help);
+Parser* AddVerb(Parser* group, Session* session, const char* name,
+                const char* help, v1::PruneVerb verb) {
+  Parser* command = group->AddCommand(name, help);
   auto flags = std::make_shared<PruneFlags>();
   flags->verb = verb;
   flags->Declare(command, session);
@@ -132,42 +132,42 @@ CLI::App* AddVerb(CLI::App* group, Session* session, const char* name,
     flags->DeclareTarget(command);
   }
   if (verb == v1::PRUNE_VERB_BUILD_CACHE) flags->DeclareCacheLimits(command);
-  command->callback(
+  command->OnChosen(
       [session, flags] { session->chosen = Chosen(session, flags); });
   return command;
 }
 
-void AddRemove(CLI::App* app, Session* session) {
-  CLI::App* remove = Group(app, "image", "Manage images")
-                         ->add_subcommand("rm", "Remove images by name");
+void AddRemove(Parser* app, Session* session) {
+  Parser* remove = app->Group("image", "Manage images")
+                       ->AddCommand("rm", "Remove images by name");
   auto flags = std::make_shared<PruneFlags>();
   flags->verb = v1::PRUNE_VERB_IMAGES;
   flags->names_images = true;
   flags->Declare(remove, session);
   remove
-      ->add_option("reference", flags->references,
-                   "repo:tag, repo@digest, digest or repo")
-      ->required();
-  remove->callback(
+      ->AddOption("reference", flags->references,
+                  "repo:tag, repo@digest, digest or repo")
+      ->Required();
+  remove->OnChosen(
       [session, flags] { session->chosen = Chosen(session, flags); });
 }
 
 }  // namespace
 
-void AddPruneCommands(CLI::App* app, Session* session) {
-  AddVerb(Group(app, "image", "Manage images"), session, "prune",
+void AddPruneCommands(Parser* app, Session* session) {
+  AddVerb(app->Group("image", "Manage images"), session, "prune",
           "Remove dangling images; with -a all unused ones",
           v1::PRUNE_VERB_IMAGES);
-  AddVerb(Group(app, "container", "Manage containers"), session, "prune",
+  AddVerb(app->Group("container", "Manage containers"), session, "prune",
           "Remove stopped containers", v1::PRUNE_VERB_CONTAINERS);
-  AddVerb(Group(app, "volume", "Manage volumes"), session, "prune",
+  AddVerb(app->Group("volume", "Manage volumes"), session, "prune",
           "Remove anonymous unused volumes; with -a named ones as well",
           v1::PRUNE_VERB_VOLUMES);
-  AddVerb(Group(app, "network", "Manage networks"), session, "prune",
+  AddVerb(app->Group("network", "Manage networks"), session, "prune",
           "Remove unused networks", v1::PRUNE_VERB_NETWORKS);
-  AddVerb(Group(app, "builder", "Manage builds"), session, "prune",
+  AddVerb(app->Group("builder", "Manage builds"), session, "prune",
           "Remove build cache", v1::PRUNE_VERB_BUILD_CACHE);
-  AddVerb(Group(app, "system", "Manage it all"), session, "prune",
+  AddVerb(app->Group("system", "Manage it all"), session, "prune",
           "Remove unused data", v1::PRUNE_VERB_SYSTEM);
   AddVerb(app, session, "prune",
           "Remove tags by the retention rules, and unused data",

@@ -27,117 +27,113 @@ absl::StatusOr<std::optional<uint64_t>> ReadIfGiven(const char* flag,
 }
 
 // "" would be no target, and all that may go would go.
-CLI::Validator IsSaid() {
-  const auto problem = [](const std::string& text) {
-    return std::string(
-        text.empty() ? "is empty; say how many bytes, or leave it out" : "");
-  };
-  return CLI::Validator(problem, "");
+std::string IsSaid(const std::string& text) {
+  return text.empty() ? "is empty; say how many bytes, or leave it out" : "";
 }
 
 }  // namespace
 
-void PruneFlags::DeclareTarget(CLI::App* command) {
+void PruneFlags::DeclareTarget(Parser* command) {
   constexpr char kGroup[] = "Target (images and other content only)";
-  const auto option = [&](CLI::Option* one) { return one->group(kGroup); };
-  auto* high = option(command->add_option(
+  const auto option = [&](Parameter* one) { return one->InGroup(kGroup); };
+  auto* high = option(command->AddOption(
       "--high", this->high,
       "Begin if the disk is so full, in per cent, or fuller"));
-  auto* low = option(command->add_option(
+  auto* low = option(command->AddOption(
       "--low", this->low, "Then free until it is so full, in per cent"));
-  high->needs(low)->check(CLI::Range(1, 100));
-  low->needs(high)->check(CLI::Range(1, 100));
-  auto* by_free = option(command->add_option(
+  high->Needs(low)->Between(1, 100);
+  low->Needs(high)->Between(1, 100);
+  auto* by_free = option(command->AddOption(
       "--free", free, "Take no more than it needs to free so much, e.g. 10GB"));
-  auto* by_size = option(command->add_option(
+  auto* by_size = option(command->AddOption(
       "--keep-under", keep_under,
       "Take no more than it needs to leave so much in the store"));
-  by_free->check(IsSaid());
-  by_size->check(IsSaid());
-  auto* by_quotas = option(command->add_flag(
+  by_free->Check(IsSaid);
+  by_size->Check(IsSaid);
+  auto* by_quotas = option(command->AddFlag(
       "--quotas", quotas, "Bring repositories and tenants under their quotas"));
-  option(command->add_option("--reserved", reserved,
-                             "Leave so much in the store in any case"))
-      ->check(IsSaid());
-  by_free->excludes(high)->excludes(by_size)->excludes(by_quotas);
-  by_size->excludes(high)->excludes(by_quotas);
-  by_quotas->excludes(high);
+  option(command->AddOption("--reserved", reserved,
+                            "Leave so much in the store in any case"))
+      ->Check(IsSaid);
+  by_free->Excludes(high)->Excludes(by_size)->Excludes(by_quotas);
+  by_size->Excludes(high)->Excludes(by_quotas);
+  by_quotas->Excludes(high);
 }
 
-void PruneFlags::DeclareCacheLimits(CLI::App* command) {
+void PruneFlags::DeclareCacheLimits(Parser* command) {
   command
-      ->add_option("--max-used-space", keep_under,
-                   "Take no more than it needs to leave so much build cache, "
-                   "e.g. 10GB")
-      ->check(IsSaid());
+      ->AddOption("--max-used-space", keep_under,
+                  "Take no more than it needs to leave so much build cache, "
+                  "e.g. 10GB")
+      ->Check(IsSaid);
   command
-      ->add_option("--reserved-space,--keep-storage", reserved,
-                   "Leave so much build cache in any case")
-      ->check(IsSaid());
+      ->AddOption("--reserved-space,--keep-storage", reserved,
+                  "Leave so much build cache in any case")
+      ->Check(IsSaid);
 }
 
-void PruneFlags::DeclareScope(CLI::App* command, Session* session) {
-  command->add_option("--store", session->store,
-                      "Store; not needed if there is only one");
-  command->add_flag("--all-items", all_items, "List every item of a plan");
-  command->add_option("--format", format,
-                      std::string("Items of a plan: ") + kFormatHelp);
+void PruneFlags::DeclareScope(Parser* command, Session* session) {
+  command->AddOption("--store", session->store,
+                     "Store; not needed if there is only one");
+  command->AddFlag("--all-items", all_items, "List every item of a plan");
+  command->AddOption("--format", format,
+                     std::string("Items of a plan: ") + kFormatHelp);
   command
-      ->add_option("--filter", filters,
-                   "Only what matches, e.g. until=24h, label=k=v, "
-                   "label!=k, reference=app*, dangling=true")
-      ->allow_extra_args(false);
-  command->add_option("--grace", grace,
-                      "Keep what is younger, e.g. 24h; 0s judges references "
-                      "alone");
-  command->add_option("--quarantine", quarantine,
-                      "How long it can be restored, e.g. 24h");
-  command->add_option("--pace", pace,
-                      "Bytes a second at most; 0: what is configured");
+      ->AddOption("--filter", filters,
+                  "Only what matches, e.g. until=24h, label=k=v, "
+                  "label!=k, reference=app*, dangling=true")
+      ->OneEachTime();
+  command->AddOption("--grace", grace,
+                     "Keep what is younger, e.g. 24h; 0s judges references "
+                     "alone");
+  command->AddOption("--quarantine", quarantine,
+                     "How long it can be restored, e.g. 24h");
+  command->AddOption("--pace", pace,
+                     "Bytes a second at most; 0: what is configured");
   if (verb == v1::PRUNE_VERB_IMAGES || verb == v1::PRUNE_VERB_VOLUMES ||
       verb == v1::PRUNE_VERB_BUILD_CACHE || is_system()) {
-    command->add_flag("-a,--all", all,
-                      "All that is unused, not only what is dangling");
+    command->AddFlag("-a,--all", all,
+                     "All that is unused, not only what is dangling");
   }
   if (is_system()) {
-    command->add_flag("--volumes", volumes, "Anonymous volumes as well");
+    command->AddFlag("--volumes", volumes, "Anonymous volumes as well");
   }
   if (is_system() || verb == v1::PRUNE_VERB_IMAGES) {
-    command->add_flag("--containers-are-complete", containers_are_complete,
-                      "The recorded containers are all that use the store");
+    command->AddFlag("--containers-are-complete", containers_are_complete,
+                     "The recorded containers are all that use the store");
   }
 }
 
-void PruneFlags::Declare(CLI::App* command, Session* session) {
+void PruneFlags::Declare(Parser* command, Session* session) {
   DeclareScope(command, session);
   if (names_images) {
-    command->add_flag("-y,--yes", force, "Do not ask");
-    command->add_flag("-f,--force", force_use,
-                      "Do not ask, and take the last name of an image even "
-                      "though a stopped container uses it");
+    command->AddFlag("-y,--yes", force, "Do not ask");
+    command->AddFlag("-f,--force", force_use,
+                     "Do not ask, and take the last name of an image even "
+                     "though a stopped container uses it");
   } else {
-    command->add_flag("-f,--force", force, "Do not ask");
+    command->AddFlag("-f,--force", force, "Do not ask");
   }
-  command->add_flag("--dry-run", dry_run,
-                    "Show what would go, and remove nothing");
-  command->add_flag("--fail-if-empty", fail_if_empty,
-                    "Exit code 14 if there is nothing to do");
-  command->add_flag("--allow-partial", allow_partial,
-                    "A part that could not be judged is no exit code 3; one "
-                    "that could not be removed is");
-  command->add_flag("--purge", purge, "Free the bytes at once: no undo");
-  command->add_flag("--allow-large", allow_large,
-                    "Even more than the configured share of the store");
+  command->AddFlag("--dry-run", dry_run,
+                   "Show what would go, and remove nothing");
+  command->AddFlag("--fail-if-empty", fail_if_empty,
+                   "Exit code 14 if there is nothing to do");
+  command->AddFlag("--allow-partial", allow_partial,
+                   "A part that could not be judged is no exit code 3; one "
+                   "that could not be removed is");
+  command->AddFlag("--purge", purge, "Free the bytes at once: no undo");
+  command->AddFlag("--allow-large", allow_large,
+                   "Even more than the configured share of the store");
 }
 
-void PruneFlags::DeclareFiles(CLI::App* command) {
-  command->add_option("--out", out,
-                      "File for the plan of a --dry-run, for --plan");
+void PruneFlags::DeclareFiles(Parser* command) {
+  command->AddOption("--out", out,
+                     "File for the plan of a --dry-run, for --plan");
   command
-      ->add_option("--plan", plan,
-                   "Apply the plan of this file: what it names and what is "
-                   "still garbage")
-      ->excludes(command->get_option("--filter"));
+      ->AddOption("--plan", plan,
+                  "Apply the plan of this file: what it names and what is "
+                  "still garbage")
+      ->Excludes(command->Find("--filter"));
 }
 
 absl::Status PruneFlags::Fill(const Session& session,

@@ -3,11 +3,11 @@
 #ifndef RECLAIM_CLI_PRUNE_FLAGS_H_
 #define RECLAIM_CLI_PRUNE_FLAGS_H_
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "cli/parser.h"
 #include "cli/session.h"
 #include "reclaim/v1/collection.pb.h"
 
@@ -53,15 +53,15 @@ struct PruneFlags {
     return verb == v1::PRUNE_VERB_SYSTEM || verb == v1::PRUNE_VERB_RETENTION;
   }
   // The flags that fit `verb`.
-  void Declare(CLI::App* command, Session* session);
+  void Declare(Parser* command, Session* session);
   // --out and --plan, of verbs that may be approved first.
-  void DeclareFiles(CLI::App* command);
+  void DeclareFiles(Parser* command);
   // How far it goes; of verbs about images.
-  void DeclareTarget(CLI::App* command);
+  void DeclareTarget(Parser* command);
   // How much of the build cache stays.
-  void DeclareCacheLimits(CLI::App* command);
+  void DeclareCacheLimits(Parser* command);
   // Those that say what to look at.
-  void DeclareScope(CLI::App* command, Session* session);
+  void DeclareScope(Parser* command, Session* session);
   // Whether damage keeps a part of what the plan is about, which is content,
   // from being judged, and nobody said that it may.
   bool IsPartial(const v1::Plan& made) const {

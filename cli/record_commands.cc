@@ -206,40 +206,39 @@ int ListNetworks(Session* session, const RecordFlags& flags) {
                                 ForEachNetwork, NetworkRow);
 }
 
-CLI::App* AddList(CLI::App* group, Session* session, const char* name,
-                  const char* help, const char* filters,
-                  const std::shared_ptr<RecordFlags>& flags,
-                  int (*list)(Session*, const RecordFlags&)) {
-  CLI::App* command = group->add_subcommand(name, help);
-  command->add_flag("-q,--quiet", flags->quiet, "Only the names or ids");
-  command->add_option("-f,--filter", flags->filters, filters)
-      ->allow_extra_args(false);
-  command->add_option("--format", flags->format, kFormatHelp);
-  command->add_option("--store", session->store, "Store; empty for all");
-  command->callback(
+Parser* AddList(Parser* group, Session* session, const char* name,
+                const char* help, const char* filters,
+                const std::shared_ptr<RecordFlags>& flags,
+                int (*list)(Session*, const RecordFlags&)) {
+  Parser* command = group->AddCommand(name, help);
+  command->AddFlag("-q,--quiet", flags->quiet, "Only the names or ids");
+  command->AddOption("-f,--filter", flags->filters, filters)->OneEachTime();
+  command->AddOption("--format", flags->format, kFormatHelp);
+  command->AddOption("--store", session->store, "Store; empty for all");
+  command->OnChosen(
       [=] { session->chosen = [=] { return list(session, *flags); }; });
   return command;
 }
 
-void AddContainers(CLI::App* group, Session* session, const char* name) {
+void AddContainers(Parser* group, Session* session, const char* name) {
   auto flags = std::make_shared<RecordFlags>();
-  CLI::App* list =
+  Parser* list =
       AddList(group, session, name, "List containers",
               "ancestor=, id=, label=, name=, status=", flags, ListContainers);
-  list->add_flag("-a,--all", flags->all, "Not only those that run");
-  list->add_flag("--no-trunc", flags->no_trunc, "Whole ids and commands");
-  list->add_flag("-s,--size", flags->size, "What they have written");
+  list->AddFlag("-a,--all", flags->all, "Not only those that run");
+  list->AddFlag("--no-trunc", flags->no_trunc, "Whole ids and commands");
+  list->AddFlag("-s,--size", flags->size, "What they have written");
 }
 
 }  // namespace
 
-void AddRecordCommands(CLI::App* app, Session* session) {
-  AddContainers(Group(app, "container", "Manage containers"), session, "ls");
+void AddRecordCommands(Parser* app, Session* session) {
+  AddContainers(app->Group("container", "Manage containers"), session, "ls");
   AddContainers(app, session, "ps");
-  AddList(Group(app, "volume", "Manage volumes"), session, "ls", "List volumes",
+  AddList(app->Group("volume", "Manage volumes"), session, "ls", "List volumes",
           "dangling=, driver=, label=, name=", std::make_shared<RecordFlags>(),
           ListVolumes);
-  AddList(Group(app, "network", "Manage networks"), session, "ls",
+  AddList(app->Group("network", "Manage networks"), session, "ls",
           "List networks",
           "dangling=, driver=, label=, name=", std::make_shared<RecordFlags>(),
           ListNetworks);

@@ -207,25 +207,25 @@ int ShowEvents(Session* session, const EventFlags& flags) {
 
 }  // namespace
 
-void AddRunCommands(CLI::App* app, Session* session) {
-  CLI::App* runs = Group(app, "runs", "Scans, applies, restores, purges");
+void AddRunCommands(Parser* app, Session* session) {
+  Parser* runs = app->Group("runs", "Scans, applies, restores, purges");
   auto format = std::make_shared<std::string>();
   auto id = std::make_shared<std::string>();
   auto limit = std::make_shared<int>(kRunsShown);
-  CLI::App* list = runs->add_subcommand("ls", "List runs, newest first");
-  list->add_option("--store", session->store, "Store; empty for all");
-  list->add_option("--limit", *limit, "At most so many");
-  list->add_option("--format", *format, kFormatHelp);
-  list->callback([=] {
+  Parser* list = runs->AddCommand("ls", "List runs, newest first");
+  list->AddOption("--store", session->store, "Store; empty for all");
+  list->AddOption("--limit", *limit, "At most so many");
+  list->AddOption("--format", *format, kFormatHelp);
+  list->OnChosen([=] {
     session->chosen = [=] { return ListRuns(session, *format, *limit); };
   });
-  CLI::App* show = runs->add_subcommand("show", "Show a run");
-  show->add_option("id", *id, "Run")->required();
-  show->callback(
+  Parser* show = runs->AddCommand("show", "Show a run");
+  show->AddOption("id", *id, "Run")->Required();
+  show->OnChosen(
       [=] { session->chosen = [=] { return ShowRun(session, *id); }; });
-  CLI::App* watch = runs->add_subcommand("watch", "Follow a run to its end");
-  watch->add_option("id", *id, "Run")->required();
-  watch->callback([=] {
+  Parser* watch = runs->AddCommand("watch", "Follow a run to its end");
+  watch->AddOption("id", *id, "Run")->Required();
+  watch->OnChosen([=] {
     session->chosen = [=] {
       v1::Run run;
       run.set_id(*id);
@@ -234,10 +234,9 @@ void AddRunCommands(CLI::App* app, Session* session) {
       return code != kDone ? code : shown;
     };
   });
-  CLI::App* cancel =
-      runs->add_subcommand("cancel", "Stop a run at the next item");
-  cancel->add_option("id", *id, "Run")->required();
-  cancel->callback([=] {
+  Parser* cancel = runs->AddCommand("cancel", "Stop a run at the next item");
+  cancel->AddOption("id", *id, "Run")->Required();
+  cancel->OnChosen([=] {
     session->chosen = [=] {
       v1::CancelRunRequest request;
       request.set_id(*id);
@@ -246,16 +245,16 @@ void AddRunCommands(CLI::App* app, Session* session) {
                           &run);
     };
   });
-  CLI::App* events = app->add_subcommand("events", "What changed, in order");
+  Parser* events = app->AddCommand("events", "What changed, in order");
   auto flags = std::make_shared<EventFlags>();
-  events->add_option("--since", flags->since, "After this sequence number");
-  events->add_flag("--follow", flags->follow, "Go on until interrupted");
-  events->add_option("--limit", flags->limit, "At most so many");
-  events->add_option("--kind", flags->kinds, "Only these, e.g. quarantined");
-  events->add_option("--format", flags->format,
-                     "json, or TEMPLATE such as {{.Kind}} {{.Subject}}");
-  events->add_option("--store", session->store, "Store; empty for all");
-  events->callback(
+  events->AddOption("--since", flags->since, "After this sequence number");
+  events->AddFlag("--follow", flags->follow, "Go on until interrupted");
+  events->AddOption("--limit", flags->limit, "At most so many");
+  events->AddOption("--kind", flags->kinds, "Only these, e.g. quarantined");
+  events->AddOption("--format", flags->format,
+                    "json, or TEMPLATE such as {{.Kind}} {{.Subject}}");
+  events->AddOption("--store", session->store, "Store; empty for all");
+  events->OnChosen(
       [=] { session->chosen = [=] { return ShowEvents(session, *flags); }; });
 }
 

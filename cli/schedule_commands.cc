@@ -57,7 +57,7 @@ struct ScheduleFlags {
   PruneFlags prune;
   std::string etag;
   std::string format;
-  const CLI::App* set = nullptr;
+  const Parser* set = nullptr;
 };
 
 std::unique_ptr<Stub> NewStub(Session* session) {
@@ -175,13 +175,10 @@ absl::StatusOr<v1::Schedule> ScheduleToStore(Session* session,
   if (!flags.cron.empty() || !flags.every.empty()) {
     return FromFlags(*session, flags);
   }
-  for (const CLI::Option* option : flags.set->get_options()) {
-    const bool is_ours = option->count() > 0 && !option->get_positional() &&
-                         option->get_name() != "--etag" &&
-                         option->get_name() != "--store";
-    if (!is_ours) continue;
+  for (const std::string& given : flags.set->GivenFlags()) {
+    if (given == "--etag" || given == "--store") continue;
     return absl::InvalidArgumentError(
-        absl::StrCat(option->get_name(),
+        absl::StrCat(given,
                      ": say when it runs as well, with --cron or --every; or "
                      "give a file and no flags"));
   }
@@ -238,62 +235,61 @@ int Tell(Session* session, const ScheduleFlags& flags,
 
 using Command = int (*)(Session*, const ScheduleFlags&);
 
-CLI::App* AddCommand(CLI::App* group, Session* session, const char* name,
-                     const char* help,
-                     const std::shared_ptr<ScheduleFlags>& flags,
-                     Command command) {
-  CLI::App* sub = group->add_subcommand(name, help);
-  sub->callback(
+Parser* AddCommand(Parser* group, Session* session, const char* name,
+                   const char* help,
+                   const std::shared_ptr<ScheduleFlags>& flags,
+                   Command command) {
+  Parser* sub = group->AddCommand(name, help);
+  sub->OnChosen(
       [=] { session->chosen = [=] { return command(session, *flags); }; });
   return sub;
 }
 
-void DeclareSet(CLI::App* set, Session* session, ScheduleFlags* flags) {
+void DeclareSet(Parser* set, Session* session, ScheduleFlags* flags) {
   flags->set = set;
-  set->add_option("schedule", flags->name,
-                  "Name, with --cron or --every; without them a TOML or JSON "
-                  "file, - for standard input")
-      ->required();
-  auto* cron = set->add_option("--cron", flags->cron,
-                               "Five fields as in crontab(5), or @daily");
-  set->add_option("--every", flags->every, "Or how often, e.g. 6h")
-      ->excludes(cron);
-  set->add_option("--time-zone", flags->time_zone,
-                  "Of cron and windows, e.g. Europe/Berlin");
-  set->add_option("--jitter", flags->jitter,
-                  "Late by a part of this, e.g. 20m");
-  set->add_option("--window", flags->windows,
-                  "When deletion is allowed, e.g. 22:00-06:00; repeatable")
-      ->allow_extra_args(false);
-  set->add_flag("--approve", flags->approve,
-                "Plans wait for `reclaim plans approve` by somebody else");
-  set->add_option("--action", flags->action, "prune, purge or scan")
-      ->check(CLI::IsMember({"prune", "purge", "scan"}));
-  set->add_option("--verb", flags->verb,
-                  "retention, system, images, containers, volumes, networks "
-                  "or build-cache")
-      ->check(CLI::IsMember({"retention", "system", "images", "containers",
-                             "volumes", "networks", "build-cache"}));
+  set->AddOption("schedule", flags->name,
+                 "Name, with --cron or --every; without them a TOML or JSON "
+                 "file, - for standard input")
+      ->Required();
+  auto* cron = set->AddOption("--cron", flags->cron,
+                              "Five fields as in crontab(5), or @daily");
+  set->AddOption("--every", flags->every, "Or how often, e.g. 6h")
+      ->Excludes(cron);
+  set->AddOption("--time-zone", flags->time_zone,
+                 "Of cron and windows, e.g. Europe/Berlin");
+  set->AddOption("--jitter", flags->jitter, "Late by a part of this, e.g. 20m");
+  set->AddOption("--window", flags->windows,
+                 "When deletion is allowed, e.g. 22:00-06:00; repeatable")
+      ->OneEachTime();
+  set->AddFlag("--approve", flags->approve,
+               "Plans wait for `reclaim plans approve` by somebody else");
+  set->AddOption("--action", flags->action, "prune, purge or scan")
+      ->OneOf({"prune", "purge", "scan"});
+  set->AddOption("--verb", flags->verb,
+                 "retention, system, images, containers, volumes, networks "
+                 "or build-cache")
+      ->OneOf({"retention", "system", "images", "containers", "volumes",
+               "networks", "build-cache"});
   PruneFlags& prune = flags->prune;
-  set->add_option("--store", session->store, "Store; empty for each");
-  set->add_flag("-a,--all", prune.all, "Images that no container uses as well");
-  set->add_flag("--volumes", prune.volumes, "Anonymous volumes as well");
-  set->add_flag("--containers-are-complete", prune.containers_are_complete,
-                "The recorded containers are all that use the store");
-  set->add_option("--filter", prune.filters,
-                  "Only what matches, e.g. until=24h: from the run")
-      ->allow_extra_args(false);
+  set->AddOption("--store", session->store, "Store; empty for each");
+  set->AddFlag("-a,--all", prune.all, "Images that no container uses as well");
+  set->AddFlag("--volumes", prune.volumes, "Anonymous volumes as well");
+  set->AddFlag("--containers-are-complete", prune.containers_are_complete,
+               "The recorded containers are all that use the store");
+  set->AddOption("--filter", prune.filters,
+                 "Only what matches, e.g. until=24h: from the run")
+      ->OneEachTime();
   prune.DeclareTarget(set);
-  set->add_option("--etag", flags->etag, "Only if it stands as it was read");
+  set->AddOption("--etag", flags->etag, "Only if it stands as it was read");
 }
 
 }  // namespace
 
-void AddScheduleCommands(CLI::App* app, Session* session) {
-  CLI::App* group = Group(app, "schedule", "What is done by itself");
+void AddScheduleCommands(Parser* app, Session* session) {
+  Parser* group = app->Group("schedule", "What is done by itself");
   auto flags = std::make_shared<ScheduleFlags>();
   AddCommand(group, session, "ls", "List schedules", flags, ListSchedules)
-      ->add_option("--format", flags->format, kFormatHelp);
+      ->AddOption("--format", flags->format, kFormatHelp);
   DeclareSet(AddCommand(group, session, "set", "Check and store a schedule",
                         flags, SetSchedule),
              session, flags.get());
@@ -318,12 +314,11 @@ void AddScheduleCommands(CLI::App* app, Session* session) {
        }},
   };
   for (const auto& command : commands) {
-    CLI::App* sub = AddCommand(group, session, command.name, command.help,
-                               flags, command.command);
-    sub->add_option("name", flags->name, "Schedule")->required();
+    Parser* sub = AddCommand(group, session, command.name, command.help, flags,
+                             command.command);
+    sub->AddOption("name", flags->name, "Schedule")->Required();
     if (command.command == RemoveSchedule) {
-      sub->add_option("--etag", flags->etag,
-                      "Only if it stands as it was read");
+      sub->AddOption("--etag", flags->etag, "Only if it stands as it was read");
     }
   }
 }

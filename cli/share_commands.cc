@@ -232,18 +232,17 @@ int PrintHistory(Session* session, const std::string& back,
   return kDone;
 }
 
-void AddTop(CLI::App* app, Session* session) {
-  CLI::App* top = app->add_subcommand(
-      "top", "What would go with each repository or tag alone");
+void AddTop(Parser* app, Session* session) {
+  Parser* top =
+      app->AddCommand("top", "What would go with each repository or tag alone");
   auto flags = std::make_shared<TopFlags>();
-  top->add_option("--kind", flags->kind,
-                  "repository, tag, image or layer; else repositories and tags")
-      ->check(CLI::IsMember({"repository", "tag", "image", "layer"}));
-  top->add_option("-n,--count", flags->count, "How many")
-      ->check(CLI::Range(1, 1000));
-  top->add_option("--store", session->store, "Store; empty for all");
-  top->add_option("--format", flags->format, "table, json or a template");
-  top->callback(
+  top->AddOption("--kind", flags->kind,
+                 "repository, tag, image or layer; else repositories and tags")
+      ->OneOf({"repository", "tag", "image", "layer"});
+  top->AddOption("-n,--count", flags->count, "How many")->Between(1, 1000);
+  top->AddOption("--store", session->store, "Store; empty for all");
+  top->AddOption("--format", flags->format, "table, json or a template");
+  top->OnChosen(
       [=] { session->chosen = [=] { return Top(session, *flags); }; });
 }
 

@@ -3,10 +3,10 @@
 #ifndef RECLAIM_CLI_SHARE_COMMANDS_H_
 #define RECLAIM_CLI_SHARE_COMMANDS_H_
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "cli/parser.h"
 #include "cli/session.h"
 
 namespace reclaim::cli {
@@ -16,7 +16,7 @@ int PrintHistory(Session* session, const std::string& back,
                  const std::string& format);
 
 // Declares `top`.
-void AddTop(CLI::App* app, Session* session);
+void AddTop(Parser* app, Session* session);
 
 // One character a value, from the least to the most of them; a gap (a negative
 // value) is a blank.  "" for none.

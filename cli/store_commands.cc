@@ -190,36 +190,36 @@ int Verify(Session* session, const StoreFlags& flags) {
 
 }  // namespace
 
-void AddStoreCommands(CLI::App* app, Session* session) {
-  CLI::App* store = Group(app, "store", "Manage stores");
+void AddStoreCommands(Parser* app, Session* session) {
+  Parser* store = app->Group("store", "Manage stores");
   auto flags = std::make_shared<StoreFlags>();
-  CLI::App* add = store->add_subcommand("add", "Look after a store");
-  add->add_option("uri", flags->uri,
-                  "image-layout:PATH, registry:PATH, containerd:SOCKET, "
-                  "docker:SOCKET, podman:SOCKET, external:NAME or memory:NAME")
-      ->required();
-  add->add_option("--name", flags->name, "Name; else from the path");
-  add->add_flag("--knows-containers", flags->knows_containers,
-                "All containers that use it are recorded");
-  add->add_flag("--read-only", flags->read_only, "Delete nothing there");
-  add->add_option("--write-duration", flags->write_duration,
-                  "Longest time from a writer's look at content to its name "
-                  "(1m): so much older must be what is freed");
-  add->add_option("--descriptor-cache", flags->descriptor_cache,
-                  "Of a registry: none, memory or unknown")
-      ->check(CLI::IsMember({"none", "memory", "unknown"}));
-  add->add_option("--registry-url", flags->registry_url,
-                  "http://HOST:PORT of the registry, to ask what it remembers");
-  add->callback(
+  Parser* add = store->AddCommand("add", "Look after a store");
+  add->AddOption("uri", flags->uri,
+                 "image-layout:PATH, registry:PATH, containerd:SOCKET, "
+                 "docker:SOCKET, podman:SOCKET, external:NAME or memory:NAME")
+      ->Required();
+  add->AddOption("--name", flags->name, "Name; else from the path");
+  add->AddFlag("--knows-containers", flags->knows_containers,
+               "All containers that use it are recorded");
+  add->AddFlag("--read-only", flags->read_only, "Delete nothing there");
+  add->AddOption("--write-duration", flags->write_duration,
+                 "Longest time from a writer's look at content to its name "
+                 "(1m): so much older must be what is freed");
+  add->AddOption("--descriptor-cache", flags->descriptor_cache,
+                 "Of a registry: none, memory or unknown")
+      ->OneOf({"none", "memory", "unknown"});
+  add->AddOption("--registry-url", flags->registry_url,
+                 "http://HOST:PORT of the registry, to ask what it remembers");
+  add->OnChosen(
       [=] { session->chosen = [=] { return AddStore(session, *flags); }; });
-  CLI::App* list = store->add_subcommand("ls", "List stores");
-  list->add_option("--format", flags->format, kFormatHelp);
-  list->callback(
+  Parser* list = store->AddCommand("ls", "List stores");
+  list->AddOption("--format", flags->format, kFormatHelp);
+  list->OnChosen(
       [=] { session->chosen = [=] { return ListStores(session, *flags); }; });
-  CLI::App* remove =
-      store->add_subcommand("rm", "Forget a store; its bytes are not touched");
-  remove->add_option("name", session->store, "Store")->required();
-  remove->callback([=] {
+  Parser* remove =
+      store->AddCommand("rm", "Forget a store; its bytes are not touched");
+  remove->AddOption("name", session->store, "Store")->Required();
+  remove->OnChosen([=] {
     session->chosen = [=] {
       v1::ForgetStoreRequest request;
       request.set_name(session->store);
@@ -228,24 +228,24 @@ void AddStoreCommands(CLI::App* app, Session* session) {
                           &none);
     };
   });
-  CLI::App* confirm = store->add_subcommand(
+  Parser* confirm = store->AddCommand(
       "confirm",
       "After the database was lost: pins, leases and rules are recorded again, "
       "deletion may go on");
-  confirm->callback(
+  confirm->OnChosen(
       [=] { session->chosen = [=] { return ConfirmLoss(session); }; });
-  CLI::App* scan = app->add_subcommand("scan", "Read a store into the graph");
-  scan->add_option("store", session->store, "Store");
-  scan->add_flag("--from-nothing", flags->from_nothing,
-                 "List everything and read all manifests, whatever is known");
-  scan->callback(
+  Parser* scan = app->AddCommand("scan", "Read a store into the graph");
+  scan->AddOption("store", session->store, "Store");
+  scan->AddFlag("--from-nothing", flags->from_nothing,
+                "List everything and read all manifests, whatever is known");
+  scan->OnChosen(
       [=] { session->chosen = [=] { return Scan(session, *flags); }; });
-  CLI::App* verify = app->add_subcommand(
+  Parser* verify = app->AddCommand(
       "verify", "Recompute everything from nothing and compare");
-  verify->add_option("store", session->store, "Store");
-  verify->add_flag("--read-data", flags->read_data,
-                   "Compare every blob's bytes with its digest");
-  verify->callback(
+  verify->AddOption("store", session->store, "Store");
+  verify->AddFlag("--read-data", flags->read_data,
+                  "Compare every blob's bytes with its digest");
+  verify->OnChosen(
       [=] { session->chosen = [=] { return Verify(session, *flags); }; });
 }
 

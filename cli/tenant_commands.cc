@@ -195,33 +195,33 @@ struct Kind {
 };
 
 // Declares them; gives the flags of `set`, and its command for more.
-std::pair<CLI::App*, std::shared_ptr<TenantFlags>> AddKind(CLI::App* group,
-                                                           Session* session,
-                                                           const Kind& kind) {
+std::pair<Parser*, std::shared_ptr<TenantFlags>> AddKind(Parser* group,
+                                                         Session* session,
+                                                         const Kind& kind) {
   auto flags = std::make_shared<TenantFlags>();
   const auto add = [=](const char* name, const char* help, Command command) {
-    CLI::App* sub = group->add_subcommand(name, help);
-    sub->callback(
+    Parser* sub = group->AddCommand(name, help);
+    sub->OnChosen(
         [=] { session->chosen = [=] { return command(session, *flags); }; });
     return sub;
   };
-  const auto add_name = [=](CLI::App* command) {
-    command->add_option("name", flags->name, kind.what)->required();
+  const auto add_name = [=](Parser* command) {
+    command->AddOption("name", flags->name, kind.what)->Required();
   };
-  const auto add_etag = [=](CLI::App* command) {
-    command->add_option("--etag", flags->etag,
-                        "Only if it stands as it was read");
+  const auto add_etag = [=](Parser* command) {
+    command->AddOption("--etag", flags->etag,
+                       "Only if it stands as it was read");
   };
   add("ls", "List them", kind.list)
-      ->add_option("--format", flags->format, kFormatHelp);
+      ->AddOption("--format", flags->format, kFormatHelp);
   add_name(add("get", "Print one as JSON", kind.get));
-  CLI::App* set = add("set", "Check and store one", kind.set);
+  Parser* set = add("set", "Check and store one", kind.set);
   add_name(set);
-  set->add_option("--repository", flags->repositories,
-                  "Pattern of repositories, e.g. team/**; repeatable")
-      ->allow_extra_args(false);
+  set->AddOption("--repository", flags->repositories,
+                 "Pattern of repositories, e.g. team/**; repeatable")
+      ->OneEachTime();
   add_etag(set);
-  CLI::App* remove =
+  Parser* remove =
       add("rm", "Delete one; no content goes with it", kind.remove);
   add_name(remove);
   add_etag(remove);
@@ -230,23 +230,23 @@ std::pair<CLI::App*, std::shared_ptr<TenantFlags>> AddKind(CLI::App* group,
 
 }  // namespace
 
-void AddTenantCommands(CLI::App* app, Session* session) {
+void AddTenantCommands(Parser* app, Session* session) {
   const auto [tenant, of_tenant] =
-      AddKind(Group(app, "tenant", "Who the content is for"), session,
+      AddKind(app->Group("tenant", "Who the content is for"), session,
               {"Tenant", ListTenants, GetTenant, SetTenant, RemoveTenant});
   tenant
-      ->add_option("--label", of_tenant->labels,
-                   "Images with this label as well: key or key=value")
-      ->allow_extra_args(false);
-  tenant->add_option("--quota", of_tenant->quota,
-                     "What its tags may take, e.g. 500GB");
+      ->AddOption("--label", of_tenant->labels,
+                  "Images with this label as well: key or key=value")
+      ->OneEachTime();
+  tenant->AddOption("--quota", of_tenant->quota,
+                    "What its tags may take, e.g. 500GB");
   const auto [quota, of_quota] =
-      AddKind(Group(app, "quota", "What repositories may take"), session,
+      AddKind(app->Group("quota", "What repositories may take"), session,
               {"Quota", ListQuotas, GetQuota, SetQuota, RemoveQuota});
   quota
-      ->add_option("--limit", of_quota->quota,
-                   "What each of the repositories may take, e.g. 20GB")
-      ->required();
+      ->AddOption("--limit", of_quota->quota,
+                  "What each of the repositories may take, e.g. 20GB")
+      ->Required();
 }
 
 }  // namespace reclaim::cli

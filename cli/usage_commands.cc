@@ -155,18 +155,18 @@ int Df(Session* session, const DfFlags& flags) {
   return code;
 }
 
-void AddDf(CLI::App* app, Session* session) {
-  CLI::App* df = app->add_subcommand("df", "Show disk usage");
+void AddDf(Parser* app, Session* session) {
+  Parser* df = app->AddCommand("df", "Show disk usage");
   auto flags = std::make_shared<DfFlags>();
-  df->add_flag("-v,--verbose", flags->verbose, "Every image, volume, ...");
-  df->add_option("--by", flags->by, "repository, store or tenant")
-      ->check(CLI::IsMember({"repository", "store", "tenant"}));
-  df->add_flag("--history{24h}", flags->history,
-               "How it went over the last day, or as long as is said: "
-               "--history=30d");
-  df->add_option("--store", session->store, "Store; empty for all");
-  df->add_option("--format", flags->format, kFormatHelp);
-  df->callback([=] { session->chosen = [=] { return Df(session, *flags); }; });
+  df->AddFlag("-v,--verbose", flags->verbose, "Every image, volume, ...");
+  df->AddOption("--by", flags->by, "repository, store or tenant")
+      ->OneOf({"repository", "store", "tenant"});
+  df->AddFlag("--history{24h}", flags->history,
+              "How it went over the last day, or as long as is said: "
+              "--history=30d");
+  df->AddOption("--store", session->store, "Store; empty for all");
+  df->AddOption("--format", flags->format, kFormatHelp);
+  df->OnChosen([=] { session->chosen = [=] { return Df(session, *flags); }; });
 }
 
 std::string LabelOf(const v1::TreeNode& node) {
@@ -236,25 +236,24 @@ int WhatIf(Session* session, const DfFlags& flags) {
 
 }  // namespace
 
-void AddUsageCommands(CLI::App* app, Session* session) {
+void AddUsageCommands(Parser* app, Session* session) {
   AddDf(app, session);
   AddTop(app, session);
-  AddDf(Group(app, "system", "Manage it all"), session);
+  AddDf(app->Group("system", "Manage it all"), session);
   auto flags = std::make_shared<DfFlags>();
-  CLI::App* tree =
-      app->add_subcommand("tree", "An image and all that hangs on it");
-  tree->add_option("reference", flags->reference, "repo:tag or digest")
-      ->required();
-  tree->add_option("--depth", flags->depth, "Levels at most");
-  tree->add_option("--store", session->store, "Store");
-  tree->callback(
+  Parser* tree = app->AddCommand("tree", "An image and all that hangs on it");
+  tree->AddOption("reference", flags->reference, "repo:tag or digest")
+      ->Required();
+  tree->AddOption("--depth", flags->depth, "Levels at most");
+  tree->AddOption("--store", session->store, "Store");
+  tree->OnChosen(
       [=] { session->chosen = [=] { return Tree(session, *flags); }; });
-  CLI::App* what = app->add_subcommand(
+  Parser* what = app->AddCommand(
       "what-if", "What would go if these went, and what would stay");
-  what->add_option("reference", flags->references, "repo, repo:tag or digest")
-      ->required();
-  what->add_option("--store", session->store, "Store");
-  what->callback(
+  what->AddOption("reference", flags->references, "repo, repo:tag or digest")
+      ->Required();
+  what->AddOption("--store", session->store, "Store");
+  what->OnChosen(
       [=] { session->chosen = [=] { return WhatIf(session, *flags); }; });
 }
 

@@ -1,6 +1,7 @@
 #include "gc/cache_proof.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "base/status_macros.h"
@@ -42,7 +43,43 @@ absl::StatusOr<std::vector<Canary>> AskFor(const std::vector<Canary>& canaries,
   return remembered;
 }
 
+// What a registry had accepted by then the last scan has met, if the writer
+// took no longer than he may.
+absl::Time FollowedUntil(const index::StoreRecord& store) {
+  return store.last_scan_begin - store.writers.write_duration_max;
+}
+
+// Of the moments before, two are kept: the last that a scan has followed, for
+// what is proven by it stays proven, and the first that none has.  Kept until
+// one has, that one moves the other on, however often sweeps come.
+void Advance(absl::Time until, absl::Time followed_until,
+             CacheEvidence* evidence) {
+  if (until <= evidence->forgotten_until) return;
+  std::vector<absl::Time> moments = std::move(evidence->earlier);
+  if (evidence->forgotten_until != absl::InfinitePast()) {
+    moments.push_back(evidence->forgotten_until);
+  }
+  const auto open =
+      std::upper_bound(moments.begin(), moments.end(), followed_until);
+  evidence->earlier.clear();
+  if (open != moments.begin()) evidence->earlier.push_back(*std::prev(open));
+  if (open != moments.end()) evidence->earlier.push_back(*open);
+  evidence->forgotten_until = until;
+}
+
+bool ForgetsAllOrNothing(const index::StoreRecord& store) {
+  return store.writers.descriptor_cache == index::DescriptorCache::kMemory;
+}
+
 }  // namespace
+
+absl::Time Forgetting::ForgottenAt(absl::Time moved) const {
+  if (until == absl::InfiniteFuture()) return moved;
+  for (const absl::Time moment : earlier) {
+    if (moved <= moment) return moment;
+  }
+  return std::max(moved, until);
+}
 
 bool MayBeRemembered(const index::StoreRecord& store) {
   return store.kind == store::StoreKind::kRegistry &&
@@ -55,11 +92,12 @@ bool MayBeRemembered(const index::StoreRecord& store) {
 absl::StatusOr<Forgetting> AskWhatIsForgotten(CollectedStore* site,
                                               const index::StoreRecord& store) {
   if (!MayBeRemembered(store)) {
-    return Forgetting{absl::InfiniteFuture(), std::nullopt};
+    return Forgetting{absl::InfiniteFuture()};
   }
   RECLAIM_ASSIGN_OR_RETURN(CacheEvidence evidence,
                            site->runs->GetEvidence(site->id));
-  Forgetting forgetting{evidence.forgotten_until, std::nullopt};
+  Forgetting forgetting{evidence.forgotten_until, std::nullopt,
+                        evidence.earlier};
   if (evidence.canaries.empty()) return forgetting;
   const std::unique_ptr<RegistryConversation> registry = Open(*site, store);
   if (registry == nullptr) return forgetting;
@@ -67,9 +105,7 @@ absl::StatusOr<Forgetting> AskWhatIsForgotten(CollectedStore* site,
   absl::StatusOr<std::vector<Canary>> remembered =
       AskFor(evidence.canaries, registry.get());
   if (!remembered.ok()) return forgetting;
-  const bool forgets_all_or_nothing =
-      store.writers.descriptor_cache == index::DescriptorCache::kMemory;
-  if (remembered->empty() && forgets_all_or_nothing &&
+  if (remembered->empty() && ForgetsAllOrNothing(store) &&
       evidence.remembered > evidence.forgotten_until) {
     // Until it is recorded, whoever asks next hears the same.
     forgetting.lost = evidence.remembered;
@@ -81,17 +117,40 @@ absl::StatusOr<Forgetting> AskWhatIsForgotten(CollectedStore* site,
   return forgetting;
 }
 
-absl::Status RecordLost(CollectedStore* site, absl::Time until) {
+absl::Status RecordLost(CollectedStore* site, const index::StoreRecord& store,
+                        absl::Time until) {
   RECLAIM_ASSIGN_OR_RETURN(CacheEvidence evidence,
                            site->runs->GetEvidence(site->id));
-  evidence.forgotten_until = std::max(evidence.forgotten_until, until);
+  Advance(until, FollowedUntil(store), &evidence);
   evidence.canaries.clear();
   evidence.remembered = absl::InfinitePast();
   return Record(site, evidence);
 }
 
+absl::Status DropAheadOfClock(CollectedStore* site) {
+  RECLAIM_ASSIGN_OR_RETURN(CacheEvidence evidence,
+                           site->runs->GetEvidence(site->id));
+  const absl::Time now = site->clock->Now();
+  if (evidence.forgotten_until <= now && evidence.remembered <= now) {
+    return absl::OkStatus();
+  }
+  if (evidence.remembered > now) {
+    evidence.canaries.clear();
+    evidence.remembered = absl::InfinitePast();
+  }
+  std::vector<absl::Time>& earlier = evidence.earlier;
+  while (evidence.forgotten_until > now) {
+    evidence.forgotten_until =
+        earlier.empty() ? absl::InfinitePast() : earlier.back();
+    if (!earlier.empty()) earlier.pop_back();
+  }
+  return Record(site, evidence);
+}
+
 CanaryWatch::CanaryWatch(CollectedStore* site, const index::StoreRecord& store)
-    : site_(site) {
+    : site_(site),
+      followed_until_(FollowedUntil(store)),
+      forgets_all_or_nothing_(ForgetsAllOrNothing(store)) {
   if (MayBeRemembered(store)) registry_ = Open(*site, store);
 }
 
@@ -148,10 +207,17 @@ absl::Status CanaryWatch::Conclude() {
   if (remembered->empty()) {
     // The same process was asked for them while it still had them: it
     // remembers nothing at all.
-    evidence.forgotten_until = std::max(evidence.forgotten_until, now);
+    Advance(now, followed_until_, &evidence);
     evidence.canaries.clear();
     evidence.remembered = absl::InfinitePast();
   } else {
+    // If those that were out are all forgotten, the cache was lost since, and
+    // the next purge has to hear of it from them.
+    if (forgets_all_or_nothing_ && !evidence.canaries.empty() &&
+        evidence.remembered > evidence.forgotten_until) {
+      const auto still = AskFor(evidence.canaries, registry_.get());
+      if (!still.ok() || still->empty()) return absl::OkStatus();
+    }
     evidence.canaries = *std::move(remembered);
     evidence.remembered = now;
   }

@@ -22,6 +22,12 @@
 // Either conclusion is about what is accepted from then on.  What was accepted
 // out of the memory before is on the disk by then, and a scan that began before
 // may have missed it.  So it takes a later scan as well.
+//
+// Every such moment holds for all that had been moved by then.  A later one
+// comes with each sweep, and if what is in quarantine waited for the scan after
+// the latest, sweeps that come more often than such scans would put off its end
+// for ever.  So each thing waits for one that no later sweep moves on
+// (docs/decisions/0007-the-race.md says why two of them suffice).
 
 #ifndef RECLAIM_GC_CACHE_PROOF_H_
 #define RECLAIM_GC_CACHE_PROOF_H_
@@ -48,20 +54,34 @@ namespace reclaim::gc {
 bool MayBeRemembered(const index::StoreRecord& store);
 
 // What had been moved by `until` is in no cache; InfiniteFuture() where nothing
-// is remembered.  A scan that frees it began later than that as well.
+// is remembered.  A scan that frees it began after ForgottenAt() of its move.
 struct Forgetting {
   absl::Time until = absl::InfinitePast();
   // The cache was lost, and with it what had been moved by this instant: of use
   // once a scan that began after the question has ended (RecordLost()).
   std::optional<absl::Time> lost;
+  // Moments before `until` of which the same is known, ascending, at most two.
+  std::vector<absl::Time> earlier;
+
+  // What a scan has to come after: the first of these moments that is not
+  // before `moved`.  (That of a loss is when the cache was last seen; before it
+  // counts, RecordLost() has seen to a scan after the loss.)  `moved` itself
+  // where nothing is remembered, and while none is known.
+  absl::Time ForgottenAt(absl::Time moved) const;
 };
 
 // Asks the registry for the canaries that are out.  A registry that can't be
 // asked proves nothing new.
 absl::StatusOr<Forgetting> AskWhatIsForgotten(CollectedStore* site,
                                               const index::StoreRecord& store);
-// Durably.  `until`: Forgetting::lost of this run.
-absl::Status RecordLost(CollectedStore* site, absl::Time until);
+// Durably.  `until`: Forgetting::lost of this run; `store`: as the last scan
+// has left it.
+absl::Status RecordLost(CollectedStore* site, const index::StoreRecord& store,
+                        absl::Time until);
+
+// Takes back, durably, what is known of moments that the clock has not reached
+// (it was set back): what is moved now would seem to lie before them.
+absl::Status DropAheadOfClock(CollectedStore* site);
 
 // The canaries of one sweep.  Errors of the registry end the proof, not the
 // sweep.  Not thread-safe.
@@ -79,6 +99,8 @@ class CanaryWatch {
 
  private:
   CollectedStore* site_;
+  const absl::Time followed_until_;  // by the last scan
+  const bool forgets_all_or_nothing_;
   std::unique_ptr<RegistryConversation> registry_;  // nullptr: none, or ended
   std::vector<Canary> primed_;
   std::vector<Canary> canaries_;

@@ -75,7 +75,7 @@ TEST_F(CacheProofTest, WhatIsForgottenProvesUpToTheLastMemoryAfterAScan) {
     EXPECT_EQ(lost_, remembered) << "as long as no scan has followed";
     EXPECT_THAT(Canaries(), ElementsAre(Name("a")));
   }
-  ASSERT_THAT(RecordLost(&site_, remembered), IsOk());
+  ASSERT_THAT(RecordLost(&site_, record_, remembered), IsOk());
   EXPECT_THAT(Canaries(), IsEmpty());
   EXPECT_EQ(Evidence().forgotten_until, remembered) << "durably";
   EXPECT_EQ(Evidence().remembered, absl::InfinitePast());
@@ -91,8 +91,63 @@ TEST_F(CacheProofTest, AProofIsNeverTakenBack) {
     EXPECT_EQ(lost_, std::nullopt) << "nothing new";
     EXPECT_THAT(Canaries(), IsEmpty());
   }
-  ASSERT_THAT(RecordLost(&site_, clock_.Now() - absl::Hours(2)), IsOk());
+  ASSERT_THAT(RecordLost(&site_, record_, clock_.Now() - absl::Hours(2)),
+              IsOk());
   EXPECT_THAT(Forgotten(), IsOkAndHolds(proven));
+}
+
+TEST_F(CacheProofTest, WhatIsForgottenIsSoFromTheFirstMomentOn) {
+  const absl::Time first = clock_.Now() - absl::Hours(5);
+  const absl::Time last = clock_.Now() - absl::Hours(1);
+  const absl::Duration tick = absl::Microseconds(1);
+  const Forgetting forgetting{last, std::nullopt, {first}};
+  EXPECT_EQ(forgetting.ForgottenAt(first - tick), first);
+  EXPECT_EQ(forgetting.ForgottenAt(first), first);
+  EXPECT_EQ(forgetting.ForgottenAt(first + tick), last);
+  EXPECT_EQ(forgetting.ForgottenAt(last), last);
+  EXPECT_EQ(forgetting.ForgottenAt(last + tick), last + tick) << "not known";
+  EXPECT_EQ(Forgetting().ForgottenAt(first), first);
+  EXPECT_EQ(Forgetting{absl::InfiniteFuture()}.ForgottenAt(first), first);
+}
+
+// What a scan proved after an earlier moment it has not lost, and of those that
+// a scan has followed the last one says all that the others do.
+TEST_F(CacheProofTest, ALossThatIsRecordedTakesNoProofBack) {
+  const absl::Time proven = clock_.Now() - absl::Hours(5);
+  record_.writers.write_duration_max = absl::Hours(1);
+  Put({proven,
+       {{"app", D("a")}},
+       clock_.Now() - absl::Hours(2),
+       {proven - absl::Hours(1)}});
+  record_.last_scan_begin = proven + absl::Hours(1);
+  ASSERT_THAT(RecordLost(&site_, record_, clock_.Now() - absl::Hours(2)),
+              IsOk());
+  EXPECT_THAT(Evidence().earlier, ElementsAre(proven));
+  const auto forgetting = AskWhatIsForgotten(&site_, record_);
+  ASSERT_THAT(forgetting, IsOk());
+  EXPECT_EQ(forgetting->until, clock_.Now() - absl::Hours(2));
+  EXPECT_EQ(forgetting->ForgottenAt(proven), proven);
+}
+
+// What is moved by a clock that was set back would seem older than they are.
+TEST_F(CacheProofTest, WhatIsAheadOfTheClockIsDropped) {
+  const absl::Time now = clock_.Now();
+  const absl::Duration tick = absl::Microseconds(1);
+  Put({now + absl::Hours(2), {}, absl::InfinitePast(), {now, now + tick}});
+  ASSERT_THAT(DropAheadOfClock(&site_), IsOk());
+  EXPECT_EQ(Evidence().forgotten_until, now);
+  EXPECT_THAT(Evidence().earlier, IsEmpty());
+
+  Put({now, {{"app", D("a")}}, now + tick});
+  ASSERT_THAT(DropAheadOfClock(&site_), IsOk());
+  EXPECT_EQ(Evidence().forgotten_until, now);
+  EXPECT_THAT(Canaries(), IsEmpty()) << "a loss would be taken for none";
+  EXPECT_EQ(Evidence().remembered, absl::InfinitePast());
+
+  Put({now + tick, {{"app", D("a")}}, now});
+  ASSERT_THAT(DropAheadOfClock(&site_), IsOk());
+  EXPECT_EQ(Evidence().forgotten_until, absl::InfinitePast());
+  EXPECT_THAT(Canaries(), ElementsAre(Name("a")));
 }
 
 TEST_F(CacheProofTest, ACacheThatMayForgetInPartProvesNothingByForgetting) {

@@ -45,10 +45,36 @@ TEST_F(CanaryWatchTest, WhatIsRememberedAfterTheSweepBecomesACanary) {
   const absl::Time proven = clock_.Now() - absl::Hours(5);
   Put({proven, {{"app", D("e")}}, clock_.Now() - absl::Hours(2)});
   RegistryHas({"a", "b"});
-  SweepAndRemember({Link("a"), Link("b")}, {"b"});
+  SweepAndRemember({Link("a"), Link("b")}, {"b", "e"});
   EXPECT_EQ(Evidence().forgotten_until, proven);
   EXPECT_EQ(Evidence().remembered, clock_.Now());
   EXPECT_THAT(Canaries(), ElementsAre(Name("b")));
+}
+
+// A registry that is restarted before each sweep: the purge has to hear of it
+// from those that were out before.
+TEST_F(CanaryWatchTest, ALossBetweenTwoSweepsIsLeftForThePurgeToHear) {
+  const absl::Time remembered = clock_.Now() - absl::Hours(2);
+  Put({absl::InfinitePast(), {{"app", D("e")}}, remembered});
+  RegistryHas({"a", "b"});
+  SweepAndRemember({Link("a"), Link("b")}, {"a", "b"});
+  EXPECT_THAT(Canaries(), ElementsAre(Name("e")));
+  EXPECT_EQ(Evidence().remembered, remembered);
+  ASSERT_THAT(Forgotten(), IsOk());
+  EXPECT_EQ(lost_, remembered);
+
+  registry_.fails.insert(Name("e"));
+  RegistryHas({"a", "b"});
+  SweepAndRemember({Link("a"), Link("b")}, {"a", "b"});
+  EXPECT_THAT(Canaries(), ElementsAre(Name("e"))) << "nobody knows";
+}
+
+TEST_F(CanaryWatchTest, OfACacheThatForgetsInPartTheLatestAreTheCanaries) {
+  record_.writers.descriptor_cache = index::DescriptorCache::kUnknown;
+  Put({absl::InfinitePast(), {{"app", D("e")}}, clock_.Now()});
+  RegistryHas({"a"});
+  SweepAndRemember({Link("a")}, {"a"});
+  EXPECT_THAT(Canaries(), ElementsAre(Name("a")));
 }
 
 TEST_F(CanaryWatchTest, ASweepTakesNoProofBack) {
@@ -57,6 +83,45 @@ TEST_F(CanaryWatchTest, ASweepTakesNoProofBack) {
   RegistryHas({"a"});
   SweepAndRemember({Link("a")}, {});
   EXPECT_EQ(Evidence().forgotten_until, later);
+}
+
+// Sweeps an hour apart, each right after a scan, where writers take an hour:
+// the moment of one is followed by the scan after the next.
+TEST_F(CanaryWatchTest, TheMomentThatNoScanHasFollowedIsKeptUntilOneHas) {
+  record_.writers.write_duration_max = absl::Hours(1);
+  std::vector<absl::Time> moments;
+  std::vector<std::vector<absl::Time>> earlier;
+  for (int sweep = 0; sweep < 5; ++sweep) {
+    record_.last_scan_begin = clock_.Now();
+    clock_.Advance(absl::Seconds(1));
+    moments.push_back(clock_.Now());
+    RegistryHas({"a"});
+    SweepAndRemember({Link("a")}, {});
+    EXPECT_EQ(Evidence().forgotten_until, moments.back());
+    earlier.push_back(Evidence().earlier);
+    clock_.Advance(absl::Hours(1) - absl::Seconds(1));
+  }
+  EXPECT_THAT(earlier[0], IsEmpty());
+  EXPECT_THAT(earlier[1], ElementsAre(moments[0]));
+  EXPECT_THAT(earlier[2], ElementsAre(moments[0], moments[1]));
+  EXPECT_THAT(earlier[3], ElementsAre(moments[1], moments[2]));
+  EXPECT_THAT(earlier[4], ElementsAre(moments[2], moments[3]));
+}
+
+// Those between are not needed: what waits for one waits for the next instead.
+TEST_F(CanaryWatchTest, WithoutAnyScanTheFirstMomentIsKept) {
+  std::vector<absl::Time> moments;
+  for (int sweep = 0; sweep < 4; ++sweep) {
+    moments.push_back(clock_.Now());
+    RegistryHas({"a"});
+    SweepAndRemember({Link("a")}, {});
+    clock_.Advance(absl::Seconds(1));
+  }
+  EXPECT_THAT(Evidence().earlier, ElementsAre(moments[0]));
+  record_.last_scan_begin = clock_.Now();
+  RegistryHas({"a"});
+  SweepAndRemember({Link("a")}, {});
+  EXPECT_THAT(Evidence().earlier, ElementsAre(moments[3]));
 }
 
 TEST_F(CanaryWatchTest, WithoutACanaryASweepProvesNothing) {

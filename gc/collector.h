@@ -184,9 +184,10 @@ class Collector {
   // of those that do are busy (ABORTED with the run's id) until Resume() has
   // ended them.
   virtual Recovery BeginRecovery() = 0;
-  // The same once more for UnrecoveredStores() and those that RecoverStore()
-  // has recovered since, beside whoever is served.  One where a run is at work
-  // waits for the next time.
+  // The same once more for UnrecoveredStores(), for those that RecoverStore()
+  // has recovered since and for those whose runs could not all be taken up,
+  // beside whoever is served.  One where a run is at work waits for the next
+  // time.
   virtual Recovery RecoverAgain() = 0;
   // The stores whose recovery did not come to its end, and why: what was in the
   // midst of something stays where it is, and their interrupted runs wait.

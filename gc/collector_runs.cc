@@ -1,6 +1,7 @@
 // The runs: which step comes next, and who may act.
 
 #include <memory>
+#include <mutex>
 #include <shared_mutex>
 #include <utility>
 

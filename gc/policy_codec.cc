@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "gc/record_fields.h"
 #include "gc/records.h"
 #include "index/record_encoding.h"
 #include "oci/digest.h"

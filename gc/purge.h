@@ -23,6 +23,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "gc/adopted_return.h"
+#include "gc/cache_proof.h"
 #include "gc/collected_store.h"
 #include "gc/collector.h"
 #include "gc/deletion_guard.h"
@@ -68,8 +69,7 @@ class Purge {
     // Those of a registry that has lost its memory.
     absl::Time lost_writers_are_done = absl::InfinitePast();
   };
-  absl::StatusOr<Lacking> FindLacking(absl::Time now,
-                                      std::optional<absl::Time> lost) const;
+  absl::StatusOr<Lacking> FindLacking(absl::Time now) const;
   bool NeedsProof(const QuarantineRecord& record) const;
   bool LacksScan(const QuarantineRecord& record) const;
   // "" or what is not proven of it.
@@ -143,7 +143,7 @@ class Purge {
   // proven again.  REQUIRES: site_->deed is held.
   absl::Status ReturnUntouched();
   // What one of these is in quarantine from now on.
-  absl::Status PutBack(const index::GraphView& view,
+  absl::Status PutBack(const index::GraphReader& graph,
                        QuarantineRecord* record) const;
   GuardTerms Terms(const index::StoreRecord& store) const;
   bool IsEnough() const;
@@ -152,8 +152,7 @@ class Purge {
   const PurgeRequest& request_;
   OngoingRun* run_;
   index::StoreRecord store_;
-  // What had been moved by then is in no cache of descriptors.
-  absl::Time forgotten_until_ = absl::InfinitePast();
+  Forgetting forgetting_;
   GuardTerms terms_;
   AdoptedBlobs adopted_;
   HeldLinks held_links_;

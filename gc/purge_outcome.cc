@@ -223,15 +223,19 @@ absl::Status Purge::CommitOutcomes(const Batch& batch,
       " batches: look at the problems of this run, then purge again"));
 }
 
-absl::Status Purge::PutBack(const index::GraphView& view,
+absl::Status Purge::PutBack(const index::GraphReader& graph,
                             QuarantineRecord* record) const {
   record->state = QuarantineState::kQuarantined;
   const index::NodeId node = record->item.node;
   if (!IsBlob(*record) || node == index::kNoNode) return absl::OkStatus();
-  // Its node may stand for other bytes by now, or for none.
+  // Its node may stand for other bytes by now, or for none.  Of these nothing
+  // was proven as of the only ones: they may have been a second copy.
+  const index::GraphView& view = graph.view();
   if (!view.Exists(node) ||
       view.state(node) != index::NodeState::kQuarantined) {
     record->item.node = index::kNoNode;
+    record->epoch = graph.epoch();
+    record->quarantined = site_->clock->Now();
     return absl::OkStatus();
   }
   // The record of a purge does not say what it was before.
@@ -252,10 +256,9 @@ absl::Status Purge::ReturnUntouched() {
   RECLAIM_ASSIGN_OR_RETURN(const Listing listing, ListStore(*site_));
   QuarantineChanges returned;
   const auto order = site_->graph->HoldWriteOrder();
-  const index::GraphView& view = order->reader().view();
   for (QuarantineRecord& record : records) {
     if (!IsWhole(*site_, listing, record)) continue;
-    RECLAIM_RETURN_IF_ERROR(PutBack(view, &record));
+    RECLAIM_RETURN_IF_ERROR(PutBack(order->reader(), &record));
     returned.put.push_back(std::move(record));
   }
   if (returned.put.empty()) return absl::OkStatus();

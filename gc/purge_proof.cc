@@ -50,12 +50,10 @@ absl::Time Purge::ProvableFrom(const QuarantineRecord& record) const {
   // Nothing has been taken from anybody's sight by then: a writer who looked
   // before the deletion is the engine's own, within its locks (decisions/0008).
   if (site_->store->traits().deletes_for_good) return record.quarantined;
-  absl::Time seen = record.quarantined;
   // It may have been seen in the registry's memory for as long as that.
-  if (IsInCaches(record) && forgotten_until_ != absl::InfiniteFuture() &&
-      seen <= forgotten_until_) {
-    seen = forgotten_until_;
-  }
+  const absl::Time seen = IsInCaches(record)
+                              ? forgetting_.ForgottenAt(record.quarantined)
+                              : record.quarantined;
   return seen + store_.writers.write_duration_max;
 }
 
@@ -74,7 +72,7 @@ std::string Purge::LackOfProof(const QuarantineRecord& record) const {
                         "purge again");
   }
   if (NeedsProof(record) && IsInCaches(record) &&
-      record.quarantined > forgotten_until_) {
+      record.quarantined > forgetting_.until) {
     return "the registry may remember it in a descriptor cache; "
            "docs/OPERATING.md, \"Descriptor caches\", says what to do";
   }
@@ -103,8 +101,8 @@ absl::Status Purge::ScanForProof() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Purge::Lacking> Purge::FindLacking(
-    absl::Time now, std::optional<absl::Time> lost) const {
+absl::StatusOr<Purge::Lacking> Purge::FindLacking(absl::Time now) const {
+  const std::optional<absl::Time> lost = forgetting_.lost;
   Lacking lacking;
   bool depends_on_loss = false;
   absl::Time writers_are_done = now;
@@ -113,7 +111,7 @@ absl::StatusOr<Purge::Lacking> Purge::FindLacking(
         // Also what is not meant yet: the registry may have a memory again when
         // it is.
         depends_on_loss |= lost && NeedsProof(record) && IsInCaches(record) &&
-                           record.quarantined > forgotten_until_ &&
+                           record.quarantined > forgetting_.until &&
                            record.quarantined <= *lost;
         if (!IsMeant(record, now)) return true;
         lacking.scan |= LacksScan(record);
@@ -135,23 +133,22 @@ absl::StatusOr<Purge::Lacking> Purge::FindLacking(
 }
 
 absl::Status Purge::SeekProof() {
-  RECLAIM_ASSIGN_OR_RETURN(const Forgetting forgetting,
-                           AskWhatIsForgotten(site_, store_));
-  forgotten_until_ = forgetting.until;
+  RECLAIM_ASSIGN_OR_RETURN(forgetting_, AskWhatIsForgotten(site_, store_));
   RECLAIM_ASSIGN_OR_RETURN(const Lacking lacking,
-                           FindLacking(site_->clock->Now(), forgetting.lost));
+                           FindLacking(site_->clock->Now()));
   if (lacking.scan) {
     RECLAIM_RETURN_IF_ERROR(WaitUntil(
         std::max(lacking.writers_are_done, lacking.lost_writers_are_done)));
     RECLAIM_RETURN_IF_ERROR(ScanForProof());
     RECLAIM_ASSIGN_OR_RETURN(store_, Registered());
   }
-  if (!forgetting.lost ||
+  if (!forgetting_.lost ||
       store_.last_scan_begin < lacking.lost_writers_are_done) {
     return absl::OkStatus();
   }
-  RECLAIM_RETURN_IF_ERROR(RecordLost(site_, *forgetting.lost));
-  forgotten_until_ = *forgetting.lost;
+  RECLAIM_RETURN_IF_ERROR(RecordLost(site_, store_, *forgetting_.lost));
+  // What was proven before is still.
+  RECLAIM_ASSIGN_OR_RETURN(forgetting_, AskWhatIsForgotten(site_, store_));
   return absl::OkStatus();
 }
 

@@ -107,8 +107,12 @@ class PurgeProofTest : public CollectorFixture {
   }
 
   // The number of items that a purge frees.
-  uint64_t Purge() {
-    const auto purged = PurgeNow();
+  uint64_t Purge(const RunControl& control = {}) {
+    PurgeRequest request;
+    request.store = "s";
+    request.before_period_ends = true;
+    request.actor = "test";
+    const auto purged = collector_->Purge(request, control);
     EXPECT_THAT(purged, IsOk());
     if (!purged.ok()) return 0;
     why_ = purged->skipped.empty() ? "" : purged->skipped[0].detail;
@@ -418,6 +422,146 @@ TEST_F(PurgeProofTest, ARegistryThatIsDownProvesNothing) {
   registry_.is_up = true;
   EXPECT_EQ(Purge(), 0u) << "no canary was put out";
   EXPECT_EQ(StateOf(orphan_), index::NodeState::kQuarantined);
+}
+
+// Where writers take their time.
+class SlowWritersTest : public PurgeProofTest {
+ protected:
+  void BeginWith(absl::Duration write, bool has_cache) {
+    registry_.has_cache = has_cache;
+    Begin({write,
+           has_cache ? index::DescriptorCache::kMemory
+                     : index::DescriptorCache::kUnknown,
+           "http://127.0.0.1:5000"});
+  }
+  // What is garbage besides.
+  void SweepLayer(const std::string& bytes) {
+    tree_.Layer("app", bytes);
+    Age();
+    Scan();
+    clock_.Advance(absl::Seconds(1));
+    last_ = Prune().id;
+    ASSERT_EQ(StateOf(D(bytes)), index::NodeState::kQuarantined);
+  }
+  // Time passes while a purge waits for writers.
+  RunControl Patience(absl::Duration wait) {
+    RunControl control;
+    control.on_progress = [this, wait](const gc::Run& run) {
+      if (run.phase != RunPhase::kRunning ||
+          run.progress.step != "waiting for writers") {
+        return;
+      }
+      clock_.Advance(wait);
+      ++wait_count_;
+    };
+    return control;
+  }
+  std::string last_;
+  int wait_count_ = 0;
+};
+
+// What was accepted over a memory, while the sweep went on, is not written yet.
+TEST_F(SlowWritersTest, AScanProvesOnceTheyAreDoneSinceTheAnswer) {
+  BeginWith(absl::Minutes(1), false);
+  bool has_passed = false;
+  RunControl control;
+  control.on_progress = [&](const gc::Run& run) {
+    if (run.progress.step != "blobs" || has_passed) return;
+    has_passed = true;
+    clock_.Advance(absl::Minutes(10));
+  };
+  ASSERT_THAT(Apply(MakePlan(Request()), control), IsOk());
+  ASSERT_TRUE(has_passed);
+  EXPECT_EQ(Purge(), 0u);
+  EXPECT_THAT(why_, HasSubstr("no scan began after"));
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_GT(Purge(), 0u);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+// Every sweep finds anew that there is no cache.  None of that takes from what
+// an earlier one found, or nothing would ever be freed.
+TEST_F(SlowWritersTest, SweepsThatComeAsOftenPutOffNoProof) {
+  BeginWith(absl::Hours(1), false);
+  uint64_t freed_count = 0;
+  for (int hour = 0; hour < 5; ++hour) {
+    SweepLayer(absl::StrCat("of hour ", hour));
+    freed_count += Purge();
+    clock_.Advance(absl::Hours(1) - absl::Seconds(1));
+  }
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kAbsent);
+  EXPECT_EQ(StateOf(D("of hour 3")), index::NodeState::kAbsent);
+  EXPECT_EQ(StateOf(D("of hour 4")), index::NodeState::kQuarantined);
+  EXPECT_GT(freed_count, 5u);
+}
+
+// A purge after each sweep of the night, and no scan between the two.
+TEST_F(SlowWritersTest, ASweepRightBeforeEachPurgePutsOffNoProof) {
+  BeginWith(absl::Minutes(1), false);
+  SweepLayer("of the first night");
+  EXPECT_EQ(Purge(), 0u);
+  clock_.Advance(absl::Hours(24));
+  SweepLayer("of the second night");
+  EXPECT_GT(Purge(), 0u);
+  EXPECT_EQ(StateOf(D("of the first night")), index::NodeState::kAbsent);
+  EXPECT_EQ(StateOf(D("of the second night")), index::NodeState::kQuarantined);
+}
+
+// A registry that has lost its memory, and may still write: the purge waits,
+// whatever it was asked, and a scan that began earlier proves no loss.
+TEST_F(SlowWritersTest, ALossCountsFromAScanAfterTheWait) {
+  BeginWith(absl::Milliseconds(1), true);
+  Prune();
+  clock_.Advance(absl::Hours(1));
+  registry_.Restart();
+  EXPECT_EQ(Purge(Patience(absl::Microseconds(999))), 0u);
+  EXPECT_EQ(wait_count_, 1);
+  EXPECT_THAT(why_, HasSubstr("may remember"));
+  EXPECT_GT(Purge(Patience(absl::Milliseconds(1))), 0u);
+  EXPECT_EQ(wait_count_, 2);
+  EXPECT_EQ(QuarantineCount(), 0u);
+}
+
+TEST_F(SlowWritersTest, APurgeThatIsCancelledWhileItWaitsRecordsNoLoss) {
+  BeginWith(absl::Hours(1), true);
+  Prune();
+  const size_t count = QuarantineCount();
+  clock_.Advance(absl::Hours(2));
+  registry_.Restart();
+  RunControl control = Patience(absl::ZeroDuration());
+  control.is_cancelled = [this] { return wait_count_ > 0; };
+  EXPECT_EQ(Purge(control), 0u);
+  EXPECT_EQ(wait_count_, 1);
+  EXPECT_EQ(QuarantineCount(), count);
+  // It would free what is older than the loss, were that on record.
+  registry_.is_up = false;
+  EXPECT_EQ(Purge(), 0u);
+  EXPECT_THAT(why_, HasSubstr("may remember"));
+}
+
+// Nothing depends on a later loss, so no scan follows it: what an earlier one
+// has proven is proven still.
+TEST_F(SlowWritersTest, ALaterLossTakesNoProofBack) {
+  BeginWith(absl::Milliseconds(1), true);
+  Prune();
+  clock_.Advance(absl::Hours(1));
+  registry_.Restart();
+  PurgeRequest early;
+  early.store = "s";
+  ASSERT_THAT(collector_->Purge(early, Patience(absl::Milliseconds(1))),
+              IsOk());
+  ASSERT_EQ(wait_count_, 1) << "the loss is on record";
+  clock_.Advance(absl::Hours(1));
+  SweepLayer("swept later");
+  // It comes back, and a client deletes it.
+  ASSERT_THAT(RestoreRun(last_), IsOk());
+  folder_.Remove(
+      absl::StrCat("docker/registry/v2/repositories/app/_layers/sha256/",
+                   D("swept later").hex()));
+  registry_.Restart();
+  EXPECT_GT(Purge(Patience(absl::ZeroDuration())), 0u);
+  EXPECT_EQ(wait_count_, 1) << "nor was there one to wait for";
+  EXPECT_EQ(StateOf(orphan_), index::NodeState::kAbsent);
 }
 
 // Evidence outlives the daemon.

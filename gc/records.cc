@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "gc/record_fields.h"
 #include "index/put_codec.h"
 #include "index/record_encoding.h"
 
@@ -277,6 +278,9 @@ absl::StatusOr<std::string> EncodeEvidence(const CacheEvidence& evidence) {
     record->set_repository(canary.repository);
     record->set_digest(canary.digest.ToString());
   }
+  for (const absl::Time moment : evidence.earlier) {
+    out.add_earlier(ToMicros(moment));
+  }
   return index::EncodeRecord(out);
 }
 
@@ -294,6 +298,9 @@ absl::StatusOr<CacheEvidence> DecodeEvidence(absl::string_view bytes) {
     const auto digest = oci::Digest::Parse(record.digest());
     if (!digest.ok()) return codec::Damaged("evidence of a cache");
     evidence.canaries.push_back({record.repository(), *digest});
+  }
+  for (const int64_t moment : in.earlier()) {
+    evidence.earlier.push_back(FromMicros(moment));
   }
   return evidence;
 }

@@ -19,7 +19,6 @@
 #include "gc/run.h"
 #include "index/reference_graph.h"
 #include "oci/digest.h"
-#include "reclaim/storage/v1/collection.pb.h"
 #include "store/types.h"
 
 namespace reclaim::gc {
@@ -82,6 +81,9 @@ struct CacheEvidence {
   // Those that the registry still remembered at `remembered`.
   std::vector<Canary> canaries;
   absl::Time remembered = absl::InfinitePast();
+  // Moments before `forgotten_until` of which the same is known, ascending: at
+  // most two, for others add nothing (gc/cache_proof.cc).
+  std::vector<absl::Time> earlier;
 };
 
 // Encoding is INVALID_ARGUMENT for a text that is not UTF-8 and names its field
@@ -103,34 +105,6 @@ absl::StatusOr<QuarantineRecord> DecodeQuarantine(absl::string_view bytes);
 
 // What puts a named record into the graph again.
 index::Operation ToOperation(const index::NamedRecord& record);
-
-// Shared by the two files of this codec.
-namespace codec {
-
-namespace pb = ::reclaim::storage::v1;
-
-int64_t ToMicros(absl::Time time);
-absl::Time FromMicros(int64_t micros);
-void ToProto(const store::Bytes& bytes, pb::ByteCounts* out);
-store::Bytes FromProto(const pb::ByteCounts& bytes);
-void ToProto(const store::RemovalBytes& bytes, pb::RemovalByteCounts* out);
-store::RemovalBytes FromProto(const pb::RemovalByteCounts& bytes);
-void ToProto(const PlanItem& item, pb::PlanItemRecord* out);
-absl::StatusOr<PlanItem> FromProto(const pb::PlanItemRecord& record);
-void ToProto(const PruneRequest& request, pb::PruneRequestRecord* out);
-PruneRequest FromProto(const pb::PruneRequestRecord& record);
-absl::Status Damaged(const char* what);
-absl::Status CheckVersion(uint32_t version, const char* what);
-
-template <typename Record>
-absl::Status Parse(absl::string_view bytes, const char* what, Record* record) {
-  if (record->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::OkStatus();
-  }
-  return Damaged(what);
-}
-
-}  // namespace codec
 
 }  // namespace reclaim::gc
 

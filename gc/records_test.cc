@@ -3,6 +3,7 @@
 #include "absl/types/span.h"
 #include "base/fault_point.h"
 #include "base/status_matchers.h"
+#include "gc/record_fields.h"
 #include "gc/run_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -154,6 +155,30 @@ TEST(RecordsTest, NamesThatAreQuarantinedComeBackAsTheyWere) {
   EXPECT_EQ(put.id, "web");
   EXPECT_EQ(put.labels, container.labels);
   EXPECT_EQ(put.writable, container.writable);
+}
+
+TEST(RecordsTest, WhatIsKnownOfACacheSurvives) {
+  CacheEvidence evidence;
+  evidence.forgotten_until = kNow;
+  evidence.canaries = {{"app", oci::Digest::Sha256Of("x")}};
+  evidence.remembered = kNow + absl::Hours(2);
+  evidence.earlier = {kNow - absl::Hours(2), kNow - absl::Hours(1)};
+  auto bytes = EncodeEvidence(evidence);
+  ASSERT_THAT(bytes, IsOk());
+  auto read = DecodeEvidence(*bytes);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ(read->forgotten_until, evidence.forgotten_until);
+  EXPECT_EQ(read->remembered, evidence.remembered);
+  EXPECT_EQ(read->earlier, evidence.earlier);
+  ASSERT_EQ(read->canaries.size(), 1u);
+  EXPECT_EQ(read->canaries[0].repository, "app");
+  EXPECT_EQ(read->canaries[0].digest, evidence.canaries[0].digest);
+  // As versions before this one have written it.
+  bytes = EncodeEvidence({kNow, {}, absl::InfinitePast()});
+  ASSERT_THAT(bytes, IsOk());
+  read = DecodeEvidence(*bytes);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_TRUE(read->earlier.empty());
 }
 
 TEST(RecordsTest, DamageIsSaid) {

@@ -278,6 +278,9 @@ absl::Status Sweep::RunBatch(Batch* batch, CanaryWatch* canaries) {
   if (batch->first == first_item_) {
     RECLAIM_RETURN_IF_ERROR(VetoMoved(*batch, &vetoes));
   }
+  if (MayBeRemembered(Registered())) {
+    RECLAIM_RETURN_IF_ERROR(DropAheadOfClock(site_));
+  }
   canaries->Prime(batch->items);
   base::MutexLock names(&site_->names);
   RECLAIM_RETURN_IF_ERROR(FollowNames(batch->items, &vetoes));

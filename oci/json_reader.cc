@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
+#include "nlohmann/json.hpp"
 #include "oci/json_syntax.h"
 
 namespace reclaim::oci {

@@ -20,10 +20,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "nlohmann/json.hpp"
+#include "nlohmann/json_fwd.hpp"
 
 namespace reclaim::oci {
 
+// Declared only: who looks into one includes "nlohmann/json.hpp", which takes a
+// compiler a second.
 using Json = nlohmann::ordered_json;
 
 inline constexpr size_t kJsonBytesMax = size_t{4} << 20;

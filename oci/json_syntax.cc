@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
+#include "nlohmann/json.hpp"
 #include "oci/json_reader.h"
 
 namespace reclaim::oci {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "nlohmann/json.hpp"
 #include "oci/json_reader.h"
 #include "store/json_members.h"
 

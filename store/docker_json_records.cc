@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "nlohmann/json.hpp"
 #include "oci/json_reader.h"
 #include "store/docker_json.h"
 #include "store/json_members.h"

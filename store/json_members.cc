@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "base/status_macros.h"
+#include "nlohmann/json.hpp"
 
 namespace reclaim::store::json_members {
 

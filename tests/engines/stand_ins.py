@@ -8,6 +8,7 @@ import http.server
 import json
 import socket
 import socketserver
+import sys
 import threading
 from concurrent import futures
 
@@ -20,6 +21,11 @@ class _UnixServer(socketserver.ThreadingMixIn,
         super().__init__(path, handler)
         self.over = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        # A client that hangs up in the middle of an answer is no news.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     def close(self):
         self.over.set()

@@ -1,6 +1,7 @@
 // oci/image_config.h
 
 #include "base/check.h"
+#include "nlohmann/json.hpp"
 #include "oci/image_config.h"
 #include "oci/json_reader.h"
 #include "tests/fuzz/fuzz_target.h"

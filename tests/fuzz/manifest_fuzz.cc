@@ -3,6 +3,7 @@
 
 #include "absl/strings/string_view.h"
 #include "base/check.h"
+#include "nlohmann/json.hpp"
 #include "oci/json_reader.h"
 #include "oci/manifest.h"
 #include "tests/fuzz/fuzz_target.h"

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 #include "oci/digest.h"
 #include "oci/image_config.h"
 #include "oci/image_layout_index.h"

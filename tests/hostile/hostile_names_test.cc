@@ -15,6 +15,7 @@
 #include "gc/collector_fixture.h"
 #include "gtest/gtest.h"
 #include "index/node.h"
+#include "nlohmann/json.hpp"
 #include "oci/digest.h"
 #include "oci/image_layout_index.h"
 #include "oci/json_reader.h"
