@@ -56,11 +56,14 @@ constexpr gc::ScheduleOutcome kOutcomes[] = {
 constexpr gc::RunKind kKinds[] = {gc::RunKind::kScan, gc::RunKind::kApply,
                                   gc::RunKind::kRestore, gc::RunKind::kPurge,
                                   gc::RunKind::kVerify};
+// Those of index/verify.h (Finding::check): a series that appears with its
+// first event is none that an alert sees grow.
 const char* const kChecks[] = {
-    "counter-mismatch", "record-mismatch",    "missing-record",  "missing-blob",
-    "size-differs",     "missing-quarantine", "unknown-content", "unreadable",
-    "digest-mismatch",  "edge-mismatch",      "unread-manifest", "kept-scope",
-    "empty-link"};
+    "counter-mismatch",   "identity-broken", "record-mismatch",
+    "missing-record",     "missing-blob",    "size-differs",
+    "missing-quarantine", "unknown-content", "unreadable",
+    "digest-mismatch",    "edge-mismatch",   "unread-manifest",
+    "kept-scope",         "empty-link"};
 
 const char* const kActions[] = {"push", "pull", "mount", "delete", "unknown"};
 
