@@ -29,7 +29,7 @@ FIGURE = "figure_"
 # slow machine from a fast one.
 GUARANTEES = [
     ("kill_points", 2000),
-    ("kill_points_in_the_midst_of_a_deed", 500),
+    ("kill_points_in_the_midst_of_a_deed", 1000),
     ("runs_with_one_fault_point", 70),
     ("runs_with_two_fault_points", 800),
     ("runs_with_a_failing_system_call", 6500),
