@@ -148,9 +148,7 @@ absl::Status DropAheadOfClock(CollectedStore* site) {
 }
 
 CanaryWatch::CanaryWatch(CollectedStore* site, const index::StoreRecord& store)
-    : site_(site),
-      followed_until_(FollowedUntil(store)),
-      forgets_all_or_nothing_(ForgetsAllOrNothing(store)) {
+    : site_(site), followed_until_(FollowedUntil(store)) {
   if (MayBeRemembered(store)) registry_ = Open(*site, store);
 }
 
@@ -211,13 +209,6 @@ absl::Status CanaryWatch::Conclude() {
     evidence.canaries.clear();
     evidence.remembered = absl::InfinitePast();
   } else {
-    // If those that were out are all forgotten, the cache was lost since, and
-    // the next purge has to hear of it from them.
-    if (forgets_all_or_nothing_ && !evidence.canaries.empty() &&
-        evidence.remembered > evidence.forgotten_until) {
-      const auto still = AskFor(evidence.canaries, registry_.get());
-      if (!still.ok() || still->empty()) return absl::OkStatus();
-    }
     evidence.canaries = *std::move(remembered);
     evidence.remembered = now;
   }

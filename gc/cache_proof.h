@@ -100,7 +100,6 @@ class CanaryWatch {
  private:
   CollectedStore* site_;
   const absl::Time followed_until_;  // by the last scan
-  const bool forgets_all_or_nothing_;
   std::unique_ptr<RegistryConversation> registry_;  // nullptr: none, or ended
   std::vector<Canary> primed_;
   std::vector<Canary> canaries_;

@@ -45,28 +45,10 @@ TEST_F(CanaryWatchTest, WhatIsRememberedAfterTheSweepBecomesACanary) {
   const absl::Time proven = clock_.Now() - absl::Hours(5);
   Put({proven, {{"app", D("e")}}, clock_.Now() - absl::Hours(2)});
   RegistryHas({"a", "b"});
-  SweepAndRemember({Link("a"), Link("b")}, {"b", "e"});
+  SweepAndRemember({Link("a"), Link("b")}, {"b"});
   EXPECT_EQ(Evidence().forgotten_until, proven);
   EXPECT_EQ(Evidence().remembered, clock_.Now());
   EXPECT_THAT(Canaries(), ElementsAre(Name("b")));
-}
-
-// A registry that is restarted before each sweep: the purge has to hear of it
-// from those that were out before.
-TEST_F(CanaryWatchTest, ALossBetweenTwoSweepsIsLeftForThePurgeToHear) {
-  const absl::Time remembered = clock_.Now() - absl::Hours(2);
-  Put({absl::InfinitePast(), {{"app", D("e")}}, remembered});
-  RegistryHas({"a", "b"});
-  SweepAndRemember({Link("a"), Link("b")}, {"a", "b"});
-  EXPECT_THAT(Canaries(), ElementsAre(Name("e")));
-  EXPECT_EQ(Evidence().remembered, remembered);
-  ASSERT_THAT(Forgotten(), IsOk());
-  EXPECT_EQ(lost_, remembered);
-
-  registry_.fails.insert(Name("e"));
-  RegistryHas({"a", "b"});
-  SweepAndRemember({Link("a"), Link("b")}, {"a", "b"});
-  EXPECT_THAT(Canaries(), ElementsAre(Name("e"))) << "nobody knows";
 }
 
 TEST_F(CanaryWatchTest, OfACacheThatForgetsInPartTheLatestAreTheCanaries) {
