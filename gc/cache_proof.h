@@ -99,7 +99,7 @@ class CanaryWatch {
 
  private:
   CollectedStore* site_;
-  const absl::Time followed_until_;  // by the last scan
+  const absl::Time followed_until_;                 // by the last scan
   std::unique_ptr<RegistryConversation> registry_;  // nullptr: none, or ended
   std::vector<Canary> primed_;
   std::vector<Canary> canaries_;
