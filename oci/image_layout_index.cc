@@ -52,18 +52,39 @@ void DropName(Json* entry) {
   if (annotations.empty()) entry->erase("annotations");
 }
 
+// Some writers list an entry twice, or once for each platform: all that has the
+// name loses it.
 bool ApplyEdit(Json* entries, const LayoutEdit& edit) {
-  for (size_t i = 0; i < entries->size(); ++i) {
-    if (!IsEntry((*entries)[i], edit)) continue;
+  bool found = false;
+  for (size_t i = 0; i < entries->size();) {
+    if (!IsEntry((*entries)[i], edit)) {
+      ++i;
+      continue;
+    }
+    found = true;
     if (edit.name.empty() ||
         FindEntry(*entries, {"", edit.digest}) != nullptr) {
       entries->erase(i);
     } else {
       DropName(&(*entries)[i]);
+      ++i;
     }
-    return true;
   }
-  return false;
+  return found;
+}
+
+// Where the entry stands that `edit` left without its name, nullptr if it left
+// none: the file had one without a name before it.
+Json* LeftWithoutName(Json* entries, const Json& before,
+                      const LayoutEdit& edit) {
+  const LayoutEdit nameless = {"", edit.digest};
+  if (edit.name.empty() || FindEntry(before, nameless) != nullptr) {
+    return nullptr;
+  }
+  for (Json& entry : *entries) {
+    if (IsEntry(entry, nameless)) return &entry;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -110,18 +131,20 @@ absl::StatusOr<std::string> RestoreLayoutEntry(absl::string_view now,
     return absl::AlreadyExistsError(
         absl::StrCat(edit.name, " names something else by now"));
   }
-  const Json* gone = FindEntry(*old_entries, edit);
-  if (gone == nullptr) {
+  if (FindEntry(*old_entries, edit) == nullptr) {
     return absl::DataLossError(absl::StrCat(
         "the note of ", edit.digest.ToString(), " does not hold its entry"));
   }
-  for (size_t i = 0; i < entries->size() && !edit.name.empty(); ++i) {
-    // The entry that lost its name gets it back.
-    if (!IsEntry((*entries)[i], {"", edit.digest})) continue;
-    (*entries)[i] = *gone;
-    return document.dump();
+  Json* left = LeftWithoutName(entries, *old_entries, edit);
+  for (const Json& gone : *old_entries) {
+    if (!IsEntry(gone, edit)) continue;
+    if (left != nullptr) {
+      *left = gone;
+      left = nullptr;
+    } else {
+      entries->push_back(gone);
+    }
   }
-  entries->push_back(*gone);
   return document.dump();
 }
 

@@ -39,12 +39,13 @@ struct EditedLayoutIndex {
 
 // Dropping the name of an entry (in all its annotations) leaves an entry
 // without a name, unless one with the same digest is there already; then the
-// named entry goes whole.
+// named entry goes whole.  What is listed more than once is edited wherever it
+// is.
 absl::StatusOr<EditedLayoutIndex> EditLayoutIndex(
     absl::string_view bytes, const std::vector<LayoutEdit>& edits);
 
 // Undoes `edit` of `before` in what the file is `now`: the entry is there again
-// with its name.  ALREADY_EXISTS if the name is another's by now, DATA_LOSS if
+// with its name, as often as it was.  ALREADY_EXISTS if the name is another's by now, DATA_LOSS if
 // `before` has no such entry.
 absl::StatusOr<std::string> RestoreLayoutEntry(absl::string_view now,
                                                absl::string_view before,

@@ -55,6 +55,42 @@ TEST(ImageLayoutIndexTest, DroppingANameBesideAnUnnamedTwinDropsTheEntry) {
   EXPECT_EQ(edited->bytes, Index(Entry("a", "")));
 }
 
+// Found by the fuzzer: the second entry kept the name that was removed.
+TEST(ImageLayoutIndexTest, ANameThatIsListedTwiceGoesAndComesBackWhole) {
+  const LayoutEdit edit = {"v1", Digest::Sha256Of("a")};
+  const std::string before =
+      Index(Entry("a", "v1") + "," + Entry("b", "v2") + "," + Entry("a", "v1"));
+  const auto edited = EditLayoutIndex(before, {edit});
+  ASSERT_THAT(edited, IsOk());
+  EXPECT_TRUE(edited->was_found[0]);
+  EXPECT_EQ(edited->bytes, Index(Entry("a", "") + "," + Entry("b", "v2")));
+  const auto restored = RestoreLayoutEntry(edited->bytes, before, edit);
+  ASSERT_THAT(restored, IsOk());
+  EXPECT_EQ(*restored, before);
+}
+
+TEST(ImageLayoutIndexTest, AnEntryWithoutANameIsListedTwiceAndGoesWhole) {
+  const LayoutEdit edit = {"", Digest::Sha256Of("a")};
+  const std::string before =
+      Index(Entry("b", "v2") + "," + Entry("a", "") + "," + Entry("a", ""));
+  const auto edited = EditLayoutIndex(before, {edit});
+  ASSERT_THAT(edited, IsOk());
+  EXPECT_EQ(edited->bytes, Index(Entry("b", "v2")));
+  const auto restored = RestoreLayoutEntry(edited->bytes, before, edit);
+  ASSERT_THAT(restored, IsOk());
+  EXPECT_EQ(*restored, before);
+}
+
+TEST(ImageLayoutIndexTest, AnUndoLeavesTheUnnamedTwinThatWasThereBefore) {
+  const LayoutEdit edit = {"v1", Digest::Sha256Of("a")};
+  const std::string before = Index(Entry("a", "") + "," + Entry("a", "v1"));
+  const auto edited = EditLayoutIndex(before, {edit});
+  ASSERT_THAT(edited, IsOk());
+  const auto restored = RestoreLayoutEntry(edited->bytes, before, edit);
+  ASSERT_THAT(restored, IsOk());
+  EXPECT_EQ(*restored, before);
+}
+
 TEST(ImageLayoutIndexTest, DropsUnnamedEntriesAndReportsWhatIsNotThere) {
   const auto edited = EditLayoutIndex(
       Index(Entry("a", "") + "," + Entry("b", "v2")),
