@@ -81,6 +81,22 @@ UsageRow OtherContent(const StoreTotals& totals) {
   return row;
 }
 
+// An engine keeps an image twice, as it was pulled and unpacked.  The two are
+// never added into one figure of images.
+UsageRow UnpackedLayers(const StoreTotals& totals, bool knows_containers) {
+  const Tally& all = Of(totals, NodeKind::kSnapshot);
+  UsageRow row;
+  row.type = "Unpacked Layers";
+  row.total_count = all.count;
+  row.active_count = totals.active_unpacked_count;
+  row.bytes = all.bytes;
+  row.reclaimable =
+      Less(all.bytes, knows_containers ? totals.unpacked_without_tags.bytes
+                                       : totals.unpacked_kept.bytes);
+  row.unknown_size_count = totals.unknown_unpacked_count;
+  return row;
+}
+
 UsageRow Quarantine(const StoreTotals& totals) {
   UsageRow row;
   row.type = "Quarantine";
@@ -121,13 +137,19 @@ DiskUsage MakeDiskUsage(const StoreTotals& totals, bool knows_containers) {
                 OtherContent(totals),
                 Quarantine(totals),
                 Orphans(totals)};
-  usage.rows[1].unknown_size_count = totals.unknown_size_count;
+  // Of all records but those that have a row of their own.
+  usage.rows[1].unknown_size_count =
+      totals.unknown_size_count -
+      std::min(totals.unknown_size_count, totals.unknown_unpacked_count);
   usage.live = totals.live;
   usage.candidate = totals.candidate;
   usage.quarantined = totals.quarantined;
   usage.orphan = totals.orphan;
   usage.content = Sum(totals.live, totals.candidate);
   usage.unpacked = Of(totals, NodeKind::kSnapshot);
+  if (usage.unpacked.count > 0) {
+    usage.rows.push_back(UnpackedLayers(totals, knows_containers));
+  }
   usage.image_count = totals.image_count;
   usage.dangling_image_count = totals.dangling_image_count;
   usage.tag_count = Of(totals, NodeKind::kTag).count;

@@ -2,7 +2,8 @@
 //
 // Costs the same whatever the size of the store: every figure is a difference
 // of two exact totals (index/totals.h).  The first four rows and their meaning
-// are Docker's (`docker system df`); the rows after them are ours.
+// are Docker's (`docker system df`); the rows after them are ours, and the last
+// of them, "Unpacked Layers", only a store has that unpacks (an engine).
 //
 // Pure and thread-safe.
 
@@ -44,14 +45,14 @@ struct DiskUsage {
   uint64_t repository_count = 0;
 };
 
-// The rows of one store.  `knows_containers` says that "unused" can be judged:
-// then the Images row counts as reclaimable what no container needs (as Docker
-// does), else only what no root needs.
+// The rows of one store.  `knows_containers` says that "unused" can be judged,
+// as it does to a plan (SEMANTICS, rule 1): then the rows of images and of
+// unpacked layers count as reclaimable what `image prune -a` would take (as
+// Docker does), else only what `image prune` would.
 DiskUsage MakeDiskUsage(const index::StoreTotals& totals,
                         bool knows_containers);
 
-// Row by row; all inputs come from MakeDiskUsage(), those of engines with the
-// row of UnpackedUsage() added.
+// Row by row; all inputs come from MakeDiskUsage().
 DiskUsage AddUp(absl::Span<const DiskUsage> parts);
 
 }  // namespace reclaim::accounting

@@ -84,6 +84,31 @@ TEST(DiskUsageTest, TheOtherRowsOfDockers) {
   EXPECT_EQ(cache.reclaimable.logical_bytes, 40u);
 }
 
+TEST(DiskUsageTest, UnpackedLayersAreJudgedAsTheirImages) {
+  StoreTotals totals;
+  EXPECT_EQ(MakeDiskUsage(totals, true).rows.size(), 7u)
+      << "a store that unpacks nothing has no such row";
+  Set(&totals, NodeKind::kSnapshot, Of(5, 500));
+  totals.active_unpacked_count = 1;
+  totals.unpacked_kept = Of(4, 400);
+  totals.unpacked_without_tags = Of(2, 150);
+  totals.unknown_unpacked_count = 1;
+  totals.unknown_size_count = 3;
+  const UsageRow known = RowOf(MakeDiskUsage(totals, true), "Unpacked Layers");
+  EXPECT_EQ(known.total_count, 5u);
+  EXPECT_EQ(known.active_count, 1u);
+  EXPECT_EQ(known.bytes.logical_bytes, 500u);
+  EXPECT_EQ(known.reclaimable.logical_bytes, 350u);
+  EXPECT_EQ(known.unknown_size_count, 1u);
+  const DiskUsage unknown = MakeDiskUsage(totals, false);
+  EXPECT_EQ(RowOf(unknown, "Unpacked Layers").reclaimable.logical_bytes, 100u)
+      << "what is tagged may be in use";
+  EXPECT_EQ(RowOf(unknown, "Containers").unknown_size_count, 2u);
+  const DiskUsage parts[] = {MakeDiskUsage(StoreTotals(), true), unknown,
+                             unknown};
+  EXPECT_EQ(RowOf(AddUp(parts), "Unpacked Layers").total_count, 10u);
+}
+
 TEST(DiskUsageTest, OurRowsAndTheIdentity) {
   StoreTotals totals;
   totals.live = Of(5, 500);

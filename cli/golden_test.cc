@@ -30,7 +30,9 @@ class GoldenTest : public CommandFixture {
  protected:
   void SetUp() override {
     CommandFixture::SetUp();
-    ASSERT_EQ(Run({"store", "add", "external:e", "--name", "e"}), kDone);
+    ASSERT_EQ(Run({"store", "add", "external:e", "--name", "e",
+                   "--knows-containers"}),
+              kDone);
   }
 
   // The last output is the file's text.

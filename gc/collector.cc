@@ -254,16 +254,6 @@ absl::StatusOr<SpaceState> StoreCollector::SpaceOf(
   return space;
 }
 
-// Containers that are recorded can be judged by.
-void StoreCollector::NoteContainers(const index::GraphView& view,
-                                    PlanInputs* inputs) const {
-  view.ForEachNamed(index::NodeKind::kContainer, inputs->store,
-                    [&](index::NodeId) {
-                      inputs->store_knows_containers = true;
-                      return false;
-                    });
-}
-
 absl::StatusOr<std::vector<TagDecision>> StoreCollector::TestRules(
     const PruneRequest& request, absl::Span<const RuleSet> sets,
     const RunControl& control) const {
@@ -278,7 +268,6 @@ absl::StatusOr<std::vector<TagDecision>> StoreCollector::TestRules(
   inputs.rules = &rules;
   const auto reader = graph_->Read();
   inputs.view = &reader->view();
-  NoteContainers(reader->view(), &inputs);
   return gc::TestRules(inputs, request);
 }
 
@@ -311,7 +300,6 @@ absl::StatusOr<Plan> StoreCollector::MakePlan(const PruneRequest& request,
   {
     const auto reader = graph_->Read();
     inputs.view = &reader->view();
-    NoteContainers(reader->view(), &inputs);
     RECLAIM_ASSIGN_OR_RETURN(draft, DraftPlan(inputs, request));
   }
   observer_->OnMarked(site->name, clock_->Monotonic() - begin);

@@ -266,12 +266,15 @@ absl::Status Planner::PlanBuildCache() {
 
 // A snapshot goes with the image it was unpacked from, or with the last
 // snapshot or container that stood on it.  One that nothing explains stays
-// (I5).
+// (I5).  The counters of `df` go by the same rules
+// (index/resident_snapshots.cc).
 bool Planner::DoomsSnapshot(NodeId id) const {
   if (IsYoung(view_.fields(id).recorded) || IsRecordKept(id)) return false;
   bool has_image = false;
   for (const NodeId target : view_.Kept(id)) {
-    if (!IsContent(view_.kind(target))) continue;
+    // What it stood on may be gone, and after a restart nobody knows what that
+    // was.
+    if (!view_.Exists(target) || !IsContent(view_.kind(target))) continue;
     has_image = true;
     if (target >= kept_.node_count() || kept_.Contains(target) ||
         kept_places_.count(view_.fields(target).place) > 0) {

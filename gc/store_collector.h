@@ -149,7 +149,6 @@ class StoreCollector final : public Collector {
                                      const SpaceTarget& target) const;
   // Now and then; what fails is tried again the next time.
   void DropOldRecords();
-  void NoteContainers(const index::GraphView& view, PlanInputs* inputs) const;
   absl::Status ForEachPage(
       const DraftItems& items, const RunControl& control, PlanTotals* totals,
       absl::FunctionRef<absl::Status(uint64_t, std::vector<PlanItem>)> visit)

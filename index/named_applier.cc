@@ -104,28 +104,15 @@ absl::Status OperationApplier::operator()(const PutRepository& op) {
 
 absl::Status OperationApplier::operator()(const RemoveRepository& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
-  const ResidentGraph& graph = set_->graph();
-  std::vector<NamedKey> keys;
   for (const NodeKind kind : {NodeKind::kTag, NodeKind::kUpload}) {
-    graph.ForEachNamed(kind, store->id, [&](NodeId id) {
-      NamedKey key = graph.named_key(id);
-      if (key.scope == op.repository) keys.push_back(std::move(key));
-      return true;
-    });
-  }
-  for (const NamedKey& key : keys) {
-    RECLAIM_RETURN_IF_ERROR(RemoveByKey(*store, key));
+    for (const NamedKey& key : set_->NamesIn(kind, store->id, op.repository)) {
+      RECLAIM_RETURN_IF_ERROR(RemoveByKey(*store, key));
+    }
   }
   const NamedKey key{NodeKind::kRepository, store->id, "", op.repository};
-  const NodeId repository = graph.FindNamed(key);
-  if (repository != kNoNode) {
-    graph.ForEachMember(
-        repository,
-        [&](NodeId content, store::MembershipKind kind, absl::Time) {
-          set_->RemoveMembership(repository, content, kind);
-          return true;
-        });
-  }
+  RECLAIM_ASSIGN_OR_RETURN(const NamedProto* repository, set_->FindNamed(key));
+  if (repository == nullptr) return absl::OkStatus();
+  set_->RemoveMembershipsOf(repository->id());
   return RemoveByKey(*store, key);
 }
 

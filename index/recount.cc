@@ -33,6 +33,9 @@ class Recounter {
     live_ = Reach(kEverything);
     without_tags_ = Reach(kWithoutTags);
     used_ = Reach(kContainersOnly);
+    kept_unpacked_ = KeptSnapshots(kEverything, live_);
+    unpacked_without_tags_ = KeptSnapshots(kWithoutTags, without_tags_);
+    used_unpacked_ = KeptSnapshots(kContainersOnly, used_);
     FindImaged();
     totals_.orphan = inputs_.orphans;
     totals_.adopted = inputs_.adopted;
@@ -202,6 +205,56 @@ class Recounter {
     return reached;
   }
 
+  // A named node of `kind` that references it.
+  bool HasKeeperOf(NodeKind kind, NodeId id) const {
+    bool has_one = false;
+    view_.ForEachKeeper(id, [&](NodeId keeper) {
+      has_one = view_.Exists(keeper) && view_.kind(keeper) == kind;
+      return !has_one;
+    });
+    return has_one;
+  }
+
+  // Whether a snapshot stays, whatever stands on it.
+  bool StaysByItself(NodeId id, RootSet set,
+                     const std::vector<bool>& reached) const {
+    bool is_needed = reached[id];
+    bool is_explained = false;
+    for (const NodeId target : view_.Kept(id)) {
+      if (!view_.Exists(target) || !IsContent(view_.kind(target))) continue;
+      is_explained = true;
+      is_needed |= reached[target];
+    }
+    if (set == kContainersOnly || is_needed) return is_needed;
+    is_explained |= HasKeeperOf(NodeKind::kSnapshot, id);
+    const absl::Time recorded = view_.fields(id).recorded;
+    return !is_explained || recorded + inputs_.grace_period > inputs_.now;
+  }
+
+  // Those that stay by themselves, and what they stand on.
+  std::vector<bool> KeptSnapshots(RootSet set,
+                                  const std::vector<bool>& reached) const {
+    std::vector<bool> kept(view_.node_count(), false);
+    std::vector<NodeId> stack;
+    const auto push = [&](NodeId id) {
+      if (kept[id] || !IsOurs(id) || view_.kind(id) != NodeKind::kSnapshot) {
+        return;
+      }
+      kept[id] = true;
+      stack.push_back(id);
+    };
+    for (NodeId id = 0; id < view_.node_count(); ++id) {
+      if (!IsOurs(id) || view_.kind(id) != NodeKind::kSnapshot) continue;
+      if (StaysByItself(id, set, reached)) push(id);
+    }
+    while (!stack.empty()) {
+      const NodeId id = stack.back();
+      stack.pop_back();
+      for (const NodeId target : view_.Kept(id)) push(target);
+    }
+    return kept;
+  }
+
   void FindImaged() {
     imaged_.assign(view_.node_count(), false);
     listed_.assign(view_.node_count(), false);
@@ -250,6 +303,9 @@ class Recounter {
       return;
     }
     Add(&totals_.by_kind[static_cast<size_t>(f.kind)], f.bytes);
+    if (f.kind != NodeKind::kUpload && HasKeeperOf(NodeKind::kLease, id)) {
+      AddNode(&totals_.leased, f);
+    }
     const bool is_live = live_[id];
     AddNode(is_live ? &totals_.live : &totals_.candidate, f);
     if (f.kind != NodeKind::kUpload && imaged_[id]) {
@@ -264,11 +320,7 @@ class Recounter {
   }
 
   void CountImage(NodeId id, const NodeFields& f) {
-    bool is_tagged = false;
-    view_.ForEachKeeper(id, [&](NodeId keeper) {
-      is_tagged = view_.Exists(keeper) && view_.kind(keeper) == NodeKind::kTag;
-      return !is_tagged;
-    });
+    const bool is_tagged = HasKeeperOf(NodeKind::kTag, id);
     if ((listed_[id] && !is_tagged) || (f.flags & kReferrer) != 0) return;
     ++totals_.image_count;
     if (!is_tagged) ++totals_.dangling_image_count;
@@ -287,14 +339,8 @@ class Recounter {
       ++totals_.running_container_count;
       Add(&totals_.running_containers, f.bytes);
     }
-    if (f.kind == NodeKind::kVolume) {
-      bool is_used = false;
-      view_.ForEachKeeper(id, [&](NodeId keeper) {
-        is_used =
-            view_.Exists(keeper) && view_.kind(keeper) == NodeKind::kContainer;
-        return !is_used;
-      });
-      if (!is_used) Add(&totals_.unused_volumes, f.bytes);
+    if (f.kind == NodeKind::kVolume && !HasKeeperOf(NodeKind::kContainer, id)) {
+      Add(&totals_.unused_volumes, f.bytes);
     }
     if (f.kind == NodeKind::kBuildCache) {
       if ((f.flags & kInUse) != 0) {
@@ -303,6 +349,19 @@ class Recounter {
         Add(&totals_.reclaimable_cache, f.bytes);
       }
     }
+    if (f.kind == NodeKind::kSnapshot) CountSnapshot(id, f);
+    if (f.kind == NodeKind::kLease) {
+      totals_.oldest_lease = std::min(totals_.oldest_lease, f.recorded);
+    }
+  }
+
+  void CountSnapshot(NodeId id, const NodeFields& f) {
+    if (kept_unpacked_[id]) Add(&totals_.unpacked_kept, f.bytes);
+    if (unpacked_without_tags_[id]) {
+      Add(&totals_.unpacked_without_tags, f.bytes);
+    }
+    if (used_unpacked_[id]) ++totals_.active_unpacked_count;
+    if ((f.flags & kUnknownSize) != 0) ++totals_.unknown_unpacked_count;
   }
 
   const GraphView& view_;
@@ -312,6 +371,9 @@ class Recounter {
   std::vector<bool> live_;
   std::vector<bool> without_tags_;
   std::vector<bool> used_;
+  std::vector<bool> kept_unpacked_;
+  std::vector<bool> unpacked_without_tags_;
+  std::vector<bool> used_unpacked_;
   std::vector<bool> imaged_;
   std::vector<bool> listed_;
   std::set<PlaceId> doubted_places_;  // whole

@@ -15,7 +15,10 @@ ResidentGraph::ResidentGraph(absl::Duration grace_period, base::Mutex* mutex,
       mutex_(mutex),
       digests_(scratch_folder),
       reach_{ReachCounter(this, 0), ReachCounter(this, 1),
-             ReachCounter(this, 2)} {
+             ReachCounter(this, 2)},
+      holds_{ReachCounter(&snapshot_edges_, 0),
+             ReachCounter(&snapshot_edges_, 1),
+             ReachCounter(&snapshot_edges_, 2)} {
   // The name of what has none yet.
   names_.Grow(1);
   words_.Add("");
@@ -31,6 +34,7 @@ ResidentGraph::Node& ResidentGraph::Ensure(NodeId id) {
     imaged_refs_.Grow(id + 1);
     tag_refs_.Grow(id + 1);
     for (ReachCounter& reach : reach_) reach.Resize(id + 1);
+    for (ReachCounter& hold : holds_) hold.Resize(id + 1);
   }
   return nodes_[id];
 }
@@ -56,6 +60,7 @@ void ResidentGraph::AddContent(const ContentRow& row) {
   if (IsManifestLike(row.kind)) flipped_.insert(row.id);
   if (row.kind != NodeKind::kExtent) AddDigest(row.id, row.key);
   Contribute(row.id, +1);
+  RefreshSnapshots(row.id);
 }
 
 void ResidentGraph::PutContent(const ContentRow& row) {
@@ -112,6 +117,7 @@ void ResidentGraph::SetSubject(NodeId id, NodeId subject) {
 
 void ResidentGraph::AddNamed(const NamedRow& row) {
   Node& node = Ensure(row.id);
+  if (row.key.kind == NodeKind::kSnapshot) BecomeSnapshot(row.id);
   node.set_exists(true);
   node.set_kind(row.key.kind);
   node.set_state(NodeState::kPresent);
@@ -174,6 +180,8 @@ void ResidentGraph::SetKept(NodeId id, const std::vector<NodeId>& targets) {
     NoteEdges(id);
   }
   for (const NodeId target : targets) LinkKeeper(id, target, +1);
+  const bool is_snapshot = nodes_[id].kind() == NodeKind::kSnapshot;
+  if (is_snapshot) MoveHolds(id, old, targets);
   // Retain before release: what stays must not die in between.
   for (ReachCounter& reach : reach_) {
     if (!reach.Passes(id)) continue;
@@ -195,18 +203,22 @@ void ResidentGraph::SetKept(NodeId id, const std::vector<NodeId>& targets) {
                 targets.begin(), targets.end(),
                 [&](NodeId child) { return reach_[2].IsLive(child); })));
   }
-  if (doubts_.empty()) return;
+  if (doubts_.empty() && !is_snapshot) return;
   for (const std::vector<NodeId>* list : {&old, &targets}) {
     for (const NodeId target : *list) {
       if (doubts_.Knows(target)) RefreshDoubt(target);
+      // Something stands on it now, or does so no more.
+      const bool is_base = nodes_[target].kind() == NodeKind::kSnapshot;
+      if (is_snapshot && is_base) RefreshRoot(target);
     }
   }
 }
 
 void ResidentGraph::LinkKeeper(NodeId keeper, NodeId target, int sign) {
   const NodeKind kind = nodes_[keeper].kind();
-  const bool is_counted =
-      kind == NodeKind::kTag || kind == NodeKind::kContainer;
+  const bool is_counted = kind == NodeKind::kTag ||
+                          kind == NodeKind::kContainer ||
+                          kind == NodeKind::kLease;
   // Of what is here it counts only who the keeper is.
   const bool is_here = nodes_[target].state() == NodeState::kPresent;
   std::optional<Settling> settling;
@@ -218,6 +230,8 @@ void ResidentGraph::LinkKeeper(NodeId keeper, NodeId target, int sign) {
   }
   if (kind == NodeKind::kTag) tag_refs_.Add(target, sign);
   if (kind == NodeKind::kContainer) container_refs_.Add(target, sign);
+  if (kind == NodeKind::kLease) lease_refs_.Add(target, sign);
+  if (kind == NodeKind::kSnapshot) snapshot_refs_.Add(target, sign);
 }
 
 // A manifest that becomes present (or ceases to be) changes what its children
@@ -371,6 +385,7 @@ void ResidentGraph::RemoveStore(StoreId store) {
   stores_.erase(store);
   doubted_by_repository_.erase(store);
   totals_.erase(store);
+  lease_ages_.erase(store);
 }
 
 }  // namespace reclaim::index

@@ -29,6 +29,9 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "base/mutex.h"
 #include "index/chunked.h"
 #include "index/digest_shelf.h"
@@ -129,6 +132,9 @@ class ResidentGraph final : public GraphView, private ReachListener {
   bool IsNamedByContainer(NodeId id) const { return container_refs_[id] > 0; }
   absl::Duration grace_period() const { return grace_period_; }
   absl::Time now() const { return now_; }
+  // As ForEachNamed(), of one scope alone: costs what that holds.
+  void ForEachNamedIn(NodeKind kind, StoreId store, absl::string_view scope,
+                      absl::FunctionRef<bool(NodeId)> visit) const;
   // Content nodes of a place.
   void ForEachContent(PlaceId place,
                       absl::FunctionRef<void(NodeId)> visit) const;
@@ -189,13 +195,39 @@ class ResidentGraph final : public GraphView, private ReachListener {
 
  private:
   static constexpr int kReachClassCount = 3;  // all, without tags, containers
+  // A bit for each of them.
+  static constexpr uint8_t kAll = 1 << 0;
+  static constexpr uint8_t kWithoutTags = 1 << 1;
+  static constexpr uint8_t kContainers = 1 << 2;
 
   using Node = ResidentNode;
+  using LeaseAge = std::pair<absl::Time, NodeId>;
 
+  // From snapshots to what they stand on and were unpacked from
+  // (resident_snapshots.cc).
+  class SnapshotEdges final : public ReachListener {
+   public:
+    explicit SnapshotEdges(ResidentGraph* graph) : graph_(graph) {}
+    void ForEachEdge(NodeId id,
+                     absl::FunctionRef<void(NodeId)> visit) const override;
+    void BeforeFlip(int, NodeId id) override { graph_->Unsettle(id); }
+    void AfterFlip(int, NodeId id) override { graph_->Settle(id); }
+
+   private:
+    ResidentGraph* graph_;
+  };
+
+  // The begin of all names of one scope; a number of words_.
+  struct ScopeBegin {
+    uint32_t scope = 0;
+  };
   // By scope, then name.
   struct NameLess {
+    using is_transparent = void;
     const ResidentGraph* graph;
     bool operator()(NodeId a, NodeId b) const;
+    bool operator()(NodeId a, const ScopeBegin& b) const;
+    bool operator()(const ScopeBegin& a, NodeId b) const;
   };
   using NameOrder = absl::btree_set<NodeId, NameLess>;
 
@@ -246,10 +278,12 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void ContributeContent(NodeId id, int sign);
   void ContributeImage(NodeId id, int sign);
   void ContributeNamed(NodeId id, int sign);
+  void ContributeLease(NodeId id, int sign);
   bool IsImaged(NodeId id) const {
     return !imaged_refs_.IsZero(id) || IsManifestLike(nodes_[id].kind());
   }
   uint8_t RootBits(NodeId id) const;
+  void RefreshRoot(NodeId id);
   void Reroot(NodeId id);
   void ApplyFlat(NodeId id, bool is_applied);
   absl::Time Deadline(NodeId id) const;
@@ -258,6 +292,13 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void BeforeFlip(int reach_class, NodeId id) override;
   void AfterFlip(int reach_class, NodeId id) override;
   void CountActive(NodeId manifest);
+
+  // Unpacked layers (resident_snapshots.cc).
+  void BecomeSnapshot(NodeId id);
+  uint8_t SnapshotBits(NodeId id) const;
+  void MoveHolds(NodeId snapshot, const std::vector<NodeId>& from,
+                 const std::vector<NodeId>& to);
+  void RefreshSnapshots(NodeId id);
 
   absl::Duration grace_period_;
   base::Mutex* mutex_;
@@ -294,6 +335,9 @@ class ResidentGraph final : public GraphView, private ReachListener {
   SparseCounts container_refs_;   // containers that reference it
   SparseCounts active_children_;  // listed manifests that containers reach
   SparseCounts only_name_refs_;
+  SparseCounts snapshot_refs_;  // snapshots on it, or unpacked from it
+  SparseCounts lease_refs_;     // leases that name it
+  std::map<StoreId, absl::btree_set<LeaseAge>> lease_ages_;
 
   // Where nodes are and when they were touched last; the first is that of what
   // is not there yet.  One that no node has any more is taken again, for epochs
@@ -323,6 +367,10 @@ class ResidentGraph final : public GraphView, private ReachListener {
   mutable std::map<StoreId, StoreTotals> totals_;
   absl::flat_hash_set<NodeId> flipped_;
   std::array<ReachCounter, kReachClassCount> reach_;
+  // Which snapshots stay, in the same classes; the roots of these are snapshots
+  // (SnapshotBits()), which keep no content.
+  SnapshotEdges snapshot_edges_{this};
+  std::array<ReachCounter, kReachClassCount> holds_;
   using Expiry = std::pair<absl::Time, NodeId>;
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<Expiry>>
       expiries_;

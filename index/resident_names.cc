@@ -61,6 +61,14 @@ bool ResidentGraph::NameLess::operator()(NodeId a, NodeId b) const {
   return graph->words_[one.name] < graph->words_[other.name];
 }
 
+bool ResidentGraph::NameLess::operator()(NodeId a, const ScopeBegin& b) const {
+  return graph->words_[graph->NameOf(a).scope] < graph->words_[b.scope];
+}
+
+bool ResidentGraph::NameLess::operator()(const ScopeBegin& a, NodeId b) const {
+  return graph->words_[a.scope] < graph->words_[graph->NameOf(b).scope];
+}
+
 void ResidentGraph::AddDigest(NodeId id, const ContentKey& key) {
   const absl::string_view bytes = key.digest.bytes();
   RECLAIM_CHECK(bytes.size() >= DigestShelf::kSize, "content has a digest");

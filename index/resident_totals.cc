@@ -1,7 +1,10 @@
 // The counters of the resident graph.
 
+#include <array>
 #include <utility>
 
+#include "absl/container/btree_set.h"
+#include "absl/time/time.h"
 #include "base/check.h"
 #include "index/resident_graph.h"
 #include "index/resident_settling.h"
@@ -37,10 +40,6 @@ void Add(Tally* tally, NodeKind kind, const store::Bytes& bytes, int sign) {
     Add(tally, bytes, sign);
   }
 }
-
-constexpr uint8_t kAll = 1 << 0;
-constexpr uint8_t kWithoutTags = 1 << 1;
-constexpr uint8_t kContainers = 1 << 2;
 
 }  // namespace
 
@@ -89,6 +88,9 @@ void ResidentGraph::ContributeContent(NodeId id, int sign) {
     return;
   }
   Add(&totals.by_kind[static_cast<size_t>(kind)], bytes, sign);
+  if (kind != NodeKind::kUpload && lease_refs_[id] > 0) {
+    Add(&totals.leased, kind, bytes, sign);
+  }
   const bool is_live = IsLive(id);
   Add(is_live ? &totals.live : &totals.candidate, kind, bytes, sign);
   if (kind != NodeKind::kUpload && IsImaged(id)) {
@@ -141,9 +143,33 @@ void ResidentGraph::ContributeNamed(NodeId id, int sign) {
         Add(&totals.reclaimable_cache, bytes, sign);
       }
       break;
+    case NodeKind::kSnapshot:
+      if (holds_[0].IsLive(id)) Add(&totals.unpacked_kept, bytes, sign);
+      if (holds_[1].IsLive(id)) Add(&totals.unpacked_without_tags, bytes, sign);
+      if (holds_[2].IsLive(id)) totals.active_unpacked_count += sign;
+      if ((node.flags() & kUnknownSize) != 0) {
+        totals.unknown_unpacked_count += sign;
+      }
+      break;
+    case NodeKind::kLease:
+      ContributeLease(id, sign);
+      break;
     default:
       break;
   }
+}
+
+void ResidentGraph::ContributeLease(NodeId id, int sign) {
+  const StoreId store = StoreOf(nodes_[id]);
+  absl::btree_set<LeaseAge>& ages = lease_ages_[store];
+  const LeaseAge age(nodes_[id].recorded(), id);
+  if (sign > 0) {
+    ages.insert(age);
+  } else {
+    ages.erase(age);
+  }
+  totals_[store].oldest_lease =
+      ages.empty() ? absl::InfiniteFuture() : ages.begin()->first;
 }
 
 bool ResidentGraph::IsLive(NodeId id) const { return reach_[0].IsLive(id); }
@@ -188,8 +214,9 @@ uint8_t ResidentGraph::RootBits(NodeId id) const {
     case NodeKind::kUpload:
       return ExpiryOf(id) >= now_ ? kAll | kWithoutTags : 0;
     case NodeKind::kRepository:
-    case NodeKind::kSnapshot:
       return 0;
+    case NodeKind::kSnapshot:
+      return SnapshotBits(id);
     case NodeKind::kExtent:
       return IsLinkedElsewhere(id) ? kAll | kWithoutTags : 0;
     default:
@@ -203,15 +230,22 @@ uint8_t ResidentGraph::RootBits(NodeId id) const {
   return is_root ? kAll | kWithoutTags : 0;
 }
 
-void ResidentGraph::Reroot(NodeId id) {
+void ResidentGraph::RefreshRoot(NodeId id) {
   const uint8_t bits = RootBits(id);
   const uint8_t old = nodes_[id].root_bits();
   nodes_[id].set_root_bits(bits);
+  std::array<ReachCounter, kReachClassCount>& reach =
+      nodes_[id].kind() == NodeKind::kSnapshot ? holds_ : reach_;
   for (int i = 0; i < kReachClassCount; ++i) {
     const uint8_t bit = static_cast<uint8_t>(1 << i);
-    if ((bits & bit) != 0 && (old & bit) == 0) reach_[i].Retain(id);
-    if ((bits & bit) == 0 && (old & bit) != 0) reach_[i].Release(id);
+    if ((bits & bit) != 0 && (old & bit) == 0) reach[i].Retain(id);
+    if ((bits & bit) == 0 && (old & bit) != 0) reach[i].Release(id);
   }
+}
+
+void ResidentGraph::Reroot(NodeId id) {
+  RefreshRoot(id);
+  const uint8_t bits = nodes_[id].root_bits();
   const bool is_flat_lease = nodes_[id].kind() == NodeKind::kLease &&
                              (nodes_[id].flags() & kFlat) != 0;
   const bool wants_flat = is_flat_lease && bits != 0;
@@ -245,6 +279,9 @@ absl::Time ResidentGraph::Deadline(NodeId id) const {
   if (IsContent(node.kind())) {
     return node.state() == NodeState::kPresent ? node.recorded() + grace_period_
                                                : absl::InfiniteFuture();
+  }
+  if (node.kind() == NodeKind::kSnapshot) {
+    return node.recorded() + grace_period_;
   }
   // An expiry that is exactly now has not passed (SEMANTICS, case 100).
   return ExpiryOf(id) + absl::Nanoseconds(1);
@@ -288,6 +325,7 @@ void ResidentGraph::AfterFlip(int reach_class, NodeId id) {
   }
   Settle(id);
   if (reach_class == 2 && IsContent(nodes_[id].kind())) CountActive(id);
+  RefreshSnapshots(id);
 }
 
 void ResidentGraph::NoteUnreferenced(NodeId id) {

@@ -145,6 +145,19 @@ void ResidentGraph::ForEachNamed(NodeKind kind, StoreId store,
   }
 }
 
+void ResidentGraph::ForEachNamedIn(
+    NodeKind kind, StoreId store, absl::string_view scope,
+    absl::FunctionRef<bool(NodeId)> visit) const {
+  const auto order = order_.find({kind, store});
+  const std::optional<uint32_t> word = words_.Find(scope);
+  if (order == order_.end() || !word) return;
+  const NameOrder& names = order->second;
+  for (auto it = names.lower_bound(ScopeBegin{*word});
+       it != names.end() && NameOf(*it).scope == *word; ++it) {
+    if (!visit(*it)) return;
+  }
+}
+
 void ResidentGraph::ForEachMember(
     NodeId repository,
     absl::FunctionRef<bool(NodeId, store::MembershipKind, absl::Time)> visit)

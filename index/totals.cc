@@ -4,11 +4,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 
 namespace reclaim::index {
 namespace {
 
-// The one list of all figures: equality and text follow it.
+// The one list of all tallies and counts: equality and text follow it.
 std::vector<std::pair<const char*, Tally>> Figures(const StoreTotals& t) {
   const auto count = [](uint64_t n) { return Tally{n, {}}; };
   return {{"live", t.live},
@@ -32,13 +33,19 @@ std::vector<std::pair<const char*, Tally>> Figures(const StoreTotals& t) {
           {"unused volumes", t.unused_volumes},
           {"reclaimable cache", t.reclaimable_cache},
           {"used cache", count(t.used_cache_count)},
-          {"unknown sizes", count(t.unknown_size_count)}};
+          {"unknown sizes", count(t.unknown_size_count)},
+          {"unpacked kept", t.unpacked_kept},
+          {"unpacked without tags", t.unpacked_without_tags},
+          {"active unpacked", count(t.active_unpacked_count)},
+          {"unknown unpacked sizes", count(t.unknown_unpacked_count)},
+          {"leased", t.leased}};
 }
 
 }  // namespace
 
 bool operator==(const StoreTotals& a, const StoreTotals& b) {
-  return a.by_kind == b.by_kind && Figures(a) == Figures(b);
+  return a.by_kind == b.by_kind && a.oldest_lease == b.oldest_lease &&
+         Figures(a) == Figures(b);
 }
 
 std::string ToString(const StoreTotals& totals) {
@@ -54,6 +61,12 @@ std::string ToString(const StoreTotals& totals) {
   }
   for (const auto& [name, tally] : Figures(totals)) {
     if (tally != Tally{}) append(name, tally);
+  }
+  if (totals.oldest_lease != absl::InfiniteFuture()) {
+    absl::StrAppend(&text, "oldest lease: ",
+                    absl::FormatTime(absl::RFC3339_full, totals.oldest_lease,
+                                     absl::UTCTimeZone()),
+                    "\n");
   }
   return text;
 }

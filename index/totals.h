@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/time/time.h"
 #include "index/node.h"
 #include "store/types.h"
 
@@ -72,6 +73,21 @@ struct StoreTotals {
   Tally reclaimable_cache;   // build cache neither in use nor shared
   uint64_t used_cache_count = 0;
   uint64_t unknown_size_count = 0;  // named nodes whose bytes nobody told
+
+  // Unpacked layers (snapshots): the part that `image prune` would leave, and
+  // the part that `image prune -a` would leave.  A snapshot stays while a root
+  // reaches it, while content stays that it was unpacked from, while it is
+  // young, while nothing explains it (no content, and no snapshot that stands
+  // on it), and below one that stays.
+  Tally unpacked_kept;
+  Tally unpacked_without_tags;
+  // Those that a container needs, by itself or through an image.
+  uint64_t active_unpacked_count = 0;
+  uint64_t unknown_unpacked_count = 0;  // a part of `unknown_size_count`
+
+  // Present content that some lease names, expired ones included; each once.
+  Tally leased;
+  absl::Time oldest_lease = absl::InfiniteFuture();  // when it was recorded
 
   store::Bytes stored() const {
     return live.bytes + candidate.bytes + quarantined.bytes + orphan.bytes;

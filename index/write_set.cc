@@ -156,6 +156,24 @@ std::vector<NodeId> WriteSet::ListNamed(NodeKind kind, StoreId store) const {
   return ids;
 }
 
+std::vector<NamedKey> WriteSet::NamesIn(NodeKind kind, StoreId store,
+                                        const std::string& scope) const {
+  std::vector<NamedKey> keys;
+  graph_->ForEachNamedIn(kind, store, scope, [&](NodeId id) {
+    keys.push_back(graph_->named_key(id));
+    return true;
+  });
+  for (const auto& [key, id] : new_named_) {
+    if (key.kind == kind && key.store == store && key.scope == scope) {
+      keys.push_back(key);
+    }
+  }
+  std::sort(keys.begin(), keys.end(), [](const NamedKey& a, const NamedKey& b) {
+    return a.name < b.name;
+  });
+  return keys;
+}
+
 std::vector<NodeId> WriteSet::NamedKeepers(NodeId content) const {
   std::vector<NodeId> keepers;
   if (graph_->Exists(content)) {
@@ -201,6 +219,20 @@ void WriteSet::PutMembership(const MembershipRecord& record) {
 void WriteSet::RemoveMembership(NodeId repository, NodeId content,
                                 store::MembershipKind kind) {
   memberships_[{repository, content, kind}] = std::nullopt;
+}
+
+void WriteSet::RemoveMembershipsOf(NodeId repository) {
+  for (auto it = memberships_.lower_bound(
+           {repository, 0, static_cast<store::MembershipKind>(0)});
+       it != memberships_.end() && std::get<0>(it->first) == repository; ++it) {
+    it->second = std::nullopt;
+  }
+  if (!graph_->Exists(repository)) return;
+  graph_->ForEachMember(
+      repository, [&](NodeId content, store::MembershipKind kind, absl::Time) {
+        RemoveMembership(repository, content, kind);
+        return true;
+      });
 }
 
 void WriteSet::SetOrphans(StoreId store, const Tally& orphans) {

@@ -57,6 +57,10 @@ class WriteSet {
   void RemoveNamed(NodeId id);
   // All of a kind in a store, those made in this set included.
   std::vector<NodeId> ListNamed(NodeKind kind, StoreId store) const;
+  // The names of a kind in one scope, ascending, those made in this set
+  // included.  The cost is what the scope holds, and this set.
+  std::vector<NamedKey> NamesIn(NodeKind kind, StoreId store,
+                                const std::string& scope) const;
   // Named nodes that reference `content`, as this set has it.  The cost is one
   // step for each node that references it, and for each named one in this set.
   std::vector<NodeId> NamedKeepers(NodeId content) const;
@@ -66,6 +70,8 @@ class WriteSet {
   void PutMembership(const storage::v1::MembershipRecord& record);
   void RemoveMembership(NodeId repository, NodeId content,
                         store::MembershipKind kind);
+  // All of a repository, those made in this set included.
+  void RemoveMembershipsOf(NodeId repository);
 
   void SetOrphans(StoreId store, const Tally& orphans);
   PlaceId AddPlace(StoreId store, const store::Place& name);

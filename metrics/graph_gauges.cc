@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <set>
 #include <utility>
 
 #include "index/totals.h"
@@ -19,41 +18,14 @@ using prometheus::MetricFamily;
 struct Shown {
   std::string store;
   index::StoreTotals totals;
-  uint64_t lease_count = 0;
-  index::Tally leased;  // named by a lease, each once
-  absl::Time oldest_lease = absl::InfiniteFuture();
 };
-
-void ReadLeases(const index::GraphView& view, index::StoreId store,
-                Shown* shown) {
-  std::set<index::NodeId> seen;
-  view.ForEachNamed(index::NodeKind::kLease, store, [&](index::NodeId id) {
-    ++shown->lease_count;
-    shown->oldest_lease =
-        std::min(shown->oldest_lease, view.fields(id).recorded);
-    for (const index::NodeId target : view.Kept(id)) {
-      const index::NodeFields fields = view.fields(target);
-      const bool is_content = index::IsContent(fields.kind) &&
-                              fields.state == index::NodeState::kPresent;
-      if (!is_content || !seen.insert(target).second) continue;
-      ++shown->leased.count;
-      shown->leased.bytes += fields.bytes;
-    }
-    return true;
-  });
-}
 
 std::vector<Shown> ReadGraph(const index::ReferenceGraph& graph) {
   const std::vector<index::StoreRecord> stores = graph.Stores();
   std::vector<Shown> all;
   const auto reader = graph.Read();
-  const index::GraphView& view = reader->view();
   for (const index::StoreRecord& store : stores) {
-    Shown shown;
-    shown.store = store.name;
-    shown.totals = reader->totals(store.id);
-    ReadLeases(view, store.id, &shown);
-    all.push_back(std::move(shown));
+    all.push_back({store.name, reader->totals(store.id)});
   }
   return all;
 }
@@ -78,7 +50,7 @@ void AddStates(const std::vector<Shown>& stores,
         {"garbage", &totals.candidate},
         {"quarantined", &totals.quarantined},
         {"orphan", &totals.orphan},
-        {"leased", &shown.leased},
+        {"leased", &totals.leased},
         {"pending",
          &totals.by_kind[static_cast<size_t>(index::NodeKind::kUpload)]}};
     for (const auto& [state, tally] : states) {
@@ -111,10 +83,12 @@ void AddLeases(const std::vector<Shown>& stores, absl::Time now,
   GaugeFamily age("reclaim_oldest_lease_age_seconds",
                   "Age of the oldest lease; 0 without leases.");
   for (const Shown& shown : stores) {
-    leases.Set({{"store", shown.store}}, D(shown.lease_count));
-    const absl::Duration oldest = shown.lease_count == 0
-                                      ? absl::ZeroDuration()
-                                      : now - shown.oldest_lease;
+    const uint64_t count =
+        shown.totals.by_kind[static_cast<size_t>(index::NodeKind::kLease)]
+            .count;
+    leases.Set({{"store", shown.store}}, D(count));
+    const absl::Duration oldest =
+        count == 0 ? absl::ZeroDuration() : now - shown.totals.oldest_lease;
     age.Set({{"store", shown.store}},
             std::max(0.0, absl::ToDoubleSeconds(oldest)));
   }

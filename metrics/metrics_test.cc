@@ -65,6 +65,57 @@ TEST_F(MetricsTest, GaugesComeFromTheCounters) {
   EXPECT_THAT(text, HasSubstr("reclaim_build_info{version=\"1.2.3\"} 1"));
 }
 
+TEST_F(MetricsTest, LeasesAreCounters) {
+  index::PutBlob blob;
+  blob.name = {"s", "", oci::Digest::Sha256Of("x")};
+  blob.bytes = {7, 4096};
+  const auto apply = [&](const index::Operation& operation) {
+    index::Mutation mutation;
+    mutation.operations.push_back(operation);
+    ASSERT_THAT(graph_->Apply(mutation, index::Durability::kDurable),
+                base::IsOk());
+  };
+  apply(blob);
+  for (const char* id : {"first", "second"}) {
+    index::PutLease lease;
+    lease.store = "s";
+    lease.id = id;
+    index::Target target;
+    target.content = blob.name;
+    lease.targets = {target};
+    apply(lease);
+    clock_.Advance(absl::Seconds(60));
+  }
+  std::string text = metrics_->Scrape();
+  EXPECT_THAT(text, HasSubstr("reclaim_leases{store=\"s\"} 2\n"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_blobs{store=\"s\",state=\"leased\"} 1\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("reclaim_blob_bytes{store=\"s\",state=\"leased\"} 4096\n"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_oldest_lease_age_seconds{store=\"s\"} 120\n"));
+  const auto end = [&](const char* id) {
+    index::RemoveNamed remove;
+    remove.store = "s";
+    remove.kind = index::NodeKind::kLease;
+    remove.name = id;
+    apply(remove);
+    text = metrics_->Scrape();
+  };
+  end("first");
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_blobs{store=\"s\",state=\"leased\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_oldest_lease_age_seconds{store=\"s\"} 60\n"));
+  end("second");
+  EXPECT_THAT(text, HasSubstr("reclaim_leases{store=\"s\"} 0\n"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_blobs{store=\"s\",state=\"leased\"} 0\n"));
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_oldest_lease_age_seconds{store=\"s\"} 0\n"));
+}
+
 TEST_F(MetricsTest, SeriesAreThereBeforeTheirFirstEvent) {
   const std::string text = metrics_->Scrape();
   EXPECT_THAT(text, HasSubstr("reclaim_deleted_bytes_total{store=\"s\"} 0"));

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "accounting/disk_usage.h"
-#include "accounting/unpacked_usage.h"
 #include "base/status_macros.h"
 #include "rpc/convert.h"
 #include "rpc/store_condition.h"
@@ -39,15 +38,13 @@ v1::StoreUsage ToProto(const accounting::DiskUsage& usage) {
   return out;
 }
 
+// As a plan is told (gc/collector.cc).  That some containers are recorded does
+// not say that they are all (SEMANTICS, rule 1).
 bool KnowsContainers(const ServiceParts& parts,
                      const index::StoreRecord& record) {
   if (record.knows_containers) return true;
   const auto content = parts.stores->Content(record.name);
   return content.ok() && (*content)->traits().knows_containers;
-}
-
-uint64_t ContainerCount(const index::StoreTotals& totals) {
-  return totals.by_kind[static_cast<size_t>(index::NodeKind::kContainer)].count;
 }
 
 void AddDisk(const ServiceParts& parts, const index::StoreRecord& record,
@@ -83,13 +80,8 @@ absl::StatusOr<v1::GetDiskUsageResponse> MakeDiskUsage(
     const auto reader = parts.graph->Read();
     response.set_sequence(reader->sequence());
     for (size_t i = 0; i < stores.size(); ++i) {
-      const index::StoreTotals& totals = reader->totals(stores[i].id);
-      usages.push_back(accounting::MakeDiskUsage(
-          totals, knows_containers[i] || ContainerCount(totals) > 0));
-      if (usages.back().unpacked.count > 0) {
-        usages.back().rows.push_back(
-            accounting::UnpackedUsage(reader->view(), stores[i].id));
-      }
+      usages.push_back(accounting::MakeDiskUsage(reader->totals(stores[i].id),
+                                                 knows_containers[i]));
     }
   }
   for (size_t i = 0; i < stores.size(); ++i) {

@@ -201,6 +201,10 @@ class RandomMutations {
       case 1:
         op->mutable_put_snapshot()->set_key(Pick("snapshot", 4));
         op->mutable_put_snapshot()->set_size_bytes(Below(500));
+        if (Below(2) == 0) {
+          op->mutable_put_snapshot()->set_parent(Pick("snapshot", 4));
+        }
+        if (Below(3) == 0) return;
         return op->mutable_put_snapshot()->set_image_digest(
             AnyImage().ToString());
       case 2:

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "index/memory_engine.h"
@@ -274,6 +275,52 @@ TEST_F(DistractedRecordTest, ARecordThatGoesMeanwhileIsNotListed) {
     EXPECT_NE(container.id(), "c1");
     EXPECT_EQ(container.name(), "name-of-" + container.id());
   }
+}
+
+// What the same request has put there as well: a link of no repository would be
+// damage to the next start.
+TEST_F(RecordTest, ARepositoryGoesWithAllThatItHolds) {
+  Record(ImageRequest("v1"));
+  v1::RecordRequest request = ImageRequest("v2");
+  for (const char* repository : {"app", "fresh"}) {
+    v1::PutMembership* link =
+        request.add_operations()->mutable_put_membership();
+    link->set_repository(repository);
+    link->set_digest(D("layer").ToString());
+    link->set_kind(v1::MEMBERSHIP_KIND_LAYER);
+    v1::PutUpload* upload = request.add_operations()->mutable_put_upload();
+    upload->set_repository(repository);
+    upload->set_id("1");
+    request.add_operations()->mutable_remove_repository()->set_repository(
+        repository);
+  }
+  // The names before and after them in the order stay.
+  for (const char* repository : {"ap", "app-2", "app/web", "freshly"}) {
+    v1::PutTag* put = request.add_operations()->mutable_put_tag();
+    put->set_repository(repository);
+    put->set_tag("v1");
+    put->set_digest(D("config").ToString());
+  }
+  Record(request);
+  const auto scopes = [this](v1::NodeKind kind) {
+    v1::ListNodesRequest list;
+    list.set_kind(kind);
+    v1::ListNodesResponse page;
+    EXPECT_TRUE(Ask(graph_stub_, &Graph::ListNodes, list, &page).ok());
+    std::vector<std::string> found;
+    for (const v1::Node& node : page.nodes()) {
+      found.push_back(node.scope().empty() ? node.name() : node.scope());
+    }
+    return found;
+  };
+  const std::vector<std::string> left = {"ap", "app-2", "app/web", "freshly"};
+  EXPECT_EQ(scopes(v1::NODE_KIND_TAG), left);
+  EXPECT_EQ(scopes(v1::NODE_KIND_REPOSITORY), left);
+  EXPECT_TRUE(scopes(v1::NODE_KIND_UPLOAD).empty());
+  EXPECT_FALSE(Get(D("layer")).is_live());
+  RestartServer();
+  EXPECT_EQ(scopes(v1::NODE_KIND_TAG), left);
+  EXPECT_EQ(scopes(v1::NODE_KIND_REPOSITORY), left);
 }
 
 TEST_F(RecordTest, ExistenceIsAPromise) {

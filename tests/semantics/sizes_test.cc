@@ -256,6 +256,27 @@ TEST_F(SizesTest, Case071_AMissingSnapshotIsZeroUnpackedBytes) {
   EXPECT_THAT(Doomed(Images()), IsEmpty());
 }
 
+// What it stood on has gone, and no image names it: before a restart, and after
+// it, when nobody knows what it stood on.
+TEST_F(RecordedSizesTest, ASnapshotThatNothingExplainsStays) {
+  index::PutSnapshot base;
+  base.store = "s";
+  base.key = "base";
+  base.bytes = store::Bytes{10, 10};
+  index::PutSnapshot top = base;
+  top.key = "top";
+  top.parent = "base";
+  ASSERT_THAT(Apply({base, top}), IsOk());
+  ASSERT_THAT(Apply({index::RemoveNamed{"s", NodeKind::kSnapshot, "", "base"}}),
+              IsOk());
+  for (const bool is_anew : {false, true}) {
+    if (is_anew) Open();
+    EXPECT_THAT(Doomed(AllImages()), IsEmpty()) << is_anew;
+    EXPECT_EQ(Totals().unpacked_kept.count, 1u) << is_anew;
+    EXPECT_EQ(Totals().unpacked_without_tags.bytes.logical_bytes, 10u);
+  }
+}
+
 TEST_F(RecordedSizesTest, Case072_AnUnknownSizeIsCountedNotSummed) {
   index::PutVolume volume;
   volume.store = "s";
