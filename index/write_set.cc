@@ -1,6 +1,7 @@
 #include "index/write_set.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/check.h"
@@ -142,6 +143,12 @@ storage::v1::NamedRecord* WriteSet::AddNamed(const NamedKey& key) {
 void WriteSet::RemoveNamed(NodeId id) {
   NamedEntry& entry = named_[id];
   entry.is_removed = true;
+  // A link of no repository would make the database unreadable (RecordCheck).
+  for (auto link = memberships_.lower_bound(
+           MembershipTuple(id, NodeId{0}, store::MembershipKind::kRevision));
+       link != memberships_.end() && std::get<0>(link->first) == id; ++link) {
+    link->second = std::nullopt;
+  }
 }
 
 std::vector<NodeId> WriteSet::ListNamed(NodeKind kind, StoreId store) const {

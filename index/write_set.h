@@ -55,6 +55,7 @@ class WriteSet {
   absl::StatusOr<storage::v1::NamedRecord*> NamedById(NodeId id);
   // REQUIRES: FindNamed(key) is nullptr.
   storage::v1::NamedRecord* AddNamed(const NamedKey& key);
+  // A repository goes with the links that this set has put.
   void RemoveNamed(NodeId id);
   // All of a kind in a store, those made in this set included.
   std::vector<NodeId> ListNamed(NodeKind kind, StoreId store) const;

@@ -205,6 +205,35 @@ TEST_F(RecordTest, ASumThatWouldNotFitIsRefused) {
   EXPECT_EQ(stored(), 4 * kLargest);
 }
 
+// A link that is left without its repository would make the database
+// unreadable.
+TEST_F(RecordTest, ALinkGoesWithTheRepositoryThatItCameWith) {
+  Record(ImageRequest("v1"));
+  v1::RecordRequest request;
+  for (const char* repository : {"app", "new"}) {
+    v1::PutMembership* put = request.add_operations()->mutable_put_membership();
+    put->set_repository(repository);
+    put->set_digest(D("layer").ToString());
+    put->set_kind(v1::MEMBERSHIP_KIND_LAYER);
+  }
+  for (const char* repository : {"app", "new"}) {
+    request.add_operations()->mutable_remove_repository()->set_repository(
+        repository);
+  }
+  Record(request);
+  RestartServer();
+  grpc::ClientContext context;
+  const auto reader = store_stub_->VerifyStore(&context, {});
+  v1::VerifyStoreResponse response;
+  while (reader->Read(&response)) {
+    for (const v1::Finding& finding : response.findings()) {
+      ADD_FAILURE() << finding.DebugString();
+    }
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_TRUE(response.is_complete());
+}
+
 TEST_F(RecordTest, AStreamIsAppliedInOrder) {
   grpc::ClientContext context;
   v1::RecordStreamResponse response;
