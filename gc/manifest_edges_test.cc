@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -123,6 +124,20 @@ class ManifestEdgesTest : public CollectorFixture {
   }
   // The node's record loses its edges, as one that a wrong reading made.
   void ForgetEdges(const oci::Digest& digest) {
+    ChangeRecord(digest, [](storage::v1::ContentRecord* record) {
+      ASSERT_GT(record->children_size(), 0);
+      record->clear_children();
+    });
+  }
+  void ForgetSubject(const oci::Digest& digest) {
+    ChangeRecord(digest, [](storage::v1::ContentRecord* record) {
+      ASSERT_TRUE(record->has_subject());
+      record->clear_subject();
+    });
+  }
+  void ChangeRecord(
+      const oci::Digest& digest,
+      const std::function<void(storage::v1::ContentRecord*)>& change) {
     const index::NodeId id = Find(digest);
     std::string key;
     for (int shift = 24; shift >= 0; shift -= 8) {
@@ -133,8 +148,7 @@ class ManifestEdgesTest : public CollectorFixture {
     ASSERT_TRUE(value->has_value());
     storage::v1::ContentRecord record;
     ASSERT_TRUE(record.ParseFromString(**value));
-    ASSERT_GT(record.children_size(), 0);
-    record.clear_children();
+    change(&record);
     index::Batch batch;
     batch.Put(index::Family::kContent, key, record.SerializeAsString());
     ASSERT_THAT(engine_->Commit(batch, index::Durability::kDurable), IsOk());
@@ -401,6 +415,18 @@ TEST_F(ManifestEdgesTest, ALeasedPartOfAnImageIsNoDoubtOnceItIsKnown) {
   ScanFromNothing();
   ExpectPruneKeeps({image, part});
   ExpectGarbageTaken();
+}
+
+TEST_F(ManifestEdgesTest, VerifyFindsASubjectThatTheGraphDoesNotHave) {
+  const oci::Digest image = tree_.Image("app", "v1", {"layer"});
+  const oci::Digest signature = tree_.Image("app", "", {"signed"}, image);
+  OpenRegistry();
+  EXPECT_THAT(Findings(true), Not(Contains("edge-mismatch")));
+  ForgetSubject(signature);
+  EXPECT_THAT(Findings(false), IsEmpty()) << "the record is what the graph is";
+  EXPECT_THAT(Findings(true), Contains("edge-mismatch"));
+  ScanFromNothing();
+  EXPECT_THAT(Findings(true), Not(Contains("edge-mismatch")));
 }
 
 TEST_F(ManifestEdgesTest, AScanFromNothingReplacesWrongEdges) {

@@ -111,6 +111,7 @@ absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::CommitWithTimes(
 absl::StatusOr<DurableGraph::CommitNumber> DurableGraph::Commit(WriteSet* set) {
   // Also who changes nothing relies on what he found: on all up to here.
   if (!set->HasChanges()) return sync_.last();
+  RECLAIM_RETURN_IF_ERROR(CheckSums(*set));
   set->TrimEvents(options_.event_count_max);
   RECLAIM_ASSIGN_OR_RETURN(Batch batch, set->ToBatch());
   RECLAIM_ASSIGN_OR_RETURN(const CommitNumber commit,

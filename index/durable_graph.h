@@ -96,6 +96,9 @@ class DurableGraph final : public ReferenceGraph {
   }
   absl::Status CheckWritable() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // OUT_OF_RANGE if all sizes together would be too large (size_sums.cc).
+  absl::Status CheckSums(const WriteSet& set) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   // Into the engine's log, not yet synced: nobody is answered before
   // sync_.Wait() of the number, without the write order.
   absl::StatusOr<CommitNumber> CommitBatch(const Batch& batch)

@@ -245,6 +245,7 @@ absl::StatusOr<VerifyReport> Verify(ReferenceGraph* graph,
     RECLAIM_RETURN_IF_ERROR(verifier.CheckAdopted());
     RECLAIM_RETURN_IF_ERROR(verifier.CheckRecords());
     RECLAIM_RETURN_IF_ERROR(verifier.CheckFiles());
+    verifier.SumUpRemarks();
     return verifier.report();
   }
   return absl::NotFoundError(

@@ -2,11 +2,12 @@
 //
 //   scopes     what the last scan could not read, and so keeps
 //   counters   the running totals with Recount() (I6), and their identity
-//   records    each durable record with the resident node, both ways
+//   records    each durable record with the resident node or link, both ways
 //   files      each present node with its file, each quarantined one, and what
 //              no node stands for, with the quarantine, each file with its node
 //   data       on request: every blob's bytes with its digest, every manifest's
-//              bytes with its edges
+//              bytes with its edges, its descriptors with what they are of
+//   notes      times in the future, snapshots that are not there
 //
 // Changes nothing.  Writers and collections may go on: what looks wrong is
 // looked at again with the write order held, or with the file read again,
@@ -35,10 +36,13 @@ namespace reclaim::index {
 enum class FindingSeverity : uint8_t { kNote = 1, kWarning = 2, kDamage = 3 };
 
 struct Finding {
-  // A closed set of words: "counter-mismatch", "identity-broken",
-  // "record-mismatch", "missing-record", "missing-blob", "size-differs",
-  // "missing-quarantine", "unknown-content", "unreadable", "digest-mismatch",
-  // "edge-mismatch", "unread-manifest", "kept-scope", "empty-link".
+  // A closed set of words (docs/OPERATING.md says what each means):
+  // "counter-mismatch", "identity-broken", "record-mismatch", "missing-record",
+  // "missing-blob", "size-differs", "missing-quarantine", "unknown-content",
+  // "unreadable", "digest-mismatch", "edge-mismatch", "unread-manifest",
+  // "kept-scope", "empty-link"; and of which the first hundred come one by one,
+  // then how many more there are: "declared-size", "embedded-data",
+  // "future-time", "missing-snapshot".
   std::string check;
   FindingSeverity severity = FindingSeverity::kNote;
   std::string subject;  // digest, name or path
@@ -75,7 +79,7 @@ struct VerifyOptions {
 
 struct VerifyReport {
   uint64_t node_count = 0;
-  uint64_t finding_count = 0;  // notes included
+  uint64_t finding_count = 0;  // as reported, notes included
   uint64_t damage_count = 0;
 };
 

@@ -119,31 +119,41 @@ void Verifier::CheckFile(const FileNode& file) {
     if (stat.ok() && stat->bytes == file.bytes) return;
     if (!IsUnchanged(file)) return;
     if (attempt == 0) continue;
-    Finding finding;
-    finding.subject = NameOf(file.place, file.digest);
-    finding.advice = kScanAdvice;
     if (!stat.ok()) {
-      finding.check = "missing-blob";
-      finding.severity =
-          file.is_live ? FindingSeverity::kDamage : FindingSeverity::kWarning;
-      finding.detail = std::string(stat.status().message());
-      if (file.is_live) {
-        finding.advice =
-            "something that is used lacks it: push it again, or `reclaim "
-            "restore` it if it is in quarantine";
-      }
-    } else {
-      finding.check = "size-differs";
-      finding.severity = FindingSeverity::kWarning;
-      finding.detail =
-          absl::StrCat("recorded ", file.bytes.logical_bytes, " (",
-                       file.bytes.allocated_bytes, " on disk), found ",
-                       stat->bytes.logical_bytes, " (",
-                       stat->bytes.allocated_bytes, " on disk)");
+      TellMissing(file, std::string(stat.status().message()));
+      return;
     }
-    Report(std::move(finding));
+    Report({"size-differs", FindingSeverity::kWarning,
+            NameOf(file.place, file.digest),
+            absl::StrCat("recorded ", file.bytes.logical_bytes, " (",
+                         file.bytes.allocated_bytes, " on disk), found ",
+                         stat->bytes.logical_bytes, " (",
+                         stat->bytes.allocated_bytes, " on disk)"),
+            kScanAdvice});
     return;
   }
+}
+
+void Verifier::TellMissing(const FileNode& file, std::string why) {
+  const std::string subject = NameOf(file.place, file.digest);
+  if (IsEmbedded(file)) {
+    Remark({"embedded-data", FindingSeverity::kNote, subject,
+            absl::StrCat(why, "; what lists it has all of it"), kScanAdvice});
+    return;
+  }
+  Finding finding;
+  finding.check = "missing-blob";
+  finding.severity =
+      file.is_live ? FindingSeverity::kDamage : FindingSeverity::kWarning;
+  finding.subject = subject;
+  finding.detail = std::move(why);
+  finding.advice = kScanAdvice;
+  if (file.is_live) {
+    finding.advice =
+        "something that is used lacks it: push it again, or `reclaim "
+        "restore` it if it is in quarantine";
+  }
+  Report(std::move(finding));
 }
 
 void Verifier::CheckData(const FileNode& file) {

@@ -14,6 +14,8 @@ namespace reclaim::index {
 namespace {
 
 constexpr size_t kRecordsAtOnce = 1024;
+constexpr size_t kRecordsPerPause = 64;
+constexpr char kWrongKey[] = "it lies under the key of another";
 
 using Rows = std::vector<std::pair<std::string, std::string>>;
 
@@ -34,19 +36,31 @@ bool SameNodes(absl::Span<const NodeId> a, const std::vector<NodeId>& b) {
          std::set<NodeId>(b.begin(), b.end());
 }
 
+// That a node without a subject is none's referrer CheckReferral() tells.
+bool HasSubject(const GraphView& view, NodeId id, NodeId subject) {
+  if (subject == kNoNode) return true;
+  if (!view.Exists(subject)) return false;
+  const absl::Span<const NodeId> referrers = view.Referrers(subject);
+  return std::find(referrers.begin(), referrers.end(), id) != referrers.end();
+}
+
 }  // namespace
 
 std::string Verifier::CompareContent(const GraphView& view,
-                                     absl::string_view value) {
+                                     absl::string_view key,
+                                     absl::string_view value) const {
   const auto record =
       ParseRecord<storage::v1::ContentRecord>(Family::kContent, value);
   if (!record.ok()) return std::string(record.status().message());
   if (record->store() != store_.id) return "";
   const auto row = ToRow(*record);
   if (!row.ok()) return std::string(row.status().message());
+  if (key != IdKey(row->id)) return kWrongKey;
   if (!view.Exists(row->id)) return "the record has no node";
   const NodeFields fields = view.fields(row->id);
-  if (fields.kind != row->kind) return "the kinds differ";
+  if (fields.kind != row->kind || !IsContent(fields.kind)) {
+    return "the kinds differ";
+  }
   // An extent has neither state nor digest on record: its names say them.
   if (row->kind != NodeKind::kExtent) {
     if (fields.state != row->state) return "the states differ";
@@ -60,34 +74,72 @@ std::string Verifier::CompareContent(const GraphView& view,
     return "the link counts differ";
   }
   if (!SameNodes(view.Kept(row->id), row->children)) return "the edges differ";
+  if (!HasSubject(view, row->id, row->subject)) return "the subjects differ";
   return "";
 }
 
-std::string Verifier::CompareNamed(const GraphView& view,
-                                   absl::string_view value) {
+std::string Verifier::CompareNamed(const GraphView& view, absl::string_view key,
+                                   absl::string_view value) const {
   const auto record =
       ParseRecord<storage::v1::NamedRecord>(Family::kNamed, value);
   if (!record.ok()) return std::string(record.status().message());
   if (record->store() != store_.id) return "";
   const NamedRow row = ToRow(*record);
+  if (key != IdKey(row.id)) return kWrongKey;
   if (!view.Exists(row.id)) return "the record has no node";
+  if (IsContent(view.kind(row.id))) return "the kinds differ";
   if (!(view.named_key(row.id) == row.key)) return "the names differ";
   if (!(view.fields(row.id).bytes == row.bytes)) return "the sizes differ";
   if (!SameNodes(view.Kept(row.id), row.targets)) return "the edges differ";
   return "";
 }
 
+// Of which store it is its repository says.
+std::string Verifier::CompareMembership(const GraphView& view,
+                                        absl::string_view key,
+                                        absl::string_view value) const {
+  const auto record =
+      ParseRecord<storage::v1::MembershipRecord>(Family::kMembership, value);
+  if (!record.ok()) return std::string(record.status().message());
+  const MembershipRow row = ToRow(*record);
+  if (!view.Exists(row.repository)) return "it is of no repository";
+  if (view.fields(row.repository).store != store_.id) return "";
+  if (key != MembershipKey(row.repository, row.content, row.kind)) {
+    return kWrongKey;
+  }
+  const std::optional<absl::Time> linked =
+      view.LinkedAt(row.repository, row.content, row.kind);
+  if (!linked) return "the graph has no such link";
+  // What is too far away for the arrays is infinitely far there.
+  const bool is_far =
+      *linked == absl::InfiniteFuture() || *linked == absl::InfinitePast();
+  if (*linked != row.linked && !is_far) return "the times differ";
+  const bool is_only_name = (view.fields(row.content).flags & kOnlyName) != 0;
+  if (row.is_only_name && !is_only_name) return "it is no only name";
+  return "";
+}
+
+std::string Verifier::CompareRecord(const GraphView& view, Family family,
+                                    absl::string_view key,
+                                    absl::string_view value) const {
+  switch (family) {
+    case Family::kContent:
+      return CompareContent(view, key, value);
+    case Family::kNamed:
+      return CompareNamed(view, key, value);
+    default:
+      return CompareMembership(view, key, value);
+  }
+}
+
 absl::Status Verifier::RecheckRecord(Family family, const std::string& key) {
   std::string difference;
-  std::string subject;
   {
     const auto order = graph_->HoldWriteOrder();
     RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> value,
                              graph_->engine().Get(family, key));
     if (!value) return absl::OkStatus();
-    const GraphView& view = order->reader().view();
-    difference = family == Family::kContent ? CompareContent(view, *value)
-                                            : CompareNamed(view, *value);
+    difference = CompareRecord(order->reader().view(), family, key, *value);
   }
   if (difference.empty()) return absl::OkStatus();
   Report(
@@ -108,11 +160,14 @@ absl::Status Verifier::CheckFamily(Family family) {
     std::vector<std::string> suspicious;
     {
       const auto reader = graph_->Read();
-      for (const auto& [key, value] : rows) {
-        const std::string difference =
-            family == Family::kContent ? CompareContent(reader->view(), value)
-                                       : CompareNamed(reader->view(), value);
-        if (!difference.empty()) suspicious.push_back(key);
+      for (size_t i = 0; i < rows.size(); ++i) {
+        if (i % kRecordsPerPause == kRecordsPerPause - 1) {
+          reader->view().Yield();
+        }
+        const auto& [key, value] = rows[i];
+        if (!CompareRecord(reader->view(), family, key, value).empty()) {
+          suspicious.push_back(key);
+        }
       }
     }
     for (const std::string& key : suspicious) {
@@ -123,44 +178,13 @@ absl::Status Verifier::CheckFamily(Family family) {
   }
 }
 
-// Nodes without a record would be lost at the next start.
-absl::Status Verifier::CheckResident() {
-  NodeId next = 0;
-  for (bool is_end = false; !is_end;) {
-    RECLAIM_RETURN_IF_ERROR(CheckCancelled());
-    std::vector<std::pair<NodeId, bool>> ids;
-    {
-      const auto reader = graph_->Read();
-      const GraphView& view = reader->view();
-      for (; next < view.node_count() && ids.size() < kRecordsAtOnce; ++next) {
-        if (!view.Exists(next) || view.fields(next).store != store_.id) {
-          continue;
-        }
-        ids.emplace_back(next, IsContent(view.kind(next)));
-      }
-      is_end = next >= view.node_count();
-    }
-    for (const auto& [id, is_content] : ids) {
-      const Family family = is_content ? Family::kContent : Family::kNamed;
-      RECLAIM_ASSIGN_OR_RETURN(std::optional<std::string> value,
-                               graph_->engine().Get(family, IdKey(id)));
-      ++report_.node_count;
-      if (value) continue;
-      const auto order = graph_->HoldWriteOrder();
-      RECLAIM_ASSIGN_OR_RETURN(value, graph_->engine().Get(family, IdKey(id)));
-      if (value || !order->reader().view().Exists(id)) continue;
-      Report({"missing-record", FindingSeverity::kDamage,
-              absl::StrCat("node ", id), "it is in memory and not on disk",
-              "scan the store again, then restart reclaimd"});
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Verifier::CheckRecords() {
-  RECLAIM_RETURN_IF_ERROR(CheckFamily(Family::kContent));
-  RECLAIM_RETURN_IF_ERROR(CheckFamily(Family::kNamed));
-  return CheckResident();
+  for (const Family family :
+       {Family::kContent, Family::kNamed, Family::kMembership}) {
+    RECLAIM_RETURN_IF_ERROR(CheckFamily(family));
+  }
+  RECLAIM_RETURN_IF_ERROR(CheckResident());
+  return CheckLinks();
 }
 
 }  // namespace reclaim::index

@@ -1,6 +1,7 @@
 #include "index/write_set.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/check.h"

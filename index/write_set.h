@@ -24,6 +24,7 @@
 #include "index/graph_records.h"
 #include "index/resident_graph.h"
 #include "reclaim/storage/v1/storage.pb.h"
+#include "store/types.h"
 
 namespace reclaim::index {
 
@@ -85,6 +86,13 @@ class WriteSet {
 
   // Content records that were touched in kPresent, kAbsent, ... order by id.
   bool HasChanges() const;
+  // What this set adds to the sum of all sizes, and what it takes off it. Reads
+  // the graph.
+  struct Growth {
+    store::Bytes more;
+    store::Bytes less;
+  };
+  Growth SizeGrowth() const;
   // Rows of events beyond `count_max`, oldest first: as many as this set adds,
   // and some more while there are too many.
   void TrimEvents(uint64_t count_max);

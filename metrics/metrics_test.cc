@@ -203,6 +203,8 @@ TEST_F(MetricsTest, TheWholeSetIsThereAtZero) {
         "reclaim_grpc_server_handling_seconds_count{method=\"GraphService/"
         "Record\"} 0",
         "reclaim_graph_inconsistencies_total{kind=\"identity-broken\"} 0",
+        "reclaim_graph_inconsistencies_total{kind=\"declared-size\"} 0",
+        "reclaim_graph_inconsistencies_total{kind=\"missing-snapshot\"} 0",
         "reclaim_runs_in_progress{kind=\"apply\"} 0"}) {
     EXPECT_THAT(text, HasSubstr(absl::StrCat(series, "\n")));
   }

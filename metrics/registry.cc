@@ -63,7 +63,8 @@ const char* const kChecks[] = {
     "missing-record",     "missing-blob",    "size-differs",
     "missing-quarantine", "unknown-content", "unreadable",
     "digest-mismatch",    "edge-mismatch",   "unread-manifest",
-    "kept-scope",         "empty-link"};
+    "kept-scope",         "empty-link",      "declared-size",
+    "embedded-data",      "future-time",     "missing-snapshot"};
 
 const char* const kActions[] = {"push", "pull", "mount", "delete", "unknown"};
 

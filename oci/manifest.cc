@@ -1,8 +1,10 @@
 #include "oci/manifest.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -211,6 +213,20 @@ absl::Status TakeBody(Json* whole, Manifest* manifest) {
   return absl::InternalError("a manifest of no kind");
 }
 
+// A member of another type embeds nothing: it says nothing of what is kept.
+bool EmbedsContent(const Json& object, const Descriptor& descriptor) {
+  const auto data = object.find("data");
+  if (data == object.end() || !data->is_string()) return false;
+  std::string content;
+  if (!absl::Base64Unescape(data->get_ref<const std::string&>(), &content) ||
+      descriptor.size_bytes != static_cast<int64_t>(content.size())) {
+    return false;
+  }
+  Hasher hasher(descriptor.digest.algorithm());
+  hasher.Update(content);
+  return hasher.Finish() == descriptor.digest;
+}
+
 }  // namespace
 
 std::string NameOfAnnotations(const Json& annotations) {
@@ -238,12 +254,12 @@ absl::StatusOr<Descriptor> ParseDescriptor(const Json& object) {
                            StringMember(object, "mediaType"));
   RECLAIM_ASSIGN_OR_RETURN(descriptor.artifact_type,
                            StringMember(object, "artifactType"));
-  RECLAIM_ASSIGN_OR_RETURN(descriptor.size_bytes,
-                           IntegerMember(object, "size"));
-  if (descriptor.size_bytes < 0) {
+  RECLAIM_ASSIGN_OR_RETURN(const int64_t size, IntegerMember(object, "size"));
+  if (size < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("descriptor ", digest, " has a negative size"));
   }
+  if (Has(object, "size")) descriptor.size_bytes = size;
   RECLAIM_ASSIGN_OR_RETURN(descriptor.name, Name(object));
   RECLAIM_ASSIGN_OR_RETURN(descriptor.platform, Platform(object));
   RECLAIM_ASSIGN_OR_RETURN(const Json* urls, ArrayMember(object, "urls"));
@@ -260,6 +276,31 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view bytes,
   RECLAIM_RETURN_IF_ERROR(SetKind(document, declared_media_type, &manifest));
   RECLAIM_RETURN_IF_ERROR(TakeBody(&document, &manifest));
   return manifest;
+}
+
+std::vector<Digest> EmbeddedContent(absl::string_view bytes) {
+  std::vector<Digest> embedded;
+  const absl::StatusOr<Json> document = ReadJsonObject(bytes);
+  if (!document.ok()) return embedded;
+  const auto look = [&embedded](const Json& object) {
+    const absl::StatusOr<Descriptor> descriptor = ParseDescriptor(object);
+    if (descriptor.ok() && EmbedsContent(object, *descriptor)) {
+      embedded.push_back(descriptor->digest);
+    }
+  };
+  for (const char* name :
+       {"config", "subject", "layers", "manifests", "blobs"}) {
+    const auto member = document->find(name);
+    if (member == document->end()) continue;
+    if (!member->is_array()) {
+      look(*member);
+      continue;
+    }
+    for (const Json& part : *member) look(part);
+  }
+  std::sort(embedded.begin(), embedded.end());
+  embedded.erase(std::unique(embedded.begin(), embedded.end()), embedded.end());
+  return embedded;
 }
 
 bool MayBeManifest(absl::string_view bytes) {

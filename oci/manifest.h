@@ -33,7 +33,8 @@ inline constexpr char kContainerdNameAnnotation[] = "io.containerd.image.name";
 struct Descriptor {
   std::string media_type;
   Digest digest;
-  int64_t size_bytes = 0;  // as declared; never trusted for accounting
+  // As declared, never trusted for accounting; unset if it says none.
+  std::optional<int64_t> size_bytes;
   // Its ref.name annotation, else the one of containerd; "" without either.
   std::string name;
   std::string artifact_type;
@@ -67,6 +68,12 @@ bool MayBeManifest(absl::string_view bytes);
 // The name that the annotations of an entry give it, as Descriptor::name; what
 // is no object, or no text in it, gives none.
 std::string NameOfAnnotations(const Json& annotations);
+
+// The digests of what the descriptors of a manifest embed (`data`), ascending:
+// only what has the digest and the size that its descriptor says.  Such content
+// is not lost where its blob is.  Reads the document anew; of what can't be
+// read there is none.
+std::vector<Digest> EmbeddedContent(absl::string_view bytes);
 
 // One descriptor object.
 absl::StatusOr<Descriptor> ParseDescriptor(const Json& object);

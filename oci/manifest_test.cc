@@ -1,6 +1,7 @@
 #include "oci/manifest.h"
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
@@ -35,6 +36,55 @@ TEST(ManifestTest, ReadsAnImage) {
   ASSERT_EQ(manifest->children.size(), 2u);
   EXPECT_EQ(manifest->children[1].digest, Digest::Sha256Of("l2"));
   EXPECT_FALSE(manifest->subject);
+}
+
+// A descriptor of `content` that embeds `data`, which is base64.
+std::string Embedding(const std::string& content, size_t size,
+                      const std::string& data) {
+  return absl::Substitute(
+      R"({"mediaType":"a/b","digest":"$0","size":$1,"data":"$2"})",
+      Digest::Sha256Of(content).ToString(), size, data);
+}
+
+TEST(ManifestTest, ASizeMayBeUnsaid) {
+  const auto manifest = ParseManifest(
+      absl::Substitute(
+          R"({"manifests":[{"digest":"$0"},{"digest":"$0","size":0}]})",
+          Digest::Sha256Of("m").ToString()),
+      "");
+  ASSERT_THAT(manifest, IsOk());
+  EXPECT_FALSE(manifest->children[0].size_bytes.has_value());
+  EXPECT_EQ(manifest->children[1].size_bytes.value_or(-1), 0);
+}
+
+TEST(ManifestTest, EmbeddedContentHasItsDigestAndItsSize) {
+  const std::vector<Digest> both = {Digest::Sha256Of("{}"),
+                                    Digest::Sha256Of("abc")};
+  EXPECT_THAT(
+      EmbeddedContent(absl::StrCat(
+          R"({"config":)", Embedding("{}", 2, "e30="), R"(,"layers":[)",
+          Embedding("abc", 3, "YWJj"), ",", Embedding("abc", 3, "YWJj"), "]}")),
+      ::testing::UnorderedElementsAreArray(both));
+  const std::string nothing[] = {
+      Embedding("{}", 3, "e30="),  // another size
+      Embedding("[]", 2, "e30="),  // another digest
+      Embedding("{}", 2, "e3"),    // cut short
+      Embedding("{}", 2, "*"),     // no base64
+      Embedding("{}", 2, ""),
+      DescriptorText("{}", "a/b"),
+      R"({"digest":"none","size":2,"data":"e30="})",
+      absl::Substitute(R"({"digest":"$0","data":"e30="})",
+                       Digest::Sha256Of("{}").ToString()),
+      absl::Substitute(R"({"digest":"$0","size":2,"data":7})",
+                       Digest::Sha256Of("{}").ToString()),
+      "7",
+  };
+  for (const std::string& descriptor : nothing) {
+    EXPECT_THAT(EmbeddedContent(absl::StrCat(R"({"config":)", descriptor, "}")),
+                ::testing::IsEmpty())
+        << descriptor;
+  }
+  EXPECT_THAT(EmbeddedContent("no manifest"), ::testing::IsEmpty());
 }
 
 TEST(ManifestTest, ReadsASubject) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -104,6 +105,12 @@ class CollectionTest : public ServerFixture {
     const grpc::Status status = reader->Finish();
     EXPECT_TRUE(status.ok()) << status.error_message();
     EXPECT_TRUE(is_complete);
+    // Our trees say of each part that it has one byte.
+    findings.erase(std::remove_if(findings.begin(), findings.end(),
+                                  [](const v1::Finding& finding) {
+                                    return finding.check() == "declared-size";
+                                  }),
+                   findings.end());
     return findings;
   }
 

@@ -10,6 +10,7 @@
 #include "index/put_codec.h"
 #include "oci/image_config.h"
 #include "rpc/lease_operations.h"
+#include "rpc/operation_sizes.h"
 
 namespace reclaim::rpc {
 namespace {
@@ -283,6 +284,7 @@ struct StoreOf {
 };
 
 absl::StatusOr<Operation> ReadOne(const v1::Operation& operation) {
+  RECLAIM_RETURN_IF_ERROR(CheckSizes(operation));
   switch (operation.operation_case()) {
     case v1::Operation::kPutBlob:
       return Read(operation.put_blob());

@@ -121,6 +121,120 @@ TEST_F(RecordTest, AnErrorNamesTheOperationAndChangesNothing) {
             grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+// SEMANTICS, case 74: no sum begins anew at zero.
+TEST_F(RecordTest, ASizeThatNothingHasIsRefused) {
+  const auto refuse = [this](const v1::RecordRequest& request,
+                             const std::string& message) {
+    v1::RecordResponse response;
+    const grpc::Status status =
+        Ask(graph_stub_, &Graph::Record, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), ::testing::HasSubstr(message));
+    EXPECT_THAT(status.error_message(),
+                ::testing::HasSubstr("more than 1152921504606846976"));
+  };
+  constexpr uint64_t kMore = (uint64_t{1} << 60) + 1;
+  v1::RecordRequest request;
+  PutBlob(&request, "fits");
+  v1::Bytes* bytes =
+      request.add_operations()->mutable_put_blob()->mutable_bytes();
+  bytes->set_logical_bytes(uint64_t{1} << 63);
+  refuse(request, "operations[1]: bytes.logical_bytes: is 9223372036854775808");
+  bytes->set_logical_bytes(0);
+  bytes->set_allocated_bytes(kMore);
+  refuse(request, "operations[1]: bytes.allocated_bytes: ");
+  v1::Operation* operation = request.mutable_operations(1);
+  operation->mutable_put_upload()->mutable_bytes()->set_logical_bytes(kMore);
+  refuse(request, "operations[1]: bytes.logical_bytes: ");
+  operation->mutable_put_container()->set_writable_bytes(kMore);
+  refuse(request, "operations[1]: writable_bytes: ");
+  operation->mutable_put_snapshot()->set_size_bytes(kMore);
+  refuse(request, "operations[1]: size_bytes: ");
+  operation->mutable_put_volume()->set_size_bytes(kMore);
+  refuse(request, "operations[1]: size_bytes: ");
+  operation->mutable_put_build_cache()->set_size_bytes(kMore);
+  refuse(request, "operations[1]: size_bytes: ");
+  v1::GetDiskUsageResponse usage;
+  ASSERT_TRUE(Ask(usage_stub_, &Usage::GetDiskUsage, {}, &usage).ok());
+  EXPECT_EQ(usage.total().content().bytes().logical_bytes(), 0u);
+}
+
+TEST_F(RecordTest, ASumThatWouldNotFitIsRefused) {
+  constexpr uint64_t kLargest = uint64_t{1} << 60;
+  const auto put = [this](const std::string& text) {
+    v1::RecordRequest request;
+    PutBlob(&request, text);
+    request.mutable_operations(0)
+        ->mutable_put_blob()
+        ->mutable_bytes()
+        ->set_logical_bytes(kLargest);
+    v1::RecordResponse response;
+    return Ask(graph_stub_, &Graph::Record, request, &response);
+  };
+  const auto stored = [this] {
+    v1::GetDiskUsageResponse usage;
+    EXPECT_TRUE(Ask(usage_stub_, &Usage::GetDiskUsage, {}, &usage).ok());
+    return usage.total().content().bytes().logical_bytes();
+  };
+  for (const char* text : {"a", "b", "c", "d"}) {
+    ASSERT_TRUE(put(text).ok()) << text;
+  }
+  EXPECT_EQ(stored(), 4 * kLargest);
+  const grpc::Status refused = put("e");
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::OUT_OF_RANGE);
+  EXPECT_THAT(refused.error_message(),
+              ::testing::HasSubstr("5764607523034234880 bytes"));
+  EXPECT_EQ(stored(), 4 * kLargest);
+  EXPECT_TRUE(put("a").ok()) << "the same again adds nothing";
+  // Nor does a volume fit.
+  v1::RecordRequest volume;
+  volume.add_operations()->mutable_put_volume()->set_name("data");
+  volume.mutable_operations(0)->mutable_put_volume()->set_size_bytes(1);
+  v1::RecordResponse response;
+  EXPECT_EQ(Ask(graph_stub_, &Graph::Record, volume, &response).error_code(),
+            grpc::StatusCode::OUT_OF_RANGE);
+  // What goes makes room, in the same request as well.
+  v1::RecordRequest swap;
+  swap.add_operations()->mutable_remove_blob()->mutable_name()->set_digest(
+      D("a").ToString());
+  PutBlob(&swap, "e");
+  swap.mutable_operations(1)
+      ->mutable_put_blob()
+      ->mutable_bytes()
+      ->set_logical_bytes(kLargest);
+  Record(swap);
+  EXPECT_EQ(stored(), 4 * kLargest);
+}
+
+// A link that is left without its repository would make the database
+// unreadable.
+TEST_F(RecordTest, ALinkGoesWithTheRepositoryThatItCameWith) {
+  Record(ImageRequest("v1"));
+  v1::RecordRequest request;
+  for (const char* repository : {"app", "new"}) {
+    v1::PutMembership* put = request.add_operations()->mutable_put_membership();
+    put->set_repository(repository);
+    put->set_digest(D("layer").ToString());
+    put->set_kind(v1::MEMBERSHIP_KIND_LAYER);
+  }
+  for (const char* repository : {"app", "new"}) {
+    request.add_operations()->mutable_remove_repository()->set_repository(
+        repository);
+  }
+  Record(request);
+  RestartServer();
+  grpc::ClientContext context;
+  const auto reader = store_stub_->VerifyStore(&context, {});
+  v1::VerifyStoreResponse response;
+  while (reader->Read(&response)) {
+    for (const v1::Finding& finding : response.findings()) {
+      ADD_FAILURE() << finding.DebugString();
+    }
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_TRUE(response.is_complete());
+}
+
 TEST_F(RecordTest, AStreamIsAppliedInOrder) {
   grpc::ClientContext context;
   v1::RecordStreamResponse response;

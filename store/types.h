@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -19,15 +20,29 @@
 
 namespace reclaim::store {
 
-// A pair of the two measures of the same bytes.  Sums saturate nowhere: a sum
-// that would pass 2^63 is a programming error of the caller.
+// The size that a client may give one thing, 1 EiB, and the sum that the sizes
+// of all that is recorded may come to, 4 EiB; more is refused, and changes
+// nothing (SEMANTICS, case 74).  So a sum in which everything counts once is
+// below 2^63, whatever it is a sum of, and three of those fit into 64 bits.
+inline constexpr uint64_t kSizeMax = uint64_t{1} << 60;
+inline constexpr uint64_t kSizeSumMax = uint64_t{1} << 62;
+
+// A sum that would not fit stays at the largest value.
+constexpr uint64_t AddSaturated(uint64_t a, uint64_t b) {
+  const uint64_t room = std::numeric_limits<uint64_t>::max() - a;
+  return a + (b < room ? b : room);
+}
+
+// A pair of the two measures of the same bytes.  Sums saturate.  Those in which
+// everything counts once never get so far (kSizeSumMax); one in which a layer
+// counts for each image that has it may.
 struct Bytes {
   uint64_t logical_bytes = 0;
   uint64_t allocated_bytes = 0;
 
   Bytes& operator+=(const Bytes& other) {
-    logical_bytes += other.logical_bytes;
-    allocated_bytes += other.allocated_bytes;
+    logical_bytes = AddSaturated(logical_bytes, other.logical_bytes);
+    allocated_bytes = AddSaturated(allocated_bytes, other.allocated_bytes);
     return *this;
   }
   friend Bytes operator+(Bytes a, const Bytes& b) { return a += b; }

@@ -1,6 +1,8 @@
 #include "store/types.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -70,6 +72,17 @@ TEST(Bytes, MeasuresAreAddedApart) {
   sum += RemovalBytes{{1, 512}, {0, 0}};
   EXPECT_EQ(sum.content, (Bytes{11, 4608}));
   EXPECT_EQ(sum.total(), (Bytes{82, 12800}));
+}
+
+TEST(Bytes, ASumThatDoesNotFitStaysAtTheLargest) {
+  constexpr uint64_t kLargest = std::numeric_limits<uint64_t>::max();
+  EXPECT_EQ(AddSaturated(kLargest - 1, 1), kLargest);
+  EXPECT_EQ(AddSaturated(kLargest, kLargest), kLargest);
+  EXPECT_EQ(AddSaturated(0, 0), 0u);
+  const Bytes half{uint64_t{1} << 63, 7};
+  EXPECT_EQ(half + half, (Bytes{kLargest, 14}));
+  const Bytes all{kSizeSumMax, kSizeSumMax};
+  EXPECT_EQ((all + all + all).logical_bytes, 3 * kSizeSumMax);
 }
 
 TEST(StoreKind, EveryKindHasAWord) {

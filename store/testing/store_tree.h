@@ -36,7 +36,8 @@ class TempFolder {
   std::string path_;
 };
 
-// Image manifest text over blobs; the first is the config.
+// Image manifest text over blobs; the first is the config.  All descriptors of
+// these trees say a size of one byte, which counts nowhere (`verify` tells it).
 std::string ImageText(const std::vector<oci::Digest>& blobs,
                       const oci::Digest& subject = oci::Digest());
 std::string IndexText(const std::vector<oci::Digest>& manifests);

@@ -24,6 +24,9 @@ RECLAIM_FUZZ_TARGET(manifest) {
     input.remove_prefix(line + 1);
   }
   const auto manifest = ParseManifest(input, media_type);
+  for (const Digest& digest : EmbeddedContent(input)) {
+    RECLAIM_CHECK(!digest.empty(), "what is embedded has a digest");
+  }
   if (!manifest.ok()) return;
 
   RECLAIM_CHECK(input.size() <= kJsonBytesMax, "the limit of bytes holds");
