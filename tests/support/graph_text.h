@@ -54,6 +54,7 @@ class TextGraph {
   void Add(absl::string_view text);
 
   index::ResidentGraph& graph() { return graph_; }
+  const index::ResidentGraph& graph() const { return graph_; }
   const index::GraphView& view() const { return graph_; }
   // The node of a letter ("M1") or a name ("app:v1", "container/web").
   index::NodeId Id(const std::string& name) const;
