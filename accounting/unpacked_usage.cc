@@ -25,12 +25,13 @@ void Reach(const GraphView& view, std::vector<NodeId> stack, NodeSet* reached) {
 
 }  // namespace
 
-UsageRow UnpackedUsage(const GraphView& view, index::StoreId store) {
+UsageRow UnpackedUsage(const GraphView& view, index::StoreId store,
+                       absl::Time now) {
   std::vector<NodeId> holders;
   for (const NodeKind kind :
        {NodeKind::kContainer, NodeKind::kLease, NodeKind::kPin}) {
     view.ForEachNamed(kind, store, [&](NodeId id) {
-      holders.push_back(id);
+      if (view.fields(id).expires >= now) holders.push_back(id);
       return true;
     });
   }

@@ -9,16 +9,18 @@
 #ifndef RECLAIM_ACCOUNTING_UNPACKED_USAGE_H_
 #define RECLAIM_ACCOUNTING_UNPACKED_USAGE_H_
 
+#include "absl/time/time.h"
 #include "accounting/disk_usage.h"
 #include "index/graph_view.h"
 #include "index/node.h"
 
 namespace reclaim::accounting {
 
-// "Unpacked Layers": active are those that a container, lease or pin needs, by
-// itself or through an image; the others are what pruning all unused images
-// would free.
-UsageRow UnpackedUsage(const index::GraphView& view, index::StoreId store);
+// "Unpacked Layers": active are those that a container, a pin or a lease that
+// has not ended by `now` needs, by itself or through an image; the others are
+// what pruning all unused images would free.
+UsageRow UnpackedUsage(const index::GraphView& view, index::StoreId store,
+                       absl::Time now);
 
 }  // namespace reclaim::accounting
 

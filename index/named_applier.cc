@@ -102,30 +102,40 @@ absl::Status OperationApplier::operator()(const PutRepository& op) {
   return absl::OkStatus();
 }
 
-absl::Status OperationApplier::operator()(const RemoveRepository& op) {
-  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+absl::StatusOr<std::vector<NamedKey>> OperationApplier::NamesIn(
+    const StoreRecord& store, const std::string& repository) {
   const ResidentGraph& graph = set_->graph();
   std::vector<NamedKey> keys;
   for (const NodeKind kind : {NodeKind::kTag, NodeKind::kUpload}) {
-    graph.ForEachNamed(kind, store->id, [&](NodeId id) {
-      NamedKey key = graph.named_key(id);
-      if (key.scope == op.repository) keys.push_back(std::move(key));
-      return true;
-    });
+    for (const NodeId id : set_->ListNamed(kind, store.id)) {
+      NamedKey key{kind, store.id, "", ""};
+      if (graph.Exists(id)) {
+        key = graph.named_key(id);
+      } else {
+        RECLAIM_ASSIGN_OR_RETURN(const NamedProto* made, set_->NamedById(id));
+        if (made == nullptr) continue;
+        key.scope = made->scope();
+        key.name = made->name();
+      }
+      if (key.scope == repository) keys.push_back(std::move(key));
+    }
   }
+  return keys;
+}
+
+// With what the same mutation has put there: a link that is left would be one
+// of no repository, and no start would read that.
+absl::Status OperationApplier::operator()(const RemoveRepository& op) {
+  RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<NamedKey> keys,
+                           NamesIn(*store, op.repository));
   for (const NamedKey& key : keys) {
     RECLAIM_RETURN_IF_ERROR(RemoveByKey(*store, key));
   }
   const NamedKey key{NodeKind::kRepository, store->id, "", op.repository};
-  const NodeId repository = graph.FindNamed(key);
-  if (repository != kNoNode) {
-    graph.ForEachMember(
-        repository,
-        [&](NodeId content, store::MembershipKind kind, absl::Time) {
-          set_->RemoveMembership(repository, content, kind);
-          return true;
-        });
-  }
+  RECLAIM_ASSIGN_OR_RETURN(const NamedProto* repository, set_->FindNamed(key));
+  if (repository == nullptr) return absl::OkStatus();
+  set_->RemoveMembersOf(repository->id());
   return RemoveByKey(*store, key);
 }
 

@@ -174,6 +174,9 @@ class OperationApplier {
                                     const PutLease& op);
   absl::Status CheckOwner(const StoreRecord& store, const RemoveNamed& op);
   absl::Status RemoveByKey(const StoreRecord& store, const NamedKey& key);
+  // The tags and uploads of a repository, those made in this set included.
+  absl::StatusOr<std::vector<NamedKey>> NamesIn(const StoreRecord& store,
+                                                const std::string& repository);
 
   // Reports a changed content record, given its serialization before.
   void FinishContent(const ContentRecord& record, const std::string& before,

@@ -1,6 +1,7 @@
 #include "index/write_set.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/check.h"
@@ -201,6 +202,19 @@ void WriteSet::PutMembership(const MembershipRecord& record) {
 void WriteSet::RemoveMembership(NodeId repository, NodeId content,
                                 store::MembershipKind kind) {
   memberships_[{repository, content, kind}] = std::nullopt;
+}
+
+void WriteSet::RemoveMembersOf(NodeId repository) {
+  graph_->ForEachMember(
+      repository, [&](NodeId content, store::MembershipKind kind, absl::Time) {
+        RemoveMembership(repository, content, kind);
+        return true;
+      });
+  const MembershipTuple first(repository, NodeId{0}, store::MembershipKind());
+  for (auto it = memberships_.lower_bound(first);
+       it != memberships_.end() && std::get<0>(it->first) == repository; ++it) {
+    it->second = std::nullopt;
+  }
 }
 
 void WriteSet::SetOrphans(StoreId store, const Tally& orphans) {

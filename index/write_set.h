@@ -66,6 +66,8 @@ class WriteSet {
   void PutMembership(const storage::v1::MembershipRecord& record);
   void RemoveMembership(NodeId repository, NodeId content,
                         store::MembershipKind kind);
+  // All that a repository links, what was put in this set included.
+  void RemoveMembersOf(NodeId repository);
 
   void SetOrphans(StoreId store, const Tally& orphans);
   PlaceId AddPlace(StoreId store, const store::Place& name);

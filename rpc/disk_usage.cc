@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "accounting/disk_usage.h"
 #include "accounting/unpacked_usage.h"
 #include "base/status_macros.h"
@@ -80,6 +81,7 @@ absl::StatusOr<v1::GetDiskUsageResponse> MakeDiskUsage(
   std::vector<accounting::DiskUsage> usages;
   {
     // One reader: all figures are of one moment.
+    const absl::Time now = parts.clock->Now();
     const auto reader = parts.graph->Read();
     response.set_sequence(reader->sequence());
     for (size_t i = 0; i < stores.size(); ++i) {
@@ -88,7 +90,7 @@ absl::StatusOr<v1::GetDiskUsageResponse> MakeDiskUsage(
           totals, knows_containers[i] || ContainerCount(totals) > 0));
       if (usages.back().unpacked.count > 0) {
         usages.back().rows.push_back(
-            accounting::UnpackedUsage(reader->view(), stores[i].id));
+            accounting::UnpackedUsage(reader->view(), stores[i].id, now));
       }
     }
   }
