@@ -155,6 +155,7 @@ uint64_t NaiveFigures::CountContainers(NodeId image,
 std::vector<NaiveImage> NaiveFigures::Images() const {
   std::vector<NaiveImage> images;
   std::vector<Nodes> closures;
+  const Nodes used = Reached(RootSet::kContainers);
   for (const NodeId id : all()) {
     if (!IsListed(id)) continue;
     images.emplace_back();
@@ -172,6 +173,7 @@ std::vector<NaiveImage> NaiveFigures::Images() const {
     image.shared = BytesOf(shared);
     image.unique = Less(image.size, image.shared);
     image.container_count = CountContainers(image.node, closures[i]);
+    image.is_active = reach_.Touches(used, image.node);
     image.is_dangling = true;
     for (const NodeId keeper : reach_.KeepersOf(image.node)) {
       if (view_.kind(keeper) == NodeKind::kTag) image.is_dangling = false;

@@ -27,6 +27,7 @@ struct NaiveImage {
   uint64_t container_count = 0;
   uint64_t absent_count = 0;
   bool is_dangling = false;
+  bool is_active = false;  // a container reaches it, or a platform of it
 };
 
 struct NaiveRepository {
