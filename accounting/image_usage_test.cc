@@ -171,6 +171,21 @@ TEST_F(ImageUsageTest, SharesAddUpAndExclusiveIsWhatWouldGo) {
             3u * 4096 + 1366);
 }
 
+TEST_F(ImageUsageTest, WhatAnotherNameKeepsIsExclusiveToNoRepository) {
+  const Digest held = LinkedBlob("a backup has it", 2, 2);
+  Tag("app", "v1", Manifest(store::ImageText({Blob("c"), held})));
+  const auto reader = graph_->Read();
+  Judgement judge;
+  judge.is_live = [&](index::NodeId id) { return reader->IsLive(id); };
+  judge.is_kept_otherwise = [](index::NodeId) { return false; };
+  const StoreShares shares = ShareStore(reader->view(), store_, judge);
+  ASSERT_EQ(shares.repositories.size(), 1u);
+  const RepositoryUsage& usage = shares.repositories[0];
+  EXPECT_EQ(usage.reachable.bytes.allocated_bytes, 3u * 4096);
+  EXPECT_EQ(usage.exclusive.bytes.allocated_bytes, 2u * 4096);
+  EXPECT_EQ(usage.apportioned, reader->totals(store_).live.bytes);
+}
+
 TEST_F(ImageUsageTest, ATreeShowsEachThingOnceWithItsChildren) {
   const Digest base = Blob("base");
   const Digest a = Manifest(store::ImageText({Blob("ca"), base}));

@@ -68,6 +68,11 @@ void Count(const store::Bytes& bytes, index::Tally* tally) {
   tally->bytes += bytes;
 }
 
+// Whether a name that is none of the store's keeps it on the disk.
+bool IsHeldElsewhere(const GraphView& view, NodeId id) {
+  return view.kind(id) == NodeKind::kExtent && view.IsLinkedElsewhere(id);
+}
+
 // Which groups reach what.
 struct Reach {
   std::vector<std::vector<NodeId>> by_group;  // in order of the groups
@@ -145,7 +150,8 @@ GroupShares ShareGroups(const GraphView& view, index::StoreId store,
       const uint32_t sharers = reach.group_count[id];
       const bool is_elsewhere = id < others.size() && others[id];
       Count(bytes, &usage.reachable);
-      if (sharers == 1 && !is_elsewhere && !judge.is_kept_otherwise(id)) {
+      if (sharers == 1 && !is_elsewhere && !judge.is_kept_otherwise(id) &&
+          !IsHeldElsewhere(view, id)) {
         Count(bytes, &usage.exclusive);
       }
       if (!judge.is_live(id)) continue;

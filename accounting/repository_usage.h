@@ -6,12 +6,12 @@
 //
 // Reachable: what its tags reach (content, referrers, extents), each once.
 // Exclusive: the part of it that no tag outside the group, no other group and
-// no other root (a pin, a lease, a container, the grace period, ...) reaches:
-// what would be freed if its tags went. Apportioned: live content that the tags
-// of k groups reach costs each of them 1/k.  The shares of all groups and the
-// unattributed rest add up to the live bytes, to the byte: what a division
-// leaves over goes to the first groups in their order, so that equal graphs
-// give equal shares.
+// no other root (a pin, a lease, a container, the grace period, ...) reaches,
+// and no name of its file outside of the store keeps: what would be freed if
+// its tags went.  Apportioned: live content that the tags of k groups reach
+// costs each of them 1/k.  The shares of all groups and the unattributed rest
+// add up to the live bytes, to the byte: what a division leaves over goes to
+// the first groups in their order, so that equal graphs give equal shares.
 //
 // Computed on demand in one pass over each repository's closure.  Pure; yields.
 

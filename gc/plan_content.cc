@@ -95,6 +95,7 @@ absl::Status Planner::CountCached() {
     const bool is_kept = id < kept_.node_count() && kept_.Contains(id);
     if (!is_kept || id >= live.node_count() || live.Contains(id) ||
         view_.state(id) != NodeState::kPresent ||
+        kept_places_.count(view_.fields(id).place) > 0 ||
         (IsExplicit() && !asked_reach_.Contains(id))) {
       return;
     }

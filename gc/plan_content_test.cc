@@ -216,6 +216,14 @@ TEST_F(PlanContentTest, AQuestionAboutOneImageCountsOnlyWhatItReaches) {
   EXPECT_EQ(plan.cached.blob_count, 1u) << "l1";
 }
 
+// It would not go with the cache either.
+TEST_F(PlanContentTest, WhatLiesInAKeptPlaceIsNotCounted) {
+  g.Add("M1(c1 l1); app:v1=M1; cache/a=l2");
+  EXPECT_EQ(Planned(Images()).cached.blob_count, 1u);
+  inputs.unreadable_scopes = {{"app", "permission denied"}};
+  EXPECT_EQ(Planned(Images()).cached.blob_count, 0u);
+}
+
 TEST_F(PlanContentTest, WithoutABuildCacheNothingIsCounted) {
   g.Add("M1(c1 l1); app:v1=M1; cache/empty:9");
   EXPECT_EQ(Planned(Images()).cached.blob_count, 0u);

@@ -107,6 +107,12 @@ TEST_P(EngineTest, ScansARangeBothWays) {
   EXPECT_THAT(Keys(false, "b", "b2"), ElementsAre("b2", "b3", "b\xff\xff"));
   EXPECT_THAT(Keys(true, "b", ""), ElementsAre("b\xff\xff", "b3", "b2", "b1"));
   EXPECT_THAT(Keys(true, "b", "b2"), ElementsAre("b1"));
+  // Bounds before, and behind, all that has the prefix.
+  EXPECT_THAT(Keys(true, "b", "d"), ElementsAre("b\xff\xff", "b3", "b2", "b1"));
+  EXPECT_THAT(Keys(true, "b", "a"), ElementsAre());
+  EXPECT_THAT(Keys(false, "b", "a"),
+              ElementsAre("b1", "b2", "b3", "b\xff\xff"));
+  EXPECT_THAT(Keys(false, "b", "c"), ElementsAre());
   EXPECT_THAT(Keys(true, "", ""),
               ElementsAre("c", "b\xff\xff", "b3", "b2", "b1", "a"));
 }

@@ -102,6 +102,8 @@ absl::Status OperationApplier::operator()(const PutRepository& op) {
   return absl::OkStatus();
 }
 
+// With what the same mutation has put there: a link of no repository would make
+// the database unreadable (index/record_check.h).
 absl::Status OperationApplier::operator()(const RemoveRepository& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
   for (const NodeKind kind : {NodeKind::kTag, NodeKind::kUpload}) {

@@ -53,6 +53,12 @@ class ReachCounter {
   // only a flat lease keeps.
   bool Passes(NodeId id) const { return !counts_.IsZero(id); }
   uint32_t count(NodeId id) const { return counts_[id] + FlatCount(id); }
+  // How often it was retained flat.
+  uint32_t FlatCount(NodeId id) const {
+    if (flat_counts_.empty()) return 0;
+    const auto it = flat_counts_.find(id);
+    return it == flat_counts_.end() ? 0 : it->second;
+  }
 
   void Retain(NodeId id);
   void Release(NodeId id);
@@ -61,11 +67,6 @@ class ReachCounter {
   void ReleaseFlat(NodeId id);
 
  private:
-  uint32_t FlatCount(NodeId id) const {
-    if (flat_counts_.empty()) return 0;
-    const auto it = flat_counts_.find(id);
-    return it == flat_counts_.end() ? 0 : it->second;
-  }
   void SetCount(NodeId id, uint32_t count);
   // True if `id` still has a count and edges: it may hang in a dead cycle.
   bool Drop(NodeId id, std::vector<NodeId>* dead);

@@ -171,6 +171,10 @@ class Recounter {
   std::vector<bool> Reach(RootSet set) const {
     std::vector<bool> reached(view_.node_count(), false);
     std::vector<bool> flat(view_.node_count(), false);
+    const auto hold = [&](NodeId id) {
+      flat[id] = true;
+      if (view_.ExtentOf(id) != kNoNode) flat[view_.ExtentOf(id)] = true;
+    };
     std::vector<NodeId> stack;
     const auto push = [&](NodeId id) {
       if (reached[id]) return;
@@ -186,7 +190,7 @@ class Recounter {
       const bool is_flat = (view_.fields(id).flags & kFlat) != 0;
       for (const NodeId target : view_.Kept(id)) {
         if (is_flat && view_.kind(target) != NodeKind::kSnapshot) {
-          flat[target] = true;
+          hold(target);
         } else {
           push(target);
         }
@@ -195,9 +199,7 @@ class Recounter {
       if (view_.ExtentOf(id) != kNoNode) push(view_.ExtentOf(id));
     }
     for (NodeId id = 0; set != kContainersOnly && id < flat.size(); ++id) {
-      if (!IsOurs(id) || !IsUnlinked(id)) continue;
-      flat[id] = true;
-      if (view_.ExtentOf(id) != kNoNode) flat[view_.ExtentOf(id)] = true;
+      if (IsOurs(id) && IsUnlinked(id)) hold(id);
     }
     for (size_t id = 0; id < reached.size(); ++id) {
       if (flat[id]) reached[id] = true;

@@ -19,6 +19,7 @@
 #include "index/memory_engine.h"
 #include "index/recount.h"
 #include "oci/media_type.h"
+#include "tests/support/seed.h"
 
 namespace reclaim::index {
 namespace {
@@ -392,6 +393,53 @@ TEST_F(ReferenceGraphTest, AVolumeKnownAfterItsContainerIsConnected) {
   EXPECT_EQ(Totals().unknown_size_count, 2u);
 }
 
+// A link of a repository that is gone could not be read at the next start.
+TEST_F(ReferenceGraphTest, ARepositoryGoesWithWhatItsOwnMutationHasPutThere) {
+  const PutManifest image = Image(ImageText({"config", "layer"}));
+  PutMembership link;
+  link.store = "s";
+  link.repository = "app";
+  link.digest = image.name.digest;
+  PutUpload upload;
+  upload.store = "s";
+  upload.repository = "app";
+  upload.id = "u";
+  const RemoveRepository removal{"s", "app"};
+  const auto count = [&](NodeKind kind) {
+    return Totals().by_kind[static_cast<size_t>(kind)].count;
+  };
+  const auto expect_gone = [&] {
+    for (const NodeKind kind :
+         {NodeKind::kRepository, NodeKind::kTag, NodeKind::kUpload}) {
+      EXPECT_EQ(count(kind), 0u) << ToString(kind);
+    }
+    EXPECT_FALSE(IsLive(image.name.digest));
+    ExpectExact();
+    Open();
+    ExpectExact();
+  };
+  // Of a repository that is new, and of one that was there.
+  ASSERT_THAT(
+      Apply({image, link, Tag("v1", image.name.digest), upload, removal}),
+      IsOk());
+  expect_gone();
+  ASSERT_THAT(Apply({Tag("v1", image.name.digest), link}), IsOk());
+  PutMembership layer = link;
+  layer.digest = D("layer");
+  layer.kind = store::MembershipKind::kLayer;
+  ASSERT_THAT(
+      Apply({layer, Tag("v2", image.name.digest), upload, removal, removal}),
+      IsOk());
+  expect_gone();
+  // What is put behind the removal is another repository.
+  ASSERT_THAT(Apply({link, removal, Tag("v3", image.name.digest)}), IsOk());
+  Open();
+  EXPECT_EQ(count(NodeKind::kTag), 1u);
+  EXPECT_EQ(count(NodeKind::kRepository), 1u);
+  EXPECT_TRUE(IsLive(image.name.digest));
+  ExpectExact();
+}
+
 TEST_F(ReferenceGraphTest, CheckExistsRenewsTheGracePeriod) {
   options_.grace_period = absl::Hours(24);
   Open();
@@ -569,8 +617,7 @@ constexpr int kMutationCount = 100000;
 // the engine again, the totals are the recount.  rpc/mutation_sequence_test
 // recounts after each.
 TEST_F(ReferenceGraphTest, TotalsAreExactOverAHundredThousandMutations) {
-  const uint64_t seed = 7;
-  RecordProperty("seed", std::to_string(seed));
+  const uint64_t seed = tests::AskSeed();
   std::mt19937_64 random(seed);
   const auto below = [&](uint64_t n) { return random() % n; };
   const auto letter = [&] { return absl::StrCat("b", below(300)); };
@@ -619,7 +666,8 @@ TEST_F(ReferenceGraphTest, TotalsAreExactOverAHundredThousandMutations) {
                                          absl::StrCat("c", below(20))});
         break;
     }
-    ASSERT_THAT(Apply(std::move(operations)), IsOk()) << "seed " << seed;
+    ASSERT_THAT(Apply(std::move(operations)), IsOk())
+        << "RECLAIM_SEED=" << seed;
     if (i % 500 == 0) ExpectExact();
     if (HasFatalFailure()) return;
   }

@@ -84,16 +84,7 @@ void ResidentGraph::SetUnlinked(NodeId id, bool is_unlinked) {
   } else {
     unlinked_.erase(id);
   }
-  for (const NodeId held : {id, ExtentOf(id)}) {
-    if (held == kNoNode) continue;
-    for (const int reach_class : {0, 1}) {
-      if (is_unlinked) {
-        reach_[reach_class].RetainFlat(held);
-      } else {
-        reach_[reach_class].ReleaseFlat(held);
-      }
-    }
-  }
+  HoldFlat(id, is_unlinked);
 }
 
 }  // namespace reclaim::index

@@ -301,6 +301,11 @@ void ResidentGraph::SetExtent(NodeId id, NodeId extent) {
   }
   if (old != kNoNode) lists_.Remove(&extent_blobs_[old], id);
   for (ReachCounter& reach : reach_) {
+    // Each flat lease on it keeps its bytes as well.
+    for (uint32_t count = reach.FlatCount(id); count > 0; --count) {
+      if (extent != kNoNode) reach.RetainFlat(extent);
+      if (old != kNoNode) reach.ReleaseFlat(old);
+    }
     if (!reach.Passes(id)) continue;
     if (extent != kNoNode) reach.Retain(extent);
     if (old != kNoNode) reach.Release(old);

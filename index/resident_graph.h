@@ -286,6 +286,8 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void RefreshRoot(NodeId id);
   void Reroot(NodeId id);
   void ApplyFlat(NodeId id, bool is_applied);
+  // Keeps `id` with its bytes, and nothing that it references; or lets it go.
+  void HoldFlat(NodeId id, bool is_held);
   absl::Time Deadline(NodeId id) const;
   void ForEachEdge(NodeId id,
                    absl::FunctionRef<void(NodeId)> visit) const override;

@@ -260,12 +260,20 @@ void ResidentGraph::Reroot(NodeId id) {
 void ResidentGraph::ApplyFlat(NodeId id, bool is_applied) {
   nodes_[id].set_flat_applied(is_applied);
   for (const NodeId target : Kept(id)) {
-    if (nodes_[target].kind() == NodeKind::kSnapshot) continue;
+    if (nodes_[target].kind() != NodeKind::kSnapshot) {
+      HoldFlat(target, is_applied);
+    }
+  }
+}
+
+void ResidentGraph::HoldFlat(NodeId id, bool is_held) {
+  for (const NodeId held : {id, ExtentOf(id)}) {
+    if (held == kNoNode) continue;
     for (int i = 0; i < 2; ++i) {
-      if (is_applied) {
-        reach_[i].RetainFlat(target);
+      if (is_held) {
+        reach_[i].RetainFlat(held);
       } else {
-        reach_[i].ReleaseFlat(target);
+        reach_[i].ReleaseFlat(held);
       }
     }
   }

@@ -99,10 +99,9 @@ class RocksDbEngine final : public Engine {
                              Visitor visit) const override {
     const std::unique_ptr<rocksdb::Iterator> it = Iterate(family, true);
     // No key of ours is longer than 0xff...: this sorts after every key that
-    // begins with `prefix`.
-    const std::string bound =
-        before.empty() ? absl::StrCat(prefix, std::string(16, '\xff'))
-                       : std::string(before);
+    // begins with `prefix`.  A bound behind it would find what stands between.
+    std::string bound = absl::StrCat(prefix, std::string(16, '\xff'));
+    if (!before.empty() && before < bound) bound = std::string(before);
     it->SeekForPrev(bound);
     if (it->Valid() && ToView(it->key()) == bound) it->Prev();
     for (; it->Valid(); it->Prev()) {

@@ -7,8 +7,7 @@
 // The live bytes are those of the counters; A and B are sets of tags that have
 // none in common.  RECLAIM_SEED repeats a run.
 
-#include <cstdio>
-#include <cstdlib>
+#include <cstdint>
 #include <random>
 #include <string>
 #include <vector>
@@ -23,6 +22,7 @@
 #include "store/types.h"
 #include "tests/support/graph_text.h"
 #include "tests/support/random_graph.h"
+#include "tests/support/seed.h"
 
 namespace reclaim::tests {
 namespace {
@@ -31,11 +31,6 @@ using index::NodeId;
 using index::NodeKind;
 
 constexpr uint64_t kRoundCount = 15000;
-
-uint64_t Seed() {
-  const char* const asked = std::getenv("RECLAIM_SEED");
-  return asked == nullptr ? std::random_device()() : std::stoull(asked);
-}
 
 // That something was asked at all.
 struct Met {
@@ -108,9 +103,7 @@ void ExpectTogetherFreesNoLess(const TextGraph& g,
 }
 
 TEST(ShareModelTest, TheIdentitiesHoldOnRandomGraphs) {
-  const uint64_t seed = Seed();
-  std::printf("RECLAIM_SEED=%zu\n", size_t{seed});
-  RecordProperty("seed", absl::StrCat(seed));
+  const uint64_t seed = AskSeed();
   std::mt19937_64 random(seed);
   Met met;
   for (uint64_t round = 0; round < kRoundCount; ++round) {

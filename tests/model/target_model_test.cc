@@ -1,6 +1,6 @@
 // Plans with a target on random graphs: what they foretell against the graph's
 // own counters once they are carried out, and each choice against the promises
-// of a target.
+// of a target.  RECLAIM_SEED repeats a run.
 
 #include <algorithm>
 #include <map>
@@ -13,6 +13,7 @@
 #include "gc/plan.h"
 #include "gtest/gtest.h"
 #include "tests/support/random_graph.h"
+#include "tests/support/seed.h"
 #include "tests/support/text_details.h"
 
 namespace reclaim::tests {
@@ -146,14 +147,10 @@ void ExpectPromises(uint64_t seed, uint64_t share, Outcome* outcome) {
 }
 
 TEST(TargetModelTest, WhatIsForetoldIsFreedAndNoMoreThanNeeded) {
-  const char* const asked = std::getenv("RECLAIM_SEED");
-  const uint64_t seed =
-      asked == nullptr ? std::random_device()() : std::stoull(asked);
-  std::printf("seed %zu\n", size_t{seed});
-  RecordProperty("seed", absl::StrCat(seed));
+  const uint64_t seed = AskSeed();
   Outcome outcome;
   for (uint64_t round = 0; round < 2000; ++round) {
-    SCOPED_TRACE(absl::StrCat("seed ", seed + round));
+    SCOPED_TRACE(absl::StrCat("RECLAIM_SEED=", seed, " round ", round));
     ExpectPromises(seed + round, (round * 7) % 120, &outcome);
     if (::testing::Test::HasFailure()) return;
   }

@@ -1,6 +1,6 @@
 // What would go if these went, on 1,000 random graphs: against their removal,
 // counted by the graph's own counters, and against reachability worked out the
-// slow way.
+// slow way.  RECLAIM_SEED repeats a run.
 
 #include <map>
 #include <random>
@@ -14,6 +14,7 @@
 #include "gc/plan.h"
 #include "gtest/gtest.h"
 #include "tests/support/random_graph.h"
+#include "tests/support/seed.h"
 #include "tests/support/text_details.h"
 
 namespace reclaim::tests {
@@ -130,13 +131,11 @@ void ExpectSame(TextGraph* g, const std::vector<std::string>& references,
 }
 
 TEST(WhatIfModelTest, TheRemovalFreesWhatWasForetold) {
-  const uint64_t seed = std::random_device()();
-  std::printf("seed %zu\n", size_t{seed});
-  RecordProperty("seed", absl::StrCat(seed));
+  const uint64_t seed = AskSeed();
   Outcome outcome;
   int judged_count = 0;
   for (uint64_t round = 0; judged_count < 1000; ++round) {
-    SCOPED_TRACE(absl::StrCat("seed ", seed + round));
+    SCOPED_TRACE(absl::StrCat("RECLAIM_SEED=", seed, " round ", round));
     RandomGraph random(seed + round, kGrace);
     std::mt19937_64 choice(seed + round);
     const std::vector<std::string> references =

@@ -83,7 +83,7 @@ NodeId TextGraph::Mention(absl::string_view text, NodeKind kind) {
   index::ContentRow& row = it->second;
   if (is_new) {
     row.id = NewId(name);
-    row.key = {0, DigestOf(name)};
+    row.key = {place_, DigestOf(name)};
     row.state = NodeState::kPresent;
     row.bytes = Sized(1);
     row.recorded = Recorded();
@@ -164,7 +164,7 @@ void TextGraph::Named(absl::string_view text) {
     }
   }
   if (row.key.kind == NodeKind::kTag || row.key.kind == NodeKind::kUpload) {
-    row.place = 0;
+    row.place = place_;
     Membership(row.key.scope);
   }
   const auto known = named_.find(head);
@@ -180,7 +180,7 @@ void TextGraph::Membership(absl::string_view text) {
     index::NamedRow row;
     row.id = NewId("repository/" + repository);
     row.key = {NodeKind::kRepository, 0, "", repository};
-    row.place = 0;
+    row.place = place_;
     row.recorded = Recorded();
     named_["repository/" + repository] = row;
     graph_.PutNamed(row);

@@ -43,10 +43,18 @@ class TextGraph {
     graph_.PutStore(0, "s", index::DoubtUnit::kRepository);
   }
 
+  // What is new, content, tags, uploads and repositories, lies there from now
+  // on.
+  void InPlace(index::PlaceId place, const std::string& name) {
+    graph_.PutPlace(place, 0, name);
+    place_ = place;
+  }
+
   // More statements.
   void Add(absl::string_view text);
 
   index::ResidentGraph& graph() { return graph_; }
+  const index::ResidentGraph& graph() const { return graph_; }
   const index::GraphView& view() const { return graph_; }
   // The node of a letter ("M1") or a name ("app:v1", "container/web").
   index::NodeId Id(const std::string& name) const;
@@ -72,6 +80,7 @@ class TextGraph {
   index::NodeId NewId(const std::string& name);
 
   index::ResidentGraph graph_;
+  index::PlaceId place_ = 0;
   std::map<std::string, index::NodeId> ids_;
   std::vector<std::string> names_;
   std::map<std::string, index::ContentRow> content_;

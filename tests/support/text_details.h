@@ -29,18 +29,20 @@ class TextDetails final : public gc::DetailSource {
         index::PutContainer put;
         put.labels = Find(labels, name);
         put.image_reference = Find(written, name);
-        if (created.count(name) > 0) put.created = created.at(name);
-        if (exited.count(name) > 0) put.exited = exited.at(name);
+        put.created = TimeOf(created, name);
+        put.exited = TimeOf(exited, name);
         return index::NamedRecord(put);
       }
       case index::NodeKind::kVolume: {
         index::PutVolume put;
         put.labels = Find(labels, name);
+        put.created = TimeOf(created, name);
         return index::NamedRecord(put);
       }
       case index::NodeKind::kNetwork: {
         index::PutNetwork put;
         put.labels = Find(labels, name);
+        put.created = TimeOf(created, name);
         return index::NamedRecord(put);
       }
       default:
@@ -55,7 +57,7 @@ class TextDetails final : public gc::DetailSource {
     index::PutImageConfig put;
     put.labels = Find(labels, name);
     put.os = attestations.count(name) > 0 ? "unknown" : "linux";
-    if (created.count(name) > 0) put.created = created.at(name);
+    put.created = TimeOf(created, name);
     return std::optional<index::PutImageConfig>(put);
   }
 
@@ -71,6 +73,12 @@ class TextDetails final : public gc::DetailSource {
   static T Find(const std::map<std::string, T>& map, const std::string& name) {
     const auto it = map.find(name);
     return it == map.end() ? T() : it->second;
+  }
+  static std::optional<absl::Time> TimeOf(
+      const std::map<std::string, absl::Time>& times, const std::string& name) {
+    const auto it = times.find(name);
+    if (it == times.end()) return std::nullopt;
+    return it->second;
   }
   const TextGraph* graph_;
 };
