@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "index/operation_applier.h"
 #include "index/put_codec.h"
+#include "index/record_encoding.h"
 
 namespace reclaim::index {
 namespace {
@@ -46,7 +47,7 @@ absl::StatusOr<OperationApplier::NamedPut> OperationApplier::BeginNamed(
   if (put.record == nullptr) {
     put.record = set_->AddNamed(key);
   } else {
-    put.before = put.record->SerializeAsString();
+    put.before = CanonicalBytes(*put.record);
   }
   return put;
 }
@@ -68,7 +69,7 @@ void OperationApplier::FinishNamed(const StoreRecord& store,
   if (!is_same) {
     put.record->mutable_targets()->Assign(distinct.begin(), distinct.end());
   }
-  if (put.record->SerializeAsString() == put.before) return;
+  if (CanonicalBytes(*put.record) == put.before) return;
   ++changed_count_;
   put.record->set_stamp(set_->epoch());
   const bool is_moved_tag = !put.before.empty() && put.record->has_tag();
@@ -102,29 +103,22 @@ absl::Status OperationApplier::operator()(const PutRepository& op) {
   return absl::OkStatus();
 }
 
+// With what the same mutation has put into it: a link that outlived its
+// repository would make the database unreadable (index/record_check.h).
 absl::Status OperationApplier::operator()(const RemoveRepository& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
-  const ResidentGraph& graph = set_->graph();
-  std::vector<NamedKey> keys;
   for (const NodeKind kind : {NodeKind::kTag, NodeKind::kUpload}) {
-    graph.ForEachNamed(kind, store->id, [&](NodeId id) {
-      NamedKey key = graph.named_key(id);
-      if (key.scope == op.repository) keys.push_back(std::move(key));
-      return true;
-    });
-  }
-  for (const NamedKey& key : keys) {
-    RECLAIM_RETURN_IF_ERROR(RemoveByKey(*store, key));
+    for (const NamedKey& key :
+         set_->KeysInScope(kind, store->id, op.repository)) {
+      RECLAIM_RETURN_IF_ERROR(RemoveByKey(*store, key));
+    }
   }
   const NamedKey key{NodeKind::kRepository, store->id, "", op.repository};
-  const NodeId repository = graph.FindNamed(key);
-  if (repository != kNoNode) {
-    graph.ForEachMember(
-        repository,
-        [&](NodeId content, store::MembershipKind kind, absl::Time) {
-          set_->RemoveMembership(repository, content, kind);
-          return true;
-        });
+  RECLAIM_ASSIGN_OR_RETURN(NamedProto * repository, set_->FindNamed(key));
+  if (repository == nullptr) return absl::OkStatus();
+  const NodeId id = repository->id();
+  for (const auto& [content, kind] : set_->MembersOf(id)) {
+    set_->RemoveMembership(id, content, kind);
   }
   return RemoveByKey(*store, key);
 }

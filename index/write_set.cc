@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "google/protobuf/message.h"
-#include "index/record_encoding.h"
 
 namespace reclaim::index {
 
@@ -38,7 +37,7 @@ absl::StatusOr<ContentRecord*> WriteSet::ContentById(NodeId id) {
                                                      Family::kContent, *value));
   ContentEntry& entry = content_[id];
   entry.record = std::move(record);
-  entry.original = entry.record.SerializeAsString();
+  entry.original = CanonicalBytes(entry.record);
   return &entry.record;
 }
 
@@ -112,7 +111,7 @@ absl::StatusOr<storage::v1::NamedRecord*> WriteSet::NamedById(NodeId id) {
       ParseRecord<storage::v1::NamedRecord>(Family::kNamed, *value));
   NamedEntry& entry = named_[id];
   entry.record = std::move(record);
-  entry.original = entry.record.SerializeAsString();
+  entry.original = CanonicalBytes(entry.record);
   return &entry.record;
 }
 
@@ -154,6 +153,25 @@ std::vector<NodeId> WriteSet::ListNamed(NodeKind kind, StoreId store) const {
     if (key.kind == kind && key.store == store) ids.push_back(id);
   }
   return ids;
+}
+
+std::vector<NamedKey> WriteSet::KeysInScope(NodeKind kind, StoreId store,
+                                            const std::string& scope) const {
+  // A name that went and came again in this set is in both.
+  std::map<std::string, NamedKey> keys;
+  graph_->ForEachNamed(kind, store, [&](NodeId id) {
+    NamedKey key = graph_->named_key(id);
+    if (key.scope == scope) keys.emplace(key.name, key);
+    return true;
+  });
+  for (const auto& [key, id] : new_named_) {
+    if (key.kind == kind && key.store == store && key.scope == scope) {
+      keys.emplace(key.name, key);
+    }
+  }
+  std::vector<NamedKey> sorted;
+  for (auto& [name, key] : keys) sorted.push_back(std::move(key));
+  return sorted;
 }
 
 std::vector<NodeId> WriteSet::NamedKeepers(NodeId content) const {
@@ -201,6 +219,28 @@ void WriteSet::PutMembership(const MembershipRecord& record) {
 void WriteSet::RemoveMembership(NodeId repository, NodeId content,
                                 store::MembershipKind kind) {
   memberships_[{repository, content, kind}] = std::nullopt;
+}
+
+std::set<std::pair<NodeId, store::MembershipKind>> WriteSet::MembersOf(
+    NodeId repository) const {
+  std::set<std::pair<NodeId, store::MembershipKind>> members;
+  graph_->ForEachMember(
+      repository, [&](NodeId content, store::MembershipKind kind, absl::Time) {
+        members.emplace(content, kind);
+        return true;
+      });
+  const MembershipTuple first{repository, 0, store::MembershipKind::kRevision};
+  for (auto it = memberships_.lower_bound(first); it != memberships_.end();
+       ++it) {
+    const auto& [owner, content, kind] = it->first;
+    if (owner != repository) break;
+    if (it->second) {
+      members.emplace(content, kind);
+    } else {
+      members.erase({content, kind});
+    }
+  }
+  return members;
 }
 
 void WriteSet::SetOrphans(StoreId store, const Tally& orphans) {

@@ -13,6 +13,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/container/node_hash_map.h"
@@ -22,6 +24,7 @@
 #include "index/engine.h"
 #include "index/event.h"
 #include "index/graph_records.h"
+#include "index/record_encoding.h"
 #include "index/resident_graph.h"
 #include "reclaim/storage/v1/storage.pb.h"
 
@@ -57,6 +60,9 @@ class WriteSet {
   void RemoveNamed(NodeId id);
   // All of a kind in a store, those made in this set included.
   std::vector<NodeId> ListNamed(NodeKind kind, StoreId store) const;
+  // The keys of those in one scope, by name.
+  std::vector<NamedKey> KeysInScope(NodeKind kind, StoreId store,
+                                    const std::string& scope) const;
   // Named nodes that reference `content`, as this set has it.  The cost is one
   // step for each node that references it, and for each named one in this set.
   std::vector<NodeId> NamedKeepers(NodeId content) const;
@@ -66,6 +72,9 @@ class WriteSet {
   void PutMembership(const storage::v1::MembershipRecord& record);
   void RemoveMembership(NodeId repository, NodeId content,
                         store::MembershipKind kind);
+  // What a repository links, as this set has it.
+  std::set<std::pair<NodeId, store::MembershipKind>> MembersOf(
+      NodeId repository) const;
 
   void SetOrphans(StoreId store, const Tally& orphans);
   PlaceId AddPlace(StoreId store, const store::Place& name);
@@ -90,10 +99,10 @@ class WriteSet {
   template <typename Record>
   struct Entry {
     Record record;
-    std::string original;  // serialized; "" for a new one
+    std::string original;  // CanonicalBytes(); "" for a new one
     bool is_removed = false;
     bool IsChanged() const {
-      return is_removed || record.SerializeAsString() != original;
+      return is_removed || CanonicalBytes(record) != original;
     }
   };
   using ContentEntry = Entry<storage::v1::ContentRecord>;

@@ -182,6 +182,9 @@ class RandomMutations {
   void AddMember(v1::Operation* op) {
     const std::string repository = Pick("repo", 3);
     const std::string digest = AnyContent().ToString();
+    if (Below(10) == 0) {
+      return op->mutable_remove_repository()->set_repository(repository);
+    }
     if (Below(3) == 0) {
       v1::RemoveMembership* remove = op->mutable_remove_membership();
       remove->set_repository(repository);
