@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <functional>
+#include <ostream>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -20,6 +22,23 @@
 #include "rpc/server_fixture.h"
 
 namespace reclaim::cli {
+
+// Tells what was printed so far whenever it is flushed, on the thread that
+// prints.
+class FlushWatch : public std::stringbuf {
+ public:
+  using Visit = std::function<void(const std::string& printed)>;
+  explicit FlushWatch(Visit visit) : visit_(std::move(visit)) {}
+
+ protected:
+  int sync() override {
+    visit_(str());
+    return 0;
+  }
+
+ private:
+  Visit visit_;
+};
 
 class CommandFixture : public rpc::ServerFixture {
  protected:
@@ -56,6 +75,23 @@ class CommandFixture : public rpc::ServerFixture {
     terminal.now = [this] { return clock_.Now(); };
     const int code = RunCli(std::move(arguments), terminal);
     out_ = out.str();
+    err_ = err.str();
+    return code;
+  }
+  // Runs a command that prints as it goes on.
+  int Follow(std::vector<std::string> arguments, FlushWatch::Visit visit) {
+    arguments.insert(arguments.begin(), {"--host", "unix:" + SocketPath()});
+    FlushWatch buffer(std::move(visit));
+    std::ostream out(&buffer);
+    std::ostringstream err;
+    std::istringstream in;
+    Terminal terminal;
+    terminal.in = &in;
+    terminal.out = &out;
+    terminal.err = &err;
+    terminal.now = [this] { return clock_.Now(); };
+    const int code = RunCli(std::move(arguments), terminal);
+    out_ = buffer.str();
     err_ = err.str();
     return code;
   }

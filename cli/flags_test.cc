@@ -1,11 +1,8 @@
 // What flags do that no other test asks: each is seen to change what happens.
 
 #include <algorithm>
-#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <ostream>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,23 +33,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-// Tells what was printed so far whenever it is flushed, on the thread that
-// prints.
-class FlushWatch : public std::stringbuf {
- public:
-  using Visit = std::function<void(const std::string& printed)>;
-  explicit FlushWatch(Visit visit) : visit_(std::move(visit)) {}
-
- protected:
-  int sync() override {
-    visit_(str());
-    return 0;
-  }
-
- private:
-  Visit visit_;
-};
-
 class FlagsTest : public CommandFixture {
  protected:
   std::vector<std::string> Add() const {
@@ -82,23 +62,6 @@ class FlagsTest : public CommandFixture {
   }
   static int LineCount(const std::string& text) {
     return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
-  }
-  // Runs a command that prints as it goes on.
-  int Follow(std::vector<std::string> arguments, FlushWatch::Visit visit) {
-    arguments.insert(arguments.begin(), {"--host", "unix:" + SocketPath()});
-    FlushWatch buffer(std::move(visit));
-    std::ostream out(&buffer);
-    std::ostringstream err;
-    std::istringstream in;
-    Terminal terminal;
-    terminal.in = &in;
-    terminal.out = &out;
-    terminal.err = &err;
-    terminal.now = [this] { return clock_.Now(); };
-    const int code = RunCli(std::move(arguments), terminal);
-    out_ = buffer.str();
-    err_ = err.str();
-    return code;
   }
   void RecordVolume(const std::string& name) {
     ASSERT_EQ(Run({"record", "-"}, Volume(name)), kDone) << err_;

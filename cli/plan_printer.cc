@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/listing.h"
 #include "cli/row_printer.h"
 #include "cli/run_follower.h"
@@ -163,6 +164,12 @@ void SayTarget(const v1::Plan& plan, std::ostream* out) {
   }
 }
 
+void SayFilters(const v1::Plan& plan, std::ostream* out) {
+  if (plan.resolved_filters().empty()) return;
+  const std::string terms = absl::StrJoin(plan.resolved_filters(), ", ");
+  *out << "Only what matches " << Safe(terms) << '\n';
+}
+
 void SayCached(const v1::Plan& plan, std::ostream* out) {
   if (plan.cached_blob_count() == 0) return;
   const v1::Bytes& bytes = plan.cached_bytes();
@@ -207,6 +214,7 @@ int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags) {
                  << plan.bytes().content().allocated_bytes() +
                         plan.bytes().metadata().allocated_bytes()
                  << " bytes on disk)\n";
+  SayFilters(plan, &session->out());
   SayHeld(plan.bytes(), &session->out());
   SayCached(plan, &session->out());
   SayTarget(plan, &session->out());

@@ -17,6 +17,10 @@ namespace reclaim::cli {
 // With a format the items alone.
 int PrintPlan(Session* session, const v1::Plan& plan, const PruneFlags& flags);
 
+// The filters as the daemon understood them, with the instants that it made of
+// their times; nothing where there are none.
+void SayFilters(const v1::Plan& plan, std::ostream* out);
+
 // What stays with the build cache; nothing where nothing does.
 void SayCached(const v1::Plan& plan, std::ostream* out);
 

@@ -56,6 +56,7 @@ int Ask(Session* session, const v1::Plan& plan, const std::string& warning,
                    << (plan.is_restorable()
                            ? "; `reclaim restore` can undo it.\n"
                            : "; it is deleted for good.\n");
+    SayFilters(plan, &session->err());
   }
   return session->Confirm(warning, is_forced);
 }

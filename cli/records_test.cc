@@ -1,12 +1,15 @@
 // Docker's lists, and removal of what containers use, from the command line.
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "cli/command_fixture.h"
 #include "oci/digest.h"
+#include "store/testing/store_tree.h"
 
 namespace reclaim::cli {
 namespace {
@@ -120,6 +123,78 @@ TEST_F(RecordsTest, OfAFileWithAWrongLineItIsSaidWhatStands) {
                           HasSubstr("the first 1000 operations")));
   ASSERT_EQ(Run({"volume", "ls", "--quiet"}), kDone);
   EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 1000);
+}
+
+TEST_F(RecordsTest, ARepositoryGoesWithItsNames) {
+  std::string lines;
+  for (const char* tag : {"v1", "v2"}) {
+    absl::StrAppend(&lines, R"({"putTag":{"repository":"other","tag":")", tag,
+                    R"(","digest":")", kept_.ToString(), R"("}})", "\n");
+  }
+  absl::StrAppend(
+      &lines, R"({"putMembership":{"repository":"other","digest":")",
+      kept_.ToString(), R"(","kind":"MEMBERSHIP_KIND_REVISION"}})", "\n");
+  ASSERT_EQ(Run({"record", "-"}, lines), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("Recorded 4 changes")) << "with the repository";
+  const std::vector<std::string> names = {"images", "other", "--format",
+                                          "{{.Repository}}:{{.Tag}}"};
+  ASSERT_EQ(Run(names), kDone) << err_;
+  EXPECT_EQ(out_, "other:v1\nother:v2\n");
+  const std::string remove = R"({"removeRepository":{"repository":"other"}})";
+  ASSERT_EQ(Run({"record", "-"}, remove + "\n"), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("Recorded 3 changes"));
+  ASSERT_EQ(Run(names), kDone) << err_;
+  EXPECT_EQ(out_, "");
+  ASSERT_EQ(Run({"images", "app:v1", "-q"}), kDone) << err_;
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 1);
+  // All of it and its end in one file.
+  ASSERT_EQ(Run({"record", "-"}, lines + remove + "\n"), kDone) << err_;
+  ASSERT_EQ(Run(names), kDone) << err_;
+  EXPECT_EQ(out_, "");
+  RestartServer();
+  ASSERT_EQ(Run({"images", "app:v1", "-q"}), kDone) << err_;
+}
+
+TEST_F(RecordsTest, WhatNobodyUnderstandsIsToldAndRecorded) {
+  struct Case {
+    std::string manifest;
+    std::string why;
+  };
+  const std::string image = store::ImageText(
+      {oci::Digest::Sha256Of("config"), oci::Digest::Sha256Of("layer")});
+  const std::string open = image.substr(0, image.size() - 1);
+  const std::vector<Case> cases = {
+      {open + R"(,"config":{}})", "a JSON object has the key \"config\" twice"},
+      {open + R"(,"manifests":[]})",
+       "the manifest can be read as an image and as an index"},
+      {absl::StrCat(open, R"(,"x":)", std::string(40, '['),
+                    std::string(40, ']'), "}"),
+       "nested deeper than 32 levels"},
+      {R"({"schemaVersion":2,"mediaType":"application/x-mine"})",
+       "unknown manifest media type \"application/x-mine\""},
+      // A name that would colour the terminal.
+      {R"({"\u001b[31m":1,"\u001b[31m":2})", "[31m\" twice"}};
+  std::string lines;
+  for (const Case& one : cases) {
+    absl::StrAppend(&lines, R"({"putManifest":{"manifest":")",
+                    absl::Base64Escape(one.manifest), R"("}})", "\n");
+  }
+  ASSERT_EQ(Run({"record", "-"}, lines), kDone) << err_;
+  EXPECT_THAT(out_, HasSubstr("Recorded 5 changes"));
+  for (const Case& one : cases) {
+    const std::string digest = oci::Digest::Sha256Of(one.manifest).ToString();
+    EXPECT_THAT(err_, AllOf(HasSubstr("reclaim: " + digest + ": "),
+                            HasSubstr(one.why)));
+  }
+  EXPECT_EQ(std::count(err_.begin(), err_.end(), '\n'), 5);
+  EXPECT_THAT(err_, Not(HasSubstr("\x1b")));
+  ASSERT_EQ(Run({"record", "-", "--json"}, lines), kDone) << err_;
+  const auto summary = nlohmann::json::parse(out_, nullptr, false);
+  ASSERT_TRUE(summary.is_object()) << out_;
+  EXPECT_EQ(summary["message_type"], "summary");
+  ASSERT_EQ(summary["problems"].size(), 5u);
+  EXPECT_THAT(summary["problems"][0].get<std::string>(),
+              HasSubstr(cases[0].why));
 }
 
 TEST_F(RecordsTest, ContainersAreListedAsDockerDoes) {

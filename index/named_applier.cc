@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "index/operation_applier.h"
 #include "index/put_codec.h"
+#include "index/record_encoding.h"
 
 namespace reclaim::index {
 namespace {
@@ -46,7 +47,7 @@ absl::StatusOr<OperationApplier::NamedPut> OperationApplier::BeginNamed(
   if (put.record == nullptr) {
     put.record = set_->AddNamed(key);
   } else {
-    put.before = put.record->SerializeAsString();
+    put.before = CanonicalBytes(*put.record);
   }
   return put;
 }
@@ -68,7 +69,7 @@ void OperationApplier::FinishNamed(const StoreRecord& store,
   if (!is_same) {
     put.record->mutable_targets()->Assign(distinct.begin(), distinct.end());
   }
-  if (put.record->SerializeAsString() == put.before) return;
+  if (CanonicalBytes(*put.record) == put.before) return;
   ++changed_count_;
   put.record->set_stamp(set_->epoch());
   const bool is_moved_tag = !put.before.empty() && put.record->has_tag();

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
+#include "index/record_encoding.h"
 #include "oci/media_type.h"
 
 namespace reclaim::index {
@@ -68,7 +69,7 @@ void OperationApplier::AddContentEvent(EventKind kind,
 void OperationApplier::FinishContent(const ContentRecord& record,
                                      const std::string& before,
                                      EventKind kind) {
-  if (record.SerializeAsString() == before) return;
+  if (CanonicalBytes(record) == before) return;
   ++changed_count_;
   AddContentEvent(kind, record, "");
 }
@@ -141,7 +142,7 @@ absl::Status OperationApplier::operator()(const PutBlob& op) {
   }
   const bool was_present =
       static_cast<NodeState>(record->state()) == NodeState::kPresent;
-  const std::string before = record->SerializeAsString();
+  const std::string before = CanonicalBytes(*record);
   // What an existence check promised since stays promised.
   const int64_t recorded = record->recorded();
   RECLAIM_RETURN_IF_ERROR(SetBytes(record, op));
@@ -165,7 +166,7 @@ absl::Status OperationApplier::operator()(const RemoveBlob& op) {
       static_cast<NodeState>(record->state()) != NodeState::kPresent) {
     return absl::OkStatus();
   }
-  const std::string before = record->SerializeAsString();
+  const std::string before = CanonicalBytes(*record);
   record->set_state(static_cast<uint32_t>(NodeState::kAbsent));
   record->set_flags(record->flags() & ~uint32_t{kOpaque});
   FinishContent(*record, before, EventKind::kRemoved);
@@ -264,7 +265,7 @@ absl::Status OperationApplier::operator()(const PutManifest& op) {
   }
   const bool was_present =
       static_cast<NodeState>(record->state()) == NodeState::kPresent;
-  const std::string before = record->SerializeAsString();
+  const std::string before = CanonicalBytes(*record);
   PutBlob blob = put.stat.value_or(PutBlob());
   if (!put.stat) {
     blob.bytes = {op.bytes.size(), op.bytes.size()};
@@ -300,7 +301,7 @@ absl::Status OperationApplier::operator()(const PutManifest& op) {
 
 absl::Status OperationApplier::operator()(const MarkUnreadable& op) {
   RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record, ContentOf(op.name));
-  const std::string before = record->SerializeAsString();
+  const std::string before = CanonicalBytes(*record);
   if (op.is_mistaken) {
     record->set_flags(record->flags() & ~uint32_t{kOpaque});
     FinishContent(*record, before, EventKind::kChanged);
@@ -309,7 +310,7 @@ absl::Status OperationApplier::operator()(const MarkUnreadable& op) {
   record->set_flags(record->flags() | kOpaque);
   const std::string why = base::EscapeUnlessUtf8(op.why);
   problems_.push_back(absl::StrCat(op.name.digest.ToString(), ": ", why));
-  if (record->SerializeAsString() == before) return absl::OkStatus();
+  if (CanonicalBytes(*record) == before) return absl::OkStatus();
   ++changed_count_;
   AddContentEvent(EventKind::kProblem, *record, why);
   return absl::OkStatus();
@@ -317,7 +318,7 @@ absl::Status OperationApplier::operator()(const MarkUnreadable& op) {
 
 absl::Status OperationApplier::operator()(const PutImageConfig& op) {
   RECLAIM_ASSIGN_OR_RETURN(ContentRecord * record, ContentOf(op.name));
-  const std::string before = record->SerializeAsString();
+  const std::string before = CanonicalBytes(*record);
   storage::v1::ImageConfigRecord* config = record->mutable_config();
   config->Clear();
   if (op.created) config->set_created(ToMicros(*op.created));
@@ -375,7 +376,7 @@ absl::Status OperationApplier::operator()(const Touch& op) {
 
 void OperationApplier::TouchContent(const Touch& op, const StoreRecord& store,
                                     ContentRecord* content) {
-  const std::string before = content->SerializeAsString();
+  const std::string before = CanonicalBytes(*content);
   if (!IsHistory(op, store, content->id())) {
     NoteQuarantined(content->id());
     content->set_stamp(set_->epoch());

@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "index/operation_applier.h"
 #include "index/put_codec.h"
+#include "index/record_encoding.h"
 #include "oci/name.h"
 
 namespace reclaim::index {
@@ -107,7 +108,7 @@ absl::Status OperationApplier::UseImages(const std::vector<NodeId>& images) {
   for (const NodeId id : images) {
     RECLAIM_ASSIGN_OR_RETURN(ContentRecord * content, set_->ContentById(id));
     if (content->has_used() && content->used() >= now) continue;
-    const std::string before = content->SerializeAsString();
+    const std::string before = CanonicalBytes(*content);
     content->set_used(now);
     FinishContent(*content, before, EventKind::kUsed);
   }

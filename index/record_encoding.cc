@@ -5,6 +5,8 @@
 #include "base/status_macros.h"
 #include "base/utf8.h"
 #include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace reclaim::index {
 namespace {
@@ -69,6 +71,18 @@ absl::Status CheckTexts(const Message& record) {
 absl::StatusOr<std::string> EncodeRecord(const Message& record) {
   RECLAIM_RETURN_IF_ERROR(CheckTexts(record));
   return record.SerializeAsString();
+}
+
+std::string CanonicalBytes(const Message& record) {
+  std::string bytes(record.ByteSizeLong(), '\0');
+  {
+    google::protobuf::io::ArrayOutputStream array(
+        bytes.data(), static_cast<int>(bytes.size()));
+    google::protobuf::io::CodedOutputStream out(&array);
+    out.SetSerializationDeterministic(true);
+    record.SerializeWithCachedSizes(&out);
+  }
+  return bytes;
 }
 
 }  // namespace reclaim::index

@@ -24,6 +24,10 @@ absl::Status CheckTexts(const google::protobuf::Message& record);
 absl::StatusOr<std::string> EncodeRecord(
     const google::protobuf::Message& record);
 
+// The same bytes for the same record, to tell whether one has changed: labels
+// are a map, which comes in any order otherwise.
+std::string CanonicalBytes(const google::protobuf::Message& record);
+
 }  // namespace reclaim::index
 
 #endif  // RECLAIM_INDEX_RECORD_ENCODING_H_

@@ -606,6 +606,86 @@ TEST_F(ReferenceGraphTest, TheClockDoesNotGoBack) {
   EXPECT_GE(graph_->Read()->view().fields(b).recorded, start);
 }
 
+// Labels are a map, which a message holds in any order.
+TEST_F(ReferenceGraphTest, TheSameLabelsAreNoChangeWhateverTheirOrder) {
+  Labels labels;
+  for (int i = 0; i < 20; ++i) labels[absl::StrCat("label-", i)] = "value";
+  PutContainer container;
+  container.store = "s";
+  container.id = "c";
+  container.state = ContainerState::kRunning;
+  container.labels = labels;
+  PutSnapshot snapshot;
+  snapshot.store = "s";
+  snapshot.key = "k";
+  snapshot.labels = labels;
+  PutVolume volume;
+  volume.store = "s";
+  volume.name = "v";
+  volume.labels = labels;
+  PutNetwork network;
+  network.store = "s";
+  network.name = "n";
+  network.labels = labels;
+  PutLease lease;
+  lease.store = "s";
+  lease.id = "l";
+  lease.labels = labels;
+  PutImageConfig config;
+  config.name = {"s", "", D("config")};
+  config.labels = labels;
+  const std::vector<Operation> operations = {container, snapshot, volume,
+                                             network,   lease,    config};
+  const auto first = Apply(operations);
+  ASSERT_THAT(first, IsOk());
+  EXPECT_EQ(first->changed_count, operations.size());
+  for (int i = 0; i < 3; ++i) {
+    const auto again = Apply(operations);
+    ASSERT_THAT(again, IsOk());
+    EXPECT_EQ(again->changed_count, 0u);
+    EXPECT_EQ(again->sequence, first->sequence);
+    Open();
+    ASSERT_NE(graph_, nullptr);
+  }
+}
+
+// A link without its repository would make the database unreadable.
+TEST_F(ReferenceGraphTest, ARepositoryGoesWithWhatItsOwnMutationPutThere) {
+  PutMembership member;
+  member.store = "s";
+  member.repository = "app";
+  member.digest = D("layer");
+  PutUpload upload;
+  upload.store = "s";
+  upload.repository = "app";
+  upload.id = "u";
+  for (const bool was_known : {false, true}) {
+    SCOPED_TRACE(was_known);
+    if (was_known) {
+      ASSERT_THAT(Apply({PutRepository{"s", "app", ""}}), IsOk());
+    }
+    ASSERT_THAT(Apply({Blob("layer", 1), Tag("v1", D("layer")), member, upload,
+                       RemoveRepository{"s", "app"}}),
+                IsOk());
+    Open();
+    ASSERT_NE(graph_, nullptr);
+    const auto reader = graph_->Read();
+    const GraphView& view = reader->view();
+    for (const NodeKind kind :
+         {NodeKind::kRepository, NodeKind::kTag, NodeKind::kUpload}) {
+      view.ForEachNamed(kind, 0, [&](NodeId id) {
+        ADD_FAILURE() << ToString(kind) << " " << view.named_key(id).name;
+        return true;
+      });
+    }
+    view.ForEachRepositoryOf(view.FindContent(0, D("layer")), [](NodeId id) {
+      ADD_FAILURE() << "the repository " << id << " links it";
+      return true;
+    });
+  }
+  ExpectExact();
+}
+
 // A sanitizer looks at the same code in each of them, ten times as long.
 #ifdef ABSL_HAVE_ADDRESS_SANITIZER
 constexpr int kMutationCount = 10000;

@@ -7,7 +7,6 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "google/protobuf/message.h"
-#include "index/record_encoding.h"
 
 namespace reclaim::index {
 
@@ -39,7 +38,7 @@ absl::StatusOr<ContentRecord*> WriteSet::ContentById(NodeId id) {
                                                      Family::kContent, *value));
   ContentEntry& entry = content_[id];
   entry.record = std::move(record);
-  entry.original = entry.record.SerializeAsString();
+  entry.original = CanonicalBytes(entry.record);
   return &entry.record;
 }
 
@@ -113,7 +112,7 @@ absl::StatusOr<storage::v1::NamedRecord*> WriteSet::NamedById(NodeId id) {
       ParseRecord<storage::v1::NamedRecord>(Family::kNamed, *value));
   NamedEntry& entry = named_[id];
   entry.record = std::move(record);
-  entry.original = entry.record.SerializeAsString();
+  entry.original = CanonicalBytes(entry.record);
   return &entry.record;
 }
 

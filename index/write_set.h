@@ -13,6 +13,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/container/node_hash_map.h"
@@ -22,6 +24,7 @@
 #include "index/engine.h"
 #include "index/event.h"
 #include "index/graph_records.h"
+#include "index/record_encoding.h"
 #include "index/resident_graph.h"
 #include "reclaim/storage/v1/storage.pb.h"
 #include "store/types.h"
@@ -104,10 +107,10 @@ class WriteSet {
   template <typename Record>
   struct Entry {
     Record record;
-    std::string original;  // serialized; "" for a new one
+    std::string original;  // CanonicalBytes(); "" for a new one
     bool is_removed = false;
     bool IsChanged() const {
-      return is_removed || record.SerializeAsString() != original;
+      return is_removed || CanonicalBytes(record) != original;
     }
   };
   using ContentEntry = Entry<storage::v1::ContentRecord>;

@@ -30,7 +30,7 @@ using index::NodeKind;
 
 constexpr int kCheckCountMax = 10000;
 constexpr size_t kCheckedAtOnce = 500;
-constexpr size_t kNeighbourMax = 1000;
+constexpr int kNeighbourMax = 1000;
 constexpr int kStreamProblemMax = 100;
 constexpr char kRecord[] = "GraphService/Record";
 constexpr char kRecordStream[] = "GraphService/RecordStream";
@@ -65,6 +65,8 @@ absl::StatusOr<NodeId> FindRequested(const index::GraphView& view,
       "digest");
 }
 
+// In the order of the ids: content has no name, and to sort millions of digests
+// for each page would cost more than a page is worth.
 NodePage ContentPage(const index::GraphView& view, index::StoreId store,
                      NodeKind kind, const std::string& position, size_t size) {
   NodePage page;
@@ -237,19 +239,19 @@ absl::StatusOr<v1::GetNodeResponse> GraphService::Get(
     const index::GraphView& view = reader->view();
     RECLAIM_ASSIGN_OR_RETURN(id, FindRequested(view, request, store.id));
     *response.mutable_node() = MakeNode(*reader, id);
-    const auto kept = view.Kept(id);
-    for (const NodeId child :
-         kept.subspan(0, std::min(kept.size(), kNeighbourMax))) {
-      *response.add_kept() = MakeNode(*reader, child);
-    }
-    const auto referrers = view.Referrers(id);
-    for (const NodeId referrer :
-         referrers.subspan(0, std::min(referrers.size(), kNeighbourMax))) {
-      *response.add_referrers() = MakeNode(*reader, referrer);
-    }
+    const auto add = [&](absl::Span<const NodeId> neighbours, auto* nodes) {
+      for (const NodeId neighbour : neighbours) {
+        if (nodes->size() == kNeighbourMax) return;
+        // A container still has the id of a volume that has gone.
+        if (!view.Exists(neighbour)) continue;
+        *nodes->Add() = MakeNode(*reader, neighbour);
+      }
+    };
+    add(view.Kept(id), response.mutable_kept());
+    add(view.Referrers(id), response.mutable_referrers());
     view.ForEachRepositoryOf(id, [&](NodeId repository) {
       response.add_repositories(view.named_key(repository).name);
-      return response.repositories_size() < static_cast<int>(kNeighbourMax);
+      return response.repositories_size() < kNeighbourMax;
     });
   }
   AddDetails(*parts_.graph, id, response.mutable_node());

@@ -170,6 +170,15 @@ absl::StatusOr<std::vector<v1::Image>> ListOne(const ServiceParts& parts,
   return images;
 }
 
+// An image by its name, its digest, or its ID, which is its config's digest.
+absl::StatusOr<NodeId> FindNamed(const index::GraphView& view,
+                                 index::StoreId store,
+                                 const std::string& text) {
+  RECLAIM_ASSIGN_OR_RETURN(const std::string whole,
+                           WholeDigest(view, store, text));
+  return FindImage(view, store, whole);
+}
+
 // The digest that `before=` or `since=` names, in any of the stores.
 absl::StatusOr<std::string> Named(const ServiceParts& parts,
                                   const std::vector<index::StoreRecord>& stores,
@@ -177,7 +186,7 @@ absl::StatusOr<std::string> Named(const ServiceParts& parts,
   absl::Status status = absl::NotFoundError("there is no store");
   const auto reader = parts.graph->Read();
   for (const index::StoreRecord& store : stores) {
-    const auto id = FindImage(reader->view(), store.id, text);
+    const auto id = FindNamed(reader->view(), store.id, text);
     if (id.ok()) return reader->view().digest(*id).ToString();
     status = id.status();
   }
@@ -190,15 +199,20 @@ absl::Status Cut(const ServiceParts& parts,
                  const std::vector<std::string>& terms, bool is_before,
                  const std::vector<v1::Image>& all,
                  std::vector<v1::Image>* images) {
+  const char* const key = is_before ? "before=" : "since=";
   for (const std::string& text : terms) {
+    if (text.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("filter \"", key, "\" has an empty value"));
+    }
     RECLAIM_ASSIGN_OR_RETURN(const std::string digest,
                              Named(parts, stores, text));
     const auto mark = std::find_if(
         all.begin(), all.end(),
         [&](const v1::Image& image) { return image.digest() == digest; });
     if (mark == all.end()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          is_before ? "before=" : "since=", text, ": is not a listed image"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(key, text, ": is not a listed image"));
     }
     const absl::Time limit = TimeOf(*mark);
     images->erase(std::remove_if(images->begin(), images->end(),

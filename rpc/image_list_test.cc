@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -97,6 +98,27 @@ class ImageListTest : public ServerFixture {
     return names;
   }
 
+  // By several, in the order of the list.
+  std::vector<std::string> ListedBy(const std::vector<std::string>& filters) {
+    v1::ListImagesRequest request;
+    for (const std::string& filter : filters) request.add_filters(filter);
+    v1::ListImagesResponse response;
+    const grpc::Status status =
+        Ask(usage_stub_, &Usage::ListImages, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<std::string> names;
+    for (const v1::Image& image : response.images()) {
+      names.push_back(names_[image.digest()]);
+    }
+    return names;
+  }
+  grpc::Status ListRefusal(const std::string& filter) {
+    v1::ListImagesRequest request;
+    request.add_filters(filter);
+    v1::ListImagesResponse response;
+    return Ask(usage_stub_, &Usage::ListImages, request, &response);
+  }
+
   grpc::Status Plan(v1::PruneVerb verb, const std::string& filter,
                     v1::Plan* plan) {
     v1::CreatePlanRequest request;
@@ -168,6 +190,111 @@ TEST_F(ImageListTest, AClockThatTheKindDoesNotHaveIsRefusedAlike) {
   EXPECT_EQ(
       Plan(v1::PRUNE_VERB_NETWORKS, "until.pulled=24h", &plan).error_code(),
       grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+class BeforeAndSinceTest : public ImageListTest {
+ protected:
+  // "old" and "loose" are the eldest, then come "young" and "gone", then these.
+  void SetUp() override {
+    ImageListTest::SetUp();
+    clock_.Advance(absl::Hours(1));
+    Put("late", "lost");
+  }
+  static std::string Short(const std::string& digest) {
+    return digest.substr(std::string("sha256:").size(), 12);
+  }
+  // The digest of an image's config: its ID.
+  std::string ConfigOf(const std::string& name) {
+    v1::ListImagesResponse response;
+    EXPECT_TRUE(Ask(usage_stub_, &Usage::ListImages, {}, &response).ok());
+    for (const v1::Image& image : response.images()) {
+      if (names_[image.digest()] == name) return image.config_digest();
+    }
+    ADD_FAILURE() << name << " is not listed";
+    return "";
+  }
+};
+
+TEST_F(BeforeAndSinceTest, EachCutsAtTheImageThatItNames) {
+  struct Case {
+    std::vector<std::string> filters;
+    Names names;
+  };
+  const Names first = {"old", "loose"};
+  const Names second = {"young", "gone"};
+  const Names third = {"late", "lost"};
+  const std::vector<Case> cases = {
+      {{"before=app:old"}, {}},
+      {{"before=app:young"}, first},
+      {{"before=app:late"}, {"old", "loose", "young", "gone"}},
+      {{"since=app:late"}, {}},
+      {{"since=app:young"}, third},
+      {{"since=app:old"}, {"young", "gone", "late", "lost"}},
+      // An image without a name, by its digest, whole or in part.
+      {{absl::StrCat("before=", digests_["gone"])}, first},
+      {{absl::StrCat("since=", Short(digests_["gone"]))}, third},
+      // By its ID, as the list shows it.
+      {{absl::StrCat("before=", ConfigOf("gone"))}, first},
+      {{absl::StrCat("since=", Short(ConfigOf("gone")))}, third},
+      // Of several each has to hold, and so has every other term.
+      {{"since=app:old", "before=app:late"}, second},
+      {{"before=app:late", "before=app:young"}, first},
+      {{"since=app:late", "before=app:old"}, {}},
+      {{"before=app:late", "dangling=true"}, {"loose", "gone"}},
+      {{"before=app:late", "label=name=old"}, {"old"}},
+      {{"since=app:old", "until=30m"}, second},
+      // What it names need not be listed itself.
+      {{"since=app:old", "reference=app:late"}, {"late"}}};
+  for (const Case& one : cases) {
+    const std::vector<std::string> listed = ListedBy(one.filters);
+    EXPECT_EQ(Names(listed.begin(), listed.end()), one.names)
+        << ::testing::PrintToString(one.filters);
+    EXPECT_EQ(listed.size(), one.names.size());
+  }
+}
+
+TEST_F(BeforeAndSinceTest, TheNewestIsStillTheFirst) {
+  const std::vector<std::string> listed =
+      ListedBy({"since=app:old", "dangling=false"});
+  EXPECT_EQ(listed, std::vector<std::string>({"late", "young"}));
+}
+
+TEST_F(BeforeAndSinceTest, WhatIsNoListedImageIsRefused) {
+  const std::string layer = D("layer of old").ToString();
+  for (const char* key : {"before=", "since="}) {
+    EXPECT_EQ(ListRefusal(absl::StrCat(key, "app:none")).error_code(),
+              grpc::StatusCode::NOT_FOUND);
+    const grpc::Status empty = ListRefusal(key);
+    EXPECT_EQ(empty.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(empty.error_message(),
+                ::testing::HasSubstr("has an empty value"));
+    EXPECT_EQ(ListRefusal(absl::StrCat(key, "app")).error_code(),
+              grpc::StatusCode::FAILED_PRECONDITION)
+        << "a repository";
+    const grpc::Status status = ListRefusal(absl::StrCat(key, layer));
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(),
+                ::testing::HasSubstr("is not a listed image"));
+  }
+}
+
+// One of any store that is listed cuts what is listed of all of them.
+TEST_F(BeforeAndSinceTest, TheImageMayBeInAnotherStore) {
+  v1::RegisterStoreRequest add;
+  add.set_name("other");
+  add.set_uri("external:other");
+  v1::Store store;
+  ASSERT_TRUE(
+      Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store)
+          .ok());
+  EXPECT_EQ(Listed("before=app:young"), Names({"old", "loose"}));
+  v1::ListImagesRequest request;
+  request.set_store("other");
+  request.add_filters("before=app:young");
+  v1::ListImagesResponse response;
+  EXPECT_EQ(
+      Ask(usage_stub_, &Usage::ListImages, request, &response).error_code(),
+      grpc::StatusCode::NOT_FOUND);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
 #include "gc/collector.h"
+#include "gc/observer.h"
 #include "gc/policy_book.h"
 #include "gc/scheduler.h"
 #include "gmock/gmock.h"
@@ -68,7 +69,7 @@ class ServerFixture : public ::testing::Test {
     ASSERT_THAT(graph, base::IsOk());
     graph_ = *std::move(graph);
     auto collector =
-        gc::Collector::Create(graph_.get(), &clock_, &random_, nullptr);
+        gc::Collector::Create(graph_.get(), &clock_, &random_, observer_);
     ASSERT_THAT(collector, base::IsOk());
     collector_ = *std::move(collector);
     auto policies =
@@ -221,6 +222,8 @@ class ServerFixture : public ::testing::Test {
   }
 
   AuditLog* audit_ = nullptr;  // set before SetUp() to keep one; not owned
+  // Set before SetUp(): who hears what the collector does; not owned.
+  gc::CollectorObserver* observer_ = nullptr;
   store::TempFolder folder_;
   SocketFolder socket_folder_;
   base::SimulatedClock clock_;
