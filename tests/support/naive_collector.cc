@@ -245,7 +245,7 @@ class NaiveCollector {
     }
     bool has_image = false;
     for (const NodeId image : view_.Kept(id)) {
-      if (!IsContent(view_.kind(image))) continue;
+      if (!view_.Exists(image) || !IsContent(view_.kind(image))) continue;
       has_image = true;
       if (live == nullptr || live->count(image) > 0 ||
           IsPlaceKept(view_.fields(image).place)) {
