@@ -45,8 +45,8 @@ absl::StatusOr<EditedLayoutIndex> EditLayoutIndex(
     absl::string_view bytes, const std::vector<LayoutEdit>& edits);
 
 // Undoes `edit` of `before` in what the file is `now`: the entry is there again
-// with its name, as often as it was.  ALREADY_EXISTS if the name is another's by now, DATA_LOSS if
-// `before` has no such entry.
+// with its name, as often as it was.  ALREADY_EXISTS if the name is another's
+// by now, DATA_LOSS if `before` has no such entry.
 absl::StatusOr<std::string> RestoreLayoutEntry(absl::string_view now,
                                                absl::string_view before,
                                                const LayoutEdit& edit);
