@@ -148,7 +148,10 @@ absl::Status OperationApplier::operator()(const PutSnapshot& op) {
     RECLAIM_ASSIGN_OR_RETURN(
         NamedProto * parent,
         set_->FindNamed({NodeKind::kSnapshot, store->id, "", op.parent}));
-    if (parent != nullptr) targets.push_back(parent->id());
+    // On itself nothing stands.
+    if (parent != nullptr && parent->id() != put.record->id()) {
+      targets.push_back(parent->id());
+    }
   }
   if (op.image) {
     RECLAIM_RETURN_IF_ERROR(AddImage(*store, place, *op.image, &targets));

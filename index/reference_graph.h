@@ -208,9 +208,10 @@ class ReferenceGraph {
   // Applies a mutation: all or nothing, durable when it returns OK with
   // kDurable.  A new reference to a quarantined node restores it first (I4).
   // Errors: INVALID_ARGUMENT, NOT_FOUND (store), OUT_OF_RANGE (all sizes
-  // together would be more than store::kSizeSumMax), RESOURCE_EXHAUSTED (disk
-  // full), after which nothing has changed; UNAVAILABLE (the engine failed; the
-  // graph is read-only until it has been reopened).
+  // of a store together would be more than store::kSizeSumMax),
+  // RESOURCE_EXHAUSTED (disk full), after which nothing has changed;
+  // UNAVAILABLE (the engine failed; the graph is read-only until it has been
+  // reopened).
   virtual absl::StatusOr<AppliedMutation> Apply(const Mutation& mutation,
                                                 Durability durability) = 0;
 

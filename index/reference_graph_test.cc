@@ -649,41 +649,18 @@ TEST_F(ReferenceGraphTest, TheSameLabelsAreNoChangeWhateverTheirOrder) {
   }
 }
 
-// A link without its repository would make the database unreadable.
-TEST_F(ReferenceGraphTest, ARepositoryGoesWithWhatItsOwnMutationPutThere) {
-  PutMembership member;
-  member.store = "s";
-  member.repository = "app";
-  member.digest = D("layer");
-  PutUpload upload;
-  upload.store = "s";
-  upload.repository = "app";
-  upload.id = "u";
-  for (const bool was_known : {false, true}) {
-    SCOPED_TRACE(was_known);
-    if (was_known) {
-      ASSERT_THAT(Apply({PutRepository{"s", "app", ""}}), IsOk());
-    }
-    ASSERT_THAT(Apply({Blob("layer", 1), Tag("v1", D("layer")), member, upload,
-                       RemoveRepository{"s", "app"}}),
-                IsOk());
-    Open();
-    ASSERT_NE(graph_, nullptr);
-    const auto reader = graph_->Read();
-    const GraphView& view = reader->view();
-    for (const NodeKind kind :
-         {NodeKind::kRepository, NodeKind::kTag, NodeKind::kUpload}) {
-      view.ForEachNamed(kind, 0, [&](NodeId id) {
-        ADD_FAILURE() << ToString(kind) << " " << view.named_key(id).name;
-        return true;
-      });
-    }
-    view.ForEachRepositoryOf(view.FindContent(0, D("layer")), [](NodeId id) {
-      ADD_FAILURE() << "the repository " << id << " links it";
-      return true;
-    });
-  }
-  ExpectExact();
+// It would keep itself for ever.
+TEST_F(ReferenceGraphTest, ASnapshotDoesNotStandOnItself) {
+  PutSnapshot snapshot;
+  snapshot.store = "s";
+  snapshot.key = "k";
+  snapshot.parent = "k";
+  ASSERT_THAT(Apply({snapshot}), IsOk());
+  const auto reader = graph_->Read();
+  const GraphView& view = reader->view();
+  const NodeId id = view.FindNamed({NodeKind::kSnapshot, 0, "", "k"});
+  ASSERT_NE(id, kNoNode);
+  EXPECT_TRUE(view.Kept(id).empty());
 }
 
 // A sanitizer looks at the same code in each of them, ten times as long.

@@ -366,7 +366,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   absl::flat_hash_set<StoreId> doubted_by_repository_;
   Doubts doubts_;
   absl::flat_hash_set<NodeId> unlinked_;  // roots as Doubt::kUnlinked
-  mutable std::map<StoreId, StoreTotals> totals_;
+  std::map<StoreId, StoreTotals> totals_;
   absl::flat_hash_set<NodeId> flipped_;
   std::array<ReachCounter, kReachClassCount> reach_;
   // Which snapshots stay, in the same classes; the roots of these are snapshots

@@ -179,7 +179,9 @@ uint32_t ResidentGraph::ReferenceCount(NodeId id) const {
 }
 
 const StoreTotals& ResidentGraph::totals(StoreId store) const {
-  return totals_[store];
+  static const StoreTotals* const kNone = new StoreTotals();
+  const auto it = totals_.find(store);
+  return it == totals_.end() ? *kNone : it->second;
 }
 
 void ResidentGraph::SetOrphans(StoreId store, const Tally& orphans) {

@@ -1,7 +1,9 @@
 // Sums of sizes, which must not begin anew at zero (SEMANTICS, case 74): what
-// would make them too large is refused before anything is written.
+// would make those of a store too large is refused before anything is written.
+// Each store has its own limit, so that the wrong sizes of one stop no other.
 
 #include <cstdint>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
@@ -31,11 +33,13 @@ Bytes SumOf(const StoreTotals& totals) {
 
 }  // namespace
 
-WriteSet::Growth WriteSet::SizeGrowth() const {
-  Growth growth;
-  const auto add = [&growth](const Bytes& now, const Bytes& before) {
-    growth.more += Beyond(now, before);
-    growth.less += Beyond(before, now);
+std::map<StoreId, WriteSet::Growth> WriteSet::SizeGrowth() const {
+  std::map<StoreId, Growth> growth;
+  const auto add = [&growth](StoreId store, const Bytes& now,
+                             const Bytes& before) {
+    Growth& of_store = growth[store];
+    of_store.more += Beyond(now, before);
+    of_store.less += Beyond(before, now);
   };
   const auto before = [this](NodeId id) {
     return graph_->Exists(id) ? graph_->bytes(id) : Bytes();
@@ -43,39 +47,42 @@ WriteSet::Growth WriteSet::SizeGrowth() const {
   for (const auto& [id, entry] : content_) {
     // Of a file with several names its extent has them.
     const bool has_bytes = !entry.record.has_extent();
-    add(has_bytes ? Bytes{entry.record.logical_bytes(),
+    add(entry.record.store(),
+        has_bytes ? Bytes{entry.record.logical_bytes(),
                           entry.record.allocated_bytes()}
                   : Bytes(),
         before(id));
   }
   for (const auto& [id, entry] : named_) {
-    add(entry.is_removed ? Bytes()
+    add(entry.record.store(),
+        entry.is_removed ? Bytes()
                          : Bytes{entry.record.logical_bytes(),
                                  entry.record.allocated_bytes()},
         before(id));
   }
   for (const auto& [store, orphans] : orphans_) {
-    add(orphans.bytes, graph_->totals(store).orphan.bytes);
+    add(store, orphans.bytes, graph_->totals(store).orphan.bytes);
   }
   return growth;
 }
 
 absl::Status DurableGraph::CheckSums(const WriteSet& set) const {
   base::ReaderMutexLock lock(&graph_mutex_);
-  const WriteSet::Growth growth = set.SizeGrowth();
-  if (growth.more == Bytes()) return absl::OkStatus();
-  Bytes sum;
-  for (const auto& [id, store] : stores_) sum += SumOf(graph_.totals(id));
-  sum = Beyond(sum, growth.less) + growth.more;
-  if (sum.logical_bytes <= store::kSizeSumMax &&
-      sum.allocated_bytes <= store::kSizeSumMax) {
-    return absl::OkStatus();
+  for (const auto& [store, growth] : set.SizeGrowth()) {
+    if (growth.more == Bytes()) continue;
+    const Bytes sum =
+        Beyond(SumOf(graph_.totals(store)), growth.less) + growth.more;
+    if (sum.logical_bytes <= store::kSizeSumMax &&
+        sum.allocated_bytes <= store::kSizeSumMax) {
+      continue;
+    }
+    return absl::OutOfRangeError(absl::StrCat(
+        "the sizes of all that is recorded in ", graph_.StoreName(store),
+        " would come to ", sum.logical_bytes, " bytes (", sum.allocated_bytes,
+        " on disk), more than ", store::kSizeSumMax,
+        " (4 EiB): one of them is wrong; `reclaim df` shows where they are"));
   }
-  return absl::OutOfRangeError(absl::StrCat(
-      "the sizes of all that is recorded would come to ", sum.logical_bytes,
-      " bytes (", sum.allocated_bytes, " on disk), more than ",
-      store::kSizeSumMax,
-      " (4 EiB): one of them is wrong; `reclaim df` shows where they are"));
+  return absl::OkStatus();
 }
 
 }  // namespace reclaim::index

@@ -155,7 +155,7 @@ void Verifier::NoteBase(NodeId id, const std::string& snapshot,
           "its engine can tell what became of it"});
 }
 
-// An image that something needs, in a store that unpacks images.
+// An image with layers that something needs, in a store that unpacks images.
 void Verifier::NoteImage(NodeId config,
                          const storage::v1::ImageConfigRecord& said) {
   // Those of artifacts say nothing, or this, and are never unpacked.
@@ -164,6 +164,7 @@ void Verifier::NoteImage(NodeId config,
   const GraphView& view = reader->view();
   if (!view.Exists(config) || view.state(config) != NodeState::kPresent) return;
   NodeId image = kNoNode;
+  bool has_layers = false;
   bool is_unpacked = HasSnapshot(view, config);
   view.ForEachKeeper(config, [&](NodeId keeper) {
     if (!view.Exists(keeper) || view.kind(keeper) != NodeKind::kManifest ||
@@ -171,6 +172,9 @@ void Verifier::NoteImage(NodeId config,
       return true;
     }
     image = keeper;
+    for (const NodeId part : view.Kept(keeper)) {
+      has_layers = has_layers || view.kind(part) == NodeKind::kLayer;
+    }
     is_unpacked = is_unpacked || HasSnapshot(view, keeper);
     return !is_unpacked;
   });
@@ -178,7 +182,7 @@ void Verifier::NoteImage(NodeId config,
       absl::StrCat(said.os(), "/", said.architecture(), "/", said.variant());
   if (is_unpacked) {
     unpacked_platforms_.insert(platform);
-  } else if (image != kNoNode) {
+  } else if (image != kNoNode && has_layers) {
     packed_images_.emplace_back(platform, NameOf(view, image));
   }
 }

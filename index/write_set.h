@@ -89,13 +89,13 @@ class WriteSet {
 
   // Content records that were touched in kPresent, kAbsent, ... order by id.
   bool HasChanges() const;
-  // What this set adds to the sum of all sizes, and what it takes off it. Reads
-  // the graph.
+  // What this set adds to the sum of all sizes of each store, and what it takes
+  // off it.  Reads the graph.
   struct Growth {
     store::Bytes more;
     store::Bytes less;
   };
-  Growth SizeGrowth() const;
+  std::map<StoreId, Growth> SizeGrowth() const;
   // Rows of events beyond `count_max`, oldest first: as many as this set adds,
   // and some more while there are too many.
   void TrimEvents(uint64_t count_max);

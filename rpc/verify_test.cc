@@ -437,7 +437,9 @@ class SnapshotTest : public VerifyTest {
     v1::PutBlob* blob = request_.add_operations()->mutable_put_blob();
     blob->mutable_name()->set_digest(D(config).ToString());
     blob->mutable_bytes()->set_logical_bytes(config.size());
-    const std::string text = ImageOf(Descriptor(kConfigType, config), {});
+    std::vector<std::string> layers;
+    if (has_layers_) layers.push_back(Descriptor(kLayerType, "layer"));
+    const std::string text = ImageOf(Descriptor(kConfigType, config), layers);
     request_.add_operations()->mutable_put_manifest()->set_manifest(text);
     v1::PutImageConfig* details =
         request_.add_operations()->mutable_put_image_config();
@@ -460,6 +462,7 @@ class SnapshotTest : public VerifyTest {
   }
 
   v1::RecordRequest request_;
+  bool has_layers_ = true;
 };
 
 TEST_F(SnapshotTest, AnImageThatIsNotUnpackedIsANote) {
@@ -475,6 +478,9 @@ TEST_F(SnapshotTest, AnImageThatIsNotUnpackedIsANote) {
   AddImage(R"({"os":"linux","architecture":"arm64"})", "v4");
   AddImage(R"({"os":"unknown","architecture":"unknown"})", "v5");
   AddImage("{}", "v6");
+  // And one that there is nothing to unpack of.
+  has_layers_ = false;
+  AddImage(R"({"os":"linux","architecture":"amd64","x":4})", "v7");
   Record(request_);
   EXPECT_THAT(Words(),
               ElementsAre("missing-snapshot note " + packed.ToString()));

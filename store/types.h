@@ -21,9 +21,10 @@
 namespace reclaim::store {
 
 // The size that a client may give one thing, 1 EiB, and the sum that the sizes
-// of all that is recorded may come to, 4 EiB; more is refused, and changes
-// nothing (SEMANTICS, case 74).  So a sum in which everything counts once is
-// below 2^63, whatever it is a sum of, and three of those fit into 64 bits.
+// of all that is recorded in one store may come to, 4 EiB; more is refused, and
+// changes nothing (SEMANTICS, case 74).  So a sum in which everything of a
+// store counts once is below 2^63, whatever it is a sum of, and three of those
+// fit into 64 bits.
 inline constexpr uint64_t kSizeMax = uint64_t{1} << 60;
 inline constexpr uint64_t kSizeSumMax = uint64_t{1} << 62;
 
@@ -34,8 +35,8 @@ constexpr uint64_t AddSaturated(uint64_t a, uint64_t b) {
 }
 
 // A pair of the two measures of the same bytes.  Sums saturate.  Those in which
-// everything counts once never get so far (kSizeSumMax); one in which a layer
-// counts for each image that has it may.
+// everything of a store counts once never get so far (kSizeSumMax); one of many
+// stores, or in which a layer counts for each image that has it, may.
 struct Bytes {
   uint64_t logical_bytes = 0;
   uint64_t allocated_bytes = 0;

@@ -21,6 +21,7 @@
 #include "index/totals.h"
 #include "store/types.h"
 #include "tests/support/graph_text.h"
+#include "tests/support/seed.h"
 #include "tests/support/text_details.h"
 
 namespace reclaim::tests {
@@ -181,8 +182,7 @@ void ExpectAgreement(RandomEngine* random) {
 }
 
 TEST(UnpackedModelTest, WhatDfCallsReclaimableIsWhatAPlanTakes) {
-  const uint64_t seed = std::random_device()();
-  RecordProperty("seed", absl::StrCat(seed));
+  const uint64_t seed = AskSeed();
   for (uint64_t round = 0; round < kRandomGraphCount; ++round) {
     SCOPED_TRACE(absl::StrCat("seed ", seed + round));
     RandomEngine random(seed + round);

@@ -169,11 +169,12 @@ TEST_F(FlaggedRecordsTest, Case046_ARecordOfTheFutureIsFlagged) {
 }
 
 TEST_F(FlaggedRecordsTest, Case071_AMissingSnapshotIsFlagged) {
-  ASSERT_THAT(Apply({Blob("c", 1), Blob("d", 1), Image("M1", {"c"}),
-                     Image("M2", {"d"}), Config("c"), Config("d"),
-                     Tag("app", "v1", "M1"), Tag("app", "v2", "M2"),
-                     Snapshot("base", "", ""), Snapshot("top", "base", "c")}),
-              IsOk());
+  ASSERT_THAT(
+      Apply({Blob("c", 1), Blob("d", 1), Blob("l", 1), Image("M1", {"c", "l"}),
+             Image("M2", {"d", "l"}), Config("c"), Config("d"),
+             Tag("app", "v1", "M1"), Tag("app", "v2", "M2"),
+             Snapshot("base", "", ""), Snapshot("top", "base", "c")}),
+      IsOk());
   EXPECT_THAT(Flags(),
               ElementsAre("missing-snapshot " + DigestOf("M2").ToString()));
   ASSERT_THAT(Apply({Snapshot("other", "gone", "d")}), IsOk());
