@@ -11,15 +11,21 @@ namespace {
 
 enum RootSet { kEverything, kWithoutTags, kContainersOnly };
 
+// Modular as the counters are (index/resident_totals.cc).
+void AddBytes(Tally* tally, const store::Bytes& bytes) {
+  tally->bytes.logical_bytes += bytes.logical_bytes;
+  tally->bytes.allocated_bytes += bytes.allocated_bytes;
+}
+
 void Add(Tally* tally, const store::Bytes& bytes) {
   ++tally->count;
-  tally->bytes += bytes;
+  AddBytes(tally, bytes);
 }
 
 // Its names are counted, not the file.
 void AddNode(Tally* tally, const NodeFields& node) {
   if (node.kind != NodeKind::kExtent) ++tally->count;
-  tally->bytes += node.bytes;
+  AddBytes(tally, node.bytes);
 }
 
 class Recounter {

@@ -13,8 +13,12 @@ namespace reclaim::index {
 namespace {
 
 void AddBytes(Tally* tally, const store::Bytes& bytes, int sign) {
+  // Modular, unlike Bytes::operator+=: a database of an earlier version may
+  // have sizes of which the sum does not fit, and it has to be what it was when
+  // they are gone.
   if (sign > 0) {
-    tally->bytes += bytes;
+    tally->bytes.logical_bytes += bytes.logical_bytes;
+    tally->bytes.allocated_bytes += bytes.allocated_bytes;
   } else {
     tally->bytes.logical_bytes -= bytes.logical_bytes;
     tally->bytes.allocated_bytes -= bytes.allocated_bytes;

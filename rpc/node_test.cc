@@ -390,7 +390,7 @@ TEST_F(ProblemsTest, AManifestThatNobodyUnderstandsIsKeptAndTold) {
     SCOPED_TRACE(one.why);
     v1::RecordRequest request;
     Add(one, &request);
-    request.set_request_id(one.why);
+    request.set_request_id(Sum(one.manifest));
     const v1::RecordResponse response = Record(request);
     ASSERT_THAT(response.problems(), SizeIs(1));
     EXPECT_THAT(
