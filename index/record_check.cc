@@ -45,6 +45,9 @@ absl::Status RecordCheck::Check(const ContentRow& row) const {
       row.subject == row.id || row.extent == row.id;
   if (is_its_own) return damaged("references itself");
   if (row.kind == NodeKind::kExtent) return absl::OkStatus();
+  if (row.key.digest.bytes().size() < DigestShelf::kSize) {
+    return damaged("has no digest");
+  }
   if (!IsPlaceOf(row.key.place, row.store)) {
     return damaged("is in a place that its store does not have");
   }
