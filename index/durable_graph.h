@@ -96,7 +96,7 @@ class DurableGraph final : public ReferenceGraph {
   }
   absl::Status CheckWritable() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // OUT_OF_RANGE if all sizes together would be too large (size_sums.cc).
+  // OUT_OF_RANGE if all sizes of a store would be too large (size_sums.cc).
   absl::Status CheckSums(const WriteSet& set) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   // Into the engine's log, not yet synced: nobody is answered before

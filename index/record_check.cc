@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "index/digest_shelf.h"
 
 namespace reclaim::index {
 namespace {
