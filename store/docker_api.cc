@@ -16,7 +16,8 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(30);
 // Lists with sizes: the engine walks its folders for them.
 constexpr absl::Duration kListPatience = absl::Minutes(10);
-constexpr absl::Duration kPingPatience = absl::Seconds(2);
+// A busy machine's engine is slow, not away.
+constexpr absl::Duration kPingPatience = absl::Seconds(5);
 // While another client has the engine count its bytes.
 constexpr absl::Duration kUsagePause = absl::Milliseconds(100);
 constexpr int kUsageRounds = 100;
@@ -74,28 +75,29 @@ absl::StatusOr<std::string> DockerApi::Prefix() const {
   RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
                            http_.Ask("GET", "/_ping", kPatience));
   RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "ping"));
-  return Negotiate(answer, kPatience);
+  return Negotiate(answer);
 }
 
 absl::Status DockerApi::Ping() const {
   RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
                            http_.Ask("GET", "/_ping", kPingPatience));
   RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "ping"));
-  return Negotiate(answer, kPingPatience).status();
+  return Negotiate(answer).status();
 }
 
 absl::StatusOr<std::string> DockerApi::Negotiate(
-    const HttpAnswer& ping, absl::Duration patience) const {
+    const HttpAnswer& ping) const {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!prefix_.empty()) return prefix_;
   }
-  // podman needs more than a second for its /version.
+  // podman needs more than a second for its /version, and a machine under load
+  // many: who answered a ping is there.
   absl::StatusOr<docker_json::EngineVersion> version =
       docker_json::VersionOfPing(ping.headers);
   if (!version.ok()) {
     RECLAIM_ASSIGN_OR_RETURN(const HttpAnswer answer,
-                             http_.Ask("GET", "/version", patience));
+                             http_.Ask("GET", "/version", kPatience));
     RECLAIM_RETURN_IF_ERROR(ToStatus(answer, "version"));
     version = docker_json::ParseVersion(answer.body);
   }

@@ -99,8 +99,7 @@ class DockerApi {
   absl::StatusOr<std::string> Prefix() const;
 
  private:
-  absl::StatusOr<std::string> Negotiate(const HttpAnswer& ping,
-                                        absl::Duration patience) const;
+  absl::StatusOr<std::string> Negotiate(const HttpAnswer& ping) const;
   absl::StatusOr<std::string> Get(const std::string& target) const;
   absl::StatusOr<std::string> Ask(const char* method,
                                   const std::string& target) const;

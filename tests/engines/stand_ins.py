@@ -42,8 +42,10 @@ class _Answers(http.server.BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
-    def answer(self, code, body):
+    def answer(self, code, body, headers=()):
         self.send_response(code)
+        for name, value in headers:
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -98,7 +100,10 @@ def _in_front_of(path, engine, own_answer):
             connection.request(self.command, self.path, headers={
                 "Content-Length": "0"})
             answer = connection.getresponse()
-            self.answer(answer.status, answer.read())
+            self.answer(answer.status, answer.read(), [
+                pair for pair in answer.getheaders()
+                if pair[0].lower() in ("api-version",
+                                       "libpod-api-version")])
             connection.close()
 
         do_GET = do_POST = do_DELETE = pass_on
