@@ -154,10 +154,9 @@ int Report(Session* session, const char* did, int code, const v1::Run& run) {
 
 int Restore(Session* session, const v1::RestoreRequest& request) {
   v1::Run run;
-  int code =
-      session->Ask(&Stub::Restore, NewStub(session).get(), request, &run);
-  if (code != kDone) return code;
-  code = FollowRun(session, &run);
+  const int code = StartAndFollow(session, &Stub::Restore,
+                                  NewStub(session).get(), request, &run);
+  if (run.id().empty()) return code;
   return Report(session, "Restored", code, run);
 }
 
@@ -186,9 +185,9 @@ int Purge(Session* session, const PurgeFlags& flags) {
       flags.force);
   if (code != kDone) return code;
   v1::Run run;
-  code = session->Ask(&Stub::Purge, NewStub(session).get(), request, &run);
-  if (code != kDone) return code;
-  code = FollowRun(session, &run);
+  code = StartAndFollow(session, &Stub::Purge, NewStub(session).get(), request,
+                        &run);
+  if (run.id().empty()) return code;
   return Report(session, "Freed", code, run);
 }
 

@@ -245,9 +245,9 @@ int ApplyAndReport(Session* session, const v1::Plan& plan,
   request.set_allow_large(flags.allow_large);
   request.set_purge(flags.purge);
   v1::Run run;
-  int code = session->Ask(&Stub::ApplyPlan, stub.get(), request, &run);
-  if (code != kDone) return code;
-  code = FollowRun(session, &run);
+  const int code =
+      StartAndFollow(session, &Stub::ApplyPlan, stub.get(), request, &run);
+  if (run.id().empty()) return code;
   if (session->json) {
     session->out() << JsonLine("summary", run,
                                {{"skipped_now_live", NowLive(run)}})

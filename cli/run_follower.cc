@@ -1,10 +1,11 @@
 #include "cli/run_follower.h"
 
-#include <signal.h>
-
 #include <algorithm>
-#include <atomic>
-#include <iterator>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -20,30 +21,59 @@ namespace {
 constexpr int kBarWidth = 30;
 constexpr int kProblemMax = 10;
 
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+// How often somebody looks whether a signal has come.
+constexpr std::chrono::milliseconds kLook{100};
 
-// The signal that asked us to end; 0 for none.
-std::atomic<int> caught{0};
-
-// While it lives, a signal sets a number instead of ending the program.
-class SignalWatch {
+// Asks the daemon to cancel a run once a signal has come, also while nothing
+// changes there: a run may wait for an hour to keep its pace.  If the daemon
+// refuses, the watching ends.
+class Canceller {
  public:
-  SignalWatch() {
-    caught = 0;
-    struct sigaction action = {};
-    action.sa_handler = [](int number) { caught = number; };
-    for (size_t i = 0; i < std::size(kSignals); ++i) {
-      sigaction(kSignals[i], &action, &before_[i]);
+  // `stub` and `watching` are not owned.
+  Canceller(v1::CollectionService::Stub* stub, std::string run_id,
+            grpc::ClientContext* watching)
+      : stub_(stub),
+        run_id_(std::move(run_id)),
+        watching_(watching),
+        thread_([this] { Await(); }) {}
+  ~Canceller() { End(); }
+  Canceller(const Canceller&) = delete;
+  Canceller& operator=(const Canceller&) = delete;
+
+  // Asks no more.  How the daemon refused; OK if it did not, or was not asked.
+  grpc::Status End() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      has_ended_ = true;
     }
-  }
-  ~SignalWatch() {
-    for (size_t i = 0; i < std::size(kSignals); ++i) {
-      sigaction(kSignals[i], &before_[i], nullptr);
-    }
+    ended_.notify_all();
+    if (thread_.joinable()) thread_.join();
+    return refusal_;
   }
 
  private:
-  struct sigaction before_[std::size(kSignals)] = {};
+  void Await() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (SignalWatch::Caught() == 0) {
+      if (ended_.wait_for(lock, kLook, [this] { return has_ended_; })) return;
+    }
+    lock.unlock();
+    v1::CancelRunRequest request;
+    request.set_id(run_id_);
+    grpc::ClientContext context;
+    v1::Run cancelled;
+    refusal_ = stub_->CancelRun(&context, request, &cancelled);
+    if (!refusal_.ok()) watching_->TryCancel();
+  }
+
+  v1::CollectionService::Stub* const stub_;
+  const std::string run_id_;
+  grpc::ClientContext* const watching_;
+  grpc::Status refusal_;  // the thread's, until it has ended
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool has_ended_ = false;  // guarded by mutex_
+  std::thread thread_;      // last: it uses the others
 };
 
 std::string Lower(std::string word, absl::string_view prefix) {
@@ -92,7 +122,8 @@ int Verdict(Session* session, const v1::Run& run) {
     case v1::RUN_PHASE_CANCELLED:
       session->err() << "reclaim: run " << run.id()
                      << " was cancelled; what it had done stands\n";
-      return caught != 0 ? 128 + caught : static_cast<int>(kDeclined);
+      return SignalWatch::Caught() != 0 ? 128 + SignalWatch::Caught()
+                                        : static_cast<int>(kDeclined);
     default:
       return kFailed;
   }
@@ -120,26 +151,30 @@ void SayHeld(const v1::RemovalBytes& bytes, std::ostream* out) {
 }
 
 int FollowRun(Session* session, v1::Run* run) {
+  SignalWatch watch;
+  return FollowRun(session, &watch, run);
+}
+
+int FollowRun(Session* session, SignalWatch* watch, v1::Run* run) {
+  watch->Hold();
   const auto stub = v1::CollectionService::NewStub(session->channel());
   v1::WatchRunRequest request;
   request.set_id(run->id());
   grpc::ClientContext context;
-  SignalWatch watch;
   const auto reader = stub->WatchRun(&context, request);
+  Canceller canceller(stub.get(), run->id(), &context);
   v1::Run state;
-  bool is_asked = false;
   while (reader->Read(&state)) {
     *run = state;
     Draw(session, *run);
-    if (caught == 0 || is_asked) continue;
-    is_asked = true;
-    v1::CancelRunRequest cancel;
-    cancel.set_id(run->id());
-    v1::Run cancelled;
-    session->Ask(&v1::CollectionService::Stub::CancelRun, stub.get(), cancel,
-                 &cancelled);
   }
-  const int code = session->Check(reader->Finish());
+  const grpc::Status refusal = canceller.End();
+  const grpc::Status watched = reader->Finish();
+  if (!refusal.ok()) {
+    session->note() << "reclaim: run " << run->id() << " was not cancelled\n";
+    return session->Check(refusal);
+  }
+  const int code = session->Check(watched);
   if (code != kDone) return code;
   return Verdict(session, *run);
 }

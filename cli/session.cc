@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "cli/listing.h"
+#include "cli/signal_watch.h"
 #include "cli/typed_json.h"
 #include "google/rpc/error_details.pb.h"
 #include "grpcpp/create_channel.h"
@@ -85,7 +86,8 @@ bool Session::IsLoading(const grpc::Status& status) {
 bool Session::WaitAgain(int attempt) {
   if (attempt >= kLoadingWaits || !terminal_.wait) return false;
   terminal_.wait(kLoadingWait);
-  return true;
+  // Nothing is begun any more for somebody who wants it to end.
+  return SignalWatch::Caught() == 0;
 }
 
 int Session::Check(const grpc::Status& status) {

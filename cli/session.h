@@ -105,7 +105,7 @@ class Session {
  private:
   // Whether the daemon has done nothing yet, for it loads its graph.
   static bool IsLoading(const grpc::Status& status);
-  // Waits a moment; false if `attempt` was the last one.
+  // Waits a moment; false if `attempt` was the last one, or a signal came.
   bool WaitAgain(int attempt);
   int SayError(int code, const std::string& message);
   std::string Colored(const char* color, const std::string& text) const;

@@ -106,10 +106,9 @@ int Scan(Session* session, const StoreFlags& flags) {
   request.set_name(session->store);
   request.set_from_nothing(flags.from_nothing);
   v1::Run run;
-  int code =
-      session->Ask(&Stub::ScanStore, NewStub(session).get(), request, &run);
-  if (code != kDone) return code;
-  code = FollowRun(session, &run);
+  const int code = StartAndFollow(session, &Stub::ScanStore,
+                                  NewStub(session).get(), request, &run);
+  if (run.id().empty()) return code;
   if (session->json) {
     session->out() << JsonLine("summary", run) << '\n';
     return code;

@@ -61,8 +61,7 @@ class ExitCodesTest(e2e.World):
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.stdout.close)
         self.addCleanup(self.stop, process)
-        # Two: by then it follows its run, and minds signals.
-        e2e.await_true(lambda: len(self.still_there()) < GARBAGE_COUNT - 1)
+        e2e.await_true(lambda: len(self.still_there()) < GARBAGE_COUNT)
         return process
 
     def last_apply(self):
