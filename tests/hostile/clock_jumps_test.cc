@@ -2,7 +2,8 @@
 // have failed: what a name reaches is there after all of them, and nothing is
 // freed or taken before its time.  First by the bare wall clock, which has
 // reached the end of each term that it is set beyond; then by the daemon's
-// (base/leap_clock.h), by which nothing ends because of a leap.
+// (base/leap_clock.h), by which nothing ends because of a leap.  It leaps
+// between two deeds, and in the midst of a sweep and of a purge.
 
 #include <algorithm>
 #include <cstdint>
@@ -11,10 +12,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/leap_clock.h"
+#include "base/simulated_clock.h"
 #include "base/status_matchers.h"
+#include "gc/audit.h"
 #include "gc/collector.h"
 #include "gc/collector_fixture.h"
 #include "gc/plan.h"
@@ -65,9 +69,37 @@ std::vector<absl::Time> Leaps(absl::Time now) {
   return leaps;
 }
 
+// Sets the clock in the midst of a batch: what goes has been judged and
+// recorded, and is not yet moved or freed.
+class Leaper final : public DeletionAudit {
+ public:
+  explicit Leaper(base::SimulatedClock* clock) : clock_(*clock) {}
+
+  // After `pass_count` more batches.
+  void Arm(absl::Time leap, int pass_count) {
+    leap_ = leap;
+    pass_count_ = pass_count;
+  }
+  bool HasLeapt() const { return !leap_.has_value(); }
+  absl::Status Record(const DeletionRecord&) override {
+    if (leap_ && pass_count_-- == 0) {
+      clock_.Jump(*leap_);
+      leap_.reset();
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  base::SimulatedClock& clock_;
+  std::optional<absl::Time> leap_;
+  int pass_count_ = 0;
+};
+
 class ClockJumpsTest : public CollectorFixture {
  protected:
-  ClockJumpsTest() {
+  ClockJumpsTest() { WriteTree(); }
+
+  void WriteTree() {
     live_ = tree_.Image("app", "v1", {"base", "new"});
     old_ = tree_.Image("app", "", {"base", "old"});
   }
@@ -80,6 +112,7 @@ class ClockJumpsTest : public CollectorFixture {
     clock_.Jump(start_);
     SetTimes("", written);
     Restart();
+    collector_->SetAudit(&leaper_);
     ASSERT_THAT(collector_->Recover(), IsOk());
     Scan();
   }
@@ -97,13 +130,30 @@ class ClockJumpsTest : public CollectorFixture {
     }
     EXPECT_TRUE(HasTag("app", "v1"));
   }
-  gc::Run PurgeByPeriod() {
+  gc::Run PurgeByPeriod(const RunControl& control = {}) {
     PurgeRequest request;
     request.store = "s";
     request.actor = "test";
-    const auto run = collector_->Purge(request, {});
+    const auto run = collector_->Purge(request, control);
     EXPECT_THAT(run, IsOk());
     return run.ok() ? *run : gc::Run();
+  }
+  // For a day.
+  void LeaseOld() {
+    index::PutLease lease;
+    lease.store = "s";
+    lease.id = "mine";
+    lease.owner = "test";
+    lease.expires = start_ + kDay;
+    lease.targets.emplace_back();
+    lease.targets.back().content = index::ContentName{"s", "", old_};
+    ASSERT_THAT(Record({lease}), IsOk());
+  }
+  // Of which each item is a batch.
+  PruneRequest SlowRequest() const {
+    PruneRequest request = Request();
+    request.policy.batch_item_count = 1;
+    return request;
   }
   void RecordLeaps() {
     RecordProperty("figure_leaps_of_the_clock",
@@ -111,6 +161,7 @@ class ClockJumpsTest : public CollectorFixture {
   }
 
   store::RegistryTree tree_{&folder_};
+  Leaper leaper_{&clock_};
   oci::Digest live_, old_;
   const absl::Time start_ = absl::FromUnixSeconds(1767225600);  // 2026
 };
@@ -167,14 +218,7 @@ TEST_F(ClockJumpsTest, ALeaseHoldsUntilItEnds) {
     Begin();
     const WholePlan plan = MakePlan(Request());
     EXPECT_FALSE(plan.items.empty());
-    index::PutLease lease;
-    lease.store = "s";
-    lease.id = "mine";
-    lease.owner = "test";
-    lease.expires = start_ + kDay;
-    lease.targets.emplace_back();
-    lease.targets.back().content = index::ContentName{"s", "", old_};
-    ASSERT_THAT(Record({lease}), IsOk());
+    LeaseOld();
     LeapTo(leap);
     for (const PlanItem& item : MakePlan(Request()).items) {
       EXPECT_TRUE(!item.digest || *item.digest != old_ || leap - start_ > kDay);
@@ -184,6 +228,56 @@ TEST_F(ClockJumpsTest, ALeaseHoldsUntilItEnds) {
     EXPECT_TRUE(!run.ok() || run->blob_count == 0);
     ExpectLive();
     EXPECT_TRUE(folder_.Exists(tree_.BlobPath(old_)));
+  }
+  RecordLeaps();
+}
+
+// What was taken before the leap and after it is one run, which can be given
+// back for as long as was promised when it began.
+TEST_F(ClockJumpsTest, ALeapWithinASweepEndsNoPeriodEarly) {
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    Begin();
+    const std::string before = folder_.Snapshot();
+    const WholePlan plan = MakePlan(SlowRequest());
+    leaper_.Arm(leap, 1);
+    const auto swept = Apply(plan);
+    ASSERT_THAT(swept, IsOk());
+    EXPECT_TRUE(leaper_.HasLeapt());
+    EXPECT_EQ(swept->item_count, plan.items.size());
+    const gc::Run purged = PurgeByPeriod();
+    ExpectLive();
+    if (leap - start_ < kDay) {
+      EXPECT_EQ(purged.blob_count, 0u);
+      EXPECT_THAT(RestoreRun(swept->id), IsOk());
+      EXPECT_EQ(folder_.Snapshot(), before);
+    } else {
+      EXPECT_EQ(purged.blob_count, swept->blob_count);
+      tree_.Image("app", "", {"base", "old"});
+    }
+  }
+  RecordLeaps();
+}
+
+// A sweep judges by the moment at which it began.
+TEST_F(ClockJumpsTest, ALeaseThatALeapEndsWithinASweepHoldsToItsEnd) {
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    Begin();
+    const WholePlan plan = MakePlan(SlowRequest());
+    ASSERT_GT(plan.items.size(), 1u);
+    LeaseOld();
+    RunControl control;
+    control.on_progress = [&](const gc::Run& run) {
+      if (run.progress.done_count == 1) clock_.Jump(leap);
+    };
+    const auto run = Apply(plan, control);
+    ASSERT_THAT(run, IsOk());
+    EXPECT_EQ(run->blob_count, 0u);
+    EXPECT_EQ(clock_.Now(), leap);
+    ExpectLive();
+    EXPECT_TRUE(folder_.Exists(tree_.BlobPath(old_)));
+    EXPECT_TRUE(folder_.Exists(tree_.BlobPath(oci::Digest::Sha256Of("old"))));
   }
   RecordLeaps();
 }
@@ -209,6 +303,13 @@ class HeldClockTest : public ClockJumpsTest {
     Begin(written);
   }
   void BeginHeld() { BeginHeld(start_ - absl::Hours(1000)); }
+  // With a tree that nothing was taken from.
+  void BeginAnew() {
+    folder_.Remove(".reclaim");
+    folder_.Remove("docker");
+    WriteTree();
+    BeginHeld();
+  }
   void Pass(absl::Duration time) {
     for (; time > absl::ZeroDuration(); time -= absl::Hours(1)) {
       clock_.Advance(std::min(time, absl::Hours(1)));
@@ -260,14 +361,7 @@ TEST_F(HeldClockTest, ALeaseOutlivesEveryLeap) {
   for (const absl::Time leap : Leaps(start_)) {
     SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
     BeginHeld();
-    index::PutLease lease;
-    lease.store = "s";
-    lease.id = "mine";
-    lease.owner = "test";
-    lease.expires = start_ + kDay;
-    lease.targets.emplace_back();
-    lease.targets.back().content = index::ContentName{"s", "", old_};
-    ASSERT_THAT(Record({lease}), IsOk());
+    LeaseOld();
     LeapTo(leap);
     for (const absl::Duration time : {absl::ZeroDuration(), absl::Hours(23)}) {
       Pass(time);
@@ -293,6 +387,93 @@ TEST_F(HeldClockTest, APlanOutlivesALeapForward) {
     ExpectLive();
     EXPECT_THAT(RestoreRun(run->id), IsOk());
   }
+}
+
+TEST_F(HeldClockTest, ALeapWithinASweepEndsNoPeriodEarly) {
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    BeginHeld();
+    const std::string before = folder_.Snapshot();
+    const WholePlan plan = MakePlan(SlowRequest());
+    leaper_.Arm(leap, 1);
+    const auto swept = Apply(plan);
+    ASSERT_THAT(swept, IsOk());
+    EXPECT_TRUE(leaper_.HasLeapt());
+    EXPECT_EQ(swept->item_count, plan.items.size());
+    for (const absl::Duration time : {absl::ZeroDuration(), absl::Hours(23)}) {
+      Pass(time);
+      EXPECT_EQ(PurgeByPeriod().blob_count, 0u);
+    }
+    ExpectLive();
+    EXPECT_THAT(RestoreRun(swept->id), IsOk());
+    EXPECT_EQ(folder_.Snapshot(), before);
+  }
+  RecordLeaps();
+}
+
+// Of two runs in quarantine the first is due.
+TEST_F(HeldClockTest, ALeapWithinAPurgeFreesNothingEarly) {
+  const absl::Time due = start_ + kDay + absl::Hours(1);
+  for (const bool is_in_batch : {false, true}) {
+    for (const absl::Time leap : Leaps(due)) {
+      SCOPED_TRACE(absl::StrCat(is_in_batch ? "in a batch" : "at its begin",
+                                ", to ", absl::FormatTime(leap)));
+      BeginAnew();
+      const gc::Run first = Prune();
+      Pass(absl::Hours(12));
+      tree_.Image("app", "", {"base", "later"});
+      SetTimes("docker", start_ - absl::Hours(1000));
+      ASSERT_THAT(collector_->Scan("s", /*from_nothing=*/true, "test", {}),
+                  IsOk());
+      const gc::Run second = Prune();
+      ASSERT_GT(first.blob_count, 0u);
+      ASSERT_GT(second.blob_count, 0u);
+      Pass(absl::Hours(13));
+      RunControl control;
+      if (is_in_batch) {
+        leaper_.Arm(leap, 0);
+      } else {
+        control.on_progress = [&](const gc::Run&) { clock_.Jump(leap); };
+      }
+      const gc::Run purged = PurgeByPeriod(control);
+      EXPECT_EQ(clock_.Now(), leap);
+      EXPECT_LE(purged.blob_count, first.blob_count);
+      if (leap >= due) EXPECT_EQ(purged.blob_count, first.blob_count);
+      ExpectLive();
+      EXPECT_THAT(RestoreRun(second.id), IsOk());
+      EXPECT_TRUE(
+          folder_.Exists(tree_.BlobPath(oci::Digest::Sha256Of("later"))));
+    }
+  }
+  RecordLeaps();
+}
+
+// Nor does it make the writers done whom the proof has to come after.
+TEST_F(HeldClockTest, ALeapBeforeTheProofMakesNoWriterDone) {
+  writers_.write_duration_max = absl::Minutes(1);
+  for (const absl::Time leap : Leaps(start_)) {
+    SCOPED_TRACE(absl::StrCat("to ", absl::FormatTime(leap)));
+    BeginHeld();
+    const std::string before = folder_.Snapshot();
+    const gc::Run pruned = Prune();
+    ASSERT_GT(pruned.blob_count, 0u);
+    PurgeRequest request;
+    request.store = "s";
+    request.before_period_ends = true;
+    request.actor = "test";
+    RunControl control;
+    control.on_progress = [&](const gc::Run& run) {
+      if (run.progress.step == "proof") clock_.Jump(leap);
+    };
+    const auto purged = collector_->Purge(request, control);
+    ASSERT_THAT(purged, IsOk());
+    EXPECT_EQ(clock_.Now(), leap);
+    EXPECT_EQ(purged->item_count, 0u);
+    ExpectLive();
+    EXPECT_THAT(RestoreRun(pruned.id), IsOk());
+    EXPECT_EQ(folder_.Snapshot(), before);
+  }
+  RecordLeaps();
 }
 
 // A leap that has stood for a day is taken on, and terms end by it.
