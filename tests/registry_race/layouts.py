@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Collection beside tools that write folders of image layouts.
 
-    layouts.py [--seconds N] [--seed N]
+    layouts.py [--seconds N] [--seed N] [--keep]
 
 Each writer has a layout of its own below one folder, for skopeo, buildah and umoci
 keep no locks against each other.  They copy images in with skopeo or push them with
@@ -380,6 +380,8 @@ def race_layouts(arguments):
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--keep", action="store_true",
+                        help="keep the folder when something went wrong")
     options = parser.parse_args(arguments)
     figures = Figures()
     world = LayoutWorld()
@@ -398,7 +400,10 @@ def race_layouts(arguments):
     finally:
         print_figures(options, world, figures)
         ending.count_totals(figures)
-        world.close()
+        keeps = bool(wrong) and options.keep
+        if keeps:
+            print("  kept: %s" % world.folder)
+        world.close(keeps)
     return wrong
 
 

@@ -3,14 +3,17 @@
 `bazel build //cli:reclaim //server:reclaimd`; tools/test does."""
 import os
 import random
+import shutil
 import sys
 import tempfile
 import threading
 import unittest
+import unittest.mock
 
 sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import ending  # noqa: E402
+import layouts  # noqa: E402
 from layouts import race_layouts  # noqa: E402
 from load import OUTLIVED, Figures, Worker, manifest_of  # noqa: E402
 from race import Race, parse, race  # noqa: E402
@@ -438,6 +441,36 @@ class VerdictTest(unittest.TestCase):
         world.torn.add("one more")
         self.assertIn("3 links that a killed registry tore, and 1 kills "
                       "explain 2", self.race.faults())
+
+
+class KeptFolderTest(unittest.TestCase):
+    """What is left of a race of layouts that fails."""
+
+    def folder_after(self, wrong, *options):
+        folders = []
+
+        def run(_, world, figures):
+            del figures
+            folders.append(world.folder)
+            if wrong is None:
+                raise ValueError("on purpose")
+            return list(wrong)
+
+        with unittest.mock.patch.object(layouts, "run", run):
+            try:
+                race_layouts(["--seconds", "1", *options])
+            except ValueError:
+                self.assertIsNone(wrong)
+        self.addCleanup(shutil.rmtree, folders[0], True)
+        return folders[0]
+
+    def test_it_is_kept_on_request(self):
+        for wrong in (["on purpose"], None):
+            self.assertTrue(os.path.exists(os.path.join(
+                self.folder_after(wrong, "--keep"), "reclaim.toml")))
+
+    def test_else_it_goes(self):
+        self.assertFalse(os.path.exists(self.folder_after(["on purpose"])))
 
 
 class ThreadsTest(unittest.TestCase):
