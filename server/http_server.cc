@@ -17,6 +17,12 @@ constexpr int64_t kBodyBytesMax = int64_t{4} << 20;
 // drips is noticed between pieces.
 constexpr size_t kPieceBytes = 64;
 constexpr std::chrono::seconds kBodyPatience{30};
+// And so with who takes his answer, a little at a time.
+constexpr size_t kAnswerPieceBytes = 4096;
+constexpr std::chrono::seconds kAnswerPatience{30};
+// Of a body that nobody wants.
+constexpr int kDropBytesMax = 64 << 10;
+constexpr std::chrono::seconds kDropPatience{5};
 constexpr char kNotifications[] = "/v1/notifications/";
 
 struct Page {
@@ -27,14 +33,43 @@ struct Page {
   std::string body;
 };
 
+using Clock = std::chrono::steady_clock;
+
+// A peer that has gone, or takes too long, gets no more.
+void Write(mg_connection* connection, absl::string_view text) {
+  const Clock::time_point begin = Clock::now();
+  while (!text.empty() && Clock::now() - begin <= kAnswerPatience) {
+    const size_t piece = std::min(kAnswerPieceBytes, text.size());
+    const int n = mg_write(connection, text.data(), piece);
+    if (n < 0 || static_cast<size_t>(n) < piece) return;
+    text.remove_prefix(piece);
+  }
+}
+
+// Reads what has come of a body behind the answer: who closes a connection with
+// something unread may take back what he has just said.  The library would wait
+// for all of it, for as long as a sender drips, whoever he is.
+void DropBody(mg_connection* connection) {
+  // After this it reads no more by itself.
+  mg_disable_connection_keep_alive(connection);
+  if (mg_get_request_info(connection)->content_length <= 0) return;
+  const Clock::time_point begin = Clock::now();
+  char byte = 0;
+  for (int i = 0; i < kDropBytesMax && Clock::now() - begin <= kDropPatience;
+       ++i) {
+    if (mg_read(connection, &byte, 1) != 1) return;
+  }
+}
+
+// The last of a connection: it is closed then.
 void Send(mg_connection* connection, const Page& page, bool with_body) {
-  const std::string head = absl::StrCat(
-      "HTTP/1.1 ", page.code, " ", page.reason, "\r\nContent-Type: ", page.type,
-      "\r\nContent-Length: ", page.body.size(), "\r\n", page.more,
-      "Cache-Control: no-store\r\n\r\n");
-  // A peer that has gone gets nothing.
-  mg_write(connection, head.data(), head.size());
-  if (with_body) mg_write(connection, page.body.data(), page.body.size());
+  Write(connection,
+        absl::StrCat("HTTP/1.1 ", page.code, " ", page.reason,
+                     "\r\nContent-Type: ", page.type,
+                     "\r\nContent-Length: ", page.body.size(), "\r\n",
+                     page.more, "Cache-Control: no-store\r\n\r\n",
+                     with_body ? page.body : ""));
+  DropBody(connection);
 }
 
 class PageAnswer final : public CivetHandler {
@@ -130,10 +165,10 @@ class NotificationPost final : public CivetHandler {
 
   // 200, or what to answer.
   static int ReadBody(mg_connection* connection, std::string* body) {
-    const auto begin = std::chrono::steady_clock::now();
+    const Clock::time_point begin = Clock::now();
     size_t read = 0;
     while (read < body->size()) {
-      if (std::chrono::steady_clock::now() - begin > kBodyPatience) return 408;
+      if (Clock::now() - begin > kBodyPatience) return 408;
       const int n = mg_read(connection, body->data() + read,
                             std::min(kPieceBytes, body->size() - read));
       if (n <= 0) return 400;
@@ -238,16 +273,13 @@ int HttpCode(const absl::Status& status) {
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(
     const std::string& address, HttpPages pages) {
-  // A thread waits up to ten seconds for a request: more threads than slow
-  // senders, so that probes are answered meanwhile.
-  const std::vector<std::string> options = {"listening_ports",
-                                            address,
-                                            "num_threads",
-                                            "32",
-                                            "request_timeout_ms",
-                                            "10000",
-                                            "enable_directory_listing",
-                                            "no"};
+  // A thread waits up to ten seconds for a request, and as long for a peer that
+  // takes nothing of its answer: more threads than slow peers, so that probes
+  // are answered meanwhile.
+  const std::vector<std::string> options = {
+      "listening_ports",          address, "num_threads", "32",
+      "request_timeout_ms",       "10000", "tcp_nodelay", "1",
+      "enable_directory_listing", "no"};
   try {
     auto server = std::make_unique<CivetServer>(options);
     return std::unique_ptr<HttpServer>(

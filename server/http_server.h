@@ -35,7 +35,9 @@ struct HttpPages {
 };
 
 // What a status is over HTTP: 200, 400, 401, 404, 413, 429, 503, or 500.
-// A body that takes more than half a minute is 408.
+// A body that takes more than half a minute is 408, and an answer that is not
+// taken within that is cut off.  Of a body that nobody wants 64 KiB are read,
+// for five seconds.
 int HttpCode(const absl::Status& status);
 
 class HttpServer {

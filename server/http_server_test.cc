@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_matchers.h"
@@ -15,14 +17,18 @@
 namespace reclaim::server {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+
+// What somebody says that he will send.
+constexpr size_t kAnnouncedBytes = size_t{256} << 20;
 
 class HttpServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
     HttpPages pages;
-    pages.metrics = [] { return std::string("a_metric 1\n"); };
+    pages.metrics = [this] { return metrics_; };
     pages.readiness = [this] { return ready_; };
     pages.admit = [this](const std::string&, absl::string_view) {
       return admitted_;
@@ -38,8 +44,8 @@ class HttpServerTest : public ::testing::Test {
     server_ = *std::move(server);
   }
 
-  // Sends `request` as it is and reads until the end.
-  std::string Send(const std::string& request) {
+  // A connection on which `request` has been sent as it is; to be closed.
+  int Connect(const std::string& request) {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address = {};
     address.sin_family = AF_INET;
@@ -49,6 +55,11 @@ class HttpServerTest : public ::testing::Test {
         connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
     EXPECT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(request.size()));
+    return fd;
+  }
+  // Sends it and reads until the end.
+  std::string Send(const std::string& request) {
+    const int fd = Connect(request);
     // Nothing more will come: the server does not wait for a body.
     shutdown(fd, SHUT_WR);
     std::string answer;
@@ -64,11 +75,28 @@ class HttpServerTest : public ::testing::Test {
                 " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   }
 
+  // How much of a body that is far too long is taken.
+  size_t SendOn(const std::string& request) {
+    const int fd = Connect(absl::StrCat(
+        request, " HTTP/1.1\r\nHost: x\r\nContent-Length: ", kAnnouncedBytes,
+        "\r\n\r\n"));
+    const std::string piece(size_t{64} << 10, 'x');
+    size_t sent = 0;
+    while (sent < kAnnouncedBytes) {
+      const ssize_t n = send(fd, piece.data(), piece.size(), MSG_NOSIGNAL);
+      if (n <= 0) break;
+      sent += static_cast<size_t>(n);
+    }
+    close(fd);
+    return sent;
+  }
+
   std::string Post(const std::string& head, const std::string& body) {
     return Send(absl::StrCat("POST /v1/notifications/hub HTTP/1.1\r\nHost: x",
                              "\r\nConnection: close\r\n", head, "\r\n", body));
   }
 
+  std::string metrics_ = "a_metric 1\n";
   absl::Status ready_;
   absl::Status admitted_;
   absl::Status answer_;
@@ -146,6 +174,41 @@ TEST_F(HttpServerTest, WhoMayNotPostIsToldBeforeTheBody) {
   EXPECT_THAT(Post("Content-Length: 4194304\r\n", "half of it"),
               StartsWith("HTTP/1.1 401"));
   EXPECT_EQ(posted_, "");
+}
+
+// Nor does anybody wait for the rest of one that is not wanted: who sends it
+// slowly would hold a thread for ever.
+TEST_F(HttpServerTest, ABodyThatNobodyWantsIsNotReadToItsEnd) {
+  admitted_ = absl::UnauthenticatedError("no");
+  for (const char* request :
+       {"GET /livez", "GET /metrics", "HEAD /readyz", "GET /nowhere",
+        "POST /v1/notifications/hub", "POST /metrics"}) {
+    EXPECT_LT(SendOn(request), kAnnouncedBytes) << request;
+  }
+  EXPECT_EQ(posted_, "");
+  // What is as long as it should be is answered, and not with a reset.
+  EXPECT_THAT(Post("Content-Length: 60000\r\n", std::string(60000, 'x')),
+              StartsWith("HTTP/1.1 401"));
+}
+
+TEST_F(HttpServerTest, SlowPeersStopNobody) {
+  // More than lies between two ends of a connection.
+  metrics_ = absl::StrCat(std::string(size_t{16} << 20, '#'), "\na_metric 1\n");
+  std::vector<int> slow;
+  for (int i = 0; i < 8; ++i) {
+    slow.push_back(Connect("GET /metrics HTTP/1.1\r\nHo"));
+    slow.push_back(Connect("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"));
+    slow.push_back(
+        Connect("POST /v1/notifications/hub HTTP/1.1\r\nHost: x\r\n"
+                "Content-Length: 10\r\n\r\nx"));
+  }
+  EXPECT_THAT(Get("/livez"), StartsWith("HTTP/1.1 200"));
+  EXPECT_TRUE(Get("/metrics") == Get("/metrics")) << "whole, in its pieces";
+  EXPECT_THAT(Get("/metrics").substr(metrics_.size()),
+              EndsWith("\na_metric 1\n"));
+  EXPECT_THAT(Post("Content-Length: 4\r\n", "body"),
+              StartsWith("HTTP/1.1 200"));
+  for (const int fd : slow) close(fd);
 }
 
 TEST_F(HttpServerTest, APageWithoutAFunctionIsNotThere) {

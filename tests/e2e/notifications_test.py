@@ -15,7 +15,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import e2e_test as e2e  # noqa: E402
@@ -27,6 +29,10 @@ EVENTS = 10000
 # Slow senders, by whose side the others must be heard.
 SLOW = 24
 FLOOD = 400
+# More than there are threads (server/http_server.cc), and how often each of them
+# sends a byte.
+DRIPPERS = 40
+DRIP_SECONDS = 0.2
 # Rounds of large bodies before memory is looked at, and what it may grow by in
 # three times as many, in KiB.
 WARM_UP = 15
@@ -128,6 +134,16 @@ name = "hub"
         self.addCleanup(peer.close)
         peer.sendall(data)
         return peer
+
+    @staticmethod
+    def drip(peers, ends):
+        """A byte at a time, for each that is still taken."""
+        while not ends.wait(DRIP_SECONDS):
+            for peer in list(peers):
+                try:
+                    peer.send(b"x")
+                except OSError:
+                    peers.remove(peer)
 
     def tags(self):
         lines = self.reclaim("images", "--no-trunc", "--format",
@@ -285,6 +301,33 @@ name = "hub"
         self.assertEqual(self.tags(), {"v1": digest, "v2": second})
         e2e.await_true(lambda: self.files() <= files + 2)
         self.assertLessEqual(self.status_of("Threads"), threads + 2)
+
+    def test_who_drips_gives_his_place_up(self):
+        """Without the secret, and whatever he asks for."""
+        length = b"Host: x\r\nContent-Length: 1000000\r\n\r\n"
+        for what, begin in (
+                ("a header", b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: "),
+                ("a body of a page", b"GET /metrics HTTP/1.1\r\n" + length),
+                ("a refused body", b"POST /v1/notifications/hub HTTP/1.1\r\n"
+                 + length)):
+            with self.subTest(what):
+                peers = [self.open(begin) for _ in range(DRIPPERS)]
+                ends = threading.Event()
+                dripping = threading.Thread(target=self.drip,
+                                            args=(list(peers), ends))
+                dripping.start()
+                try:
+                    for page in ("livez", "metrics"):
+                        with urllib.request.urlopen(
+                                "http://127.0.0.1:%d/%s" % (self.port, page),
+                                timeout=60) as answer:
+                            self.assertEqual(answer.status, 200)
+                            answer.read()
+                finally:
+                    ends.set()
+                    dripping.join()
+                for peer in peers:
+                    peer.close()
 
 
 if __name__ == "__main__":
