@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "cli/command_fixture.h"
@@ -276,6 +278,38 @@ TEST_F(CommandsTest, ADaemonThatIsLoadingIsWaitedFor) {
             kDone)
       << err_;
   EXPECT_EQ(waits, 3);
+}
+
+class RateTest : public CommandFixture {
+ protected:
+  RateTest() {
+    server_options_.tcp_address = "127.0.0.1:0";
+    server_options_.is_insecure = true;
+    server_options_.calls.peer_calls_per_second = 1;
+  }
+};
+
+TEST_F(RateTest, WhoAsksTooOftenWaits) {
+  int waits = 0;
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  Terminal patient;
+  patient.in = &in;
+  patient.out = &out;
+  patient.err = &err;
+  patient.now = [this] { return clock_.Now(); };
+  patient.wait = [&](absl::Duration span) {
+    ++waits;
+    clock_.Advance(span);
+  };
+  const std::string host = absl::StrCat("127.0.0.1:", server_->tcp_port());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(waits, 0);
+    EXPECT_EQ(RunCli({"--host", host, "store", "ls"}, patient), kDone)
+        << err.str();
+  }
+  EXPECT_EQ(waits, 4) << "a second, in pieces";
 }
 
 TEST_F(CommandsTest, LeasesPinsAndRecords) {

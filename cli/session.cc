@@ -72,13 +72,16 @@ std::shared_ptr<grpc::Channel> Session::channel() {
   return channel_;
 }
 
-bool Session::IsLoading(const grpc::Status& status) {
-  if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return false;
+bool Session::IsPutOff(const grpc::Status& status) {
+  if (status.ok()) return false;
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) return false;
   for (const auto& detail : details.details()) {
     google::rpc::ErrorInfo error;
-    if (detail.UnpackTo(&error) && error.reason() == "LOADING") return true;
+    if (detail.UnpackTo(&error) &&
+        (error.reason() == "LOADING" || error.reason() == "TOO_MANY_CALLS")) {
+      return true;
+    }
   }
   return false;
 }

@@ -80,7 +80,8 @@ class Session {
   std::shared_ptr<grpc::Channel> channel();
 
   // Makes one call; on an error says it and returns its exit code.  A daemon
-  // that loads its graph is asked again for some seconds.
+  // that loads its graph, or has heard too many calls, is asked again for some
+  // seconds.
   template <typename Stub, typename Request, typename Response>
   int Ask(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                        Response*),
@@ -90,7 +91,7 @@ class Session {
     do {
       grpc::ClientContext context;
       status = (stub->*method)(&context, request, response);
-    } while (IsLoading(status) && WaitAgain(attempt++));
+    } while (IsPutOff(status) && WaitAgain(attempt++));
     return Check(status);
   }
 
@@ -103,8 +104,9 @@ class Session {
   int Confirm(const std::string& question, bool is_forced);
 
  private:
-  // Whether the daemon has done nothing yet, for it loads its graph.
-  static bool IsLoading(const grpc::Status& status);
+  // Whether the daemon has done nothing, for it loads its graph, or the caller
+  // has asked too often.
+  static bool IsPutOff(const grpc::Status& status);
   // Waits a moment; false if `attempt` was the last one, or a signal came.
   bool WaitAgain(int attempt);
   int SayError(int code, const std::string& message);

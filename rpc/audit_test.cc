@@ -168,6 +168,30 @@ TEST_F(AuditTest, ABatchThatIsRefusedForAPinIsOnRecord) {
                               "\"code\":\"PERMISSION_DENIED\""));
 }
 
+// Nor is a flood of them written down call by call.
+TEST_F(AuditTest, OfAFloodOnlyWhatIsHeardIsOnRecord) {
+  StopServer();
+  server_options_.tcp_address = "127.0.0.1:0";
+  server_options_.is_insecure = true;
+  server_options_.insecure_roles = RoleSet(Role::kRead);
+  server_options_.calls.peer_calls_per_second = 1;
+  StartServer();
+  const auto stub = v1::CollectionService::NewStub(
+      grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->tcp_port()),
+                          grpc::InsecureChannelCredentials()));
+  const uint64_t before = log_->head().sequence;
+  v1::Run run;
+  int forbidden = 0;
+  for (int i = 0; i < 10; ++i) {
+    const grpc::Status status =
+        Ask(stub, &Collection::ApplyPlan, v1::ApplyPlanRequest(), &run);
+    forbidden +=
+        status.error_code() == grpc::StatusCode::PERMISSION_DENIED ? 1 : 0;
+  }
+  EXPECT_EQ(forbidden, 2);
+  EXPECT_EQ(log_->head().sequence, before + 2);
+}
+
 TEST_F(AuditTest, NoTextOfACallerReadsAsAnotherItem) {
   v1::RecordRequest request;
   v1::Pin* pin = request.add_operations()->mutable_put_pin();

@@ -40,7 +40,9 @@ grpc::Status Call(const ServiceParts& parts, grpc::ServerContext* context,
   caller.is_cancelled = [context, &admission] {
     return context->IsCancelled() || admission.IsLate();
   };
-  absl::Status status = CheckRole(caller, method.name);
+  absl::Status status = parts.limits->AdmitPeer(caller.actor);
+  const bool is_heard = status.ok();
+  if (status.ok()) status = CheckRole(caller, method.name);
   if (status.ok()) status = admission.status();
   if (status.ok()) status = AuditBegin(parts, caller, method);
   if (status.ok()) {
@@ -49,7 +51,8 @@ grpc::Status Call(const ServiceParts& parts, grpc::ServerContext* context,
             ? absl::CancelledError("the caller went away before the call began")
             : admission.Outcome(body(caller));
   }
-  AuditEnd(parts, caller, method, status);
+  // A flood is not written down call by call: nothing came of it.
+  if (is_heard) AuditEnd(parts, caller, method, status);
   parts.observer->OnCallEnd(method.name, status,
                             parts.clock->Monotonic() - begin);
   return ToGrpc(status);

@@ -2,9 +2,9 @@
 //
 // gRPC's synchronous server gives each call a thread.  So the calls that last
 // (watches, streams) are counted, and refused beyond a bound that leaves
-// threads for all others; a call without a deadline of its own gets one; and
-// nothing is admitted before the graph is loaded
-// (docs/decisions/0005-call-threads.md).
+// threads for all others; a call without a deadline of its own gets one; each
+// peer is heard with so many calls a second (rpc/peer_rates.h); and nothing is
+// admitted before the graph is loaded (docs/decisions/0005-call-threads.md).
 //
 // Thread-safe.
 
@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "grpcpp/server_context.h"
+#include "rpc/peer_rates.h"
 
 namespace reclaim::rpc {
 
@@ -26,12 +27,16 @@ struct CallLimitOptions {
   int stream_count_max = 128;
   // Of calls that end by themselves, where the caller gave no deadline.
   absl::Duration unary_deadline = absl::Seconds(30);
+  // Of one peer, and twice as many at once; 0 for any.
+  int peer_calls_per_second = 1000;
 };
 
 class CallLimits {
  public:
   CallLimits(const CallLimitOptions& options, const base::Clock* clock)
-      : options_(options), clock_(clock) {}
+      : options_(options),
+        clock_(clock),
+        rates_(options.peer_calls_per_second, clock) {}
 
   // One call while it lives.
   class Admission {
@@ -57,6 +62,11 @@ class CallLimits {
     absl::Status status_;
   };
 
+  // Whether a peer is heard once more; see PeerRates::Admit().
+  absl::Status AdmitPeer(absl::string_view actor) {
+    return rates_.Admit(actor);
+  }
+
   // `method` is "GraphService/Record".
   Admission Admit(absl::string_view method, const grpc::ServerContext& context);
 
@@ -68,6 +78,7 @@ class CallLimits {
   const base::Clock* clock_;
   std::atomic<bool> is_open_{false};
   std::atomic<int> stream_count_{0};
+  PeerRates rates_;
 };
 
 // Whether a call lasts as long as its caller likes: each that writes or reads a

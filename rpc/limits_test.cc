@@ -1,6 +1,8 @@
 // What the server bears: watchers that do not read, floods of streams, large
 // messages, calls without an end, calls before the graph is there.
 
+#include <unistd.h>
+
 #include <chrono>
 #include <list>
 #include <memory>
@@ -201,6 +203,47 @@ TEST_F(NarrowLimitsTest, ALargeMessageIsRefused) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(status.error_message(), HasSubstr("larger than max"));
   EXPECT_TRUE(GetUsage().ok());
+}
+
+class PeerRateTest : public LimitsTest {
+ protected:
+  PeerRateTest() {
+    server_options_.tcp_address = "127.0.0.1:0";
+    server_options_.is_insecure = true;
+    server_options_.calls.peer_calls_per_second = 2;
+  }
+  // Over TCP, on a connection of its own.
+  grpc::Status AskOverTcp() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto stub = v1::UsageService::NewStub(grpc::CreateCustomChannel(
+        absl::StrCat("127.0.0.1:", server_->tcp_port()),
+        grpc::InsecureChannelCredentials(), arguments));
+    v1::GetDiskUsageResponse usage;
+    return Ask(stub, &v1::UsageService::Stub::GetDiskUsage,
+               v1::GetDiskUsageRequest(), &usage);
+  }
+};
+
+TEST_F(PeerRateTest, APeerIsHeardSoOften) {
+  for (int i = 0; i < 4; ++i) {
+    const grpc::Status status = AskOverTcp();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
+  const grpc::Status refused = AskOverTcp();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ErrorOf(refused).reason(), "TOO_MANY_CALLS");
+  EXPECT_THAT(refused.error_message(), HasSubstr("ask again in 500ms"));
+  EXPECT_TRUE(GetUsage().ok()) << "another peer";
+  clock_.Advance(absl::Milliseconds(500));
+  EXPECT_TRUE(AskOverTcp().ok());
+  EXPECT_FALSE(AskOverTcp().ok());
+}
+
+TEST_F(PeerRateTest, RootOfThisMachineIsAlwaysHeard) {
+  int heard = 0;
+  for (int i = 0; i < 10; ++i) heard += GetUsage().ok() ? 1 : 0;
+  EXPECT_EQ(heard, geteuid() == 0 ? 10 : 4);
 }
 
 TEST_F(LimitsTest, EveryMethodIsNamed) {

@@ -60,7 +60,11 @@ class SocketFolder {
 
 class ServerFixture : public ::testing::Test {
  protected:
-  ServerFixture() { options_.grace_period = absl::ZeroDuration(); }
+  ServerFixture() {
+    options_.grace_period = absl::ZeroDuration();
+    // The clock stands: a second would never be over.
+    server_options_.calls.peer_calls_per_second = 0;
+  }
 
   void SetUp() override { StartServer(); }
 

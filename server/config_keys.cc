@@ -179,6 +179,10 @@ std::vector<Key> LimitKeys() {
       {"limits.connection_call_count_max", "number", "1 to 10000",
        "Calls at a time on one connection; more of them wait.", "100",
        Number(RECLAIM_FIELD(connection_call_count_max), 1, 10000)},
+      {"limits.peer_calls_per_second", "number", "0 to 1000000",
+       "Calls of one peer a second, over all of its connections, and twice as "
+       "many at once; 0: any. Root on a Unix socket has no limit.",
+       "1000", Number(RECLAIM_FIELD(calls.peer_calls_per_second), 0, 1000000)},
       {"limits.message_bytes_max", "number", "65536 to 67108864",
        "Bytes of one gRPC message.", "16777216",
        Number(RECLAIM_FIELD(message_bytes_max), 65536, 64 << 20)},

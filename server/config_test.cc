@@ -34,6 +34,7 @@ TEST(ConfigTest, NothingGivesTheDefaults) {
   ASSERT_THAT(config, base::IsOk());
   EXPECT_EQ(config->socket, "/run/reclaim/reclaim.sock");
   EXPECT_EQ(config->policy.grace_period, absl::Hours(24));
+  EXPECT_EQ(config->calls.peer_calls_per_second, 1000);
 }
 
 TEST(ConfigTest, EveryKeyIsRead) {
@@ -46,6 +47,8 @@ socket_mode = 0o600
 grace_period = "1h30m"
 quarantine_period = "0s"
 large_plan_percent = 80
+[limits]
+peer_calls_per_second = 7
 [confine]
 writes = true
 folders = ["/srv"]
@@ -64,6 +67,7 @@ knows_containers = true
   EXPECT_EQ(config->policy.grace_period, absl::Minutes(90));
   EXPECT_EQ(config->graph.grace_period, absl::Minutes(90));
   EXPECT_EQ(config->policy.large_plan_percent, 80);
+  EXPECT_EQ(config->calls.peer_calls_per_second, 7);
   EXPECT_TRUE(config->is_confined);
   EXPECT_EQ(config->confined_folders, std::vector<std::string>{"/srv"});
   ASSERT_EQ(config->stores.size(), 2u);
