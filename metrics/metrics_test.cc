@@ -221,6 +221,9 @@ TEST_F(MetricsTest, ErrorsAreCountedByErrno) {
   EXPECT_THAT(
       text,
       HasSubstr("reclaim_delete_errors_total{errno=\"other\",store=\"s\"} 1"));
+  for (const char* said : {"docker/registry", "of our own making"}) {
+    EXPECT_THAT(text, ::testing::Not(HasSubstr(said)));
+  }
 }
 
 TEST_F(MetricsTest, TheEngineAndTheQueueAreShown) {

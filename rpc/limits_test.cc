@@ -205,6 +205,20 @@ TEST_F(NarrowLimitsTest, ALargeMessageIsRefused) {
   EXPECT_TRUE(GetUsage().ok());
 }
 
+TEST_F(LimitsTest, AMillionFilterTermsAreRefused) {
+  MakeEvents(1000);
+  v1::CreatePlanRequest request;
+  request.set_verb(v1::PRUNE_VERB_SYSTEM);
+  for (int i = 0; i < 1'000'000; ++i) request.add_filters("label=x");
+  v1::Plan plan;
+  const grpc::Status status =
+      Ask(collection_stub_, &v1::CollectionService::Stub::CreatePlan, request,
+          &plan);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("more than"));
+  EXPECT_TRUE(GetUsage().ok());
+}
+
 class PeerRateTest : public LimitsTest {
  protected:
   PeerRateTest() {

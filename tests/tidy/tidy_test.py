@@ -25,9 +25,11 @@ FOLDERS = ("accounting", "base", "cli", "gc", "index", "metrics", "oci", "rpc",
            "server", "store", "tests")
 REFUSED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bclass \w+(Manager|Helper|"
                      r"Util|Utils|Processor|Handler|Impl)\b")
-# A test program in a document, with the tests of it that are meant.
+# A test program in a document, with what is said of it, and names of tests there.
 NAMED_TEST = re.compile(r"`([a-z_]+(?:/[a-z_]+)+_test(?:\.py)?)`"
-                        r"(?:\s+\(((?:`\w+`[,\s]*)+)[):])?")
+                        r"(?:\s+\(([^()]*)\))?")
+NAME_OF_A_TEST = re.compile(r"`(test_\w+|[A-Z]\w*[a-z]\w*)`")
+THREAT_COUNT = 18
 
 
 def sources():
@@ -135,8 +137,30 @@ class TidyTest(unittest.TestCase):
                     continue
                 text = read(file)
                 wrong += ["%s: %s has no %s" % (page, file, name)
-                          for name in re.findall(r"`(\w+)`", names)
+                          for name in NAME_OF_A_TEST.findall(names)
                           if not re.search(r"\b%s\b" % name, text)]
+        self.assertEqual(wrong, [])
+
+    def test_each_threat_names_its_test(self):
+        rows = re.findall(r"^\| (\d+) \|(.*)$", read("SECURITY.md"), re.M)
+        self.assertEqual([int(number) for number, _ in rows],
+                         list(range(1, THREAT_COUNT + 1)))
+        self.assertEqual([number for number, row in rows
+                          if not NAMED_TEST.search(row)], [])
+
+    def test_nothing_compiled_is_kept(self):
+        """Seeds of the fuzzers are bytes of any kind."""
+        listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True,
+                                text=True, check=False)
+        if listed.returncode != 0:
+            self.skipTest("this is no clone")
+        wrong = []
+        for path in listed.stdout.split("\0"):
+            if not os.path.isfile(path) or "/corpus/" in path:
+                continue
+            with open(path, "rb") as file:
+                if b"\0" in file.read():
+                    wrong.append(path)
         self.assertEqual(wrong, [])
 
     def test_every_reason_of_an_error_is_documented(self):
