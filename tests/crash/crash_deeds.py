@@ -2,6 +2,7 @@
 knows how far it has come."""
 import time
 
+from crash_audit import PURGE, QUARANTINE
 from crash_daemon import Refused
 
 BEFORE, DURING, AFTER = "before", "during", "after"
@@ -24,6 +25,8 @@ class Deed:
     """`prepare` comes before the fuse is lit, `do` while it burns: a call that
     the kill cuts off raises Refused.  `complaints` asks the next daemon for what
     was acknowledged."""
+
+    step = ""  # in the audit, of a deed that deletes
 
     def __init__(self, crash):
         self.crash = crash
@@ -84,6 +87,15 @@ class Deed:
         self.stage = BEFORE
         return self.quarantined_runs()
 
+    def unrecorded(self, trail):
+        """Of what the run was told to have deleted, what is not on record."""
+        if self.stage != AFTER or not self.step:
+            return
+        recorded = trail.items[self.step, self.run.id]
+        if recorded < self.run.item_count:
+            yield "the audit: %d items of run %s, which took %d" % (
+                recorded, self.run.id, self.run.item_count)
+
     def complaints(self):
         yield from self.failures
         if self.stage == AFTER and self.run is not None:
@@ -139,6 +151,8 @@ class Plan(Deed):
 
 class Apply(Deed):
 
+    step = QUARANTINE
+
     def prepare(self):
         self.crash.make_garbage()
         self.plan = self.make_plan()
@@ -171,6 +185,8 @@ class Restore(Deed):
 
 
 class Purge(Deed):
+
+    step = PURGE
 
     def prepare(self):
         self.fill_quarantine()

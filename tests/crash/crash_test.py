@@ -11,7 +11,9 @@ well), and asks an oracle that shares nothing with the daemon: every blob that a
 tag reaches is there with the right bytes, with the links by which its repository
 serves it; every tag names what it was pushed with; every acknowledged record
 stands, and every end that was told; no run fails, and no call, but of the kill;
-`verify` finds nothing.  At the end two quiet runs take all that is garbage.
+`verify` finds nothing.  The chain of the audit holds, and each blob that was taken
+or freed is on record there, whether that was acknowledged or not.  At the end two
+quiet runs take all that is garbage.
 
 After KILLS_PER_TREE kills a new tree begins, with the next seed; P trees are
 worked on at a time, each by a process and a daemon of its own, so `--seed S
@@ -34,6 +36,7 @@ import traceback
 sys.path.insert(0, os.path.join(os.getcwd(), "tools"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import xml_cases  # noqa: E402
+from crash_audit import PURGE, AuditTrail, sees_gaps  # noqa: E402
 from crash_daemon import Daemon, Refused  # noqa: E402
 from crash_deeds import (AFTER, BEFORE, CANCELLED, DEEDS, DURING,  # noqa: E402
                          FAILED, PATIENCE, Pins, how_it_ended)
@@ -97,6 +100,7 @@ class Crash:
         self.daemon = Daemon(folder)
         self.writer = Writer(self.tree, seed + 2)
         self.pins = Pins()
+        self.trail = AuditTrail(os.path.join(folder, "data", "audit"))
         self.lengths = Lengths()
         self.kills = collections.Counter()  # of (deed, stage)
         self.refusals = collections.Counter()
@@ -198,6 +202,8 @@ class Crash:
         pins = self.daemon.call("Lease", "ListPins", store="hub",
                                 page_size=1000).pins
         lost += self.pins.complaints([pin.id for pin in pins])
+        lost += self.trail.complaints(self.tree)
+        lost += deed.unrecorded(self.trail)
         try:
             for part in self.daemon.call("Store", "VerifyStore", name="hub"):
                 lost += ["verify: %s %s: %s" % (
@@ -266,6 +272,10 @@ class Crash:
             if done.returncode != 0:
                 self.lost.append("%s: %s" % (command[0], done.stderr))
         self.lost += [how_it_ended(run) for run in self.failed_runs()]
+        self.lost += self.trail.complaints(self.tree)
+        audit = self.ask("audit", "verify")
+        if audit.returncode != 0:
+            self.lost.append("at the end: " + audit.stdout + audit.stderr)
         self.tree.forget_what_was_read()
         try:
             live = self.tree.live(False, self.writer.too_slow)
@@ -303,7 +313,7 @@ class Crash:
 
 def run(kills, seed):
     """One tree; its kills, and how many runs went on, things were lost, pushes
-    came beside, and were too slow."""
+    came beside, and were too slow, and blobs were freed and are on record."""
     folder = tempfile.mkdtemp(prefix="reclaim-crash-", dir=folder_for_trees())
     crash = Crash(folder, seed)
     live = 0
@@ -331,7 +341,7 @@ def run(kills, seed):
     if crash.lost:
         print("the folder is kept:", folder, flush=True)
     return (crash.kills, went_on, len(crash.lost), crash.writer.pushes,
-            crash.writer.slow_pushes)
+            crash.writer.slow_pushes, len(crash.trail.blobs[PURGE]))
 
 
 def verdict(tree, or_in_quarantine=False):
@@ -436,25 +446,29 @@ def main():
         results = list(pool.map(run, trees, range(
             options.seed, options.seed + len(trees))))
     kills = sum((result[0] for result in results), collections.Counter())
-    went_on, lost, pushes, slow = (sum(result[at] for result in results)
-                                   for at in range(1, 5))
+    went_on, lost, pushes, slow, freed = (
+        sum(result[at] for result in results) for at in range(1, 6))
     print_kills(kills)
     total = sum(kills.values())
     midst = sum(kills[deed, DURING] for deed in [*DEEDS, RECOVERY])
     print("%d kill points, %d in the midst of a deed, %d runs went on, %d kills "
           "a minute, lost: %d" % (total, midst, went_on,
                                   total * 60 / (time.monotonic() - begin), lost))
-    print("%d pushes beside them, %d too slow to be judged" % (pushes, slow))
+    print("%d pushes beside them, %d too slow to be judged; %d blobs were freed, "
+          "and are on record" % (pushes, slow, freed))
     xml_cases.FIGURES["kill_points"] = total
     xml_cases.FIGURES["kill_points_in_the_midst_of_a_deed"] = midst
     xml_cases.FIGURES["lost_to_kills"] = lost
     results = {"nothing_is_lost": lost == 0,
                "the_oracle_sees_losses": oracle_sees_losses(),
                "the_oracle_sees_lost_links": oracle_sees_lost_links(),
-               "the_oracle_sees_lost_tags": oracle_sees_lost_tags()}
+               "the_oracle_sees_lost_tags": oracle_sees_lost_tags(),
+               "the_oracle_sees_gaps_in_the_audit": sees_gaps(
+                   lambda root: CrashTree(root, 1))}
     if total >= KILLS_FOR_EACH_DEED:
         results["each_deed_is_met_in_its_midst"] = all(
             kills[deed, DURING] > 0 for deed in [*DEEDS, RECOVERY])
+        results["blobs_were_freed"] = freed > 0
         results["most_pushes_are_judged"] = (
             slow * 100 <= pushes * TOO_SLOW_PERCENT_MAX)
     xml_cases.write("crash", results)

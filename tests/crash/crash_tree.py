@@ -31,6 +31,7 @@ class CrashTree:
         self.read = {}  # of a blob that was read: its file then, what it names
         # (repository, tag) -> the digest that it was pushed with last.
         self.promised = {}
+        self.written = set()  # each blob that was ever there
         os.makedirs(os.path.join(root, TOP, "blobs", "sha256"))
         os.makedirs(os.path.join(root, TOP, "repositories"))
 
@@ -52,6 +53,7 @@ class CrashTree:
         if not os.path.exists(os.path.join(self.root, TOP,
                                            self.blob_path(digest))):
             self.write(self.blob_path(digest), data, old)
+        self.written.add(digest)
         return digest
 
     def link(self, path, digest, old):
@@ -269,6 +271,17 @@ class CrashTree:
 
     def forget_what_was_read(self):
         self.read.clear()
+
+    def quarantined(self):
+        """Digests of the blobs there."""
+        return {os.path.basename(path) for path, _, files in os.walk(
+            os.path.join(self.root, ".reclaim")) if "data" in files}
+
+    def gone(self):
+        """Blobs that lie neither in their place nor in quarantine; one may be
+        on its way back."""
+        gone = self.written.copy() - self.stored() - self.quarantined()
+        return gone - self.stored()
 
     def stored(self):
         return {os.path.basename(path) for path, _, files in os.walk(
