@@ -39,6 +39,13 @@ bool IsUtf8(absl::string_view text) {
   return true;
 }
 
+absl::string_view Utf8Prefix(absl::string_view text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  // What follows would belong to the character before it.
+  while (bytes_max > 0 && (ByteAt(text, bytes_max) & 0xc0) == 0x80) --bytes_max;
+  return text.substr(0, bytes_max);
+}
+
 std::string EscapeUnlessUtf8(absl::string_view text) {
   return IsUtf8(text) ? std::string(text) : absl::CHexEscape(text);
 }

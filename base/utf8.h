@@ -7,6 +7,7 @@
 #ifndef RECLAIM_BASE_UTF8_H_
 #define RECLAIM_BASE_UTF8_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -16,6 +17,10 @@ namespace reclaim::base {
 // Whether `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong
 // forms, nothing above U+10FFFF).  "" is, and so is a NUL.
 bool IsUtf8(absl::string_view text);
+
+// The beginning of `text` of at most `bytes_max` bytes.  Of UTF-8 it is UTF-8:
+// no character is cut.
+absl::string_view Utf8Prefix(absl::string_view text, size_t bytes_max);
 
 // `text` as it is if it is UTF-8; else all of it escaped as in C ("caf\xe9"),
 // to be shown.

@@ -1,7 +1,10 @@
 #include "base/utf8.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
 
 namespace reclaim::base {
@@ -25,6 +28,18 @@ TEST(Utf8Test, KnowsWhatIsNone) {
         "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x28\xa1"}) {
     EXPECT_FALSE(IsUtf8(text));
   }
+}
+
+TEST(Utf8Test, CutsBetweenCharacters) {
+  const std::string text = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xb3z";
+  for (size_t size = 0; size <= text.size() + 1; ++size) {
+    const absl::string_view cut = Utf8Prefix(text, size);
+    EXPECT_LE(cut.size(), size);
+    EXPECT_GE(cut.size() + 3, std::min(size, text.size()));
+    EXPECT_TRUE(IsUtf8(cut)) << size;
+    EXPECT_EQ(text.substr(0, cut.size()), cut);
+  }
+  EXPECT_EQ(Utf8Prefix("\x80\x80\x80", 2), "");
 }
 
 TEST(Utf8Test, ShowsWhatIsNone) {

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/rfc3339.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "oci/json_reader.h"
@@ -27,13 +28,7 @@ absl::Status CheckCount(const Json& values, const char* name) {
 absl::StatusOr<std::optional<absl::Time>> TimeMember(const Json& object,
                                                      const char* name) {
   RECLAIM_ASSIGN_OR_RETURN(const std::string text, StringMember(object, name));
-  absl::Time time;
-  std::string error;
-  if (text.empty() ||
-      !absl::ParseTime(absl::RFC3339_full, text, &time, &error)) {
-    return std::optional<absl::Time>();
-  }
-  return std::optional<absl::Time>(time);
+  return base::ParseRfc3339(text);
 }
 
 absl::StatusOr<ImageHistory> ParseHistory(const Json& entry) {

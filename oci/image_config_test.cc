@@ -38,7 +38,12 @@ TEST(ImageConfigTest, AbsentMembersAreEmpty) {
 }
 
 TEST(ImageConfigTest, AnUnreadableTimeIsUnset) {
-  EXPECT_FALSE(ParseImageConfig(R"({"created":"yesterday"})")->created);
+  for (const char* text :
+       {"yesterday", "infinite-past", "infinite-future", "1-1-1T0:0:0Z"}) {
+    EXPECT_FALSE(
+        ParseImageConfig(absl::StrCat(R"({"created":")", text, "\"}"))->created)
+        << text;
+  }
 }
 
 TEST(ImageConfigTest, RefusesWrongShapes) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/rfc3339.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "oci/json_reader.h"
@@ -54,10 +55,7 @@ absl::StatusOr<Notification> ReadEvent(const Json& event) {
   if (request.ok() && *request != nullptr) {
     out.user_agent = StringMember(**request, "useragent").value_or("");
   }
-  absl::Time parsed;
-  if (absl::ParseTime(absl::RFC3339_full, time, &parsed, nullptr)) {
-    out.time = parsed;
-  }
+  out.time = base::ParseRfc3339(time);
   return out;
 }
 

@@ -112,12 +112,14 @@ TEST(NotificationTest, WhatIsNotUnderstoodIsPassedByNotRefused) {
 }
 
 TEST(NotificationTest, ATimeThatIsNoneIsNone) {
-  const auto read = ParseNotifications(
-      R"({"events":[{"action":"pull","timestamp":"yesterday",
-                     "target":{"repository":"app"}}]})");
-  ASSERT_THAT(read, base::IsOk());
-  ASSERT_EQ(read->notifications.size(), 1u);
-  EXPECT_FALSE(read->notifications[0].time.has_value());
+  for (const char* time : {"yesterday", "infinite-future", "infinite-past"}) {
+    const auto read = ParseNotifications(
+        absl::StrCat(R"({"events":[{"action":"pull","timestamp":")", time,
+                     R"(","target":{"repository":"app"}}]})"));
+    ASSERT_THAT(read, base::IsOk());
+    ASSERT_EQ(read->notifications.size(), 1u);
+    EXPECT_FALSE(read->notifications[0].time.has_value()) << time;
+  }
 }
 
 TEST(NotificationTest, WhatIsNoEnvelopeIsRefused) {

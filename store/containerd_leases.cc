@@ -3,6 +3,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/rfc3339.h"
 #include "base/status_macros.h"
 #include "containerd/containers.pb.h"
 #include "containerd/images.pb.h"
@@ -69,12 +70,8 @@ absl::StatusOr<Thing> ThingOf(const Removal& removal) {
 
 std::optional<absl::Time> ExpiryOf(const Lease& lease) {
   const auto expires = lease.labels().find(kExpireLabel);
-  absl::Time time;
-  if (expires == lease.labels().end() ||
-      !absl::ParseTime(absl::RFC3339_full, expires->second, &time, nullptr)) {
-    return std::nullopt;
-  }
-  return time;
+  if (expires == lease.labels().end()) return std::nullopt;
+  return base::ParseRfc3339(expires->second);
 }
 
 std::string SpaceOf(const Removal& removal) {

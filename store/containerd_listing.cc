@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "store/containerd_names.h"
 
@@ -31,7 +32,8 @@ absl::Status AddUsage(const ContainerdClient& client, ContainerdMemory* memory,
       QualifiedSnapshot({space, snapshot->snapshotter, info.name()});
   const bool is_settled = info.kind() == ctrd::snapshots::v1::COMMITTED;
   const int64_t since =
-      info.created_at().seconds() * 1'000'000'000 + info.created_at().nanos();
+      absl::ToUnixNanos(absl::FromUnixSeconds(info.created_at().seconds()) +
+                        absl::Nanoseconds(info.created_at().nanos()));
   if (is_settled) {
     snapshot->usage_bytes = memory->Usage(name, since);
     if (snapshot->usage_bytes) return absl::OkStatus();

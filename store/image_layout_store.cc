@@ -1,6 +1,7 @@
 #include "store/image_layout_store.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "oci/json_reader.h"
 #include "store/image_layout_scan.h"
 #include "store/layout_index_file.h"
+#include "store/layout_note.h"
 
 namespace reclaim::store {
 namespace {
@@ -71,15 +73,13 @@ class ImageLayoutStore final : public TreeStore {
     return IndexOf(removal).CheckUnwritten(planned);
   }
 
-  // The note is the file before the edit and the digest of the file after it:
-  // while that one stands, undoing gives back the very bytes.
+  // While the file stands as the edit made it, undoing gives back the very
+  // bytes.
   absl::StatusOr<std::string> NoteOf(const Removal& removal) const override {
     base::MutexLock lock(&mutex_);
     RECLAIM_ASSIGN_OR_RETURN(const std::string before, IndexOf(removal).Read());
     RECLAIM_ASSIGN_OR_RETURN(const std::string after, Edited(before, removal));
-    const nlohmann::json note = {
-        {"before", before}, {"after", oci::Digest::Sha256Of(after).ToString()}};
-    return note.dump();
+    return LayoutNoteText({before, oci::Digest::Sha256Of(after).ToString()});
   }
 
   absl::Status EditAway(const Removal& removal, absl::Time planned) override {
@@ -92,17 +92,11 @@ class ImageLayoutStore final : public TreeStore {
   bool IsNoteOf(const Removal& removal,
                 const std::string& note) const override {
     if (!IsEdit(removal)) return false;
-    const nlohmann::json parsed =
-        nlohmann::json::parse(note, nullptr, /*allow_exceptions=*/false);
-    if (!parsed.is_object() || !parsed.contains("before") ||
-        !parsed["before"].is_string() || !parsed.contains("after") ||
-        !parsed["after"].is_string()) {
-      return false;
-    }
-    const absl::StatusOr<std::string> after =
-        Edited(parsed["before"].get<std::string>(), removal);
-    return after.ok() && oci::Digest::Sha256Of(*after).ToString() ==
-                             parsed["after"].get<std::string>();
+    const std::optional<LayoutNote> parsed = ParseLayoutNote(note);
+    if (!parsed) return false;
+    const absl::StatusOr<std::string> after = Edited(parsed->before, removal);
+    return after.ok() &&
+           oci::Digest::Sha256Of(*after).ToString() == parsed->after;
   }
 
   absl::Status CheckUndone(const Removal& removal) const override {
@@ -136,17 +130,17 @@ class ImageLayoutStore final : public TreeStore {
   absl::Status UndoEdit(const Removal& removal,
                         const std::string& note) override {
     base::MutexLock lock(&mutex_);
-    const nlohmann::json parsed =
-        nlohmann::json::parse(note, nullptr, /*allow_exceptions=*/false);
-    if (!parsed.is_object()) {
+    const std::optional<LayoutNote> parsed = ParseLayoutNote(note);
+    if (!parsed) {
       return absl::DataLossError(absl::StrCat("the note of ", ToString(removal),
                                               " in quarantine is damaged"));
     }
-    const std::string before = parsed.value("before", "");
-    const std::string after = parsed.value("after", "");
+    const std::string& before = parsed->before;
     return IndexOf(removal).Change(
         [&](const std::string& now) -> absl::StatusOr<std::string> {
-          if (oci::Digest::Sha256Of(now).ToString() == after) return before;
+          if (oci::Digest::Sha256Of(now).ToString() == parsed->after) {
+            return before;
+          }
           if (!IsWhole(now))
             return absl::UnavailableError(HalfWritten(removal));
           // Somebody edited it since: the entry goes back into what it is.

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "absl/strings/match.h"
+#include "base/rfc3339.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 
@@ -58,13 +59,9 @@ LabelMap Labels(const Json& object, const char* name) {
 }
 
 std::optional<absl::Time> Time(const Json& object, const char* name) {
-  absl::Time time;
   const std::string text = Text(object, name);
-  if (text.empty() || absl::StartsWith(text, "0001-") ||
-      !absl::ParseTime(absl::RFC3339_full, text, &time, nullptr)) {
-    return std::nullopt;
-  }
-  return time;
+  if (absl::StartsWith(text, "0001-")) return std::nullopt;
+  return base::ParseRfc3339(text);
 }
 
 absl::StatusOr<Json> Object(absl::string_view body) {

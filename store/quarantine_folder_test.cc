@@ -4,12 +4,15 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "oci/digest.h"
+#include "store/quarantine_journal.h"
 #include "store/rooted_dir.h"
 #include "store/testing/store_tree.h"
 #include "store/types.h"
@@ -84,6 +87,64 @@ TEST_F(QuarantineFolderTest, APurgeLeavesTheTimesOfFoldersAlone) {
   EXPECT_EQ(root_->Stat("top/link")->modified,
             absl::FromUnixSeconds(1700000000));
   EXPECT_FALSE(folder_.Exists(kReclaimFolder));
+}
+
+// Lines of a journal that we do not write.  Whoever may write to the store may
+// have written them.
+std::vector<std::string> StrangeLines(const Removal& removal) {
+  std::vector<std::string> lines;
+  for (const std::string& path :
+       {std::string(), std::string("."), std::string(".."),
+        std::string("../../../../top/live"), std::string("top/../top/link"),
+        std::string("/top/link"), std::string("top//link"),
+        std::string("top/link/"), std::string("top/link\0", 9)}) {
+    lines.push_back(JournalLine(removal, {path}));
+  }
+  const std::string rest =
+      absl::StrCat(R"(,"repository":"app","digest":")",
+                   removal.digest->ToString(), R"("},"paths":["top/link"]})");
+  for (const char* members :
+       {R"("kind":"2")", R"("kind":2.5)", R"("kind":0)", R"("kind":6)",
+        R"("kind":258)", R"("kind":-1)", R"("kind":1e300)", R"("x":2)",
+        R"("kind":2,"place":7)", R"("kind":2,"tag":{})"}) {
+    lines.push_back(absl::StrCat(R"({"removal":{)", members, rest));
+  }
+  for (const char* line :
+       {R"({"removal":{"kind":3,"repository":"app"},"paths":["top/link"]})",
+        R"({"removal":{"kind":3,"digest":"md5:0"},"paths":["top/link"]})",
+        R"({"removal":7,"paths":["top/link"]})", R"({"removal":{}})",
+        R"({"removal":{"kind":5,"upload":"u"},"paths":[7]})", R"({"folder":7})",
+        R"({"folder":"..","mode":511})", R"({"folder":"top","mode":"rwx"})",
+        "[]", "7", "{"}) {
+    lines.emplace_back(line);
+  }
+  return lines;
+}
+
+TEST_F(QuarantineFolderTest, OfAJournalOnlyWhatWeWriteCounts) {
+  const std::string run = absl::StrCat(kReclaimFolder, "/quarantine/", kRun);
+  folder_.Write("top/live", "text");
+  folder_.Write(run + "/tree/top/link", "moved");
+  for (const std::string& line : StrangeLines(removal_)) {
+    SCOPED_TRACE(line);
+    folder_.Write(run + "/journal", line + "\n");
+    QuarantineFolder quarantine(root_.get());
+    const auto held = quarantine.List();
+    ASSERT_THAT(held, IsOk());
+    EXPECT_TRUE(held->empty());
+    EXPECT_THAT(quarantine.Restore(kRun, removal_),
+                StatusIs(absl::StatusCode::kNotFound));
+    EXPECT_THAT(quarantine.Purge(kRun, removal_),
+                StatusIs(absl::StatusCode::kNotFound));
+    quarantine.RestoreTimes(kRun);
+  }
+  EXPECT_EQ(folder_.Read("top/live"), "text");
+  EXPECT_EQ(folder_.Read(run + "/tree/top/link"), "moved");
+  // And what we write does.
+  folder_.Write(run + "/journal", JournalLine(removal_, {"top/link"}));
+  QuarantineFolder quarantine(root_.get());
+  ASSERT_THAT(quarantine.Restore(kRun, removal_), IsOk());
+  EXPECT_EQ(folder_.Read("top/link"), "moved");
 }
 
 }  // namespace

@@ -2,6 +2,11 @@
 //
 // One JSON line for each item, with the paths that it has, and one for each
 // folder that was touched, with its mode, owner and time (docs/FORMAT.md).
+//
+// It lies in the store, where others may write.  A line that we would not have
+// written (a path that does not lead straight down, a removal of no known kind)
+// says nothing: nothing is given back or freed by it, and what it may be of
+// stays where it is (I5).  Pure.
 
 #ifndef RECLAIM_STORE_QUARANTINE_JOURNAL_H_
 #define RECLAIM_STORE_QUARANTINE_JOURNAL_H_

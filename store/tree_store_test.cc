@@ -557,6 +557,25 @@ TEST_F(SameTextTest, EachHasItsNote) {
   EXPECT_EQ(folder_.Read("a:b/index.json"), second);
 }
 
+// Whoever may write to the store may write to them.
+TEST_F(SameTextTest, ANoteThatWasChangedIsDamaged) {
+  Quarantine();
+  const std::string edited = folder_.Read("a/index.json");
+  const std::string tree = ".reclaim/quarantine/run1/tree/";
+  for (const char* note :
+       {"", "7", "{", "[]", "{}", R"({"before":7,"after":7})",
+        R"({"before":"{}","after":null})", R"({"after":"sha256:0"})"}) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(folder_.path() + "/" + tree)) {
+      folder_.Write(tree + entry.path().filename().string(), note);
+    }
+    for (const absl::Status& status : Restore()) {
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss)) << note;
+    }
+  }
+  EXPECT_EQ(folder_.Read("a/index.json"), edited);
+}
+
 TEST_F(SameTextTest, OfAnOldNoteItsOwnRemovalComesBack) {
   const std::string second = folder_.Read("a:b/index.json");
   Quarantine();
