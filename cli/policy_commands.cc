@@ -111,7 +111,7 @@ int TestPolicy(Session* session, const PolicyFlags& flags) {
   if (!flags.grace.empty()) {
     const auto grace = ParseSpan(flags.grace);
     if (!grace.ok()) return session->Fail(grace.status());
-    request.mutable_grace_period()->set_seconds(absl::ToInt64Seconds(*grace));
+    *request.mutable_grace_period() = ToProto(*grace);
   }
   RowPrinter rows(session, "tag_decision", flags.format,
                   {{"REPOSITORY", "Repository"},

@@ -19,7 +19,6 @@
 #include "base/toml.h"
 #include "cli/units.h"
 #include "google/protobuf/descriptor.h"
-#include "google/protobuf/duration.pb.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/util/json_util.h"
 
@@ -116,9 +115,7 @@ absl::Status SetSpan(const toml::node& node, Message* message) {
   if (!span.ok()) {
     return MustBe("a duration such as \"24h\", \"90m\" or \"30s\"");
   }
-  google::protobuf::Duration duration;
-  duration.set_seconds(absl::ToInt64Seconds(*span));
-  message->CopyFrom(duration);
+  message->CopyFrom(ToProto(*span));
   return absl::OkStatus();
 }
 

@@ -14,7 +14,7 @@ namespace {
 absl::Status SetSpan(const std::string& text,
                      google::protobuf::Duration* duration) {
   RECLAIM_ASSIGN_OR_RETURN(const absl::Duration span, ParseSpan(text));
-  duration->set_seconds(absl::ToInt64Seconds(span));
+  *duration = ToProto(span);
   return absl::OkStatus();
 }
 

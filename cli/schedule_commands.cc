@@ -146,13 +146,13 @@ absl::StatusOr<v1::Schedule> FromFlags(const Session& session,
   if (!flags.every.empty()) {
     RECLAIM_ASSIGN_OR_RETURN(const absl::Duration every,
                              ParseSpan(flags.every));
-    schedule.mutable_every()->set_seconds(absl::ToInt64Seconds(every));
+    *schedule.mutable_every() = ToProto(every);
   }
   schedule.set_time_zone(flags.time_zone);
   if (!flags.jitter.empty()) {
     RECLAIM_ASSIGN_OR_RETURN(const absl::Duration jitter,
                              ParseSpan(flags.jitter));
-    schedule.mutable_jitter()->set_seconds(absl::ToInt64Seconds(jitter));
+    *schedule.mutable_jitter() = ToProto(jitter);
   }
   for (const std::string& window : flags.windows) schedule.add_windows(window);
   schedule.set_approve(flags.approve);

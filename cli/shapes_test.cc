@@ -53,6 +53,16 @@ TEST(UnitsTest, SpansWithDays) {
   EXPECT_EQ(*ParseSpan("9223372036854775807d"), absl::InfiniteDuration());
 }
 
+TEST(UnitsTest, SpansInMessages) {
+  EXPECT_EQ(ToProto(absl::Milliseconds(1500)).seconds(), 1);
+  EXPECT_EQ(ToProto(absl::Milliseconds(1500)).nanos(), 500'000'000);
+  EXPECT_EQ(ToProto(absl::Milliseconds(500)).nanos(), 500'000'000)
+      << "not 0, which judges references alone";
+  EXPECT_EQ(ToProto(absl::ZeroDuration()).nanos(), 0);
+  EXPECT_EQ(ToProto(absl::InfiniteDuration()).seconds(), 315'576'000'000);
+  EXPECT_EQ(ToProto(absl::InfiniteDuration()).nanos(), 0);
+}
+
 // Byte for byte what `docker system df` prints for an empty engine.
 TEST(ListingTest, TheTableIsDockers) {
   Listing listing({{"TYPE", "Type"},

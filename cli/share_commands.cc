@@ -216,7 +216,7 @@ int PrintHistory(Session* session, const std::string& back,
   const auto stub = v1::UsageService::NewStub(session->channel());
   v1::GetUsageHistoryRequest request;
   request.set_store(session->store);
-  request.mutable_back()->set_seconds(absl::ToInt64Seconds(*span));
+  *request.mutable_back() = ToProto(*span);
   v1::GetUsageHistoryResponse history;
   const int code =
       session->Ask(&Stub::GetUsageHistory, stub.get(), request, &history);

@@ -1,5 +1,6 @@
 #include "cli/units.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -13,6 +14,9 @@ namespace {
 
 const char* const kUnits[] = {"B",  "kB", "MB", "GB", "TB",
                               "PB", "EB", "ZB", "YB"};
+
+// protobuf's own limit (duration.proto).
+constexpr absl::Duration kSpanMax = absl::Seconds(int64_t{315'576'000'000});
 
 std::string Count(int64_t number, const char* unit) {
   return absl::StrCat(number, " ", unit);
@@ -81,6 +85,16 @@ absl::StatusOr<absl::Duration> ParseSpan(const std::string& text) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("\"", text, "\" is no duration; write 24h, 7d or 1h30m"));
+}
+
+google::protobuf::Duration ToProto(absl::Duration span) {
+  absl::Duration rest;
+  const int64_t seconds =
+      absl::IDivDuration(std::min(span, kSpanMax), absl::Seconds(1), &rest);
+  google::protobuf::Duration message;
+  message.set_seconds(seconds);
+  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  return message;
 }
 
 absl::StatusOr<uint64_t> ReadSize(const char* flag, const std::string& text) {

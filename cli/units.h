@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "google/protobuf/duration.pb.h"
 
 namespace reclaim::cli {
 
@@ -27,6 +28,10 @@ std::string ShortId(absl::string_view digest);
 
 // "24h", "7d", "1h30m"; never negative.  INVALID_ARGUMENT names the text.
 absl::StatusOr<absl::Duration> ParseSpan(const std::string& text);
+// The same to the nanosecond: what is less than a second is no "0s", which
+// would mean something else.  Longer than 10,000 years is 10,000 years, the
+// most that a message holds.
+google::protobuf::Duration ToProto(absl::Duration span);
 
 // "10GB", "512MiB" of a flag; INVALID_ARGUMENT names the flag.
 absl::StatusOr<uint64_t> ReadSize(const char* flag, const std::string& text);

@@ -87,7 +87,8 @@ absl::Status ReadItem(const Field& field, absl::string_view text,
     RECLAIM_ASSIGN_OR_RETURN(low, ReadValue(field, range.first));
     if (stepped.first.find('-') != absl::string_view::npos) {
       RECLAIM_ASSIGN_OR_RETURN(high, ReadValue(field, range.second));
-      if (field.most == 7 && high == 0) high = 7;  // "sat-sun"
+      // "sat-sun"; but "sun-sun" is one day and no week.
+      if (field.most == 7 && high == 0 && low > 0) high = 7;
     } else if (!has_step) {
       high = low;
     }

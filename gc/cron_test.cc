@@ -57,6 +57,12 @@ TEST(CronTest, FieldsListsRangesAndSteps) {
               ElementsAre("2026-01-04T12:00+00:00"));
   EXPECT_THAT(Runs("0 12 * * sat-sun", "UTC", "2026-01-02T00:00:00Z", 2),
               ElementsAre("2026-01-03T12:00+00:00", "2026-01-04T12:00+00:00"));
+  for (const char* sunday :
+       {"0 12 * * 0-0", "0 12 * * sun-sun", "0 12 * * 7-7", "0 12 * * sun-0"}) {
+    EXPECT_THAT(Runs(sunday, "UTC", "2026-01-02T00:00:00Z", 2),
+                ElementsAre("2026-01-04T12:00+00:00", "2026-01-11T12:00+00:00"))
+        << sunday;
+  }
   EXPECT_THAT(Runs("@hourly", "UTC", "2026-01-02T00:00:00Z", 1),
               ElementsAre("2026-01-02T01:00+00:00"));
 }

@@ -121,10 +121,13 @@ std::string DatabaseMark::FindDoubt() const {
                       ", and the data directory knows mark ", in_file_->number);
 }
 
+std::string DatabaseMark::ToText(const Mark& mark) {
+  std::string text = absl::StrCat(kHeader, mark.id, " ", mark.number, "\n");
+  return text + SumLine(text);
+}
+
 absl::Status DatabaseMark::Write(const Mark& mark) {
-  std::string bytes = absl::StrCat(kHeader, mark.id, " ", mark.number, "\n");
-  bytes += SumLine(bytes);
-  RECLAIM_RETURN_IF_ERROR(ReplaceStateFile(file_, bytes));
+  RECLAIM_RETURN_IF_ERROR(ReplaceStateFile(file_, ToText(mark)));
   in_file_ = mark;
   return absl::OkStatus();
 }

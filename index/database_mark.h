@@ -48,16 +48,19 @@ class DatabaseMark {
   // number, which accuses nobody; the next call tries again.
   absl::Status Advance(uint64_t commit_count);
 
- private:
+  // What the file says.
   struct Mark {
     std::string id;
     uint64_t number = 0;
   };
+  static std::string ToText(const Mark& mark);
+  // False if it is not whole.
+  static bool Parse(absl::string_view bytes, Mark* mark);
 
+ private:
   DatabaseMark(std::string path, Engine* engine, base::RandomSource* random);
   absl::Status ReadDatabase();
   absl::Status ReadFile();
-  static bool Parse(absl::string_view bytes, Mark* mark);
   std::string FindDoubt() const;
   absl::Status Write(const Mark& mark);
   absl::Status Raise();

@@ -17,7 +17,10 @@ absl::StatusOr<PutContainer> FromProto(const v1::PutContainer& put) {
   out.store = put.store();
   out.id = put.id();
   out.name = put.name();
-  out.state = static_cast<ContainerState>(put.state());
+  // What a later client calls a state of its own may be any use (I5).
+  if (v1::ContainerState_IsValid(put.state())) {
+    out.state = static_cast<ContainerState>(put.state());
+  }
   out.image_reference = put.image_reference();
   RECLAIM_ASSIGN_OR_RETURN(out.image,
                            OptionalDigest("image_digest", put.image_digest()));

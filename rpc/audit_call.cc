@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "google/protobuf/descriptor.h"
 #include "rpc/audit_log.h"
 #include "rpc/lease_operations.h"
@@ -31,7 +32,8 @@ std::string ScalarText(const google::protobuf::Message& message,
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   switch (field.cpp_type()) {
     case Field::CPPTYPE_STRING:
-      return reflection.GetString(message, &field).substr(0, kTextBytesMax);
+      return std::string(base::Utf8Prefix(reflection.GetString(message, &field),
+                                          kTextBytesMax));
     case Field::CPPTYPE_BOOL:
       return reflection.GetBool(message, &field) ? "true" : "";
     case Field::CPPTYPE_UINT64:

@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "oci/digest.h"
 
 namespace reclaim::rpc {
@@ -104,7 +105,7 @@ std::string MakeAuditLine(const AuditFields& fields, AuditHead* head) {
   for (const auto& [name, value] : fields) {
     if (value.empty()) continue;
     absl::StrAppend(&line, ",\"", name, "\":");
-    AppendQuoted(value, &line);
+    AppendQuoted(base::EscapeUnlessUtf8(value), &line);
   }
   absl::StrAppend(&line, kPrevious, head->hash, "\"");
   head->hash = HashOf(line);

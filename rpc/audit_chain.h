@@ -17,7 +17,9 @@
 
 namespace reclaim::rpc {
 
-// A record's own fields, in order: names are literals, values are text.
+// A record's own fields, in order: names are literals, values are text.  One
+// that is not UTF-8 (a certificate's name may be any bytes) stands escaped in
+// its line.
 using AuditFields = std::vector<std::pair<const char*, std::string>>;
 
 struct AuditHead {

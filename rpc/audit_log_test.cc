@@ -12,6 +12,7 @@
 #include "base/fault_point.h"
 #include "base/simulated_clock.h"
 #include "base/status_matchers.h"
+#include "base/utf8.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "store/testing/store_tree.h"
@@ -75,6 +76,19 @@ TEST_F(AuditLogTest, RecordsChainAcrossRestartsAndSegments) {
   EXPECT_EQ(report.head.sequence, 10u);
   EXPECT_TRUE(std::filesystem::exists(PathOf(2)));
   EXPECT_EQ(Open()->head().hash, report.head.hash);
+}
+
+// A record that is no text would hide all others from who asks for them.
+TEST_F(AuditLogTest, WhatIsNoTextStandsEscaped) {
+  const auto log = Open();
+  ASSERT_THAT(log->Append({{"event", "call"}, {"actor", "cn:caf\xe9"}}, true),
+              base::IsOk());
+  const auto lines = log->Tail(1);
+  ASSERT_THAT(lines, base::IsOk());
+  ASSERT_THAT(*lines, SizeIs(1));
+  EXPECT_TRUE(base::IsUtf8((*lines)[0]));
+  EXPECT_THAT((*lines)[0], HasSubstr(R"("actor":"cn:caf\\xe9")"));
+  EXPECT_THAT(Verify().faults, IsEmpty());
 }
 
 TEST_F(AuditLogTest, NobodyElseMayReadIt) {

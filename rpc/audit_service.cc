@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "rpc/audit_log.h"
 #include "rpc/call.h"
 #include "rpc/page_bytes.h"
@@ -20,13 +21,15 @@ absl::StatusOr<AuditLog*> AuditService::Log() const {
 absl::StatusOr<v1::ListAuditResponse> AuditService::List(int limit) const {
   RECLAIM_ASSIGN_OR_RETURN(const AuditLog* log, Log());
   RECLAIM_ASSIGN_OR_RETURN(const int size, PageSize(limit));
-  RECLAIM_ASSIGN_OR_RETURN(std::vector<std::string> lines,
+  RECLAIM_ASSIGN_OR_RETURN(const std::vector<std::string> lines,
                            log->Tail(static_cast<size_t>(size)));
   v1::ListAuditResponse response;
   PageBytes bytes;
-  for (std::string& line : lines) {
-    if (!bytes.Take(line.size())) break;
-    response.add_records(std::move(line));
+  for (const std::string& line : lines) {
+    // One that the disk has damaged must not hide the others.
+    std::string record = base::EscapeUnlessUtf8(line);
+    if (!bytes.Take(record.size())) break;
+    response.add_records(std::move(record));
   }
   return response;
 }
@@ -43,7 +46,7 @@ absl::StatusOr<v1::VerifyAuditResponse> AuditService::Verify() const {
   response.set_fault_count(report.fault_count);
   for (const AuditFault& fault : report.faults) {
     v1::AuditFault* out = response.add_faults();
-    out->set_segment(fault.segment);
+    out->set_segment(base::EscapeUnlessUtf8(fault.segment));
     out->set_line(fault.line);
     out->set_what(fault.what);
   }

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/fault_point.h"
+#include "base/utf8.h"
 #include "gmock/gmock.h"
 #include "rpc/audit_log.h"
 #include "rpc/role.h"
@@ -210,6 +211,25 @@ TEST_F(AuditTest, NoTextOfACallerReadsAsAnotherItem) {
           R"("items":"put_pin id=\"p\\\"q\" )"
           R"(reason=\"x; remove_pin id=y\\\" \\\\\\n\\303\\251\" digest=)" +
           orphan_.ToString() + R"(; remove_lease id=\"a;b=c\"","code":"OK")"));
+}
+
+TEST_F(AuditTest, ALongTextIsCutBetweenCharacters) {
+  v1::CreatePinRequest request;
+  v1::Pin* pin = request.mutable_pin();
+  pin->set_reason(std::string(511, 'x') + "\xc3\xa9\xc3\xa9");
+  pin->mutable_target()->mutable_content()->set_digest(orphan_.ToString());
+  v1::Pin made;
+  ASSERT_TRUE(
+      Ask(lease_stub_, &v1::LeaseService::Stub::CreatePin, request, &made)
+          .ok());
+  const std::string text = Text();
+  EXPECT_TRUE(base::IsUtf8(text));
+  EXPECT_THAT(text, HasSubstr("\"reason\":\"" + std::string(511, 'x') + "\""));
+  const auto stub = v1::AuditService::NewStub(grpc::CreateChannel(
+      "unix:" + SocketPath(), grpc::InsecureChannelCredentials()));
+  v1::ListAuditResponse list;
+  EXPECT_TRUE(Ask(stub, &v1::AuditService::Stub::ListAudit, {}, &list).ok())
+      << "what is no text no client can read";
 }
 
 TEST_F(AuditTest, TheServiceListsAndVerifies) {

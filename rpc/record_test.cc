@@ -334,6 +334,20 @@ TEST_F(RecordTest, ContainersUseTheirImages) {
   EXPECT_EQ(volumes.volumes(0).link_count(), 1u);
 }
 
+// A later client knows states that we don't; in eight bits this one has exited.
+TEST_F(RecordTest, AStateThatIsNotKnownIsUse) {
+  v1::RecordRequest request;
+  v1::PutContainer* put = request.add_operations()->mutable_put_container();
+  put->set_id("c1");
+  put->set_state(
+      static_cast<v1::ContainerState>(256 + v1::CONTAINER_STATE_EXITED));
+  Record(request);
+  v1::ListContainersResponse containers;
+  ASSERT_TRUE(Ask(usage_stub_, &Usage::ListContainers, {}, &containers).ok());
+  ASSERT_EQ(containers.containers_size(), 1);
+  EXPECT_EQ(containers.containers(0).state(), "unknown");
+}
+
 // Before it reads the next named record it does something else.
 class DistractedEngine final : public index::MemoryEngine {
  public:

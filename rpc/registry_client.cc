@@ -28,6 +28,12 @@ struct Address {
   std::string port = "80";
 };
 
+// absl::SimpleAtoi() takes signs and blanks as well.
+bool AreDigits(absl::string_view text) {
+  return !text.empty() &&
+         text.find_first_not_of("0123456789") == absl::string_view::npos;
+}
+
 absl::StatusOr<Address> ParseUrl(absl::string_view url) {
   const absl::Status wrong = absl::InvalidArgumentError(absl::StrCat(
       "registry_url: \"", url, "\" is not http://HOST:PORT of the registry"));
@@ -40,7 +46,8 @@ absl::StatusOr<Address> ParseUrl(absl::string_view url) {
     host = url.substr(0, colon);
     address.port = std::string(url.substr(colon + 1));
     int port = 0;
-    if (!absl::SimpleAtoi(address.port, &port) || port < 1 || port > 65535) {
+    if (!AreDigits(address.port) || !absl::SimpleAtoi(address.port, &port) ||
+        port < 1 || port > 65535) {
       return wrong;
     }
   }
@@ -119,20 +126,16 @@ absl::StatusOr<int> Connection::Ask(const std::string& path) {
       Send(absl::StrCat("HEAD ", path, " HTTP/1.1\r\nHost: ", host_,
                         "\r\nUser-Agent: ", user_agent_, "\r\n\r\n")));
   RECLAIM_ASSIGN_OR_RETURN(const std::string head, ReadHead());
-  const std::vector<absl::string_view> words =
-      absl::StrSplit(head, absl::MaxSplits(' ', 2));
-  int code = 0;
-  if (words.size() < 3 || !absl::StartsWith(words[0], "HTTP/1.1") ||
-      !absl::SimpleAtoi(words[1], &code)) {
+  const absl::StatusOr<AnswerHead> answer = ReadAnswerHead(head);
+  if (!answer.ok()) {
     return absl::UnavailableError(
         absl::StrCat(url_, " does not speak HTTP/1.1"));
   }
-  // It will not be there for the next question.
-  if (absl::StrContains(absl::AsciiStrToLower(head), "\r\nconnection: close")) {
+  if (answer->closes) {
     return absl::UnavailableError(
         absl::StrCat("the registry at ", url_, " keeps no connections"));
   }
-  return code;
+  return answer->code;
 }
 
 absl::StatusOr<bool> Connection::HasBlob(const std::string& repository,
@@ -159,6 +162,31 @@ absl::StatusOr<bool> Connection::HasBlob(const std::string& repository,
 }
 
 }  // namespace
+
+absl::StatusOr<AnswerHead> ReadAnswerHead(absl::string_view head) {
+  constexpr absl::string_view kVersion = "HTTP/1.1 ";
+  constexpr size_t kCodeSize = 3;
+  AnswerHead answer;
+  const std::vector<absl::string_view> lines = absl::StrSplit(head, "\r\n");
+  absl::string_view code = lines[0];
+  // What the code means may stand behind it.
+  if (!absl::ConsumePrefix(&code, kVersion) ||
+      code.substr(0, code.find(' ')).size() != kCodeSize) {
+    return absl::InvalidArgumentError("no answer of HTTP/1.1");
+  }
+  code = code.substr(0, kCodeSize);
+  if (!AreDigits(code) || !absl::SimpleAtoi(code, &answer.code) ||
+      answer.code < 100) {
+    return absl::InvalidArgumentError("no answer of HTTP/1.1");
+  }
+  for (const absl::string_view line : lines) {
+    const std::string lower = absl::AsciiStrToLower(line);
+    absl::string_view value = lower;
+    answer.closes |= absl::ConsumePrefix(&value, "connection:") &&
+                     absl::StrContains(value, "close");
+  }
+  return answer;
+}
 
 absl::Status CheckRegistryUrl(const std::string& url) {
   return ParseUrl(url).status();

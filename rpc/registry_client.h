@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "gc/registry_witness.h"
 
@@ -20,6 +21,14 @@ namespace reclaim::rpc {
 
 // OK for "http://HOST:PORT" and "http://HOST"; INVALID_ARGUMENT else.
 absl::Status CheckRegistryUrl(const std::string& url);
+
+// The head of an answer.
+struct AnswerHead {
+  int code = 0;         // 100 to 999
+  bool closes = false;  // the connection is not there for the next question
+};
+// `head` is up to the blank line, included.  INVALID_ARGUMENT: no HTTP/1.1.
+absl::StatusOr<AnswerHead> ReadAnswerHead(absl::string_view head);
 
 class RegistryClient final : public gc::RegistryWitness {
  public:

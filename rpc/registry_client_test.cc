@@ -127,6 +127,12 @@ TEST(RegistryClientTest, OnlyClearAnswersCount) {
       {"HTTP/1.0 200 OK\r\n\r\n", absl::StatusCode::kUnavailable},
       {"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
        absl::StatusCode::kUnavailable},
+      {"HTTP/1.1 200 OK\r\nconnection:\tClose\r\n\r\n",
+       absl::StatusCode::kUnavailable},
+      {"HTTP/1.1 +200 OK\r\n\r\n", absl::StatusCode::kUnavailable},
+      {"HTTP/1.1 0200 OK\r\n\r\n", absl::StatusCode::kUnavailable},
+      {"HTTP/1.10 200 OK\r\n\r\n", absl::StatusCode::kUnavailable},
+      {"HTTP/1.1  200 OK\r\n\r\n", absl::StatusCode::kUnavailable},
       {"SSH-2.0-x\r\n\r\n", absl::StatusCode::kUnavailable},
       {std::string(20000, 'x'), absl::StatusCode::kUnavailable},
   };
@@ -144,13 +150,21 @@ TEST(RegistryClientTest, Urls) {
                           "http://[::1]:5000", "http://registry.local"}) {
     EXPECT_THAT(CheckRegistryUrl(url), IsOk()) << url;
   }
-  for (const char* url : {"", "127.0.0.1:5000", "https://127.0.0.1", "http://",
-                          "http://a:0", "http://a:70000", "http://a:b",
-                          "http://a/v2", "http://a b", "http://a\r\nX: y"}) {
+  for (const char* url :
+       {"", "127.0.0.1:5000", "https://127.0.0.1", "http://", "http://a:0",
+        "http://a:70000", "http://a:b", "http://a/v2", "http://a b",
+        "http://a\r\nX: y", "http://a:+80", "http://a:80 ", "http://a:\n80"}) {
     EXPECT_THAT(CheckRegistryUrl(url),
                 StatusIs(absl::StatusCode::kInvalidArgument))
         << url;
   }
+}
+
+TEST(RegistryClientTest, AnAnswerWithoutWordsIsOne) {
+  const auto head = ReadAnswerHead("HTTP/1.1 404\r\n\r\n");
+  ASSERT_THAT(head, IsOk());
+  EXPECT_EQ(head->code, 404);
+  EXPECT_FALSE(head->closes);
 }
 
 TEST(RegistryClientTest, NobodyThere) {

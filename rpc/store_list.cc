@@ -62,6 +62,13 @@ absl::StatusOr<std::unique_ptr<StoreList>> StoreList::Open(std::string path) {
   return list;
 }
 
+absl::StatusOr<std::unique_ptr<StoreList>> StoreList::Parse(
+    std::string path, absl::string_view bytes) {
+  std::unique_ptr<StoreList> list(new StoreList(std::move(path)));
+  RECLAIM_RETURN_IF_ERROR(list->Read(bytes));
+  return list;
+}
+
 index::StateFile StoreList::File() const {
   return {path_, "the list of stores"};
 }
@@ -110,12 +117,15 @@ std::optional<StoreSettings> StoreList::Find(absl::string_view name) const {
   return it->second;
 }
 
+std::string StoreList::TextOf(const Lines& lines) {
+  std::string text = kHeader;
+  for (const auto& [name, line] : lines) text += line;
+  return text + index::SumLine(text);
+}
+
 absl::Status StoreList::Write(Lines lines) {
   RECLAIM_RETURN_IF_ERROR(base::FaultPoint("store_list.before_write"));
-  std::string bytes = kHeader;
-  for (const auto& [name, line] : lines) bytes += line;
-  bytes += index::SumLine(bytes);
-  RECLAIM_RETURN_IF_ERROR(index::ReplaceStateFile(File(), bytes));
+  RECLAIM_RETURN_IF_ERROR(index::ReplaceStateFile(File(), TextOf(lines)));
   lines_ = std::move(lines);
   return absl::OkStatus();
 }

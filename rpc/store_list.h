@@ -39,7 +39,12 @@ class StoreList {
   // A file that is not there is an empty list.  DATA_LOSS for one that is not
   // whole, or that a later version wrote: the message names it.
   static absl::StatusOr<std::unique_ptr<StoreList>> Open(std::string path);
+  // The list that Open() makes of a file with these bytes.
+  static absl::StatusOr<std::unique_ptr<StoreList>> Parse(
+      std::string path, absl::string_view bytes);
 
+  // The bytes of the file.
+  std::string text() const { return TextOf(lines_); }
   std::vector<StoreSettings> stores() const;  // by name
   std::optional<StoreSettings> Find(absl::string_view name) const;
   const std::string& path() const { return path_; }
@@ -56,6 +61,7 @@ class StoreList {
   index::StateFile File() const;
   absl::Status Read(absl::string_view bytes);
   absl::Status Write(Lines lines);
+  static std::string TextOf(const Lines& lines);
   absl::Status Damaged(absl::string_view why) const;
 
   const std::string path_;

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -44,7 +46,9 @@ std::string BootId() {
   std::string id;
   if (file >> id) return id;
   const char* const told = std::getenv("RECLAIM_BOOT_ID");
-  return told != nullptr ? told : "";
+  // One word as well: it stands on a line of the file.
+  std::istringstream(told != nullptr ? told : "") >> id;
+  return id;
 }
 
 std::string Shown(absl::Duration span) {
