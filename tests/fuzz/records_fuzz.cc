@@ -1,11 +1,14 @@
-// gc/records.h: plans, items, runs, quarantine entries out of the database.
-// What decodes is encoded to something that decodes to the same.
+// gc/records.h, gc/policy_codec.h: plans, items, runs, quarantine entries,
+// evidence, rules, schedules, tenants and quotas out of the database.  What
+// decodes is encoded to something that decodes to the same.
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/check.h"
+#include "gc/policy_codec.h"
 #include "gc/records.h"
 #include "tests/fuzz/fuzz_target.h"
 
@@ -31,6 +34,12 @@ RECLAIM_FUZZ_TARGET(records) {
   });
   GoRound(input, DecodeRun, EncodeRun);
   GoRound(input, DecodeQuarantine, EncodeQuarantine);
+  GoRound(input, DecodeEvidence, EncodeEvidence);
+  GoRound(input, DecodeRuleSet, EncodeRuleSet);
+  GoRound(input, DecodeSchedule, EncodeSchedule);
+  GoRound(input, DecodeState, EncodeState);
+  GoRound(input, DecodeTenant, EncodeTenant);
+  GoRound(input, DecodeQuota, EncodeQuota);
 }
 
 }  // namespace
