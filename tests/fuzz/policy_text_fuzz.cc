@@ -171,11 +171,12 @@ void CheckWindow(absl::string_view text) {
   }
 }
 
-// Without classes, braces and "**" a glob is what the C library matches.
+// Without classes, braces and "**" a glob is what the C library matches; but
+// that one does not find an escaped slash behind a '*'.
 bool IsPlainGlob(absl::string_view text) {
   return text.find_first_of(absl::string_view("[{\0", 3)) ==
              absl::string_view::npos &&
-         !absl::StrContains(text, "**");
+         !absl::StrContains(text, "**") && !absl::StrContains(text, "\\/");
 }
 
 void CheckGlobs(absl::string_view text) {
