@@ -45,6 +45,11 @@ absl::Status RecordCheck::Check(const ContentRow& row) const {
       std::count(row.children.begin(), row.children.end(), row.id) > 0 ||
       row.subject == row.id || row.extent == row.id;
   if (is_its_own) return damaged("references itself");
+  // The edges are what a manifest's bytes say: nothing else is written with
+  // any, and only of what manifests list do all counters agree.
+  if (!IsManifestLike(row.kind) && !row.children.empty()) {
+    return damaged("lists parts, and is no manifest");
+  }
   if (row.kind == NodeKind::kExtent) return absl::OkStatus();
   if (row.key.digest.bytes().size() < DigestShelf::kSize) {
     return damaged("has no digest");

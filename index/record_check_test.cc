@@ -21,10 +21,9 @@ constexpr NodeId kNodeCount = 200;
 class RecordCheckTest : public ::testing::Test {
  protected:
   ContentRow Content() {
-    ContentRow row = graph_.content("l1");
+    ContentRow row = graph_.content("M1");
     row.id = kNew;
     row.key.digest = oci::Digest::Sha256Of("another");
-    row.children = {graph_.Id("c1")};
     return row;
   }
   NamedRow Named() {
@@ -75,6 +74,23 @@ TEST_F(RecordCheckTest, ContentThatDoesNotFitIsNamed) {
     ContentRow row = Content();
     damages[i](&row);
     EXPECT_THAT(check_.Check(row), StatusIs(absl::StatusCode::kDataLoss)) << i;
+  }
+}
+
+TEST_F(RecordCheckTest, OnlyManifestsHaveParts) {
+  for (const NodeKind kind : {NodeKind::kManifest, NodeKind::kImageIndex}) {
+    ContentRow row = Content();
+    row.kind = kind;
+    EXPECT_THAT(check_.Check(row), IsOk()) << ToString(kind);
+  }
+  for (const NodeKind kind : {NodeKind::kBlob, NodeKind::kConfig,
+                              NodeKind::kLayer, NodeKind::kExtent}) {
+    ContentRow row = Content();
+    row.kind = kind;
+    EXPECT_THAT(check_.Check(row), StatusIs(absl::StatusCode::kDataLoss))
+        << ToString(kind);
+    row.children.clear();
+    EXPECT_THAT(check_.Check(row), IsOk()) << ToString(kind);
   }
 }
 

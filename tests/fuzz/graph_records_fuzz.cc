@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/check.h"
@@ -17,7 +16,6 @@
 #include "index/engine.h"
 #include "index/graph_records.h"
 #include "index/memory_engine.h"
-#include "index/node.h"
 #include "index/recount.h"
 #include "index/reference_graph.h"
 #include "reclaim/storage/v1/storage.pb.h"
@@ -58,24 +56,6 @@ storage::v1::GraphState StateOf(const Engine& engine) {
   return state;
 }
 
-// Only manifests list anything.  Of another record that says so nobody has
-// settled yet what its parts count as.
-bool ListsWithoutBeingAManifest(const Engine& engine) {
-  bool does = false;
-  const absl::Status status = engine.Scan(
-      Family::kContent, "", "",
-      [&](absl::string_view, absl::string_view value) {
-        storage::v1::ContentRecord record;
-        does = record.ParseFromArray(value.data(),
-                                     static_cast<int>(value.size())) &&
-               record.children_size() > 0 &&
-               !IsManifestLike(static_cast<NodeKind>(record.kind()));
-        return !does;
-      });
-  RECLAIM_CHECK(status.ok(), "memory answers");
-  return does;
-}
-
 RECLAIM_FUZZ_TARGET(graph_records) {
   MemoryEngine engine;
   Batch batch;
@@ -84,7 +64,6 @@ RECLAIM_FUZZ_TARGET(graph_records) {
   RECLAIM_CHECK(engine.Commit(batch, Durability::kDurable).ok(),
                 "memory takes every record");
   if (StateOf(engine).next_node_id() > kNodeCountMax) return;
-  if (ListsWithoutBeingAManifest(engine)) return;
   base::SimulatedClock clock(absl::FromUnixSeconds(1700000000));
   const auto graph = ReferenceGraph::Open(&engine, &clock, GraphOptions());
   if (!graph.ok()) return;
