@@ -27,6 +27,7 @@ class Reader final : public GraphReader {
   const StoreTotals& totals(StoreId store) const override {
     return graph_->totals(store);
   }
+  absl::Time now() const override { return graph_->now(); }
   bool IsLive(NodeId id) const override { return graph_->IsLive(id); }
   uint32_t ReferenceCount(NodeId id) const override {
     return graph_->ReferenceCount(id);

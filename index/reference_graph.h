@@ -161,6 +161,9 @@ class GraphReader {
   virtual const GraphView& view() const = 0;
   // Totals as of now (grace and leases that have ended meanwhile are settled).
   virtual const StoreTotals& totals(StoreId store) const = 0;
+  // The latest time that the graph has gone by, which the totals are settled
+  // for: ahead of a clock that was set back.
+  virtual absl::Time now() const = 0;
   // Whether the counters say that some root reaches `id`.
   virtual bool IsLive(NodeId id) const = 0;
   // Number of live keepers plus roots of `id` by the counters.

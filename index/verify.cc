@@ -1,5 +1,6 @@
 #include "index/verify.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -138,7 +139,8 @@ std::optional<Finding> Verifier::CompareTotals(
   const StoreTotals counted = reader.totals(store_.id);
   RecountInputs inputs;
   inputs.store = store_.id;
-  inputs.now = clock_->Now();
+  // The graph's time does not go back where a clock was set back.
+  inputs.now = std::max(clock_->Now(), reader.now());
   inputs.grace_period = graph_->options().grace_period;
   inputs.orphans = counted.orphan;
   inputs.adopted = counted.adopted;

@@ -431,6 +431,31 @@ TEST_F(VerifyTest, OfManyAlikeAHundredAreTold) {
   EXPECT_EQ(findings.back().detail(), "50 more of these");
 }
 
+// What has ended by the graph's time has ended, whatever the clock says now.
+TEST_F(VerifyTest, AClockThatWasSetBackMakesNoCounterWrong) {
+  options_.grace_period = absl::Hours(24);
+  BeginExternal();
+  const absl::Time start = clock_.Now();
+  v1::RecordRequest request;
+  v1::PutBlob* blob = request.add_operations()->mutable_put_blob();
+  blob->mutable_name()->set_digest(D("young").ToString());
+  blob->mutable_bytes()->set_logical_bytes(5);
+  Record(request);
+  clock_.Advance(absl::Hours(25));
+  EXPECT_THAT(Words(), IsEmpty());
+  clock_.Jump(start);
+  EXPECT_THAT(Words(), IsEmpty());
+
+  // Nor does it after a restart, with what is on record.
+  clock_.Advance(absl::Hours(25));
+  v1::RecordRequest later;
+  later.add_operations()->mutable_put_volume()->set_name("later");
+  Record(later);
+  clock_.Jump(start);
+  RestartServer();
+  EXPECT_THAT(Words(), ElementsAre("future-time note volume later"));
+}
+
 class SnapshotTest : public VerifyTest {
  protected:
   oci::Digest AddImage(const std::string& config, const std::string& tag) {

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "index/reference_graph.h"
 
@@ -28,6 +29,7 @@ class ForwardingReader : public index::GraphReader {
   const index::StoreTotals& totals(index::StoreId store) const override {
     return reader_.totals(store);
   }
+  absl::Time now() const override { return reader_.now(); }
   bool IsLive(index::NodeId id) const override { return reader_.IsLive(id); }
   uint32_t ReferenceCount(index::NodeId id) const override {
     return reader_.ReferenceCount(id);
