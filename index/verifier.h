@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "index/known_referrers.h"
 #include "index/reference_graph.h"
 #include "index/verify.h"
 #include "oci/manifest.h"
@@ -125,6 +126,8 @@ class Verifier {
   void CheckData(const FileNode& file);
   // verify_edges.cc
   void CheckEdges(const FileNode& file);
+  // Whose referrer it is, or kNoNode.
+  NodeId SubjectOf(const GraphView& view, NodeId id) const;
   // "" if the graph has the edges of the manifest.
   std::string CompareEdges(const FileNode& file,
                            const oci::Manifest& manifest) const;
@@ -145,6 +148,8 @@ class Verifier {
   const base::Clock* clock_;
   const VerifyOptions& options_;
   std::vector<AdoptedBlob> adopted_;
+  // What differs by it is asked again after Forget().
+  mutable KnownReferrers referrers_;
   VerifyProgress progress_;
   VerifyReport report_;
   std::map<std::string, uint64_t> remarks_;  // by check

@@ -42,19 +42,6 @@ std::vector<const oci::Descriptor*> DescriptorsOf(
   return all;
 }
 
-// Whose referrer it is, or kNoNode.
-NodeId SubjectOf(const GraphView& view, NodeId id) {
-  NodeId subject = kNoNode;
-  view.ForEachKeeper(id, [&](NodeId keeper) {
-    const absl::Span<const NodeId> referrers = view.Referrers(keeper);
-    if (std::find(referrers.begin(), referrers.end(), id) != referrers.end()) {
-      subject = keeper;
-    }
-    return subject == kNoNode;
-  });
-  return subject;
-}
-
 // As they are counted: of a file with several names its extent has them.
 uint64_t StoredBytes(const GraphView& view, NodeId id) {
   const NodeId extent = view.ExtentOf(id);
@@ -62,6 +49,15 @@ uint64_t StoredBytes(const GraphView& view, NodeId id) {
 }
 
 }  // namespace
+
+NodeId Verifier::SubjectOf(const GraphView& view, NodeId id) const {
+  NodeId subject = kNoNode;
+  view.ForEachKeeper(id, [&](NodeId keeper) {
+    if (referrers_.Has(view, keeper, id)) subject = keeper;
+    return subject == kNoNode;
+  });
+  return subject;
+}
 
 std::string Verifier::CompareEdges(const FileNode& file,
                                    const oci::Manifest& manifest) const {
@@ -79,9 +75,13 @@ std::string Verifier::CompareEdges(const FileNode& file,
   oci::Digest said;
   if (manifest.subject) said = manifest.subject->digest;
   if (said == file.digest) said = oci::Digest();  // nobody's own
-  oci::Digest known;
-  const NodeId subject = SubjectOf(view, file.id);
-  if (subject != kNoNode) known = view.digest(subject);
+  const auto known_subject = [&] {
+    const NodeId subject = SubjectOf(view, file.id);
+    return subject == kNoNode ? oci::Digest() : view.digest(subject);
+  };
+  if (known_subject() == said) return "";
+  referrers_.Forget();
+  const oci::Digest known = known_subject();
   if (known == said) return "";
   return absl::StrCat(
       "the manifest's subject is ", said.empty() ? "none" : said.ToString(),

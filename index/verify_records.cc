@@ -1,6 +1,5 @@
 // Durable records against the resident graph.
 
-#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -8,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "index/graph_records.h"
+#include "index/known_referrers.h"
 #include "index/verifier.h"
 
 namespace reclaim::index {
@@ -37,11 +37,10 @@ bool SameNodes(absl::Span<const NodeId> a, const std::vector<NodeId>& b) {
 }
 
 // That a node without a subject is none's referrer CheckReferral() tells.
-bool HasSubject(const GraphView& view, NodeId id, NodeId subject) {
+bool HasSubject(const GraphView& view, NodeId id, NodeId subject,
+                KnownReferrers* referrers) {
   if (subject == kNoNode) return true;
-  if (!view.Exists(subject)) return false;
-  const absl::Span<const NodeId> referrers = view.Referrers(subject);
-  return std::find(referrers.begin(), referrers.end(), id) != referrers.end();
+  return view.Exists(subject) && referrers->Has(view, subject, id);
 }
 
 }  // namespace
@@ -74,7 +73,9 @@ std::string Verifier::CompareContent(const GraphView& view,
     return "the link counts differ";
   }
   if (!SameNodes(view.Kept(row->id), row->children)) return "the edges differ";
-  if (!HasSubject(view, row->id, row->subject)) return "the subjects differ";
+  if (!HasSubject(view, row->id, row->subject, &referrers_)) {
+    return "the subjects differ";
+  }
   return "";
 }
 
@@ -139,6 +140,7 @@ absl::Status Verifier::RecheckRecord(Family family, const std::string& key) {
     RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> value,
                              graph_->engine().Get(family, key));
     if (!value) return absl::OkStatus();
+    referrers_.Forget();
     difference = CompareRecord(order->reader().view(), family, key, *value);
   }
   if (difference.empty()) return absl::OkStatus();

@@ -234,6 +234,27 @@ TEST_F(VerifyRecordsTest, ASubjectOnOneSideAlone) {
       "the graph has a subject of it that its record does not have");
 }
 
+TEST_F(VerifyRecordsTest, ASubjectOfManyReferrers) {
+  const std::string image = store::ImageText({D("config"), D("layer")});
+  ASSERT_EQ(Find(D(image)), image_);
+  Mutation mutation;
+  std::vector<std::string> notes;
+  for (int i = 0; i < 100; ++i) {
+    notes.push_back(
+        store::ImageText({D("{}"), D(absl::StrCat("note ", i))}, D(image)));
+    mutation.operations.push_back(Manifest(notes.back()));
+  }
+  ASSERT_THAT(graph_->Apply(mutation, Durability::kDurable), IsOk());
+  EXPECT_THAT(Findings(), IsEmpty());
+  ExpectContentMismatch(
+      layer_, [this](ContentRecord* record) { record->set_subject(image_); },
+      "the subjects differ");
+  ExpectContentMismatch(
+      Find(D(notes[50])),
+      [](ContentRecord* record) { record->clear_subject(); },
+      "the graph has a subject of it that its record does not have");
+}
+
 TEST_F(VerifyRecordsTest, ARecordOfANameThatIsAnother) {
   ExpectTagMismatch(
       [](storage::v1::NamedRecord* record) { record->set_name("v2"); },
