@@ -107,10 +107,9 @@ absl::Status OperationApplier::operator()(const PutRepository& op) {
 // the database unreadable (index/record_check.h).
 absl::Status OperationApplier::operator()(const RemoveRepository& op) {
   RECLAIM_ASSIGN_OR_RETURN(const StoreRecord* store, Store(op.store));
-  for (const NodeKind kind : {NodeKind::kTag, NodeKind::kUpload}) {
-    for (const NamedKey& key : set_->NamesIn(kind, store->id, op.repository)) {
-      RECLAIM_RETURN_IF_ERROR(RemoveByKey(*store, key));
-    }
+  for (const NamedKey& key : set_->NamesIn({NodeKind::kTag, NodeKind::kUpload},
+                                           store->id, op.repository)) {
+    RECLAIM_RETURN_IF_ERROR(RemoveByKey(*store, key));
   }
   const NamedKey key{NodeKind::kRepository, store->id, "", op.repository};
   RECLAIM_ASSIGN_OR_RETURN(const NamedProto* repository, set_->FindNamed(key));

@@ -27,6 +27,7 @@ namespace {
 using ::reclaim::base::IsOk;
 using ::reclaim::base::IsOkAndHolds;
 using ::reclaim::base::StatusIs;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 oci::Digest D(const std::string& letter) {
@@ -438,6 +439,33 @@ TEST_F(ReferenceGraphTest, ARepositoryGoesWithWhatItsOwnMutationHasPutThere) {
   EXPECT_EQ(count(NodeKind::kRepository), 1u);
   EXPECT_TRUE(IsLive(image.name.digest));
   ExpectExact();
+}
+
+TEST_F(ReferenceGraphTest, TheNamesOfARepositoryGoInTheirOrder) {
+  const auto upload = [](const std::string& id) {
+    PutUpload put;
+    put.store = "s";
+    put.repository = "app";
+    put.id = id;
+    return put;
+  };
+  ASSERT_THAT(Apply({Tag("d", D("image")), upload("a"), Tag("b", D("image"))}),
+              IsOk());
+  auto page = graph_->ListEvents(0, 100);
+  ASSERT_THAT(page, IsOk());
+  const uint64_t before = page->newest_sequence;
+  ASSERT_THAT(Apply({upload("c"), Tag("c", D("image")), Tag("a", D("image")),
+                     RemoveRepository{"s", "app"}}),
+              IsOk());
+  page = graph_->ListEvents(before, 100);
+  ASSERT_THAT(page, IsOk());
+  std::vector<std::string> gone;
+  for (const Event& event : page->events) {
+    if (event.kind != EventKind::kRemoved) continue;
+    gone.push_back(absl::StrCat(ToString(event.node_kind), " ", event.name));
+  }
+  EXPECT_THAT(gone, ElementsAre("tag a", "tag b", "tag c", "tag d", "upload a",
+                                "upload c", "repository app"));
 }
 
 TEST_F(ReferenceGraphTest, CheckExistsRenewsTheGracePeriod) {

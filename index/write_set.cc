@@ -156,20 +156,24 @@ std::vector<NodeId> WriteSet::ListNamed(NodeKind kind, StoreId store) const {
   return ids;
 }
 
-std::vector<NamedKey> WriteSet::NamesIn(NodeKind kind, StoreId store,
+std::vector<NamedKey> WriteSet::NamesIn(absl::Span<const NodeKind> kinds,
+                                        StoreId store,
                                         const std::string& scope) const {
   std::vector<NamedKey> keys;
-  graph_->ForEachNamedIn(kind, store, scope, [&](NodeId id) {
-    keys.push_back(graph_->named_key(id));
-    return true;
-  });
+  for (const NodeKind kind : kinds) {
+    graph_->ForEachNamedIn(kind, store, scope, [&](NodeId id) {
+      keys.push_back(graph_->named_key(id));
+      return true;
+    });
+  }
   for (const auto& [key, id] : new_named_) {
-    if (key.kind == kind && key.store == store && key.scope == scope) {
+    if (key.store == store && key.scope == scope &&
+        std::find(kinds.begin(), kinds.end(), key.kind) != kinds.end()) {
       keys.push_back(key);
     }
   }
   std::sort(keys.begin(), keys.end(), [](const NamedKey& a, const NamedKey& b) {
-    return a.name < b.name;
+    return std::tie(a.kind, a.name) < std::tie(b.kind, b.name);
   });
   return keys;
 }

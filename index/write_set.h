@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "index/engine.h"
 #include "index/event.h"
 #include "index/graph_records.h"
@@ -61,9 +62,10 @@ class WriteSet {
   void RemoveNamed(NodeId id);
   // All of a kind in a store, those made in this set included.
   std::vector<NodeId> ListNamed(NodeKind kind, StoreId store) const;
-  // The names of a kind in one scope, ascending, those made in this set
-  // included.  The cost is what the scope holds, and this set.
-  std::vector<NamedKey> NamesIn(NodeKind kind, StoreId store,
+  // The names of these kinds in one scope, ascending by kind and name, those
+  // made in this set included.  The cost is what the scope holds, and once what
+  // this set has made.
+  std::vector<NamedKey> NamesIn(absl::Span<const NodeKind> kinds, StoreId store,
                                 const std::string& scope) const;
   // Named nodes that reference `content`, as this set has it.  The cost is one
   // step for each node that references it, and for each named one in this set.
