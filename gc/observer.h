@@ -22,7 +22,7 @@ class CollectorObserver {
   virtual void OnPlanned(const Plan&) {}
   virtual void OnItemQuarantined(const std::string& store, const PlanItem&) {}
   virtual void OnBytesPurged(const std::string& store, const store::Bytes&) {}
-  virtual void OnItemRestored(const std::string& store) {}
+  virtual void OnItemRestored(const std::string& store, const PlanItem&) {}
   virtual void OnItemFailed(const std::string& store, const absl::Status&) {}
   // How long a batch of a sweep or a purge held the write order for one of its
   // two commits (I10).

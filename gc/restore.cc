@@ -70,7 +70,7 @@ void RestoreBatch::Returned(const QuarantineRecord& record) {
   AddReturning(record, &changes_);
   settled_.removed.push_back({record.run_id, record.number});
   if (run_ != nullptr) run_->Count(record.item, record.bytes);
-  site_->observer->OnItemRestored(site_->name);
+  site_->observer->OnItemRestored(site_->name, record.item);
 }
 
 // An intent that nothing will undo any more.  What it moved, if anything, lies

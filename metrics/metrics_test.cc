@@ -153,6 +153,12 @@ TEST_F(MetricsTest, RunsAndCallsAreCounted) {
   EXPECT_THAT(text, HasSubstr("code=\"NOT_FOUND\",method=\"GraphService/"
                               "Record\"} 1"));
   EXPECT_THAT(text, HasSubstr("code=\"OK\",method=\"other\"} 1"));
+  // A refusal that is quick makes no answer look quicker.
+  EXPECT_THAT(text,
+              HasSubstr("reclaim_grpc_server_handling_seconds_sum{code=\"NOT_"
+                        "FOUND\",method=\"GraphService/Record\"} 0.002"));
+  EXPECT_THAT(text, HasSubstr("reclaim_grpc_server_handling_seconds_sum{code="
+                              "\"OK\",method=\"other\"} 1\n"));
   EXPECT_THAT(text, Not(HasSubstr("nonsense")));
 }
 
@@ -200,8 +206,8 @@ TEST_F(MetricsTest, TheWholeSetIsThereAtZero) {
         "\"GraphService/Record\"} 0",
         "reclaim_grpc_server_handled_total{code=\"DATA_LOSS\",method="
         "\"GraphService/Record\"} 0",
-        "reclaim_grpc_server_handling_seconds_count{method=\"GraphService/"
-        "Record\"} 0",
+        "reclaim_grpc_server_handling_seconds_count{code=\"OK\",method="
+        "\"GraphService/Record\"} 0",
         "reclaim_graph_inconsistencies_total{kind=\"identity-broken\"} 0",
         "reclaim_graph_inconsistencies_total{kind=\"declared-size\"} 0",
         "reclaim_graph_inconsistencies_total{kind=\"missing-snapshot\"} 0",

@@ -1,6 +1,7 @@
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
+#include <prometheus/labels.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
@@ -83,6 +84,11 @@ Family<prometheus::Gauge>& Gauges(prometheus::Registry* registry,
 
 constexpr int kCodeMax = static_cast<int>(absl::StatusCode::kUnauthenticated);
 
+// Not a name, a link or a record.
+bool TakesBlob(const gc::PlanItem& item) {
+  return item.removal && item.removal->kind == store::RemovalKind::kBlob;
+}
+
 bool IsKnownMethod(absl::string_view method) {
   return method.find("Service/") != absl::string_view::npos;
 }
@@ -130,7 +136,8 @@ class RegistryMetrics final : public Metrics {
   }
   void DeclareMethods(const std::vector<std::string>& methods) override {
     for (const std::string& method : methods) {
-      handling_.Add({{"method", method}}, CallBuckets());
+      // Of other codes once there is one: fifteen lines for each.
+      handling_.Add({{"method", method}, {"code", "OK"}}, CallBuckets());
       for (int code = 0; code <= kCodeMax; ++code) {
         handled_.Add({{"method", method},
                       {"code", absl::StatusCodeToString(
@@ -175,9 +182,7 @@ class RegistryMetrics final : public Metrics {
   }
   void OnItemQuarantined(const std::string& store,
                          const gc::PlanItem& item) override {
-    if (!item.removal || item.removal->kind != store::RemovalKind::kBlob) {
-      return;
-    }
+    if (!TakesBlob(item)) return;
     deleted_.Add({{"store", store}, {"reason", gc::ToString(item.reason)}})
         .Increment();
   }
@@ -186,8 +191,9 @@ class RegistryMetrics final : public Metrics {
     deleted_bytes_.Add({{"store", store}})
         .Increment(static_cast<double>(bytes.allocated_bytes));
   }
-  void OnItemRestored(const std::string& store) override {
-    restored_.Add({{"store", store}}).Increment();
+  void OnItemRestored(const std::string& store,
+                      const gc::PlanItem& item) override {
+    if (TakesBlob(item)) restored_.Add({{"store", store}}).Increment();
   }
   void OnItemFailed(const std::string& store,
                     const absl::Status& status) override {
@@ -220,10 +226,10 @@ class RegistryMetrics final : public Metrics {
     if (IsWrite(method)) queue_.Decrement();
     const std::string name =
         IsKnownMethod(method) ? std::string(method) : "other";
-    handled_.Add({{"method", name}, {"code", absl::StatusCodeToString(code)}})
-        .Increment();
-    handling_.Add({{"method", name}}, CallBuckets())
-        .Observe(absl::ToDoubleSeconds(took));
+    const prometheus::Labels labels = {
+        {"method", name}, {"code", absl::StatusCodeToString(code)}};
+    handled_.Add(labels).Increment();
+    handling_.Add(labels, CallBuckets()).Observe(absl::ToDoubleSeconds(took));
   }
   void OnFinding(absl::string_view check) override {
     findings_.Add({{"kind", std::string(check)}}).Increment();
@@ -327,7 +333,7 @@ class RegistryMetrics final : public Metrics {
                "Items that a store refused to take away, by errno.");
   Family<Counter>& restored_ =
       Counters(&registry_, "reclaim_resurrected_blobs_total",
-               "Items that came back out of quarantine.");
+               "Blobs that came back out of quarantine.");
   Family<Counter>& findings_ =
       Counters(&registry_, "reclaim_graph_inconsistencies_total",
                "Findings of verifications, by check.");
@@ -350,7 +356,8 @@ class RegistryMetrics final : public Metrics {
                "gRPC calls that ended, by method and code.");
   Family<Histogram>& handling_ =
       Histograms(&registry_, "reclaim_grpc_server_handling_seconds",
-                 "How long gRPC calls took, streams included.");
+                 "How long gRPC calls took, streams included, by method and "
+                 "code.");
   prometheus::Gauge& ready_ =
       Gauges(&registry_, "reclaim_ready", "1 while /readyz says so.").Add({});
   prometheus::Gauge& unrecovered_ =

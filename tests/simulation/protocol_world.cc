@@ -131,7 +131,9 @@ class World::Daemon final : public gc::CollectorObserver {
     RECLAIM_CHECK(collector_->AttachStore("s", &store_).ok(), "it attaches");
   }
 
-  void OnItemRestored(const std::string&) override { ++world_.restored_count_; }
+  void OnItemRestored(const std::string&, const gc::PlanItem&) override {
+    ++world_.restored_count_;
+  }
 
   index::ReferenceGraph* graph() { return graph_.get(); }
   gc::Collector* collector() { return collector_.get(); }
