@@ -141,6 +141,13 @@ class TidyTest(unittest.TestCase):
                           if not re.search(r"\b%s\b" % name, text)]
         self.assertEqual(wrong, [])
 
+    def test_each_word_of_the_glossary_stands_once_in_its_place(self):
+        words = re.findall(r"^\| (.+?) \| .+ \|$", read("docs/GLOSSARY.md"),
+                           re.M)[1:]
+        self.assertGreater(len(words), 50)
+        self.assertEqual(words, sorted(set(words), key=lambda word:
+                                       word.lower().replace(",", "")))
+
     def test_each_threat_names_its_test(self):
         rows = re.findall(r"^\| (\d+) \|(.*)$", read("SECURITY.md"), re.M)
         self.assertEqual([int(number) for number, _ in rows],
