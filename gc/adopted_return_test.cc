@@ -67,9 +67,7 @@ class AdoptedReturnTest : public CollectorFixture {
     }
     for (const std::string& layer :
          {image, absl::StrCat("config of ", image)}) {
-      EXPECT_TRUE(folder_.Exists(
-          absl::StrCat("docker/registry/v2/repositories/", repository_,
-                       "/_layers/sha256/", D(layer).hex(), "/link")))
+      EXPECT_TRUE(folder_.Exists(tree_.LayerLink(repository_, D(layer))))
           << layer;
     }
   }
@@ -132,7 +130,7 @@ TEST_F(AdoptedReturnTest, AScanEndsWhereSomethingLiesInTheWay) {
   EXPECT_EQ(StateOf(manifests_[0]), NodeState::kAbsent);
   EXPECT_GT(QuarantineCount(), 0u);
   // The folder of the blob is what goes and comes back.
-  folder_.Remove(path.substr(0, path.rfind('/')));
+  folder_.Remove(tree_.BlobFolder(manifests_[0]));
   Scan();
   ExpectWhole(manifests_[0], "old");
 }
@@ -205,9 +203,7 @@ TEST_F(AdoptedReturnTest, APurgeReadsTheStoresOwnCopyOfWhatIsNamed) {
 TEST_F(AdoptedReturnTest, APurgeBringsBackTheLinksOfWhatItBringsBack) {
   repository_ = "lib";
   LoseDatabaseWith({"old"});
-  const std::string link =
-      absl::StrCat("docker/registry/v2/repositories/lib/_layers/sha256/",
-                   D("base").hex(), "/link");
+  const std::string link = tree_.LayerLink("lib", D("base"));
   ASSERT_FALSE(folder_.Exists(link));
   ASSERT_TRUE(IsHere(D("base")));
   ASSERT_THAT(graph_->ConfirmLoss(), IsOk());
@@ -237,7 +233,7 @@ TEST_F(AdoptedReturnTest, OtherBytesInItsPlaceFreeNothing) {
         testing::ElementsAre(testing::HasSubstr("stays in quarantine")));
     EXPECT_EQ(QuarantineCount(), 1u);
   }
-  folder_.Remove(path.substr(0, path.rfind('/')));
+  folder_.Remove(tree_.BlobFolder(D("old")));
   Scan();
   ExpectWhole(manifests_[0], "old");
   EXPECT_EQ(folder_.Read(path), "old");

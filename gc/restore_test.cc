@@ -12,6 +12,7 @@
 #include "gc/run.h"
 #include "index/graph_view.h"
 #include "index/node.h"
+#include "store/testing/store_tree.h"
 #include "store/types.h"
 
 namespace reclaim::gc {
@@ -29,7 +30,7 @@ class RestoreTest : public CollectorFixture {
  protected:
   // An image without a name, of a config and two layers.
   RestoreTest() {
-    image_ = store::RegistryTree(&folder_).Image("app", "", {"base", "own"});
+    image_ = tree_.Image("app", "", {"base", "own"});
     Open(store::StoreKind::kRegistry);
     Scan();
   }
@@ -66,10 +67,10 @@ class RestoreTest : public CollectorFixture {
   }
   // Where a blob's file belongs, something else.
   void PutInTheWay(const oci::Digest& digest, const std::string& bytes) {
-    folder_.Write(store::RegistryTree(&folder_).BlobPath(digest), bytes);
+    folder_.Write(tree_.BlobPath(digest), bytes);
   }
   void ClearTheWay(const oci::Digest& digest) {
-    folder_.Remove(FolderOf(digest));
+    folder_.Remove(tree_.BlobFolder(digest));
   }
   // That it stays where it is until the way is free, whatever comes.
   void ExpectKept(const oci::Digest& digest, const std::string& run,
@@ -91,23 +92,20 @@ class RestoreTest : public CollectorFixture {
     ClearTheWay(digest);
     ASSERT_THAT(RestoreRun(run), IsOk());
     EXPECT_EQ(StateOf(digest), NodeState::kPresent);
-    EXPECT_EQ(folder_.Read(store::RegistryTree(&folder_).BlobPath(digest)),
-              bytes);
+    EXPECT_EQ(folder_.Read(tree_.BlobPath(digest)), bytes);
     Scan();
     EXPECT_THAT(collector_->KeptScopes("s"), IsEmpty());
     EXPECT_EQ(QuarantineCount(), 0u);
   }
 
+  // Of the layer, in "app".
+  std::string Link() const { return tree_.LayerLink("app", layer_); }
   std::string LinkFolder() const {
-    return "docker/registry/v2/repositories/app/_layers/sha256/" + layer_.hex();
+    return std::filesystem::path(Link()).parent_path().string();
   }
   // Where the layer's link belongs, something that is none.  A scan does not
   // mind it: a folder without a link is what a deletion leaves.
   void PutInTheWayOfLink() { folder_.Write(LinkFolder() + "/what", "?"); }
-  std::string FolderOf(const oci::Digest& digest) const {
-    const std::string path = store::RegistryTree(&folder_).BlobPath(digest);
-    return path.substr(0, path.rfind('/'));
-  }
   bool IsLinked() const {
     const index::NodeId layer = Find(layer_);
     const auto reader = graph_->Read();
@@ -118,6 +116,7 @@ class RestoreTest : public CollectorFixture {
         .has_value();
   }
 
+  const store::RegistryTree tree_{&folder_};
   oci::Digest image_;
   const oci::Digest layer_ = oci::Digest::Sha256Of("base");
   const oci::Digest own_ = oci::Digest::Sha256Of("own");
@@ -139,7 +138,7 @@ TEST_F(RestoreTest, ARunComesBackWithWhatItsImagesAreMadeOf) {
 TEST_F(RestoreTest, ARunComesBackWithoutTheRestOfAnother) {
   const oci::Digest stray = oci::Digest::Sha256Of("stray");
   const gc::Run first = Prune();
-  store::RegistryTree(&folder_).Blob("stray");
+  tree_.Blob("stray");
   Age();
   Scan();
   Prune();
@@ -152,10 +151,9 @@ TEST_F(RestoreTest, ARunComesBackWithoutTheRestOfAnother) {
 // A signature of a later run stays, and so does the link to it, which would
 // lead nowhere.
 TEST_F(RestoreTest, ALinkStaysWhereItsContentStays) {
-  const store::RegistryTree tree(&folder_);
   const gc::Run first = Prune();
   ASSERT_EQ(StateOf(image_), NodeState::kQuarantined);
-  const oci::Digest signature = tree.Image("app", "", {"signature"}, image_);
+  const oci::Digest signature = tree_.Image("app", "", {"signature"}, image_);
   Age();
   Scan();
   Prune();
@@ -166,17 +164,14 @@ TEST_F(RestoreTest, ALinkStaysWhereItsContentStays) {
   EXPECT_EQ(StateOf(image_), NodeState::kPresent);
   EXPECT_EQ(StateOf(signature), NodeState::kQuarantined);
   EXPECT_EQ(QuarantineCount(), left);
-  EXPECT_FALSE(folder_.Exists(
-      "docker/registry/v2/repositories/app/_manifests/revisions/sha256/" +
-      signature.hex() + "/link"));
+  EXPECT_FALSE(folder_.Exists(tree_.RevisionLink("app", signature)));
 }
 
 // A purge judges the link of what it must not free as that: else the content
 // would come back and be served by nobody.
 TEST_F(RestoreTest, APurgeLeavesTheLinkOfWhatItLeaves) {
-  const store::RegistryTree tree(&folder_);
   const gc::Run first = Prune();
-  const oci::Digest signature = tree.Image("app", "", {"signature"}, image_);
+  const oci::Digest signature = tree_.Image("app", "", {"signature"}, image_);
   Age();
   Scan();
   const gc::Run second = Prune();
@@ -189,9 +184,7 @@ TEST_F(RestoreTest, APurgeLeavesTheLinkOfWhatItLeaves) {
       << restored.status();
   Scan();
   EXPECT_EQ(StateOf(signature), NodeState::kPresent);
-  EXPECT_TRUE(folder_.Exists(
-      "docker/registry/v2/repositories/app/_manifests/revisions/sha256/" +
-      signature.hex() + "/link"));
+  EXPECT_TRUE(folder_.Exists(tree_.RevisionLink("app", signature)));
 }
 
 // A power cut leaves such files: a writer who did not wait for the disk.
@@ -209,7 +202,7 @@ TEST_F(RestoreTest, OtherBytesOfTheSameSizeAreNoCopy) {
 
 TEST_F(RestoreTest, OfALargeFileTheSizeTells) {
   const std::string large(1 << 20, 'x');
-  const oci::Digest digest = store::RegistryTree(&folder_).Blob(large);
+  const oci::Digest digest = tree_.Blob(large);
   Age();
   Scan();
   const gc::Run run = Prune();
@@ -221,9 +214,8 @@ TEST_F(RestoreTest, OfALargeFileTheSizeTells) {
 // A power cut tore the one that was collected, and somebody pushed it anew.
 TEST_F(RestoreTest, AWholeFileStandsForATornOneInQuarantine) {
   const std::string large(1 << 20, 'x');
-  store::RegistryTree tree(&folder_);
-  const oci::Digest digest = tree.Blob(large);
-  folder_.Write(tree.BlobPath(digest), large.substr(0, large.size() / 2));
+  const oci::Digest digest = tree_.Blob(large);
+  folder_.Write(tree_.BlobPath(digest), large.substr(0, large.size() / 2));
   Age();
   Scan();
   const gc::Run run = Prune();
@@ -233,16 +225,15 @@ TEST_F(RestoreTest, AWholeFileStandsForATornOneInQuarantine) {
   ASSERT_THAT(restored, IsOk());
   EXPECT_THAT(restored->problems, IsEmpty());
   EXPECT_EQ(StateOf(digest), NodeState::kPresent);
-  EXPECT_EQ(folder_.Read(tree.BlobPath(digest)), large);
+  EXPECT_EQ(folder_.Read(tree_.BlobPath(digest)), large);
 }
 
 // The size alone frees nothing: before the copy in quarantine goes, the other
 // one is read.  What lies in its way is moved away by hand, and it comes back.
 TEST_F(RestoreTest, OtherBytesOfALargeSizeFreeNothing) {
-  const store::RegistryTree tree(&folder_);
   const std::string large(1 << 20, 'x');
   const oci::Digest digest = oci::Digest::Sha256Of(large);
-  tree.Image("app", "", {"base", large});
+  tree_.Image("app", "", {"base", large});
   Age();
   Scan();
   const gc::Run run = Prune();
@@ -261,7 +252,7 @@ TEST_F(RestoreTest, OtherBytesOfALargeSizeFreeNothing) {
   ClearTheWay(digest);
   Scan();
   EXPECT_EQ(StateOf(digest), NodeState::kPresent);
-  EXPECT_EQ(folder_.Read(tree.BlobPath(digest)), large);
+  EXPECT_EQ(folder_.Read(tree_.BlobPath(digest)), large);
   EXPECT_EQ(QuarantineCount(), 0u);
 }
 
@@ -301,7 +292,7 @@ class SecondCopyTest : public RestoreTest {
   }
   std::string PathOfFirst() {
     return absl::StrCat(".reclaim/quarantine/", later_, "/tree/",
-                        store::RegistryTree(&folder_).BlobPath(layer_));
+                        tree_.BlobPath(layer_));
   }
   gc::Run PurgeWhatIsDue() {
     PurgeRequest request;
@@ -315,8 +306,7 @@ class SecondCopyTest : public RestoreTest {
   void ExpectFirstComesBack() {
     ASSERT_THAT(RestoreRun(later_), IsOk());
     EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
-    EXPECT_EQ(folder_.Read(store::RegistryTree(&folder_).BlobPath(layer_)),
-              "base");
+    EXPECT_EQ(folder_.Read(tree_.BlobPath(layer_)), "base");
     ExpectExact();
   }
 
@@ -414,7 +404,6 @@ TEST_F(BrokenOffPurgeTest, TheStoreIsNotAskedForIt) {
 
 // It is the only one then, to be judged and proven as such.
 TEST_F(RestoreTest, ASecondCopyOutlivesTheFirst) {
-  const store::RegistryTree tree(&folder_);
   const gc::Run run = Prune();
   PutInTheWay(layer_, "base");
   ASSERT_THAT(RestoreRun(run.id), IsOk());
@@ -427,13 +416,13 @@ TEST_F(RestoreTest, ASecondCopyOutlivesTheFirst) {
   ExpectExact();
   Scan();
   EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
-  EXPECT_EQ(folder_.Read(tree.BlobPath(layer_)), "base");
+  EXPECT_EQ(folder_.Read(tree_.BlobPath(layer_)), "base");
   EXPECT_EQ(QuarantineCount(), 0u);
 }
 
 TEST_F(RestoreTest, ACopyInItsPlaceStands) {
   const std::string large(1 << 20, 'x');
-  const oci::Digest digest = store::RegistryTree(&folder_).Blob(large);
+  const oci::Digest digest = tree_.Blob(large);
   Age();
   Scan();
   const gc::Run run = Prune();
@@ -447,8 +436,7 @@ TEST_F(RestoreTest, ACopyInItsPlaceStands) {
   EXPECT_EQ(QuarantineCount(), 2u) << "second copies, until they are purged";
   ASSERT_THAT(PurgeNow(), IsOk());
   EXPECT_EQ(QuarantineCount(), 0u);
-  EXPECT_EQ(folder_.Read(store::RegistryTree(&folder_).BlobPath(layer_)),
-            "base");
+  EXPECT_EQ(folder_.Read(tree_.BlobPath(layer_)), "base");
 }
 
 // A writer who names it is not told that it is here.
@@ -465,11 +453,10 @@ TEST_F(RestoreTest, AReferenceToWhatCannotComeBackIsRefused) {
 
 // A scan is told of the same, keeps all that may be meant, and ends.
 TEST_F(RestoreTest, AScanKeepsWhatCannotComeBackAndWhatNamesIt) {
-  const store::RegistryTree tree(&folder_);
   Prune();
   PutInTheWay(layer_, "");
-  const oci::Digest other = tree.Image("other", "", {"garbage"});
-  tree.Tag("app", "late", image_);
+  const oci::Digest other = tree_.Image("other", "", {"garbage"});
+  tree_.Tag("app", "late", image_);
   Age();
   Scan();
   EXPECT_EQ(StateOf(layer_), NodeState::kQuarantined);
@@ -488,7 +475,6 @@ TEST_F(RestoreTest, AScanKeepsWhatCannotComeBackAndWhatNamesIt) {
 
 // It is needed and can't come back, and holds up nothing else.
 TEST_F(RestoreTest, WhatNamesNothingIsNoLink) {
-  const store::RegistryTree tree(&folder_);
   const gc::Run run = Prune();
   ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
   PutInTheWayOfLink();
@@ -497,8 +483,8 @@ TEST_F(RestoreTest, WhatNamesNothingIsNoLink) {
   EXPECT_THAT(restored->problems,
               testing::ElementsAre(HasSubstr("it names nothing")));
   EXPECT_EQ(StateOf(layer_), NodeState::kPresent) << "its bytes are back";
-  tree.Tag("app", "v1", image_);
-  const oci::Digest stray = tree.Blob("stray");
+  tree_.Tag("app", "v1", image_);
+  const oci::Digest stray = tree_.Blob("stray");
   Age();
   Scan();
   ASSERT_THAT(collector_->KeptScopes("s"), IsEmpty());
@@ -516,7 +502,7 @@ TEST_F(RestoreTest, WhatNamesNothingIsNoLink) {
   EXPECT_EQ(QuarantineCount(), 1u);
   folder_.Remove(LinkFolder());
   Scan();
-  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
+  EXPECT_EQ(folder_.Read(Link()), layer_.ToString());
   EXPECT_TRUE(IsLinked());
   EXPECT_EQ(QuarantineCount(), 0u);
 }
@@ -528,15 +514,15 @@ TEST_F(RestoreTest, ARuinIsInTheWayOfNothing) {
     SCOPED_TRACE(has_file);
     const gc::Run run = Prune();
     ASSERT_EQ(StateOf(layer_), NodeState::kQuarantined);
-    for (const std::string& path : {LinkFolder(), FolderOf(layer_)}) {
+    for (const std::string& path : {LinkFolder(), tree_.BlobFolder(layer_)}) {
       std::filesystem::create_directories(folder_.path() + "/" + path);
     }
-    if (has_file) folder_.Write(LinkFolder() + "/link", "");
+    if (has_file) folder_.Write(Link(), "");
     const auto restored = RestoreRun(run.id);
     ASSERT_THAT(restored, IsOk());
     EXPECT_THAT(restored->problems, IsEmpty());
-    EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
-    EXPECT_EQ(folder_.Read(FolderOf(layer_) + "/data"), "base");
+    EXPECT_EQ(folder_.Read(Link()), layer_.ToString());
+    EXPECT_EQ(folder_.Read(tree_.BlobPath(layer_)), "base");
     Scan();
     EXPECT_TRUE(IsLinked());
     EXPECT_EQ(QuarantineCount(), 0u);
@@ -545,23 +531,22 @@ TEST_F(RestoreTest, ARuinIsInTheWayOfNothing) {
 
 // The graph knows the empty one, and no client can use it.
 TEST_F(RestoreTest, ALinkComesBackForAnEmptyOneThatIsNeeded) {
-  const store::RegistryTree tree(&folder_);
-  tree.Image("lib", "v1", {"base", "lib"});
+  tree_.Image("lib", "v1", {"base", "lib"});
   Age();
   Scan();
   Prune();
   ASSERT_FALSE(folder_.Exists(LinkFolder()));
   ASSERT_EQ(StateOf(layer_), NodeState::kPresent) << "lib needs it";
-  tree.Image("app", "v1", {"base", "late"});
-  folder_.Write(LinkFolder() + "/link", "");
+  tree_.Image("app", "v1", {"base", "late"});
+  folder_.Write(Link(), "");
   Age();
   Scan();
-  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
+  EXPECT_EQ(folder_.Read(Link()), layer_.ToString());
   EXPECT_TRUE(IsLinked());
   Scan();
   EXPECT_TRUE(IsLinked());
   ASSERT_THAT(PurgeNow(), IsOk());
-  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
+  EXPECT_EQ(folder_.Read(Link()), layer_.ToString());
 }
 
 // Bytes without the link would be on record no more, and never ask for it.
@@ -577,7 +562,7 @@ TEST_F(RestoreTest, AReferenceIsRefusedForALinkThatCannotComeBack) {
   ASSERT_THAT(PinImage(), IsOk());
   EXPECT_EQ(StateOf(layer_), NodeState::kPresent);
   EXPECT_TRUE(IsLinked());
-  EXPECT_EQ(folder_.Read(LinkFolder() + "/link"), layer_.ToString());
+  EXPECT_EQ(folder_.Read(Link()), layer_.ToString());
 }
 
 // What lies in the way of one run's is no other run's business, whichever of

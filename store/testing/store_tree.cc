@@ -141,10 +141,26 @@ std::string IndexText(const std::vector<oci::Digest>& manifests) {
                       R"(","manifests":[)", Join(entries), "]}");
 }
 
-std::string RegistryTree::BlobPath(const oci::Digest& digest) const {
+std::string RegistryTree::BlobFolder(const oci::Digest& digest) const {
   return absl::StrCat("docker/registry/v2/blobs/",
                       oci::ToString(digest.algorithm()), "/",
-                      digest.hex().substr(0, 2), "/", digest.hex(), "/data");
+                      digest.hex().substr(0, 2), "/", digest.hex());
+}
+
+std::string RegistryTree::BlobPath(const oci::Digest& digest) const {
+  return BlobFolder(digest) + "/data";
+}
+
+std::string RegistryTree::LayerLink(const std::string& repository,
+                                    const oci::Digest& digest) const {
+  return absl::StrCat("docker/registry/v2/repositories/", repository,
+                      "/_layers/", Link(digest));
+}
+
+std::string RegistryTree::RevisionLink(const std::string& repository,
+                                       const oci::Digest& digest) const {
+  return absl::StrCat("docker/registry/v2/repositories/", repository,
+                      "/_manifests/revisions/", Link(digest));
 }
 
 oci::Digest RegistryTree::Blob(const std::string& bytes) const {
@@ -158,18 +174,14 @@ oci::Digest RegistryTree::Blob(const std::string& bytes) const {
 oci::Digest RegistryTree::Layer(const std::string& repository,
                                 const std::string& bytes) const {
   const oci::Digest digest = Blob(bytes);
-  folder_->Write(absl::StrCat("docker/registry/v2/repositories/", repository,
-                              "/_layers/", Link(digest)),
-                 digest.ToString());
+  folder_->Write(LayerLink(repository, digest), digest.ToString());
   return digest;
 }
 
 oci::Digest RegistryTree::Manifest(const std::string& repository,
                                    const std::string& bytes) const {
   const oci::Digest digest = Blob(bytes);
-  folder_->Write(absl::StrCat("docker/registry/v2/repositories/", repository,
-                              "/_manifests/revisions/", Link(digest)),
-                 digest.ToString());
+  folder_->Write(RevisionLink(repository, digest), digest.ToString());
   return digest;
 }
 

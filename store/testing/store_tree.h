@@ -61,7 +61,14 @@ class RegistryTree {
                     const oci::Digest& subject = oci::Digest()) const;
   void Upload(const std::string& repository, const std::string& id,
               const std::string& bytes) const;
+  // Paths below the root: of a blob's file, of the folder that goes with it, of
+  // links.
   std::string BlobPath(const oci::Digest& digest) const;
+  std::string BlobFolder(const oci::Digest& digest) const;
+  std::string LayerLink(const std::string& repository,
+                        const oci::Digest& digest) const;
+  std::string RevisionLink(const std::string& repository,
+                           const oci::Digest& digest) const;
 
  private:
   const TempFolder* folder_;
