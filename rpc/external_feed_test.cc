@@ -34,14 +34,7 @@ class ExternalFeedTest : public ServerFixture {
   void SetUp() override {
     ServerFixture::SetUp();
     for (const char* name : {"e", "other"}) {
-      v1::RegisterStoreRequest add;
-      add.set_name(name);
-      add.set_uri(absl::StrCat("external:", name));
-      add.set_knows_containers(true);
-      v1::Store store;
-      const grpc::Status status =
-          Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
-      ASSERT_TRUE(status.ok()) << status.error_message();
+      AddExternalStore(name);
       RecordImage(name);
     }
     last_ = Read({}, "").sequence;
@@ -51,23 +44,14 @@ class ExternalFeedTest : public ServerFixture {
   void RecordImage(const std::string& store) {
     v1::RecordRequest request;
     for (const char* blob : {"config", "layer"}) {
-      v1::PutBlob* put = request.add_operations()->mutable_put_blob();
-      put->mutable_name()->set_store(store);
-      put->mutable_name()->set_digest(Sum(blob));
-      put->mutable_bytes()->set_logical_bytes(std::string(blob).size());
-      put->mutable_bytes()->set_allocated_bytes(4096);
+      AddBlob(blob, &request, store);
     }
-    v1::PutManifest* put = request.add_operations()->mutable_put_manifest();
-    put->mutable_name()->set_store(store);
-    put->set_manifest(image_);
+    AddManifest(image_, &request, store);
     v1::PutVolume* volume = request.add_operations()->mutable_put_volume();
     volume->set_store(store);
     volume->set_name("left");
     volume->set_is_anonymous(true);
-    v1::RecordResponse response;
-    const grpc::Status status =
-        Ask(graph_stub_, &Graph::Record, request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    Record(request);
   }
 
   struct Rows {
@@ -144,29 +128,7 @@ class ExternalFeedTest : public ServerFixture {
     v1::CreatePlanRequest create;
     create.set_store("e");
     create.set_verb(verb);
-    v1::Plan plan;
-    grpc::Status status =
-        Ask(collection_stub_, &Collection::CreatePlan, create, &plan);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    v1::ApplyPlanRequest apply;
-    apply.set_plan_id(plan.id());
-    apply.set_purge(purge);
-    v1::Run run;
-    status = Ask(collection_stub_, &Collection::ApplyPlan, apply, &run);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    run = Await(run);
-    EXPECT_EQ(run.phase(), v1::RUN_PHASE_SUCCEEDED);
-    return run;
-  }
-  v1::Run Purge() {
-    v1::PurgeRequest request;
-    request.set_store("e");
-    request.set_now(true);
-    v1::Run run;
-    const grpc::Status status =
-        Ask(collection_stub_, &Collection::Purge, request, &run);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return Await(run);
+    return PlanAndApply(create, purge);
   }
   v1::NodeState StateOf(const std::string& text) {
     v1::GetNodeRequest request;
@@ -213,7 +175,7 @@ TEST_F(ExternalFeedTest, WhatIsPrunedRestoredAndPurgedIsToldRowByRow) {
   const v1::Run second = Prune();
   EXPECT_THAT(Next(v1::EVENT_KIND_QUARANTINED), ::testing::SizeIs(3));
   clock_.Advance(absl::Minutes(1));
-  const v1::Run purged = Purge();
+  const v1::Run purged = PurgeNow("e");
   EXPECT_EQ(purged.phase(), v1::RUN_PHASE_SUCCEEDED);
   EXPECT_EQ(purged.item_count(), 3u);
   // The run that took it, as in the row before.
@@ -235,7 +197,7 @@ TEST_F(ExternalFeedTest, WhatAWriterWantsIsTakenBack) {
   const Feed back = Next(v1::EVENT_KIND_RESTORED);
   EXPECT_THAT(DigestsOf(back), UnorderedElementsAre(Sum("layer")));
   EXPECT_EQ(back.begin()->second.run_id(), run.id());
-  Purge();
+  PurgeNow("e");
   EXPECT_THAT(DigestsOf(Next(v1::EVENT_KIND_PURGED)),
               UnorderedElementsAre(Sum(image_), Sum("config")));
   EXPECT_EQ(StateOf("layer"), v1::NODE_STATE_PRESENT);

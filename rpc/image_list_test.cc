@@ -14,7 +14,6 @@ namespace reclaim::rpc {
 namespace {
 
 using Collection = v1::CollectionService::Stub;
-using Graph = v1::GraphService::Stub;
 using Names = std::set<std::string>;
 using Usage = v1::UsageService::Stub;
 
@@ -24,14 +23,7 @@ class ImageListTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    v1::RegisterStoreRequest add;
-    add.set_name("engine");
-    add.set_uri("external:engine");
-    add.set_knows_containers(true);
-    v1::Store store;
-    const grpc::Status status =
-        Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    AddExternalStore();
     Put("old", "loose");
     clock_.Advance(absl::Hours(1000));
     Put("young", "gone");
@@ -48,10 +40,7 @@ class ImageListTest : public ServerFixture {
     v1::RemoveTag* remove = request.add_operations()->mutable_remove_tag();
     remove->set_repository("app");
     remove->set_tag(untagged);
-    v1::RecordResponse response;
-    const grpc::Status status =
-        Ask(graph_stub_, &Graph::Record, request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    Record(request);
   }
 
   void AddImage(const std::string& name, v1::RecordRequest* request) {
@@ -60,23 +49,16 @@ class ImageListTest : public ServerFixture {
         absl::FormatTime(absl::RFC3339_sec, clock_.Now(), absl::UTCTimeZone()),
         R"(","config":{"Labels":{"name":")", name, R"("}}})");
     const std::string layer = absl::StrCat("layer of ", name);
-    for (const std::string& blob : {config, layer}) {
-      v1::PutBlob* put = request->add_operations()->mutable_put_blob();
-      put->mutable_name()->set_digest(D(blob).ToString());
-      put->mutable_bytes()->set_logical_bytes(blob.size());
-      put->mutable_bytes()->set_allocated_bytes(4096);
-    }
+    AddBlob(config, request);
+    AddBlob(layer, request);
     const std::string manifest = store::ImageText({D(config), D(layer)});
-    request->add_operations()->mutable_put_manifest()->set_manifest(manifest);
+    AddManifest(manifest, request);
     v1::PutImageConfig* details =
         request->add_operations()->mutable_put_image_config();
     details->mutable_name()->set_digest(D(config).ToString());
     details->set_config(config);
-    v1::PutTag* tag = request->add_operations()->mutable_put_tag();
-    tag->set_repository("app");
-    tag->set_tag(name);
+    AddTag("app", name, manifest, request);
     digests_[name] = D(manifest).ToString();
-    tag->set_digest(digests_[name]);
     names_[digests_[name]] = name;
   }
 
@@ -280,13 +262,7 @@ TEST_F(BeforeAndSinceTest, WhatIsNoListedImageIsRefused) {
 
 // One of any store that is listed cuts what is listed of all of them.
 TEST_F(BeforeAndSinceTest, TheImageMayBeInAnotherStore) {
-  v1::RegisterStoreRequest add;
-  add.set_name("other");
-  add.set_uri("external:other");
-  v1::Store store;
-  ASSERT_TRUE(
-      Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store)
-          .ok());
+  AddExternalStore("other");
   EXPECT_EQ(Listed("before=app:young"), Names({"old", "loose"}));
   v1::ListImagesRequest request;
   request.set_store("other");

@@ -33,10 +33,8 @@
 namespace reclaim::rpc {
 namespace {
 
-using Collection = v1::CollectionService::Stub;
 using Graph = v1::GraphService::Stub;
 using Leases = v1::LeaseService::Stub;
-using Stores = v1::StoreService::Stub;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -46,17 +44,7 @@ class LeaseBatchTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    AddExternal("a");
-  }
-  void AddExternal(const std::string& name) {
-    v1::RegisterStoreRequest add;
-    add.set_name(name);
-    add.set_uri("external:" + name);
-    add.set_knows_containers(true);
-    v1::Store store;
-    const grpc::Status status =
-        Ask(store_stub_, &Stores::RegisterStore, add, &store);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    AddExternalStore("a");
   }
 
   static v1::Lease LeaseOf(const std::string& id,
@@ -551,18 +539,7 @@ class QuarantinedBatchTest : public ServerFixture {
     Age();
     ServerFixture::SetUp();
     AddStore("registry");
-    v1::CreatePlanRequest create;
-    create.set_verb(v1::PRUNE_VERB_SYSTEM);
-    v1::Plan plan;
-    ASSERT_TRUE(
-        Ask(collection_stub_, &Collection::CreatePlan, create, &plan).ok());
-    v1::ApplyPlanRequest apply;
-    apply.set_plan_id(plan.id());
-    apply.set_allow_large(true);
-    v1::Run run;
-    ASSERT_TRUE(
-        Ask(collection_stub_, &Collection::ApplyPlan, apply, &run).ok());
-    Await(run);
+    PruneSystem();
     ASSERT_EQ(StateOfOrphan(), v1::NODE_STATE_QUARANTINED);
   }
   v1::NodeState StateOfOrphan() {
@@ -605,7 +582,7 @@ class TwinTest : public LeaseBatchTest {
  protected:
   void SetUp() override {
     LeaseBatchTest::SetUp();
-    AddExternal("b");
+    AddExternalStore("b");
   }
   int Below(int bound) { return static_cast<int>(random_number_() % bound); }
   std::string AnyId() {

@@ -37,31 +37,9 @@ class NodeTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    v1::RegisterStoreRequest add;
-    add.set_name("engine");
-    add.set_uri("external:engine");
-    add.set_knows_containers(true);
-    v1::Store store;
-    const grpc::Status status =
-        Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    AddExternalStore();
   }
 
-  static void AddBlob(const std::string& text, v1::RecordRequest* request) {
-    v1::PutBlob* put = request->add_operations()->mutable_put_blob();
-    put->mutable_name()->set_digest(Sum(text));
-    put->mutable_bytes()->set_logical_bytes(text.size());
-  }
-  static void AddManifest(const std::string& text, v1::RecordRequest* request) {
-    request->add_operations()->mutable_put_manifest()->set_manifest(text);
-  }
-  static void AddTag(const std::string& repository, const std::string& tag,
-                     const std::string& text, v1::RecordRequest* request) {
-    v1::PutTag* put = request->add_operations()->mutable_put_tag();
-    put->set_repository(repository);
-    put->set_tag(tag);
-    put->set_digest(Sum(text));
-  }
   static void AddLink(const std::string& repository, const std::string& text,
                       v1::RecordRequest* request) {
     v1::PutMembership* put =
@@ -72,13 +50,6 @@ class NodeTest : public ServerFixture {
   }
   static void AddVolume(const std::string& name, v1::RecordRequest* request) {
     request->add_operations()->mutable_put_volume()->set_name(name);
-  }
-  v1::RecordResponse Record(const v1::RecordRequest& request) {
-    v1::RecordResponse response;
-    const grpc::Status status =
-        Ask(graph_stub_, &Graph::Record, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response;
   }
   v1::GetNodeResponse Get(const v1::GetNodeRequest& request) {
     v1::GetNodeResponse response;

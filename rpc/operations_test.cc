@@ -262,14 +262,7 @@ class OperationsTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    v1::RegisterStoreRequest add;
-    add.set_name("engine");
-    add.set_uri("external:engine");
-    add.set_knows_containers(true);
-    v1::Store store;
-    const grpc::Status status =
-        Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    AddExternalStore();
   }
 
   static v1::RecordRequest RequestOf(const std::vector<std::string>& operations,
@@ -281,13 +274,7 @@ class OperationsTest : public ServerFixture {
     }
     return request;
   }
-  v1::RecordResponse Record(const v1::RecordRequest& request) {
-    v1::RecordResponse response;
-    const grpc::Status status =
-        Ask(graph_stub_, &Graph::Record, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response;
-  }
+  using ServerFixture::Record;
   v1::RecordResponse Record(const std::vector<std::string>& operations,
                             const std::string& request_id = "") {
     return Record(RequestOf(operations, request_id));

@@ -38,21 +38,7 @@ class PagesTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    v1::RegisterStoreRequest add;
-    add.set_name("engine");
-    add.set_uri("external:engine");
-    add.set_knows_containers(true);
-    v1::Store store;
-    const grpc::Status status =
-        Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-  }
-
-  void Record(const v1::RecordRequest& request) {
-    v1::RecordResponse response;
-    const grpc::Status status =
-        Ask(graph_stub_, &Graph::Record, request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    AddExternalStore();
   }
 
   // All rows of a list, read by a client with gRPC's default limits.

@@ -29,18 +29,8 @@ class PruneFiltersTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    v1::RegisterStoreRequest add;
-    add.set_name("engine");
-    add.set_uri("external:engine");
-    add.set_knows_containers(true);
-    v1::Store store;
-    grpc::Status status =
-        Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    v1::RecordResponse recorded;
-    status = Ask(graph_stub_, &v1::GraphService::Stub::Record,
-                 records_.request(), &recorded);
-    ASSERT_TRUE(status.ok()) << status.error_message();
+    AddExternalStore();
+    const v1::RecordResponse recorded = Record(records_.request());
     ASSERT_EQ(recorded.problems_size(), 0) << recorded.problems(0);
   }
 

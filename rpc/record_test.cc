@@ -16,52 +16,27 @@ namespace {
 
 using Graph = v1::GraphService::Stub;
 using Leases = v1::LeaseService::Stub;
-using Stores = v1::StoreService::Stub;
 using Usage = v1::UsageService::Stub;
 
 class RecordTest : public ServerFixture {
  protected:
   void SetUp() override {
     ServerFixture::SetUp();
-    v1::RegisterStoreRequest add;
-    add.set_name("engine");
-    add.set_uri("external:engine");
-    add.set_knows_containers(true);
-    v1::Store store;
-    const grpc::Status status =
-        Ask(store_stub_, &Stores::RegisterStore, add, &store);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(store.kind(), "external");
+    AddExternalStore();
   }
 
   static oci::Digest D(const std::string& text) {
     return oci::Digest::Sha256Of(text);
   }
-  static void PutBlob(v1::RecordRequest* request, const std::string& text) {
-    v1::PutBlob* put = request->add_operations()->mutable_put_blob();
-    put->mutable_name()->set_digest(D(text).ToString());
-    put->mutable_bytes()->set_logical_bytes(text.size());
-    put->mutable_bytes()->set_allocated_bytes(4096);
-  }
   // An image "app:TAG" of a config and one layer.
   v1::RecordRequest ImageRequest(const std::string& tag) {
     v1::RecordRequest request;
-    PutBlob(&request, "config");
-    PutBlob(&request, "layer");
+    AddBlob("config", &request);
+    AddBlob("layer", &request);
     const std::string manifest = store::ImageText({D("config"), D("layer")});
-    request.add_operations()->mutable_put_manifest()->set_manifest(manifest);
-    v1::PutTag* put = request.add_operations()->mutable_put_tag();
-    put->set_repository("app");
-    put->set_tag(tag);
-    put->set_digest(D(manifest).ToString());
+    AddManifest(manifest, &request);
+    AddTag("app", tag, manifest, &request);
     return request;
-  }
-  v1::RecordResponse Record(const v1::RecordRequest& request) {
-    v1::RecordResponse response;
-    const grpc::Status status =
-        Ask(graph_stub_, &Graph::Record, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response;
   }
   v1::Node Get(const oci::Digest& digest) {
     v1::GetNodeRequest request;
@@ -135,7 +110,7 @@ TEST_F(RecordTest, ASizeThatNothingHasIsRefused) {
   };
   constexpr uint64_t kMore = (uint64_t{1} << 60) + 1;
   v1::RecordRequest request;
-  PutBlob(&request, "fits");
+  AddBlob("fits", &request);
   v1::Bytes* bytes =
       request.add_operations()->mutable_put_blob()->mutable_bytes();
   bytes->set_logical_bytes(uint64_t{1} << 63);
@@ -163,7 +138,7 @@ TEST_F(RecordTest, ASumThatWouldNotFitIsRefused) {
   constexpr uint64_t kLargest = uint64_t{1} << 60;
   const auto put = [this](const std::string& text) {
     v1::RecordRequest request;
-    PutBlob(&request, text);
+    AddBlob(text, &request);
     request.mutable_operations(0)
         ->mutable_put_blob()
         ->mutable_bytes()
@@ -197,7 +172,7 @@ TEST_F(RecordTest, ASumThatWouldNotFitIsRefused) {
   v1::RecordRequest swap;
   swap.add_operations()->mutable_remove_blob()->mutable_name()->set_digest(
       D("a").ToString());
-  PutBlob(&swap, "e");
+  AddBlob("e", &swap);
   swap.mutable_operations(1)
       ->mutable_put_blob()
       ->mutable_bytes()
@@ -241,7 +216,7 @@ TEST_F(RecordTest, AStreamIsAppliedInOrder) {
   const auto writer = graph_stub_->RecordStream(&context, &response);
   for (int i = 0; i < 50; ++i) {
     v1::RecordRequest request;
-    PutBlob(&request, std::to_string(i));
+    AddBlob(std::to_string(i), &request);
     ASSERT_TRUE(writer->Write(request));
   }
   ASSERT_TRUE(writer->WritesDone());

@@ -32,6 +32,7 @@
 #include "gtest/gtest.h"
 #include "index/memory_engine.h"
 #include "index/reference_graph.h"
+#include "oci/digest.h"
 #include "reclaim/v1/audit.grpc.pb.h"
 #include "reclaim/v1/collection.grpc.pb.h"
 #include "reclaim/v1/graph.grpc.pb.h"
@@ -223,6 +224,88 @@ class ServerFixture : public ::testing::Test {
     status = Ask(store_stub_, &v1::StoreService::Stub::ScanStore, scan, &run);
     ASSERT_TRUE(status.ok()) << status.error_message();
     ASSERT_EQ(Await(run).phase(), v1::RUN_PHASE_SUCCEEDED);
+  }
+
+  // Registers a store whose bytes its clients have, and which knows containers.
+  void AddExternalStore(const std::string& name = "engine") {
+    v1::RegisterStoreRequest add;
+    add.set_name(name);
+    add.set_uri(absl::StrCat("external:", name));
+    add.set_knows_containers(true);
+    v1::Store store;
+    const grpc::Status status =
+        Ask(store_stub_, &v1::StoreService::Stub::RegisterStore, add, &store);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(store.kind(), "external");
+  }
+
+  // Operations of a request: a blob with these bytes, a manifest, and a tag on
+  // it; of the only store unless one is named.
+  static void AddBlob(const std::string& text, v1::RecordRequest* request,
+                      const std::string& store = "") {
+    v1::PutBlob* put = request->add_operations()->mutable_put_blob();
+    put->mutable_name()->set_store(store);
+    put->mutable_name()->set_digest(oci::Digest::Sha256Of(text).ToString());
+    put->mutable_bytes()->set_logical_bytes(text.size());
+    put->mutable_bytes()->set_allocated_bytes(4096);
+  }
+  static void AddManifest(const std::string& text, v1::RecordRequest* request,
+                          const std::string& store = "") {
+    v1::PutManifest* put = request->add_operations()->mutable_put_manifest();
+    if (!store.empty()) put->mutable_name()->set_store(store);
+    put->set_manifest(text);
+  }
+  static void AddTag(const std::string& repository, const std::string& tag,
+                     const std::string& manifest, v1::RecordRequest* request) {
+    v1::PutTag* put = request->add_operations()->mutable_put_tag();
+    put->set_repository(repository);
+    put->set_tag(tag);
+    put->set_digest(oci::Digest::Sha256Of(manifest).ToString());
+  }
+  v1::RecordResponse Record(const v1::RecordRequest& request) {
+    v1::RecordResponse response;
+    const grpc::Status status =
+        Ask(graph_stub_, &v1::GraphService::Stub::Record, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+
+  // Makes a plan and applies it, however much it takes: the run that ended.
+  v1::Run PlanAndApply(const v1::CreatePlanRequest& create,
+                       bool purge = false) {
+    v1::Plan plan;
+    grpc::Status status =
+        Ask(collection_stub_, &v1::CollectionService::Stub::CreatePlan, create,
+            &plan);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    v1::ApplyPlanRequest apply;
+    apply.set_plan_id(plan.id());
+    apply.set_allow_large(true);
+    apply.set_purge(purge);
+    v1::Run run;
+    status = Ask(collection_stub_, &v1::CollectionService::Stub::ApplyPlan,
+                 apply, &run);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    run = Await(run);
+    EXPECT_EQ(run.phase(), v1::RUN_PHASE_SUCCEEDED);
+    return run;
+  }
+  // The same of everything that nothing needs.
+  v1::Run PruneSystem() {
+    v1::CreatePlanRequest create;
+    create.set_verb(v1::PRUNE_VERB_SYSTEM);
+    return PlanAndApply(create);
+  }
+  // Of the only store unless one is named.
+  v1::Run PurgeNow(const std::string& store = "") {
+    v1::PurgeRequest request;
+    request.set_store(store);
+    request.set_now(true);
+    v1::Run run;
+    const grpc::Status status = Ask(
+        collection_stub_, &v1::CollectionService::Stub::Purge, request, &run);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return Await(run);
   }
 
   AuditLog* audit_ = nullptr;  // set before SetUp() to keep one; not owned

@@ -19,8 +19,6 @@
 namespace reclaim::rpc {
 namespace {
 
-using Collection = v1::CollectionService::Stub;
-using Graph = v1::GraphService::Stub;
 using Stores = v1::StoreService::Stub;
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -139,12 +137,6 @@ class VerifyTest : public ServerFixture {
     return words;
   }
 
-  void Record(const v1::RecordRequest& request) {
-    v1::RecordResponse response;
-    const grpc::Status status =
-        Ask(graph_stub_, &Graph::Record, request, &response);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-  }
   void SetHour(int hours, google::protobuf::Timestamp* time) {
     time->set_seconds(absl::ToUnixSeconds(clock_.Now() + absl::Hours(hours)));
   }
@@ -172,22 +164,6 @@ class VerifyTest : public ServerFixture {
     }
     ASSERT_THAT(engine_->Commit(batch, index::Durability::kBuffered),
                 base::IsOk());
-  }
-
-  // A prune of everything that nothing needs.
-  void Prune() {
-    v1::CreatePlanRequest create;
-    create.set_verb(v1::PRUNE_VERB_SYSTEM);
-    v1::Plan plan;
-    ASSERT_TRUE(
-        Ask(collection_stub_, &Collection::CreatePlan, create, &plan).ok());
-    v1::ApplyPlanRequest apply;
-    apply.set_plan_id(plan.id());
-    apply.set_allow_large(true);
-    v1::Run run;
-    ASSERT_TRUE(
-        Ask(collection_stub_, &Collection::ApplyPlan, apply, &run).ok());
-    ASSERT_EQ(Await(run).phase(), v1::RUN_PHASE_SUCCEEDED);
   }
 
   store::RegistryTree tree_{&folder_};
@@ -280,7 +256,7 @@ TEST_F(VerifyTest, WhatIsTakenOutOfQuarantineIsMissed) {
   PutImage();
   const oci::Digest garbage = tree_.Blob("nothing names me");
   Begin();
-  Prune();
+  PruneSystem();
   EXPECT_THAT(Words(), IsEmpty());
   std::vector<std::filesystem::path> taken;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(

@@ -63,31 +63,8 @@ class CountedDeedsTest : public rpc::ServerFixture {
                               R"(",store="s"})"));
   }
 
-  v1::Run Prune() {
-    v1::CreatePlanRequest create;
-    create.set_verb(v1::PRUNE_VERB_SYSTEM);
-    v1::Plan plan;
-    grpc::Status status =
-        Ask(collection_stub_, &Collection::CreatePlan, create, &plan);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    v1::ApplyPlanRequest apply;
-    apply.set_plan_id(plan.id());
-    apply.set_allow_large(true);
-    v1::Run run;
-    status = Ask(collection_stub_, &Collection::ApplyPlan, apply, &run);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    run = Await(run);
-    EXPECT_EQ(run.phase(), v1::RUN_PHASE_SUCCEEDED);
-    return run;
-  }
   v1::Run Purge() {
-    v1::PurgeRequest request;
-    request.set_now(true);
-    v1::Run run;
-    const grpc::Status status =
-        Ask(collection_stub_, &Collection::Purge, request, &run);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    run = Await(run);
+    const v1::Run run = PurgeNow();
     EXPECT_EQ(run.phase(), v1::RUN_PHASE_SUCCEEDED);
     return run;
   }
@@ -123,7 +100,7 @@ TEST_F(CountedDeedsTest, WhatIsThereIsShown) {
 TEST_F(CountedDeedsTest, APruneAndItsPurgeAreCounted) {
   const uint64_t disk_before = folder_.DiskBytes();
   clock_.Advance(absl::Hours(1));
-  const v1::Run run = Prune();
+  const v1::Run run = PruneSystem();
   EXPECT_EQ(OfStore("reclaim_mark_duration_seconds_count"), 1);
   EXPECT_EQ(OfStore("reclaim_sweep_duration_seconds_count"), 1);
   EXPECT_EQ(Value(R"(reclaim_last_success_timestamp_seconds)"
@@ -156,7 +133,7 @@ TEST_F(CountedDeedsTest, APruneAndItsPurgeAreCounted) {
 }
 
 TEST_F(CountedDeedsTest, WhatComesBackIsCounted) {
-  const v1::Run run = Prune();
+  const v1::Run run = PruneSystem();
   v1::RestoreRequest restore;
   restore.set_run_id(run.id());
   v1::Run restored;
@@ -168,13 +145,13 @@ TEST_F(CountedDeedsTest, WhatComesBackIsCounted) {
   EXPECT_EQ(OfStore("reclaim_resurrected_blobs_total"), 4);
   EXPECT_EQ(OfState("reclaim_blobs", "garbage"), 4);
   EXPECT_EQ(Deleted("unreferenced"), 3) << "a counter does not go back";
-  Prune();
+  PruneSystem();
   EXPECT_EQ(Deleted("unreferenced"), 6);
   EXPECT_EQ(OfStore("reclaim_sweep_duration_seconds_count"), 2);
 }
 
 TEST_F(CountedDeedsTest, WhatAWriterNamesComesBackAndHeIsSeenToWait) {
-  Prune();
+  PruneSystem();
   v1::RecordRequest request;
   v1::PutTag* put = request.add_operations()->mutable_put_tag();
   put->set_repository("app");
