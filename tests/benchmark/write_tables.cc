@@ -26,9 +26,11 @@ class TableSink final : public RowSink {
                   "the folder of the measurement is ours");
   }
   ~TableSink() override {
-    const bool is_written =
-        (std::fclose(nodes_) == 0) & (std::fclose(edges_) == 0);
-    RECLAIM_CHECK(is_written, "the disk of the measurement has room");
+    // Both are closed, whatever becomes of the first.
+    const bool has_nodes = std::fclose(nodes_) == 0;
+    const bool has_edges = std::fclose(edges_) == 0;
+    RECLAIM_CHECK(has_nodes && has_edges,
+                  "the disk of the measurement has room");
   }
   TableSink(const TableSink&) = delete;
   TableSink& operator=(const TableSink&) = delete;
