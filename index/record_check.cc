@@ -18,17 +18,30 @@ absl::Status Damaged(absl::string_view what, NodeId id, absl::string_view why) {
 }  // namespace
 
 // Nodes, and none twice: each edge is counted once.
-bool RecordCheck::AreEdges(std::vector<NodeId> kept) const {
-  std::sort(kept.begin(), kept.end());
-  return std::adjacent_find(kept.begin(), kept.end()) == kept.end() &&
-         (kept.empty() || IsId(kept.back()));
+bool RecordCheck::AreEdges(const std::vector<NodeId>& kept) {
+  if (kept.size() < 2) return kept.empty() || IsId(kept[0]);
+  sorted_.assign(kept.begin(), kept.end());
+  std::sort(sorted_.begin(), sorted_.end());
+  return std::adjacent_find(sorted_.begin(), sorted_.end()) == sorted_.end() &&
+         IsId(sorted_.back());
 }
 
-bool RecordCheck::IsPlaceOf(PlaceId place, StoreId store) const {
-  return store != kNoStore && graph_.PlaceStore(place) == store;
+bool RecordCheck::IsStore(StoreId store) {
+  if (store_ == store) return true;
+  if (graph_.StoreName(store).empty()) return false;
+  store_ = store;
+  return true;
 }
 
-absl::Status RecordCheck::Check(const ContentRow& row) const {
+bool RecordCheck::IsPlaceOf(PlaceId place, StoreId store) {
+  const std::pair<StoreId, PlaceId> wanted(store, place);
+  if (place_ == wanted) return true;
+  if (store == kNoStore || graph_.PlaceStore(place) != store) return false;
+  place_ = wanted;
+  return true;
+}
+
+absl::Status RecordCheck::Check(const ContentRow& row) {
   const auto damaged = [&](absl::string_view why) {
     return Damaged("content", row.id, why);
   };
@@ -36,7 +49,7 @@ absl::Status RecordCheck::Check(const ContentRow& row) const {
   if (graph_.Exists(row.id)) return damaged("is there twice");
   if (row.kind > NodeKind::kExtent) return damaged("is no content");
   if (row.state > NodeState::kQuarantined) return damaged("has no state");
-  if (graph_.StoreName(row.store).empty()) return damaged("is of no store");
+  if (!IsStore(row.store)) return damaged("is of no store");
   if (!AreEdges(row.children) || !IsIdOrNone(row.subject) ||
       !IsIdOrNone(row.extent)) {
     return damaged("references what was never there");
@@ -58,7 +71,7 @@ absl::Status RecordCheck::Check(const ContentRow& row) const {
   return absl::OkStatus();
 }
 
-absl::Status RecordCheck::Check(const NamedRow& row) const {
+absl::Status RecordCheck::Check(const NamedRow& row) {
   const auto damaged = [&](absl::string_view why) {
     return Damaged("named", row.id, why);
   };
@@ -68,7 +81,7 @@ absl::Status RecordCheck::Check(const NamedRow& row) const {
       static_cast<int>(row.key.kind) >= kNodeKindCount) {
     return damaged("is of no kind");
   }
-  if (graph_.StoreName(row.key.store).empty()) return damaged("is of no store");
+  if (!IsStore(row.key.store)) return damaged("is of no store");
   if (row.place != kNoPlace && graph_.PlaceStore(row.place) == kNoStore) {
     return damaged("is in no place");
   }

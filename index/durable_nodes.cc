@@ -1,0 +1,73 @@
+// Opening the graph: the records of nodes and links, into the arrays.
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/status_macros.h"
+#include "index/durable_graph.h"
+#include "index/record_check.h"
+
+namespace reclaim::index {
+namespace {
+
+// Hands each record of a family to `put`, in the order of their keys, until it
+// fails.
+template <typename Record, typename Put>
+absl::Status ReadFamily(const Engine& engine, Family family, Put put) {
+  Record record;  // one for all: its texts and lists keep their room
+  absl::Status status;
+  const absl::Status scanned = engine.Scan(
+      family, "", "", [&](absl::string_view, absl::string_view value) {
+        status = ParseInto(family, value, &record);
+        if (status.ok()) status = put(record);
+        return status.ok();
+      });
+  return status.ok() ? scanned : status;
+}
+
+}  // namespace
+
+absl::Status DurableGraph::LoadNodes() {
+  RecordCheck check(&graph_, state_.next_node_id());
+  ContentRow content;
+  const auto put_content =
+      [&](const storage::v1::ContentRecord& record) -> absl::Status {
+    RECLAIM_RETURN_IF_ERROR(ToRow(record, &content));
+    RECLAIM_RETURN_IF_ERROR(check.Check(content));
+    graph_.PutContent(content);
+    return absl::OkStatus();
+  };
+  RECLAIM_RETURN_IF_ERROR(ReadFamily<storage::v1::ContentRecord>(
+      *engine_, Family::kContent, put_content));
+  NamedRow named;
+  const auto put_named =
+      [&](const storage::v1::NamedRecord& record) -> absl::Status {
+    ToRow(record, &named);
+    RECLAIM_RETURN_IF_ERROR(check.Check(named));
+    graph_.PutNamed(named);
+    return absl::OkStatus();
+  };
+  RECLAIM_RETURN_IF_ERROR(ReadFamily<storage::v1::NamedRecord>(
+      *engine_, Family::kNamed, put_named));
+  const auto put_link =
+      [&](const storage::v1::MembershipRecord& record) -> absl::Status {
+    const MembershipRow row = ToRow(record);
+    RECLAIM_RETURN_IF_ERROR(check.Check(row));
+    graph_.PutMembership(row);
+    return absl::OkStatus();
+  };
+  return ReadFamily<storage::v1::MembershipRecord>(
+      *engine_, Family::kMembership, put_link);
+}
+
+oci::Digest DurableGraph::RecordedDigest(NodeId id) const {
+  const auto value = engine_->Get(Family::kContent, IdKey(id));
+  if (!value.ok() || !value->has_value()) return {};
+  const auto record =
+      ParseRecord<storage::v1::ContentRecord>(Family::kContent, **value);
+  if (!record.ok()) return {};
+  const absl::StatusOr<ContentRow> row = ToRow(*record);
+  return row.ok() ? row->key.digest : oci::Digest();
+}
+
+}  // namespace reclaim::index
