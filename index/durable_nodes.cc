@@ -1,11 +1,16 @@
 // Opening the graph: the records of nodes and links, into the arrays.
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "index/durable_graph.h"
+#include "index/id_lists.h"
 #include "index/record_check.h"
+#include "index/resident_loader.h"
 
 namespace reclaim::index {
 namespace {
@@ -25,16 +30,34 @@ absl::Status ReadFamily(const Engine& engine, Family family, Put put) {
   return status.ok() ? scanned : status;
 }
 
+absl::Status ReadLinks(const Engine& engine, const RecordCheck& check,
+                       LinkLoader* links) {
+  const auto put = [&](const storage::v1::MembershipRecord& record) {
+    const MembershipRow row = ToRow(record);
+    absl::Status status = check.Check(row);
+    if (status.ok()) links->Put(row);
+    return status;
+  };
+  const absl::Status read = ReadFamily<storage::v1::MembershipRecord>(
+      engine, Family::kMembership, put);
+  links->Finish();
+  return read;
+}
+
 }  // namespace
 
 absl::Status DurableGraph::LoadNodes() {
-  RecordCheck check(&graph_, state_.next_node_id());
+  // Ids from there on are no ids, whatever the database says.
+  const NodeId node_count =
+      std::min<NodeId>(state_.next_node_id(), IdLists::kIdEnd);
+  RecordCheck check(&graph_, node_count);
+  ResidentLoader loader(&graph_);
   ContentRow content;
   const auto put_content =
       [&](const storage::v1::ContentRecord& record) -> absl::Status {
     RECLAIM_RETURN_IF_ERROR(ToRow(record, &content));
     RECLAIM_RETURN_IF_ERROR(check.Check(content));
-    graph_.PutContent(content);
+    loader.PutContent(content);
     return absl::OkStatus();
   };
   RECLAIM_RETURN_IF_ERROR(ReadFamily<storage::v1::ContentRecord>(
@@ -44,20 +67,19 @@ absl::Status DurableGraph::LoadNodes() {
       [&](const storage::v1::NamedRecord& record) -> absl::Status {
     ToRow(record, &named);
     RECLAIM_RETURN_IF_ERROR(check.Check(named));
-    graph_.PutNamed(named);
+    loader.PutNamed(named);
     return absl::OkStatus();
   };
   RECLAIM_RETURN_IF_ERROR(ReadFamily<storage::v1::NamedRecord>(
       *engine_, Family::kNamed, put_named));
-  const auto put_link =
-      [&](const storage::v1::MembershipRecord& record) -> absl::Status {
-    const MembershipRow row = ToRow(record);
-    RECLAIM_RETURN_IF_ERROR(check.Check(row));
-    graph_.PutMembership(row);
-    return absl::OkStatus();
-  };
-  return ReadFamily<storage::v1::MembershipRecord>(
-      *engine_, Family::kMembership, put_link);
+  LinkLoader links;
+  RECLAIM_RETURN_IF_ERROR(ReadLinks(*engine_, check, &links));
+  RECLAIM_RETURN_IF_ERROR(check.CheckLinks(links.memberships()));
+  const NodeId twin = loader.IndexDigests();
+  if (twin != kNoNode) return RecordCheck::DigestTwice(twin);
+  loader.LinkKeepers();
+  loader.Finish(std::move(links));
+  return absl::OkStatus();
 }
 
 oci::Digest DurableGraph::RecordedDigest(NodeId id) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "index/digest_shelf.h"
 
 namespace reclaim::index {
@@ -65,9 +66,6 @@ absl::Status RecordCheck::Check(const ContentRow& row) {
   if (!IsPlaceOf(row.key.place, row.store)) {
     return damaged("is in a place that its store does not have");
   }
-  if (graph_.FindContent(row.key.place, row.key.digest) != kNoNode) {
-    return damaged("has the digest of another record");
-  }
   return absl::OkStatus();
 }
 
@@ -98,19 +96,38 @@ absl::Status RecordCheck::Check(const MembershipRow& row) const {
   const auto damaged = [&](absl::string_view why) {
     return Damaged("membership", row.repository, why);
   };
-  if (!IsId(row.repository) || !graph_.Exists(row.repository) ||
-      graph_.kind(row.repository) != NodeKind::kRepository) {
-    return damaged("is of no repository");
-  }
-  if (!IsId(row.content) || !graph_.Exists(row.content) ||
-      !IsContent(graph_.kind(row.content))) {
-    return damaged("links to no content");
-  }
+  if (!IsId(row.repository)) return damaged("is of no repository");
+  if (!IsId(row.content)) return damaged("links to no content");
   if (row.kind != store::MembershipKind::kRevision &&
       row.kind != store::MembershipKind::kLayer) {
     return damaged("is of no kind");
   }
   return absl::OkStatus();
+}
+
+absl::Status RecordCheck::CheckLinks(const Memberships& links) const {
+  NodeId stranger = kNoNode;
+  links.ForEachRepository([&](NodeId id) {
+    const bool is_repository =
+        graph_.Exists(id) && graph_.kind(id) == NodeKind::kRepository;
+    if (!is_repository) stranger = id;
+    return is_repository;
+  });
+  if (stranger != kNoNode) {
+    return Damaged("membership", stranger, "is of no repository");
+  }
+  for (NodeId id = 0; id < links.content_end(); ++id) {
+    const absl::Span<const NodeId> repositories = links.RepositoriesOf(id);
+    if (repositories.empty()) continue;
+    if (!graph_.Exists(id) || !IsContent(graph_.kind(id))) {
+      return Damaged("membership", repositories[0], "links to no content");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RecordCheck::DigestTwice(NodeId content) {
+  return Damaged("content", content, "has the digest of another record");
 }
 
 }  // namespace reclaim::index

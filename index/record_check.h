@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "index/memberships.h"
 #include "index/node.h"
 #include "index/resident_graph.h"
 
@@ -30,8 +31,14 @@ class RecordCheck {
 
   absl::Status Check(const ContentRow& row);
   absl::Status Check(const NamedRow& row);
-  // After all content and names.
+  // Of the row alone: the graph is not looked at.
   absl::Status Check(const MembershipRow& row) const;
+
+  // After all content and names: whether all links are of repositories, and
+  // lead to content.
+  absl::Status CheckLinks(const Memberships& links) const;
+  // Of content whose digest another one has (ResidentLoader::IndexDigests()).
+  static absl::Status DigestTwice(NodeId content);
 
  private:
   bool IsId(NodeId id) const { return id < node_count_; }

@@ -200,6 +200,9 @@ class ResidentGraph final : public GraphView, private ReachListener {
   static constexpr uint8_t kWithoutTags = 1 << 1;
   static constexpr uint8_t kContainers = 1 << 2;
 
+  // Fills an empty graph, and counts once (index/resident_loader.h).
+  friend class ResidentLoader;
+
   using Node = ResidentNode;
   using LeaseAge = std::pair<absl::Time, NodeId>;
 
@@ -232,10 +235,13 @@ class ResidentGraph final : public GraphView, private ReachListener {
   using NameOrder = absl::btree_set<NodeId, NameLess>;
 
   Node& Ensure(NodeId id);
+  void MakeRoom(NodeId id);
   void AddContent(const ContentRow& row);
   void AddNamed(const NamedRow& row);
   // Names (resident_names.cc).
   void AddDigest(NodeId id, const ContentKey& key);
+  // All but that it is found by it.
+  void ShelveDigest(NodeId id, const ContentKey& key);
   void RemoveDigest(NodeId id);
   const NameLabel& NameOf(NodeId id) const { return names_[labels_[id]]; }
   NodeId FindName(const NameLabel& label) const;
@@ -260,10 +266,17 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void CountPresence(NodeId id, int sign);
   void AddReferrer(NodeId subject, NodeId referrer);
   void RemoveReferrer(NodeId subject, NodeId referrer);
-  void SetExtent(NodeId id, NodeId extent);
   void NoteEdges(NodeId id);
-  void RefreshExtent(NodeId extent);
   void RemoveContent(NodeId id);
+
+  // Extents (resident_extents.cc).
+  struct FileNames {
+    NodeState state = NodeState::kAbsent;  // of its names together
+    uint32_t imaged_count = 0;  // present ones that count as images' bytes
+  };
+  FileNames NamesOf(NodeId extent) const;
+  void SetExtent(NodeId id, NodeId extent);
+  void RefreshExtent(NodeId extent);
 
   // Doubt (resident_doubts.cc).
   void RefreshDoubt(NodeId id);
@@ -307,6 +320,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   absl::Time now_ = absl::InfinitePast();
 
   Chunked<Node> nodes_;
+  NodeId room_ = 0;  // nodes that what lies beside them is long enough for
   // Of content a hash of its place and digest, of a name where it lies in
   // names_, 0 before there is one.
   Chunked<uint32_t> labels_;
