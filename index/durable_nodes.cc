@@ -1,6 +1,8 @@
 // Opening the graph: the records of nodes and links, into the arrays.
 
 #include <algorithm>
+#include <functional>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -14,6 +16,30 @@
 
 namespace reclaim::index {
 namespace {
+
+// Below so many nodes a thread takes longer to begin than it saves.
+constexpr NodeId kThreadNodeMin = 50'000;
+
+// Does one thing beside what its owner does, until that ends.
+class Beside {
+ public:
+  // On a thread of its own, or at once.
+  Beside(bool has_thread, const std::function<void()>& work) {
+    if (has_thread) {
+      thread_ = std::thread(work);
+    } else {
+      work();
+    }
+  }
+  ~Beside() {
+    if (thread_.joinable()) thread_.join();
+  }
+  Beside(const Beside&) = delete;
+  Beside& operator=(const Beside&) = delete;
+
+ private:
+  std::thread thread_;
+};
 
 // Hands each record of a family to `put`, in the order of their keys, until it
 // fails.
@@ -30,54 +56,76 @@ absl::Status ReadFamily(const Engine& engine, Family family, Put put) {
   return status.ok() ? scanned : status;
 }
 
+absl::Status ReadContent(const Engine& engine, RecordCheck* check,
+                         ResidentLoader* loader) {
+  ContentRow row;
+  const auto put =
+      [&](const storage::v1::ContentRecord& record) -> absl::Status {
+    RECLAIM_RETURN_IF_ERROR(ToRow(record, &row));
+    RECLAIM_RETURN_IF_ERROR(check->Check(row));
+    loader->PutContent(row);
+    return absl::OkStatus();
+  };
+  return ReadFamily<storage::v1::ContentRecord>(engine, Family::kContent, put);
+}
+
+absl::Status ReadNames(const Engine& engine, RecordCheck* check,
+                       ResidentLoader* loader) {
+  NamedRow row;
+  const auto put = [&](const storage::v1::NamedRecord& record) -> absl::Status {
+    ToRow(record, &row);
+    RECLAIM_RETURN_IF_ERROR(check->Check(row));
+    loader->PutNamed(row);
+    return absl::OkStatus();
+  };
+  return ReadFamily<storage::v1::NamedRecord>(engine, Family::kNamed, put);
+}
+
+// Looks at no node, so that others may come meanwhile.
 absl::Status ReadLinks(const Engine& engine, const RecordCheck& check,
                        LinkLoader* links) {
-  const auto put = [&](const storage::v1::MembershipRecord& record) {
+  const auto put =
+      [&](const storage::v1::MembershipRecord& record) -> absl::Status {
     const MembershipRow row = ToRow(record);
-    absl::Status status = check.Check(row);
-    if (status.ok()) links->Put(row);
-    return status;
+    RECLAIM_RETURN_IF_ERROR(check.Check(row));
+    links->Put(row);
+    return absl::OkStatus();
   };
-  const absl::Status read = ReadFamily<storage::v1::MembershipRecord>(
-      engine, Family::kMembership, put);
+  RECLAIM_RETURN_IF_ERROR(ReadFamily<storage::v1::MembershipRecord>(
+      engine, Family::kMembership, put));
   links->Finish();
-  return read;
+  return absl::OkStatus();
 }
 
 }  // namespace
 
+// The most of it is to read records: links are half of them in a registry, and
+// are read by a second thread.
 absl::Status DurableGraph::LoadNodes() {
   // Ids from there on are no ids, whatever the database says.
   const NodeId node_count =
       std::min<NodeId>(state_.next_node_id(), IdLists::kIdEnd);
+  const bool has_threads = node_count >= kThreadNodeMin;
   RecordCheck check(&graph_, node_count);
   ResidentLoader loader(&graph_);
-  ContentRow content;
-  const auto put_content =
-      [&](const storage::v1::ContentRecord& record) -> absl::Status {
-    RECLAIM_RETURN_IF_ERROR(ToRow(record, &content));
-    RECLAIM_RETURN_IF_ERROR(check.Check(content));
-    loader.PutContent(content);
-    return absl::OkStatus();
-  };
-  RECLAIM_RETURN_IF_ERROR(ReadFamily<storage::v1::ContentRecord>(
-      *engine_, Family::kContent, put_content));
-  NamedRow named;
-  const auto put_named =
-      [&](const storage::v1::NamedRecord& record) -> absl::Status {
-    ToRow(record, &named);
-    RECLAIM_RETURN_IF_ERROR(check.Check(named));
-    loader.PutNamed(named);
-    return absl::OkStatus();
-  };
-  RECLAIM_RETURN_IF_ERROR(ReadFamily<storage::v1::NamedRecord>(
-      *engine_, Family::kNamed, put_named));
   LinkLoader links;
-  RECLAIM_RETURN_IF_ERROR(ReadLinks(*engine_, check, &links));
+  absl::Status links_read;
+  {
+    const Beside reading(has_threads, [&] {
+      links_read =
+          ReadLinks(*engine_, RecordCheck(&graph_, node_count), &links);
+    });
+    RECLAIM_RETURN_IF_ERROR(ReadContent(*engine_, &check, &loader));
+    RECLAIM_RETURN_IF_ERROR(ReadNames(*engine_, &check, &loader));
+  }
+  RECLAIM_RETURN_IF_ERROR(links_read);
   RECLAIM_RETURN_IF_ERROR(check.CheckLinks(links.memberships()));
-  const NodeId twin = loader.IndexDigests();
+  NodeId twin = kNoNode;
+  {
+    const Beside indexing(has_threads, [&] { twin = loader.IndexDigests(); });
+    loader.LinkKeepers();
+  }
   if (twin != kNoNode) return RecordCheck::DigestTwice(twin);
-  loader.LinkKeepers();
   loader.Finish(std::move(links));
   return absl::OkStatus();
 }
