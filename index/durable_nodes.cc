@@ -12,6 +12,7 @@
 #include "index/durable_graph.h"
 #include "index/id_lists.h"
 #include "index/record_check.h"
+#include "index/record_decoding.h"
 #include "index/resident_loader.h"
 
 namespace reclaim::index {
@@ -41,16 +42,41 @@ class Beside {
   std::thread thread_;
 };
 
-// Hands each record of a family to `put`, in the order of their keys, until it
-// fails.
-template <typename Record, typename Put>
+// Into `*row`; `*record` is for what is not read by hand.
+absl::Status ReadRow(absl::string_view value,
+                     storage::v1::ContentRecord* record, ContentRow* row) {
+  if (DecodeRow(value, row)) return absl::OkStatus();
+  RECLAIM_RETURN_IF_ERROR(ParseInto(Family::kContent, value, record));
+  return ToRow(*record, row);
+}
+absl::Status ReadRow(absl::string_view value,
+                     storage::v1::MembershipRecord* record,
+                     MembershipRow* row) {
+  if (DecodeRow(value, row)) return absl::OkStatus();
+  RECLAIM_RETURN_IF_ERROR(ParseInto(Family::kMembership, value, record));
+  *row = ToRow(*record);
+  return absl::OkStatus();
+}
+// Names are few, and of many kinds.
+absl::Status ReadRow(absl::string_view value, storage::v1::NamedRecord* record,
+                     NamedRow* row) {
+  RECLAIM_RETURN_IF_ERROR(ParseInto(Family::kNamed, value, record));
+  ToRow(*record, row);
+  return absl::OkStatus();
+}
+
+// Hands the row of each record of a family to `put`, in the order of their
+// keys, until it fails.
+template <typename Record, typename Row, typename Put>
 absl::Status ReadFamily(const Engine& engine, Family family, Put put) {
-  Record record;  // one for all: its texts and lists keep their room
+  // One for all: their texts and lists keep their room.
+  Record record;
+  Row row;
   absl::Status status;
   const absl::Status scanned = engine.Scan(
       family, "", "", [&](absl::string_view, absl::string_view value) {
-        status = ParseInto(family, value, &record);
-        if (status.ok()) status = put(record);
+        status = ReadRow(value, &record, &row);
+        if (status.ok()) status = put(row);
         return status.ok();
       });
   return status.ok() ? scanned : status;
@@ -58,43 +84,39 @@ absl::Status ReadFamily(const Engine& engine, Family family, Put put) {
 
 absl::Status ReadContent(const Engine& engine, RecordCheck* check,
                          ResidentLoader* loader) {
-  ContentRow row;
-  const auto put =
-      [&](const storage::v1::ContentRecord& record) -> absl::Status {
-    RECLAIM_RETURN_IF_ERROR(ToRow(record, &row));
+  const auto put = [&](const ContentRow& row) -> absl::Status {
     RECLAIM_RETURN_IF_ERROR(check->Check(row));
     loader->PutContent(row);
     return absl::OkStatus();
   };
-  return ReadFamily<storage::v1::ContentRecord>(engine, Family::kContent, put);
+  return ReadFamily<storage::v1::ContentRecord, ContentRow>(
+      engine, Family::kContent, put);
 }
 
 absl::Status ReadNames(const Engine& engine, RecordCheck* check,
                        ResidentLoader* loader) {
-  NamedRow row;
-  const auto put = [&](const storage::v1::NamedRecord& record) -> absl::Status {
-    ToRow(record, &row);
+  const auto put = [&](const NamedRow& row) -> absl::Status {
     RECLAIM_RETURN_IF_ERROR(check->Check(row));
     loader->PutNamed(row);
     return absl::OkStatus();
   };
-  return ReadFamily<storage::v1::NamedRecord>(engine, Family::kNamed, put);
+  return ReadFamily<storage::v1::NamedRecord, NamedRow>(engine, Family::kNamed,
+                                                        put);
 }
 
 // Looks at no node, so that others may come meanwhile.
 absl::Status ReadLinks(const Engine& engine, const RecordCheck& check,
                        LinkLoader* links) {
-  const auto put =
-      [&](const storage::v1::MembershipRecord& record) -> absl::Status {
-    const MembershipRow row = ToRow(record);
+  const auto put = [&](const MembershipRow& row) -> absl::Status {
     RECLAIM_RETURN_IF_ERROR(check.Check(row));
     links->Put(row);
     return absl::OkStatus();
   };
-  RECLAIM_RETURN_IF_ERROR(ReadFamily<storage::v1::MembershipRecord>(
-      engine, Family::kMembership, put));
+  const absl::Status read =
+      ReadFamily<storage::v1::MembershipRecord, MembershipRow>(
+          engine, Family::kMembership, put);
   links->Finish();
-  return absl::OkStatus();
+  return read;
 }
 
 }  // namespace
