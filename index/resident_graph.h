@@ -4,10 +4,11 @@
 // bytes, and what few nodes have lies beside (index/resident_node.h); digests
 // lie in a file (index/digest_shelf.h) and have four bytes of hash here.
 // docs/BENCHMARKS.md has the measured sum.  Times are those of the durable
-// records, to the microsecond.  It is fed by rows, one for each durable record,
-// both when the graph is opened and after each commit; putting an equal row
-// changes nothing.  The totals of each store are kept exact by taking a node's
-// contribution out before every change of it and putting it back afterwards.
+// records, to the microsecond.  It is fed by rows, one for each durable record:
+// all at once when it is opened (index/resident_loader.h), then after each
+// commit; putting an equal row changes nothing.  The totals of each store are
+// kept exact by taking a node's contribution out before every change of it and
+// putting it back afterwards.
 //
 // Not thread-safe by itself: writers hold `mutex` exclusively, readers share
 // it; Yield() gives the shared lock up for a moment.
