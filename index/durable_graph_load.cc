@@ -7,7 +7,6 @@
 #include "base/status_macros.h"
 #include "index/durable_graph.h"
 #include "index/put_codec.h"
-#include "index/record_check.h"
 #include "index/record_encoding.h"
 
 namespace reclaim::index {
@@ -103,58 +102,6 @@ absl::Status DurableGraph::LoadMeta() {
              {record.orphan_logical_bytes(), record.orphan_allocated_bytes()}});
   }
   return absl::OkStatus();
-}
-
-absl::Status DurableGraph::LoadNodes() {
-  const RecordCheck check(&graph_, state_.next_node_id());
-  absl::Status status;
-  const auto load = [&](Family family, auto put) {
-    if (!status.ok()) return;
-    const absl::Status scanned = engine_->Scan(
-        family, "", "", [&](absl::string_view, absl::string_view value) {
-          status = put(value);
-          return status.ok();
-        });
-    if (status.ok()) status = scanned;
-  };
-  load(Family::kContent, [&](absl::string_view value) -> absl::Status {
-    RECLAIM_ASSIGN_OR_RETURN(
-        const auto record,
-        ParseRecord<storage::v1::ContentRecord>(Family::kContent, value));
-    RECLAIM_ASSIGN_OR_RETURN(const ContentRow row, ToRow(record));
-    RECLAIM_RETURN_IF_ERROR(check.Check(row));
-    graph_.PutContent(row);
-    return absl::OkStatus();
-  });
-  load(Family::kNamed, [&](absl::string_view value) -> absl::Status {
-    RECLAIM_ASSIGN_OR_RETURN(
-        const auto record,
-        ParseRecord<storage::v1::NamedRecord>(Family::kNamed, value));
-    const NamedRow row = ToRow(record);
-    RECLAIM_RETURN_IF_ERROR(check.Check(row));
-    graph_.PutNamed(row);
-    return absl::OkStatus();
-  });
-  load(Family::kMembership, [&](absl::string_view value) -> absl::Status {
-    RECLAIM_ASSIGN_OR_RETURN(
-        const auto record,
-        ParseRecord<storage::v1::MembershipRecord>(Family::kMembership, value));
-    const MembershipRow row = ToRow(record);
-    RECLAIM_RETURN_IF_ERROR(check.Check(row));
-    graph_.PutMembership(row);
-    return absl::OkStatus();
-  });
-  return status;
-}
-
-oci::Digest DurableGraph::RecordedDigest(NodeId id) const {
-  const auto value = engine_->Get(Family::kContent, IdKey(id));
-  if (!value.ok() || !value->has_value()) return {};
-  const auto record =
-      ParseRecord<storage::v1::ContentRecord>(Family::kContent, **value);
-  if (!record.ok()) return {};
-  const absl::StatusOr<ContentRow> row = ToRow(*record);
-  return row.ok() ? row->key.digest : oci::Digest();
 }
 
 absl::StatusOr<StoreId> DurableGraph::RegisterStore(const StoreRecord& store) {

@@ -65,27 +65,28 @@ absl::Time FromMicros(int64_t micros) {
   return absl::FromUnixMicros(micros);
 }
 
-absl::StatusOr<ContentRow> ToRow(const storage::v1::ContentRecord& record) {
-  ContentRow row;
-  row.id = record.id();
-  row.kind = static_cast<NodeKind>(record.kind());
-  row.state = static_cast<NodeState>(record.state());
-  row.flags = static_cast<uint16_t>(record.flags());
-  row.store = static_cast<StoreId>(record.store());
-  row.key.place = record.place();
-  row.bytes = {record.logical_bytes(), record.allocated_bytes()};
-  row.link_count = record.link_count();
+absl::Status ToRow(const storage::v1::ContentRecord& record, ContentRow* row) {
+  row->id = record.id();
+  row->kind = static_cast<NodeKind>(record.kind());
+  row->state = static_cast<NodeState>(record.state());
+  row->flags = static_cast<uint16_t>(record.flags());
+  row->store = static_cast<StoreId>(record.store());
+  row->key = {record.place(), oci::Digest()};
+  row->bytes = {record.logical_bytes(), record.allocated_bytes()};
+  row->extent = kNoNode;
+  row->link_count = record.link_count();
   if (record.has_extent()) {
-    row.extent = record.extent();
-    row.bytes = {};  // the extent has them
+    row->extent = record.extent();
+    row->bytes = {};  // the extent has them
   }
-  row.stamp = record.stamp();
-  row.recorded = FromMicros(record.recorded());
-  if (record.has_used()) row.used = FromMicros(record.used());
-  row.children.assign(record.children().begin(), record.children().end());
-  if (record.has_subject()) row.subject = record.subject();
-  if (row.kind == NodeKind::kExtent) return row;
-  absl::StatusOr<oci::Digest> digest = oci::Digest::FromBytes(
+  row->stamp = record.stamp();
+  row->recorded = FromMicros(record.recorded());
+  row->used =
+      record.has_used() ? FromMicros(record.used()) : absl::InfinitePast();
+  row->children.assign(record.children().begin(), record.children().end());
+  row->subject = record.has_subject() ? record.subject() : kNoNode;
+  if (row->kind == NodeKind::kExtent) return absl::OkStatus();
+  const absl::StatusOr<oci::Digest> digest = oci::Digest::FromBytes(
       static_cast<oci::DigestAlgorithm>(record.digest_algorithm()),
       record.digest());
   if (!digest.ok()) {
@@ -94,24 +95,37 @@ absl::StatusOr<ContentRow> ToRow(const storage::v1::ContentRecord& record) {
                      " has an impossible digest; move the database away, the "
                      "graph is rebuilt from the stores"));
   }
-  row.key.digest = *digest;
+  row->key.digest = *digest;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ContentRow> ToRow(const storage::v1::ContentRecord& record) {
+  ContentRow row;
+  RECLAIM_RETURN_IF_ERROR(ToRow(record, &row));
   return row;
+}
+
+void ToRow(const storage::v1::NamedRecord& record, NamedRow* row) {
+  row->id = record.id();
+  row->key.kind = static_cast<NodeKind>(record.kind());
+  row->key.store = static_cast<StoreId>(record.store());
+  row->key.scope = record.scope();
+  row->key.name = record.name();
+  row->flags = static_cast<uint16_t>(record.flags());
+  row->place = record.place();
+  row->bytes = {record.logical_bytes(), record.allocated_bytes()};
+  row->stamp = record.stamp();
+  row->recorded = FromMicros(record.recorded());
+  row->used =
+      record.has_used() ? FromMicros(record.used()) : absl::InfinitePast();
+  row->expires = record.has_expires() ? FromMicros(record.expires())
+                                      : absl::InfiniteFuture();
+  row->targets.assign(record.targets().begin(), record.targets().end());
 }
 
 NamedRow ToRow(const storage::v1::NamedRecord& record) {
   NamedRow row;
-  row.id = record.id();
-  row.key = {static_cast<NodeKind>(record.kind()),
-             static_cast<StoreId>(record.store()), record.scope(),
-             record.name()};
-  row.flags = static_cast<uint16_t>(record.flags());
-  row.place = record.place();
-  row.bytes = {record.logical_bytes(), record.allocated_bytes()};
-  row.stamp = record.stamp();
-  row.recorded = FromMicros(record.recorded());
-  if (record.has_used()) row.used = FromMicros(record.used());
-  if (record.has_expires()) row.expires = FromMicros(record.expires());
-  row.targets.assign(record.targets().begin(), record.targets().end());
+  ToRow(record, &row);
   return row;
 }
 

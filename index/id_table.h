@@ -37,6 +37,23 @@ class IdTable {
     return kNone;
   }
 
+  // Room for so many, if nothing is in it yet: shards grow but by chance.
+  void Reserve(size_t count) {
+    // A few of them take what room they need.
+    if (size_ > 0 || count < shards_.size() * kReservedMin) return;
+    const size_t slots = count / shards_.size() * 5 / 4 + kCapacityMin;
+    for (Shard& shard : shards_) shard = Shard(static_cast<uint32_t>(slots));
+  }
+  // Asks memory for where `hash` is looked for: who knows what he will insert
+  // a little later does not wait for it then.
+  void Prefetch(uint32_t hash) const {
+    const Shard& shard = shards_[hash >> kShardShift];
+    if (shard.capacity == 0) return;
+    const uint32_t home = shard.Home(hash);
+    __builtin_prefetch(&shard.tags[home]);
+    __builtin_prefetch(&shard.ids[home]);
+  }
+
   // REQUIRES: `id` is not in the table.  `hash_of` tells the hashes of those
   // that are, here and below.
   template <typename HashOf>
@@ -84,6 +101,7 @@ class IdTable {
  private:
   static constexpr int kShardShift = 26;
   static constexpr uint32_t kCapacityMin = 4;
+  static constexpr size_t kReservedMin = 16;  // a shard
   static constexpr uint8_t kFree = 0;
 
   static uint8_t TagOf(uint32_t hash) {

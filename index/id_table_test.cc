@@ -23,6 +23,8 @@ class Twins {
     if (!ids_.insert(id).second) return;
     table_.Insert(HashOf(id), id, [this](uint32_t one) { return HashOf(one); });
   }
+  void Reserve(uint32_t count) { table_.Reserve(count); }
+  void Prefetch(uint32_t id) const { table_.Prefetch(HashOf(id)); }
   void Erase(uint32_t id) {
     ids_.erase(id);
     table_.Erase(HashOf(id), id, [this](uint32_t one) { return HashOf(one); });
@@ -61,6 +63,28 @@ TEST(IdTableTest, NothingIsInAnEmptyOne) {
   Twins twins(10);
   twins.Erase(3);
   twins.ExpectSame(10);
+}
+
+// Room is made for fewer than come, for as many, and for more; few hashes come
+// all into some of the shards.
+TEST(IdTableTest, RoomThatWasMadeIsNoLimit) {
+  constexpr uint32_t kIds = 5000;
+  for (const uint32_t room : {0u, 1u, 1023u, 1024u, 5000u, 50'000u}) {
+    for (const uint32_t hash_count : {7u, 300u, 0x7fffffffu}) {
+      Twins twins(hash_count);
+      twins.Prefetch(1);
+      twins.Reserve(room);
+      for (uint32_t id = 0; id < kIds; ++id) {
+        twins.Prefetch(id + 1);
+        twins.Insert(id);
+      }
+      // There is something in it: it stays.
+      twins.Reserve(2 * kIds);
+      twins.ExpectSame(kIds);
+      for (uint32_t id = 0; id < kIds; id += 2) twins.Erase(id);
+      twins.ExpectSame(kIds);
+    }
+  }
 }
 
 TEST(IdTableTest, ItHasWhatItsTwinHas) {

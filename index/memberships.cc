@@ -51,6 +51,21 @@ std::optional<MembershipRow> Memberships::Put(const MembershipRow& row) {
   return old;
 }
 
+void Memberships::Fill(NodeId repository,
+                       absl::Span<const PackedMembers::Row> rows) {
+  if (rows.empty()) return;
+  members_[repository].Fill(rows);
+  const NodeId end = rows.back().content + 1;
+  if (end > repositories_of_.size()) repositories_of_.Grow(end);
+  NodeId last = kNoNode;
+  for (const PackedMembers::Row& row : rows) {
+    // In two ways it is linked but once.
+    if (row.content == last) continue;
+    last = row.content;
+    lists_.InsertSorted(&repositories_of_[last].list, repository);
+  }
+}
+
 std::optional<MembershipRow> Memberships::Remove(NodeId repository,
                                                  NodeId content,
                                                  MembershipKind kind) {
@@ -82,6 +97,13 @@ void Memberships::ForEachMember(
   members->second.ForEach([&](const PackedMembers::Row& member) {
     return visit(RowOf(repository, member));
   });
+}
+
+void Memberships::ForEachRepository(
+    absl::FunctionRef<bool(NodeId)> visit) const {
+  for (const auto& [repository, members] : members_) {
+    if (!visit(repository)) return;
+  }
 }
 
 absl::Span<const NodeId> Memberships::RepositoriesOf(NodeId content) const {

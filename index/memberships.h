@@ -31,6 +31,12 @@ class Memberships {
  public:
   // Returns what it replaces.
   std::optional<MembershipRow> Put(const MembershipRow& row);
+  // All links of a repository that has none yet, ascending by content, then
+  // kind.
+  void Fill(NodeId repository, absl::Span<const PackedMembers::Row> rows);
+  bool HasMembers(NodeId repository) const {
+    return members_.contains(repository);
+  }
   // Returns what it was.
   std::optional<MembershipRow> Remove(NodeId repository, NodeId content,
                                       store::MembershipKind kind);
@@ -42,6 +48,12 @@ class Memberships {
                      absl::FunctionRef<bool(const MembershipRow&)> visit) const;
   // Ascending.
   absl::Span<const NodeId> RepositoriesOf(NodeId content) const;
+  // Nothing from here on is a member.
+  NodeId content_end() const {
+    return static_cast<NodeId>(repositories_of_.size());
+  }
+  // Those that have members, in no order, until `visit` returns false.
+  void ForEachRepository(absl::FunctionRef<bool(NodeId)> visit) const;
 
  private:
   struct Repositories {

@@ -45,6 +45,15 @@ class NarrowCounts {
     low = static_cast<uint8_t>(count);
   }
   void Add(NodeId id, int sign) { Set(id, (*this)[id] + sign); }
+  // True if it was 0.
+  bool Increment(NodeId id) {
+    std::unique_ptr<uint8_t[]>& chunk = chunks_[id / kChunkSize];
+    if (chunk == nullptr) chunk = std::make_unique<uint8_t[]>(kChunkSize);
+    uint8_t& low = chunk[id % kChunkSize];
+    if (low + 1 < kLarge) return low++ == 0;
+    Set(id, (*this)[id] + 1);
+    return false;
+  }
 
  private:
   static constexpr uint8_t kLarge = 255;

@@ -69,16 +69,16 @@ void PackedLists::MakeLong(List* list, absl::Span<const NodeId> ids) {
 }
 
 // Where `*list` is a block it is taken again if its size is still right.
-void PackedLists::Store(List* list, const Short& ids) {
+void PackedLists::Store(List* list, absl::Span<const NodeId> ids) {
   std::array<uint8_t, kBytesMax> bytes{};
   uint32_t size = 0;
   uint32_t block_class = 0;
-  if (ids.count > 1 && ids.count <= kShortMax) {
+  if (ids.size() > 1 && ids.size() <= kShortMax) {
     uint8_t* at = bytes.data() + kHeaderSize;
     NodeId before = 0;
-    for (uint32_t i = 0; i < ids.count; ++i) {
-      at = Write(before, ids.ids[i], at);
-      before = ids.ids[i];
+    for (const NodeId id : ids) {
+      at = Write(before, id, at);
+      before = id;
     }
     size = static_cast<uint32_t>(at - bytes.data());
     block_class = static_cast<uint32_t>(
@@ -93,14 +93,12 @@ void PackedLists::Store(List* list, const Short& ids) {
   }
   if (size == 0) {
     *list = kEmpty;
-    if (ids.count == 1) *list = ids.ids[0];
-    if (ids.count > kShortMax) {
-      MakeLong(list, absl::MakeConstSpan(ids.ids).first(ids.count));
-    }
+    if (ids.size() == 1) *list = ids[0];
+    if (ids.size() > kShortMax) MakeLong(list, ids);
     return;
   }
   if (offset == kNoBlock) offset = NewBlock(block_class);
-  bytes[0] = static_cast<uint8_t>(ids.count);
+  bytes[0] = static_cast<uint8_t>(ids.size());
   bytes[1] = static_cast<uint8_t>(block_class);
   std::memcpy(Block(offset), bytes.data(), size);
   *list = kStored | offset;
@@ -120,7 +118,16 @@ void PackedLists::Append(List* list, NodeId id) {
   }
   Short ids = Read(*list);
   ids.ids[ids.count++] = id;
-  Store(list, ids);
+  Store(list, ids.all());
+}
+
+void PackedLists::Fill(List* list, absl::Span<const NodeId> ids) {
+  RECLAIM_CHECK(IsEmpty(*list), "a list is filled once");
+  if (ids.size() == 1) {
+    *list = ids[0];
+  } else {
+    Store(list, ids);
+  }
 }
 
 void PackedLists::Remove(List* list, NodeId id) {
@@ -136,7 +143,7 @@ void PackedLists::Remove(List* list, NodeId id) {
     all = std::vector<NodeId>();
     free_long_.push_back(where);
     *list = kEmpty;
-    Store(list, ids);
+    Store(list, ids.all());
     return;
   }
   Short ids = Read(*list);
@@ -145,7 +152,7 @@ void PackedLists::Remove(List* list, NodeId id) {
   RECLAIM_CHECK(found != end, "what is removed was there");
   std::copy(found + 1, end, found);
   --ids.count;
-  Store(list, ids);
+  Store(list, ids.all());
 }
 
 }  // namespace reclaim::index

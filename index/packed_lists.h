@@ -52,6 +52,8 @@ class PackedLists {
     }
   }
   void Append(List* list, NodeId id);
+  // All ids of a list that is empty, at once.
+  void Fill(List* list, absl::Span<const NodeId> ids);
   // The first that equals `id`.  REQUIRES: there is one.
   void Remove(List* list, NodeId id);
 
@@ -74,6 +76,9 @@ class PackedLists {
   struct Short {
     std::array<NodeId, kShortMax + 1> ids{};
     uint32_t count = 0;
+    absl::Span<const NodeId> all() const {
+      return absl::MakeConstSpan(ids).first(count);
+    }
   };
 
   // The next id after `*id`: seven bits of the difference a byte, lowest first,
@@ -97,7 +102,7 @@ class PackedLists {
                                       offset % kPoolChunkWords);
   }
   Short Read(List list) const;
-  void Store(List* list, const Short& ids);
+  void Store(List* list, absl::Span<const NodeId> ids);
   uint32_t NewBlock(uint32_t block_class);
   void FreeBlock(uint32_t offset);
   void MakeLong(List* list, absl::Span<const NodeId> ids);

@@ -45,6 +45,32 @@ TEST(PackedListsTest, AWalkEndsWhereItIsToldTo) {
   }
 }
 
+// Of every length, and usable as one that grew.
+TEST(PackedListsTest, AListThatIsFilledIsOneThatGrew) {
+  for (NodeId count = 0; count < 200; ++count) {
+    std::vector<NodeId> expected;
+    for (NodeId i = 0; i < count; ++i) {
+      expected.push_back(i * 7919 % 100'003);
+    }
+    PackedLists lists;
+    PackedLists::List list = PackedLists::kEmpty;
+    lists.Fill(&list, expected);
+    ASSERT_EQ(Of(lists, list), expected);
+    lists.Append(&list, 5);
+    expected.push_back(5);
+    ASSERT_EQ(Of(lists, list), expected);
+    lists.Remove(&list, expected[0]);
+    expected.erase(expected.begin());
+    ASSERT_EQ(Of(lists, list), expected);
+    while (!expected.empty()) {
+      lists.Remove(&list, expected.back());
+      expected.erase(
+          std::find(expected.begin(), expected.end(), expected.back()));
+    }
+    EXPECT_TRUE(lists.IsEmpty(list));
+  }
+}
+
 // Differences of every size, both ways.
 TEST(PackedListsTest, IdsMayLieAsFarApartAsTheyCan) {
   constexpr NodeId kLast = PackedLists::kIdEnd - 1;

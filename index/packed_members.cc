@@ -171,6 +171,21 @@ void PackedMembers::Put(const Row& row) {
   last_ = std::max(last_, row.content);
 }
 
+// In blocks as Put() fills them with rows that come in order.
+void PackedMembers::Fill(absl::Span<const Row> rows) {
+  blocks_.reserve((rows.size() + kRowsMax - 1) / kRowsMax);
+  while (!rows.empty()) {
+    size_t count = std::min(rows.size(), kRowsMax);
+    while (count < rows.size() && count > 1 &&
+           rows[count].content == rows[count - 1].content) {
+      --count;
+    }
+    blocks_.push_back(Pack(rows.data(), rows.data() + count));
+    last_ = rows[count - 1].content;
+    rows.remove_prefix(count);
+  }
+}
+
 void PackedMembers::Remove(NodeId content, store::MembershipKind kind) {
   if (blocks_.empty() || content > last_) return;
   const size_t block = BlockOf(content);

@@ -15,6 +15,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "index/node.h"
 #include "store/types.h"
 
@@ -35,6 +36,8 @@ class PackedMembers {
   std::optional<Row> Find(NodeId content, store::MembershipKind kind) const;
   // Anew, or instead of the one with that content and kind.
   void Put(const Row& row);
+  // All rows at once, while there is none: ascending, none twice.
+  void Fill(absl::Span<const Row> rows);
   // Does nothing if it is not there.
   void Remove(NodeId content, store::MembershipKind kind);
   // Ascending by content, then kind, until `visit` returns false.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <random>
 #include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "index/node.h"
@@ -28,6 +29,10 @@ bool IsSame(const Row& a, const Row& b) {
 // Beside a map of the standard library.
 class Twins {
  public:
+  void Fill(const std::vector<Row>& rows) {
+    packed_.Fill(rows);
+    for (const Row& row : rows) plain_[{row.content, row.kind}] = row;
+  }
   void Put(const Row& row) {
     packed_.Put(row);
     plain_[{row.content, row.kind}] = row;
@@ -84,6 +89,42 @@ TEST(PackedMembersTest, RowsThatComeInOrderAreThere) {
     twins.Remove({id * 3, MembershipKind::kLayer});
   }
   twins.ExpectSame();
+}
+
+// Of each count about the ends of blocks, with contents of one link and of two
+// there; and it goes on as if they had come one by one.
+TEST(PackedMembersTest, WhatIsFilledAtOnceIsThere) {
+  for (size_t count = 0; count < 150; ++count) {
+    for (const size_t shift : {0, 1, 2}) {
+      SCOPED_TRACE(count);
+      std::vector<Row> rows;
+      for (size_t i = 0; rows.size() < count; ++i) {
+        const auto content = static_cast<NodeId>(10 * i);
+        rows.push_back({content, MembershipKind::kRevision, i % 5 == 0,
+                        kNow + static_cast<int64_t>(i)});
+        if (i % 3 == shift && rows.size() < count) {
+          rows.push_back({content, MembershipKind::kLayer, false, kLongAgo});
+        }
+      }
+      Twins twins;
+      twins.Fill(rows);
+      twins.ExpectSame();
+      for (const Row& row : rows) {
+        twins.ExpectFinds({row.content, MembershipKind::kRevision});
+        twins.ExpectFinds({row.content, MembershipKind::kLayer});
+        twins.ExpectFinds({row.content + 1, MembershipKind::kLayer});
+      }
+      for (const Row& row : rows) {
+        twins.Put({row.content + 5, MembershipKind::kLayer, true, kNow});
+        twins.Put({row.content, MembershipKind::kLayer, true, kNow});
+      }
+      twins.Put({10'000, MembershipKind::kLayer, true, kNow});
+      twins.ExpectSame();
+      for (const Row& row : rows) twins.Remove({row.content, row.kind});
+      twins.ExpectSame();
+      if (HasFatalFailure()) return;
+    }
+  }
 }
 
 TEST(PackedMembersTest, TheGreatestIdsAndTheOldestTimesFit) {

@@ -24,6 +24,17 @@ void ReachCounter::Retain(NodeId top) {
   }
 }
 
+void ReachCounter::RetainQuietly(NodeId top) {
+  std::vector<NodeId> stack;
+  const auto push = [&stack](NodeId to) { stack.push_back(to); };
+  if (counts_.Increment(top)) listener_->ForEachEdge(top, push);
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    if (counts_.Increment(id)) listener_->ForEachEdge(id, push);
+  }
+}
+
 bool ReachCounter::Drop(NodeId id, std::vector<NodeId>* dead) {
   RECLAIM_CHECK(counts_[id] > 0, "a node is released once for each retain");
   SetCount(id, counts_[id] - 1);

@@ -65,6 +65,10 @@ class ReachCounter {
   // Keeps `id` alone, not what it references.
   void RetainFlat(NodeId id);
   void ReleaseFlat(NodeId id);
+  // The same counts as Retain() and RetainFlat() give, but nobody hears of a
+  // change: while a graph is loaded there is nobody yet.
+  void RetainQuietly(NodeId id);
+  void RetainFlatQuietly(NodeId id) { ++flat_counts_[id]; }
 
  private:
   void SetCount(NodeId id, uint32_t count);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "index/digest_shelf.h"
 
 namespace reclaim::index {
@@ -18,17 +19,30 @@ absl::Status Damaged(absl::string_view what, NodeId id, absl::string_view why) {
 }  // namespace
 
 // Nodes, and none twice: each edge is counted once.
-bool RecordCheck::AreEdges(std::vector<NodeId> kept) const {
-  std::sort(kept.begin(), kept.end());
-  return std::adjacent_find(kept.begin(), kept.end()) == kept.end() &&
-         (kept.empty() || IsId(kept.back()));
+bool RecordCheck::AreEdges(const std::vector<NodeId>& kept) {
+  if (kept.size() < 2) return kept.empty() || IsId(kept[0]);
+  sorted_.assign(kept.begin(), kept.end());
+  std::sort(sorted_.begin(), sorted_.end());
+  return std::adjacent_find(sorted_.begin(), sorted_.end()) == sorted_.end() &&
+         IsId(sorted_.back());
 }
 
-bool RecordCheck::IsPlaceOf(PlaceId place, StoreId store) const {
-  return store != kNoStore && graph_.PlaceStore(place) == store;
+bool RecordCheck::IsStore(StoreId store) {
+  if (store_ == store) return true;
+  if (graph_.StoreName(store).empty()) return false;
+  store_ = store;
+  return true;
 }
 
-absl::Status RecordCheck::Check(const ContentRow& row) const {
+bool RecordCheck::IsPlaceOf(PlaceId place, StoreId store) {
+  const std::pair<StoreId, PlaceId> wanted(store, place);
+  if (place_ == wanted) return true;
+  if (store == kNoStore || graph_.PlaceStore(place) != store) return false;
+  place_ = wanted;
+  return true;
+}
+
+absl::Status RecordCheck::Check(const ContentRow& row) {
   const auto damaged = [&](absl::string_view why) {
     return Damaged("content", row.id, why);
   };
@@ -36,7 +50,7 @@ absl::Status RecordCheck::Check(const ContentRow& row) const {
   if (graph_.Exists(row.id)) return damaged("is there twice");
   if (row.kind > NodeKind::kExtent) return damaged("is no content");
   if (row.state > NodeState::kQuarantined) return damaged("has no state");
-  if (graph_.StoreName(row.store).empty()) return damaged("is of no store");
+  if (!IsStore(row.store)) return damaged("is of no store");
   if (!AreEdges(row.children) || !IsIdOrNone(row.subject) ||
       !IsIdOrNone(row.extent)) {
     return damaged("references what was never there");
@@ -57,13 +71,10 @@ absl::Status RecordCheck::Check(const ContentRow& row) const {
   if (!IsPlaceOf(row.key.place, row.store)) {
     return damaged("is in a place that its store does not have");
   }
-  if (graph_.FindContent(row.key.place, row.key.digest) != kNoNode) {
-    return damaged("has the digest of another record");
-  }
   return absl::OkStatus();
 }
 
-absl::Status RecordCheck::Check(const NamedRow& row) const {
+absl::Status RecordCheck::Check(const NamedRow& row) {
   const auto damaged = [&](absl::string_view why) {
     return Damaged("named", row.id, why);
   };
@@ -73,7 +84,7 @@ absl::Status RecordCheck::Check(const NamedRow& row) const {
       static_cast<int>(row.key.kind) >= kNodeKindCount) {
     return damaged("is of no kind");
   }
-  if (graph_.StoreName(row.key.store).empty()) return damaged("is of no store");
+  if (!IsStore(row.key.store)) return damaged("is of no store");
   if (row.place != kNoPlace && graph_.PlaceStore(row.place) == kNoStore) {
     return damaged("is in no place");
   }
@@ -90,19 +101,38 @@ absl::Status RecordCheck::Check(const MembershipRow& row) const {
   const auto damaged = [&](absl::string_view why) {
     return Damaged("membership", row.repository, why);
   };
-  if (!IsId(row.repository) || !graph_.Exists(row.repository) ||
-      graph_.kind(row.repository) != NodeKind::kRepository) {
-    return damaged("is of no repository");
-  }
-  if (!IsId(row.content) || !graph_.Exists(row.content) ||
-      !IsContent(graph_.kind(row.content))) {
-    return damaged("links to no content");
-  }
+  if (!IsId(row.repository)) return damaged("is of no repository");
+  if (!IsId(row.content)) return damaged("links to no content");
   if (row.kind != store::MembershipKind::kRevision &&
       row.kind != store::MembershipKind::kLayer) {
     return damaged("is of no kind");
   }
   return absl::OkStatus();
+}
+
+absl::Status RecordCheck::CheckLinks(const Memberships& links) const {
+  NodeId stranger = kNoNode;
+  links.ForEachRepository([&](NodeId id) {
+    const bool is_repository =
+        graph_.Exists(id) && graph_.kind(id) == NodeKind::kRepository;
+    if (!is_repository) stranger = id;
+    return is_repository;
+  });
+  if (stranger != kNoNode) {
+    return Damaged("membership", stranger, "is of no repository");
+  }
+  for (NodeId id = 0; id < links.content_end(); ++id) {
+    const absl::Span<const NodeId> repositories = links.RepositoriesOf(id);
+    if (repositories.empty()) continue;
+    if (!graph_.Exists(id) || !IsContent(graph_.kind(id))) {
+      return Damaged("membership", repositories[0], "links to no content");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RecordCheck::DigestTwice(NodeId content) {
+  return Damaged("content", content, "has the digest of another record");
 }
 
 }  // namespace reclaim::index

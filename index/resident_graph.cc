@@ -29,14 +29,21 @@ ResidentGraph::Node& ResidentGraph::Ensure(NodeId id) {
   if (id >= nodes_.size()) {
     if (nodes_.size() == 0) first_now_ = ToPackedMicros(now_);
     nodes_.Grow(id + 1);
-    labels_.Grow(id + 1);
-    edge_bits_.resize(id / 64 + 1);
-    imaged_refs_.Grow(id + 1);
-    tag_refs_.Grow(id + 1);
-    for (ReachCounter& reach : reach_) reach.Resize(id + 1);
-    for (ReachCounter& hold : holds_) hold.Resize(id + 1);
+    if (id >= room_) MakeRoom(id);
   }
   return nodes_[id];
+}
+
+// Beside the nodes, for some thousands at once.
+void ResidentGraph::MakeRoom(NodeId id) {
+  constexpr NodeId kStep = 4096;
+  room_ = (id / kStep + 1) * kStep;
+  labels_.Grow(room_);
+  edge_bits_.resize(room_ / 64);
+  imaged_refs_.Grow(room_);
+  tag_refs_.Grow(room_);
+  for (ReachCounter& reach : reach_) reach.Resize(room_);
+  for (ReachCounter& hold : holds_) hold.Resize(room_);
 }
 
 void ResidentGraph::PutStore(StoreId store, std::string name, DoubtUnit unit) {
@@ -283,56 +290,6 @@ void ResidentGraph::RemoveReferrer(NodeId subject, NodeId referrer) {
   for (ReachCounter& reach : reach_) {
     if (reach.Passes(subject)) reach.Release(referrer);
   }
-}
-
-void ResidentGraph::SetExtent(NodeId id, NodeId extent) {
-  const NodeId old = ExtentOf(id);
-  if (old == extent) return;
-  nodes_[id].set_has_extent(extent != kNoNode);
-  NoteEdges(id);
-  if (extent != kNoNode) {
-    Ensure(extent);
-    extents_[id] = extent;
-    IdLists::List& blobs =
-        extent_blobs_.try_emplace(extent, IdLists::kEmpty).first->second;
-    lists_.Append(&blobs, id);
-  } else {
-    extents_.erase(id);
-  }
-  if (old != kNoNode) lists_.Remove(&extent_blobs_[old], id);
-  for (ReachCounter& reach : reach_) {
-    // Each flat lease on it keeps its bytes as well.
-    for (uint32_t count = reach.FlatCount(id); count > 0; --count) {
-      if (extent != kNoNode) reach.RetainFlat(extent);
-      if (old != kNoNode) reach.ReleaseFlat(old);
-    }
-    if (!reach.Passes(id)) continue;
-    if (extent != kNoNode) reach.Retain(extent);
-    if (old != kNoNode) reach.Release(old);
-  }
-  if (old != kNoNode) RefreshExtent(old);
-}
-
-void ResidentGraph::RefreshExtent(NodeId extent) {
-  const Settling settling(this, extent);
-  NodeState state = NodeState::kAbsent;
-  uint32_t imaged_count = 0;
-  const auto it = extent_blobs_.find(extent);
-  if (it != extent_blobs_.end()) {
-    for (const NodeId blob : lists_.Get(it->second)) {
-      const NodeState other = nodes_[blob].state();
-      if (other == NodeState::kPresent) {
-        state = NodeState::kPresent;
-        if (IsImaged(blob)) ++imaged_count;
-      } else if (other == NodeState::kQuarantined &&
-                 state == NodeState::kAbsent) {
-        state = NodeState::kQuarantined;
-      }
-    }
-  }
-  nodes_[extent].set_state(state);
-  imaged_refs_.Set(extent, imaged_count);
-  Reroot(extent);
 }
 
 void ResidentGraph::PutMembership(const MembershipRow& row) {

@@ -4,10 +4,11 @@
 // bytes, and what few nodes have lies beside (index/resident_node.h); digests
 // lie in a file (index/digest_shelf.h) and have four bytes of hash here.
 // docs/BENCHMARKS.md has the measured sum.  Times are those of the durable
-// records, to the microsecond.  It is fed by rows, one for each durable record,
-// both when the graph is opened and after each commit; putting an equal row
-// changes nothing.  The totals of each store are kept exact by taking a node's
-// contribution out before every change of it and putting it back afterwards.
+// records, to the microsecond.  It is fed by rows, one for each durable record:
+// all at once when it is opened (index/resident_loader.h), then after each
+// commit; putting an equal row changes nothing.  The totals of each store are
+// kept exact by taking a node's contribution out before every change of it and
+// putting it back afterwards.
 //
 // Not thread-safe by itself: writers hold `mutex` exclusively, readers share
 // it; Yield() gives the shared lock up for a moment.
@@ -200,6 +201,9 @@ class ResidentGraph final : public GraphView, private ReachListener {
   static constexpr uint8_t kWithoutTags = 1 << 1;
   static constexpr uint8_t kContainers = 1 << 2;
 
+  // Fills an empty graph, and counts once (index/resident_loader.h).
+  friend class ResidentLoader;
+
   using Node = ResidentNode;
   using LeaseAge = std::pair<absl::Time, NodeId>;
 
@@ -232,10 +236,13 @@ class ResidentGraph final : public GraphView, private ReachListener {
   using NameOrder = absl::btree_set<NodeId, NameLess>;
 
   Node& Ensure(NodeId id);
+  void MakeRoom(NodeId id);
   void AddContent(const ContentRow& row);
   void AddNamed(const NamedRow& row);
   // Names (resident_names.cc).
   void AddDigest(NodeId id, const ContentKey& key);
+  // All but that it is found by it.
+  void ShelveDigest(NodeId id, const ContentKey& key);
   void RemoveDigest(NodeId id);
   const NameLabel& NameOf(NodeId id) const { return names_[labels_[id]]; }
   NodeId FindName(const NameLabel& label) const;
@@ -260,10 +267,17 @@ class ResidentGraph final : public GraphView, private ReachListener {
   void CountPresence(NodeId id, int sign);
   void AddReferrer(NodeId subject, NodeId referrer);
   void RemoveReferrer(NodeId subject, NodeId referrer);
-  void SetExtent(NodeId id, NodeId extent);
   void NoteEdges(NodeId id);
-  void RefreshExtent(NodeId extent);
   void RemoveContent(NodeId id);
+
+  // Extents (resident_extents.cc).
+  struct FileNames {
+    NodeState state = NodeState::kAbsent;  // of its names together
+    uint32_t imaged_count = 0;  // present ones that count as images' bytes
+  };
+  FileNames NamesOf(NodeId extent) const;
+  void SetExtent(NodeId id, NodeId extent);
+  void RefreshExtent(NodeId extent);
 
   // Doubt (resident_doubts.cc).
   void RefreshDoubt(NodeId id);
@@ -307,6 +321,7 @@ class ResidentGraph final : public GraphView, private ReachListener {
   absl::Time now_ = absl::InfinitePast();
 
   Chunked<Node> nodes_;
+  NodeId room_ = 0;  // nodes that what lies beside them is long enough for
   // Of content a hash of its place and digest, of a name where it lies in
   // names_, 0 before there is one.
   Chunked<uint32_t> labels_;

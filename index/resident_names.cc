@@ -69,11 +69,9 @@ bool ResidentGraph::NameLess::operator()(const ScopeBegin& a, NodeId b) const {
   return graph->words_[a.scope] < graph->words_[graph->NameOf(b).scope];
 }
 
-void ResidentGraph::AddDigest(NodeId id, const ContentKey& key) {
+void ResidentGraph::ShelveDigest(NodeId id, const ContentKey& key) {
   const absl::string_view bytes = key.digest.bytes();
   RECLAIM_CHECK(bytes.size() >= DigestShelf::kSize, "content has a digest");
-  const NodeId old = FindContent(key.place, key.digest);
-  if (old != kNoNode) RemoveDigest(old);
   nodes_[id].set_algorithm(key.digest.algorithm());
   labels_[id] = HashOf(key.place, key.digest);
   digests_.Put(id, bytes.data());
@@ -81,6 +79,12 @@ void ResidentGraph::AddDigest(NodeId id, const ContentKey& key) {
     std::memcpy(digest_tails_[id].data(), bytes.data() + DigestShelf::kSize,
                 bytes.size() - DigestShelf::kSize);
   }
+}
+
+void ResidentGraph::AddDigest(NodeId id, const ContentKey& key) {
+  const NodeId old = FindContent(key.place, key.digest);
+  if (old != kNoNode) RemoveDigest(old);
+  ShelveDigest(id, key);
   content_ids_.Insert(labels_[id], id,
                       [this](NodeId one) { return labels_[one]; });
 }

@@ -317,6 +317,8 @@ void ResidentGraph::AdvanceTo(absl::Time now) {
 
 void ResidentGraph::ForEachEdge(NodeId id,
                                 absl::FunctionRef<void(NodeId)> visit) const {
+  // Most have none, and need not be looked at.
+  if (!HasEdges(id)) return;
   const Node& node = nodes_[id];
   const bool is_flat = (node.flags() & kFlat) != 0;
   for (const NodeId target : Kept(id)) {

@@ -40,14 +40,17 @@ uint64_t StatusBytes(const char* format) {
 Times Measure(int rounds, absl::FunctionRef<void()> run) {
   std::vector<double> wall;
   std::vector<double> cpu;
+  std::vector<double> all_cpu;
   for (int i = 0; i < rounds; ++i) {
     const double wall_begin = Now(CLOCK_MONOTONIC);
     const double cpu_begin = Now(CLOCK_THREAD_CPUTIME_ID);
+    const double all_cpu_begin = Now(CLOCK_PROCESS_CPUTIME_ID);
     run();
     cpu.push_back(Now(CLOCK_THREAD_CPUTIME_ID) - cpu_begin);
+    all_cpu.push_back(Now(CLOCK_PROCESS_CPUTIME_ID) - all_cpu_begin);
     wall.push_back(Now(CLOCK_MONOTONIC) - wall_begin);
   }
-  return {Median(wall), Median(cpu)};
+  return {Median(wall), Median(cpu), Median(all_cpu)};
 }
 
 uint64_t ResidentBytes() {

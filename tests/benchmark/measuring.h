@@ -14,6 +14,8 @@ namespace reclaim::benchmark {
 struct Times {
   double wall = 0;  // seconds
   double cpu = 0;   // of this thread
+  // Of all threads, the database's own among them.
+  double all_cpu = 0;
 };
 
 // The median of `rounds` runs, each figure by itself.
