@@ -30,6 +30,7 @@ NAMED_TEST = re.compile(r"`([a-z_]+(?:/[a-z_]+)+_test(?:\.py)?)`"
                         r"(?:\s+\(([^()]*)\))?")
 NAME_OF_A_TEST = re.compile(r"`(test_\w+|[A-Z]\w*[a-z]\w*)`")
 THREAT_COUNT = 18
+FAULT_POINT = re.compile(r"\bFaultPoint\(\s*\"([a-z_.]+)\"")
 
 
 def sources():
@@ -180,6 +181,18 @@ class TidyTest(unittest.TestCase):
                  for bug in bugs for edit in bug["edit"]
                  if read(edit["file"]).count(edit["find"]) != 1]
         self.assertEqual(wrong, [])
+
+    def test_each_fault_point_is_armed_by_a_test(self):
+        """One that nobody reaches says nothing of what comes behind it."""
+        tests = "".join(read(path) for path in sources()
+                        if path.startswith("tests/") or
+                        path.endswith("_test.cc"))
+        points = {name for path in sources()
+                  if not path.startswith(("tests/", "base/"))
+                  for name in FAULT_POINT.findall(read(path))}
+        self.assertGreater(len(points), 10)
+        self.assertEqual([name for name in sorted(points)
+                          if '"%s"' % name not in tests], [])
 
     def test_each_mutant_that_is_explained_can_be_made(self):
         keys = set()
