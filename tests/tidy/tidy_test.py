@@ -142,6 +142,28 @@ class TidyTest(unittest.TestCase):
                           if not re.search(r"\b%s\b" % name, text)]
         self.assertEqual(wrong, [])
 
+    def test_each_figure_that_is_asked_for_is_explained(self):
+        with open("tests/guarantees.toml", "rb") as file:
+            said = tomllib.load(file)
+        page = read("docs/TESTING.md")
+        names = [one["name"] for one in said["figure"] + said["loss"]]
+        self.assertGreater(len(names), 20)
+        self.assertEqual(len(set(names)), len(names))
+        self.assertEqual([name for name in names
+                          if "*%s*" % name.replace("_", " ") not in page], [])
+
+    def test_each_difference_to_others_is_explained(self):
+        page = read("docs/TESTING.md")
+        for peer in ("registry", "umoci"):
+            tree = ast.parse(read("tests/differential/%s_gc_test.py" % peer))
+            known = [ast.literal_eval(node.value) for node in tree.body
+                     if isinstance(node, ast.Assign)
+                     and node.targets[0].id == "KNOWN"]
+            self.assertEqual(len(known), 1)
+            for name, what in known[0].items():
+                self.assertIn("| *%s* | %s" % (
+                    name.replace("_", " "), what.split(":")[0]), page)
+
     def test_each_threat_names_its_test(self):
         rows = re.findall(r"^\| (\d+) \|(.*)$", read("SECURITY.md"), re.M)
         self.assertEqual([int(number) for number, _ in rows],
