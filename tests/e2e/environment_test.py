@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Faults of a real environment strike a real daemon, at rest and in the midst
 of a prune: no byte or inode left, a store that becomes read-only, whose disk
-goes away or whose folders are immutable, no descriptor left; and stores that lie
-on an overlay's lower layer or on a full ext4, xfs or btrfs (TRUST D.3 "real
+goes away or whose folders are immutable, no descriptor left; and stores that
+lie on an overlay's lower layer or on a full ext4, xfs or btrfs (TRUST D.3 "real
 environment faults"; places_test.py has those of a disk of memory).
 
 After each: every live blob is there with its bytes, what is said to be gone is,
@@ -40,8 +40,8 @@ FUSE = 1.25
 HOLD_SECONDS = 1
 PATIENCE = 120
 BUSY = 11
-# Of a purge that is a part of a prune.
-TOLD_ELSEWHERE = "stay in quarantine; run [0-9a-f]+ says why"
+# Of what a scan could not read, and of a purge that is a part of a prune.
+TOLD_ELSEWHERE = "is kept as it is|stay in quarantine; run [0-9a-f]+ says why"
 MEMORY = "/dev/shm"
 MEMORY_BYTES_MIN = 1 << 30
 
