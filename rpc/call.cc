@@ -31,10 +31,10 @@ grpc::Status Call(const ServiceParts& parts, grpc::ServerContext* context,
                   absl::FunctionRef<absl::Status(const Caller&)> body) {
   const absl::Duration begin = parts.clock->Monotonic();
   parts.observer->OnCallBegin(method.name);
-  const CallLimits::Admission admission =
-      parts.limits->Admit(method.name, *context);
-  Caller caller;
   const Peer peer = parts.peers->PeerOf(*context);
+  const CallLimits::Admission admission =
+      parts.limits->Admit(method.name, *context, peer.actor);
+  Caller caller;
   caller.actor = peer.actor;
   caller.roles = peer.roles;
   caller.is_cancelled = [context, &admission] {

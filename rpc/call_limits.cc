@@ -1,6 +1,7 @@
 #include "rpc/call_limits.h"
 
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "rpc/errors.h"
@@ -17,31 +18,57 @@ bool IsStream(absl::string_view method) {
   return false;
 }
 
+absl::Status CallLimits::TakeSlot(const std::string& peer) {
+  const int max = options_.stream_count_max;
+  const int peer_max = options_.peer_stream_count_max;
+  base::MutexLock lock(&mutex_);
+  if (stream_count_ >= max) {
+    return WithReason(
+        absl::ResourceExhaustedError(absl::StrCat(
+            max,
+            " watches and streams are open, which is all that this daemon "
+            "takes (limits.stream_count_max); end one of them")),
+        "TOO_MANY_STREAMS");
+  }
+  if (!peer.empty()) {
+    int& of_peer = peer_stream_counts_[peer];
+    if (peer_max > 0 && of_peer >= peer_max) {
+      return WithReason(
+          absl::ResourceExhaustedError(absl::StrCat(
+              peer, " has ", peer_max,
+              " watches and streams open, which is all that one peer may "
+              "(limits.peer_stream_count_max); end one of them")),
+          "TOO_MANY_STREAMS");
+    }
+    ++of_peer;
+  }
+  ++stream_count_;
+  return absl::OkStatus();
+}
+
+void CallLimits::GiveSlotBack(const std::string& peer) {
+  base::MutexLock lock(&mutex_);
+  --stream_count_;
+  const auto it = peer_stream_counts_.find(peer);
+  if (it == peer_stream_counts_.end()) return;
+  if (--it->second == 0) peer_stream_counts_.erase(it);
+}
+
 CallLimits::Admission::Admission(CallLimits* limits, bool is_stream,
-                                 absl::Duration ends)
-    : limits_(limits), ends_(ends) {
+                                 std::string peer, absl::Duration ends)
+    : limits_(limits), peer_(std::move(peer)), ends_(ends) {
   if (!limits_->is_open_.load(std::memory_order_acquire)) {
     status_ = WithReason(
         absl::UnavailableError("the graph is being loaded; retry"), "LOADING");
     return;
   }
   if (!is_stream) return;
-  const int max = limits_->options_.stream_count_max;
-  if (limits_->stream_count_.fetch_add(1) < max) {
-    has_slot_ = true;
-    return;
-  }
-  limits_->stream_count_.fetch_sub(1);
-  status_ = WithReason(
-      absl::ResourceExhaustedError(absl::StrCat(
-          max,
-          " watches and streams are open, which is all that this daemon "
-          "takes (limits.stream_count_max); end one of them")),
-      "TOO_MANY_STREAMS");
+  status_ = limits_->TakeSlot(peer_);
+  has_slot_ = status_.ok();
 }
 
 CallLimits::Admission::~Admission() {
-  if (has_slot_) limits_->stream_count_.fetch_sub(1);
+  if (has_slot_) limits_->GiveSlotBack(peer_);
 }
 
 bool CallLimits::Admission::IsLate() const {
@@ -58,11 +85,12 @@ absl::Status CallLimits::Admission::Outcome(absl::Status status) const {
 }
 
 CallLimits::Admission CallLimits::Admit(absl::string_view method,
-                                        const grpc::ServerContext& context) {
+                                        const grpc::ServerContext& context,
+                                        absl::string_view actor) {
   const bool is_stream = IsStream(method);
   const bool has_deadline =
       context.deadline() != std::chrono::system_clock::time_point::max();
-  return Admission(this, is_stream,
+  return Admission(this, is_stream, IsLocalRoot(actor) ? "" : PeerName(actor),
                    is_stream || has_deadline
                        ? absl::InfiniteDuration()
                        : clock_->Monotonic() + options_.unary_deadline);

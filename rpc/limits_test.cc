@@ -1,12 +1,15 @@
-// What the server bears: watchers that do not read, floods of streams, large
-// messages, calls without an end, calls before the graph is there.
+// What the server bears: watchers that do not read, floods of streams, of all
+// and of one peer, large messages, one and many at once, calls without an end,
+// calls before the graph is there.
 
 #include <unistd.h>
 
 #include <chrono>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -22,22 +25,36 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int kWatcherCount = 300;
+constexpr int kWatcherCount = 1000;
 constexpr int kStreamMax = 128;
 
 class LimitsTest : public ServerFixture {
  protected:
+  // All of these are one peer.
+  LimitsTest() { server_options_.calls.peer_stream_count_max = 0; }
+
   // A connection of its own.
-  std::shared_ptr<grpc::Channel> NewChannel() {
+  static std::shared_ptr<grpc::Channel> NewChannelTo(
+      const std::string& address) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return grpc::CreateCustomChannel(absl::StrCat("unix:", SocketPath()),
-                                     grpc::InsecureChannelCredentials(),
-                                     arguments);
+    return grpc::CreateCustomChannel(
+        address, grpc::InsecureChannelCredentials(), arguments);
+  }
+  std::shared_ptr<grpc::Channel> NewChannel() const {
+    return NewChannelTo(absl::StrCat("unix:", SocketPath()));
+  }
+  std::shared_ptr<grpc::Channel> NewTcpChannel() const {
+    return NewChannelTo(absl::StrCat("127.0.0.1:", server_->tcp_port()));
   }
 
-  // Returns once another watch is taken.
-  void AwaitPlace();
+  // Returns once another watch is taken, each on a connection that `connect`
+  // makes.
+  void AwaitPlace(
+      const std::function<std::shared_ptr<grpc::Channel>()>& connect);
+  void AwaitPlace() {
+    AwaitPlace([this] { return NewChannel(); });
+  }
 
   grpc::Status GetUsage() {
     v1::GetDiskUsageResponse usage;
@@ -105,16 +122,17 @@ class Watcher {
   bool is_finished_ = false;
 };
 
-void LimitsTest::AwaitPlace() {
+void LimitsTest::AwaitPlace(
+    const std::function<std::shared_ptr<grpc::Channel>()>& connect) {
   grpc::Status late;
   for (int attempt = 0; attempt < 10'000; ++attempt) {
-    Watcher again(NewChannel());
+    Watcher again(connect());
     if (again.IsTaken(&late)) return;
   }
   FAIL() << late.error_message();
 }
 
-TEST_F(LimitsTest, ThreeHundredSlowWatchersStopNobody) {
+TEST_F(LimitsTest, AThousandSlowWatchersStopNobody) {
   // More than a stream's window: a watcher that does not read blocks its
   // server's thread.
   MakeEvents(200'000);
@@ -219,6 +237,65 @@ TEST_F(LimitsTest, AMillionFilterTermsAreRefused) {
   EXPECT_TRUE(GetUsage().ok());
 }
 
+// Each of them as large as it may be, from as many callers as there are.
+TEST_F(LimitsTest, LargeMessagesAtOnceStopNobody) {
+  constexpr int kCallerCount = 8;
+  constexpr int kCallCount = 4;
+  constexpr size_t kBytes = 12 << 20;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < kCallerCount; ++i) {
+    callers.emplace_back([this] {
+      const auto stub = v1::CollectionService::NewStub(NewChannel());
+      v1::CreatePlanRequest request;
+      request.set_verb(v1::PRUNE_VERB_SYSTEM);
+      request.add_filters(std::string(kBytes, 'x'));
+      for (int call = 0; call < kCallCount; ++call) {
+        v1::Plan plan;
+        EXPECT_FALSE(
+            Ask(stub, &v1::CollectionService::Stub::CreatePlan, request, &plan)
+                .ok());
+      }
+    });
+  }
+  for (int i = 0; i < 50; ++i) {
+    const grpc::Status status = GetUsage();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_TRUE(GetUsage().ok());
+}
+
+class PeerStreamTest : public LimitsTest {
+ protected:
+  PeerStreamTest() {
+    server_options_.tcp_address = "127.0.0.1:0";
+    server_options_.is_insecure = true;
+    server_options_.calls.peer_stream_count_max = 2;
+  }
+};
+
+// The others are not kept out by one who takes all that he gets.
+TEST_F(PeerStreamTest, APeerHasSoManyStreamsAtATime) {
+  MakeEvents(1000);
+  std::list<Watcher> watchers;
+  grpc::Status status;
+  for (int i = 0; i < 2; ++i) {
+    watchers.emplace_back(NewTcpChannel());
+    ASSERT_TRUE(watchers.back().IsTaken(&status)) << status.error_message();
+  }
+  {
+    Watcher third(NewTcpChannel());
+    ASSERT_FALSE(third.IsTaken(&status));
+  }
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ErrorOf(status).reason(), "TOO_MANY_STREAMS");
+  EXPECT_THAT(status.error_message(), HasSubstr("peer_stream_count_max"));
+  Watcher other(NewChannel());
+  EXPECT_TRUE(other.IsTaken(&status)) << status.error_message();
+  watchers.pop_back();
+  AwaitPlace([this] { return NewTcpChannel(); });
+}
+
 class PeerRateTest : public LimitsTest {
  protected:
   PeerRateTest() {
@@ -228,11 +305,7 @@ class PeerRateTest : public LimitsTest {
   }
   // Over TCP, on a connection of its own.
   grpc::Status AskOverTcp() {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    const auto stub = v1::UsageService::NewStub(grpc::CreateCustomChannel(
-        absl::StrCat("127.0.0.1:", server_->tcp_port()),
-        grpc::InsecureChannelCredentials(), arguments));
+    const auto stub = v1::UsageService::NewStub(NewTcpChannel());
     v1::GetDiskUsageResponse usage;
     return Ask(stub, &v1::UsageService::Stub::GetDiskUsage,
                v1::GetDiskUsageRequest(), &usage);
@@ -307,7 +380,7 @@ class CallLimitsTest : public ::testing::Test {
 };
 
 TEST_F(CallLimitsTest, ACallWithoutADeadlineGetsOne) {
-  const auto call = limits_.Admit("GraphService/GetNode", context_);
+  const auto call = limits_.Admit("GraphService/GetNode", context_, "");
   EXPECT_THAT(call.status(), base::IsOk());
   EXPECT_FALSE(call.IsLate());
   clock_.Advance(absl::Seconds(30));
@@ -318,20 +391,51 @@ TEST_F(CallLimitsTest, ACallWithoutADeadlineGetsOne) {
       << "what was done is told";
 }
 
+TEST(PeerStreamsTest, OfEachPeerAndOfRootAsManyAsThereAre) {
+  base::SimulatedClock clock;
+  CallLimitOptions options;
+  options.stream_count_max = 4;
+  options.peer_stream_count_max = 1;
+  CallLimits limits(options, &clock);
+  limits.Open();
+  grpc::ServerContext context;
+  const auto admit = [&](const char* actor) {
+    return limits.Admit("CollectionService/WatchRun", context, actor);
+  };
+  const auto is_full = base::StatusIs(absl::StatusCode::kResourceExhausted);
+  const auto first = admit("ipv4:10.0.0.1:1000");
+  EXPECT_THAT(first.status(), base::IsOk());
+  {
+    const auto same = admit("ipv4:10.0.0.1:2000");
+    EXPECT_THAT(same.status(), is_full) << "another port is the same peer";
+    const auto other = admit("cn:ci");
+    EXPECT_THAT(other.status(), base::IsOk());
+    const auto root = admit("uid:0");
+    const auto root_again = admit("uid:0");
+    EXPECT_THAT(root_again.status(), base::IsOk());
+    const auto late = admit("uid:1000");
+    EXPECT_THAT(late.status(), is_full) << "there are no more for anybody";
+  }
+  const auto again = admit("cn:ci");
+  EXPECT_THAT(again.status(), base::IsOk()) << "its place is free again";
+  const auto second = admit("cn:ci");
+  EXPECT_THAT(second.status(), is_full);
+}
+
 TEST_F(CallLimitsTest, AStreamLastsAndTakesAPlace) {
-  const auto first = limits_.Admit("CollectionService/WatchRun", context_);
+  const auto first = limits_.Admit("CollectionService/WatchRun", context_, "");
   clock_.Advance(absl::Hours(100));
   EXPECT_FALSE(first.IsLate());
   {
-    const auto second = limits_.Admit("StoreService/VerifyStore", context_);
+    const auto second = limits_.Admit("StoreService/VerifyStore", context_, "");
     EXPECT_THAT(second.status(), base::IsOk());
-    const auto third = limits_.Admit("GraphService/RecordStream", context_);
+    const auto third = limits_.Admit("GraphService/RecordStream", context_, "");
     EXPECT_THAT(third.status(),
                 base::StatusIs(absl::StatusCode::kResourceExhausted));
-    const auto unary = limits_.Admit("GraphService/Record", context_);
+    const auto unary = limits_.Admit("GraphService/Record", context_, "");
     EXPECT_THAT(unary.status(), base::IsOk());
   }
-  const auto again = limits_.Admit("GraphService/RecordStream", context_);
+  const auto again = limits_.Admit("GraphService/RecordStream", context_, "");
   EXPECT_THAT(again.status(), base::IsOk());
 }
 

@@ -13,15 +13,16 @@ namespace {
 constexpr absl::Duration kBurst = absl::Seconds(2);
 constexpr char kRoot[] = "uid:0";
 
-// An address without its port, which each connection has anew.
-std::string PeerOf(absl::string_view actor) {
+}  // namespace
+
+std::string PeerName(absl::string_view actor) {
   if (absl::StartsWith(actor, "ipv4:") || absl::StartsWith(actor, "ipv6:")) {
     return std::string(actor.substr(0, actor.rfind(':')));
   }
   return std::string(actor);
 }
 
-}  // namespace
+bool IsLocalRoot(absl::string_view actor) { return actor == kRoot; }
 
 PeerRates::PeerRates(int calls_per_second, const base::Clock* clock)
     : calls_per_second_(calls_per_second),
@@ -36,8 +37,8 @@ void PeerRates::DropFull(absl::Duration now) {
 }
 
 absl::Status PeerRates::Admit(absl::string_view actor) {
-  if (calls_per_second_ <= 0 || actor == kRoot) return absl::OkStatus();
-  std::string peer = PeerOf(actor);
+  if (calls_per_second_ <= 0 || IsLocalRoot(actor)) return absl::OkStatus();
+  std::string peer = PeerName(actor);
   const absl::Duration now = clock_->Monotonic();
   base::MutexLock lock(&mutex_);
   if (full_at_.size() >= kPeerMax && full_at_.count(peer) == 0) {

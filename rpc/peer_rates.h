@@ -22,6 +22,13 @@
 
 namespace reclaim::rpc {
 
+// Who `actor` (rpc/peers.h) is, over however many connections: of an address
+// the port does not count, which each connection has anew.
+std::string PeerName(absl::string_view actor);
+
+// Root on a Unix socket needs no calls to stop us, and has to be able to help.
+bool IsLocalRoot(absl::string_view actor);
+
 class PeerRates {
  public:
   // Of so many peers the buckets are known, and they are not full; the others
@@ -32,10 +39,8 @@ class PeerRates {
   PeerRates(int calls_per_second, const base::Clock* clock);
 
   // Counts a call of `actor` (rpc/peers.h).  RESOURCE_EXHAUSTED
-  // (TOO_MANY_CALLS), saying when to ask again; that one is not counted.  A
-  // peer that has nothing but an address is the same over each of its
-  // connections.  Root on a Unix socket is always heard: it needs no calls to
-  // stop us, and has to be able to help.
+  // (TOO_MANY_CALLS), saying when to ask again; that one is not counted.
+  // IsLocalRoot() is always heard.
   absl::Status Admit(absl::string_view actor);
 
  private:

@@ -171,6 +171,10 @@ std::vector<Key> LimitKeys() {
        "Watches and streams at a time, of all callers together; each holds a "
        "thread.",
        "128", Number(RECLAIM_FIELD(calls.stream_count_max), 1, 1000)},
+      {"limits.peer_stream_count_max", "number", "0 to 1000",
+       "The same of one peer, over all of its connections; 0: any. Root on a "
+       "Unix socket has no limit.",
+       "64", Number(RECLAIM_FIELD(calls.peer_stream_count_max), 0, 1000)},
       {"limits.unary_deadline", "duration", "1s to 24h",
        "Of calls that end by themselves, where the caller gives no deadline.",
        "30s",

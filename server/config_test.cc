@@ -35,6 +35,7 @@ TEST(ConfigTest, NothingGivesTheDefaults) {
   EXPECT_EQ(config->socket, "/run/reclaim/reclaim.sock");
   EXPECT_EQ(config->policy.grace_period, absl::Hours(24));
   EXPECT_EQ(config->calls.peer_calls_per_second, 1000);
+  EXPECT_EQ(config->calls.peer_stream_count_max, 64);
 }
 
 TEST(ConfigTest, EveryKeyIsRead) {
@@ -49,6 +50,7 @@ quarantine_period = "0s"
 large_plan_percent = 80
 [limits]
 peer_calls_per_second = 7
+peer_stream_count_max = 8
 [confine]
 writes = true
 folders = ["/srv"]
@@ -68,6 +70,7 @@ knows_containers = true
   EXPECT_EQ(config->graph.grace_period, absl::Minutes(90));
   EXPECT_EQ(config->policy.large_plan_percent, 80);
   EXPECT_EQ(config->calls.peer_calls_per_second, 7);
+  EXPECT_EQ(config->calls.peer_stream_count_max, 8);
   EXPECT_TRUE(config->is_confined);
   EXPECT_EQ(config->confined_folders, std::vector<std::string>{"/srv"});
   ASSERT_EQ(config->stores.size(), 2u);

@@ -3,7 +3,6 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
-#include "base/fault_point.h"
 #include "base/status_macros.h"
 #include "store/containerd_leases.h"
 #include "store/containerd_names.h"
@@ -53,7 +52,6 @@ absl::Status ContainerdQuarantine::TakeImage(const RunId& run_id,
       RecordLabels(run_id, kImage, image.SerializeAsString())));
   RECLAIM_RETURN_IF_ERROR(client_->AddResource(
       name.name_space, lease, "content", image.target().digest()));
-  RECLAIM_RETURN_IF_ERROR(base::FaultPoint("containerd.after_lease"));
   return client_->DeleteImage(name.name_space, name.name);
 }
 

@@ -17,14 +17,22 @@ absl::Status FromErrno(int error, absl::string_view what,
     case ENOTDIR:
       return absl::NotFoundError(message);
     case EACCES:
-    case EPERM:
       return absl::PermissionDeniedError(
           absl::StrCat(message, "; run reclaimd as the owner of the store"));
+    case EPERM:
+      return absl::PermissionDeniedError(
+          absl::StrCat(message,
+                       "; run reclaimd as the owner of the store, and see that "
+                       "nothing there is immutable (lsattr)"));
     case EROFS:
       return absl::FailedPreconditionError(
           absl::StrCat(message, "; mount the store read-write"));
-    case ELOOP:
     case EXDEV:
+      return absl::FailedPreconditionError(absl::StrCat(
+          message,
+          "; a store lies on one file system: give reclaimd that one, without "
+          "mounts below it and not through an overlay"));
+    case ELOOP:
     case EISDIR:
     case ENOTEMPTY:
       return absl::FailedPreconditionError(message);

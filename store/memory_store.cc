@@ -5,7 +5,6 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "base/fault_point.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "store/run_id.h"
@@ -270,8 +269,6 @@ absl::StatusOr<Measurement> MemoryStore::Measure(
 RemovalOutcome MemoryStore::QuarantineOne(const RunId& run_id,
                                           const Removal& what) {
   RemovalOutcome outcome;
-  outcome.status = base::FaultPoint("memory_store.quarantine");
-  if (!outcome.status.ok()) return outcome;
   const auto key = MemoryContent::KeyOf(what);
   const auto it = content_->things_.find(key);
   if (it == content_->things_.end()) {
@@ -293,8 +290,6 @@ RemovalOutcome MemoryStore::QuarantineOne(const RunId& run_id,
 RemovalOutcome MemoryStore::RestoreOne(const RunId& run_id,
                                        const Removal& what) {
   RemovalOutcome outcome;
-  outcome.status = base::FaultPoint("memory_store.restore");
-  if (!outcome.status.ok()) return outcome;
   auto& items = content_->quarantine_[run_id];
   const auto key = MemoryContent::KeyOf(what);
   const auto it = items.find(key);
@@ -317,8 +312,6 @@ RemovalOutcome MemoryStore::RestoreOne(const RunId& run_id,
 
 RemovalOutcome MemoryStore::PurgeOne(const RunId& run_id, const Removal& what) {
   RemovalOutcome outcome;
-  outcome.status = base::FaultPoint("memory_store.purge");
-  if (!outcome.status.ok()) return outcome;
   auto& items = content_->quarantine_[run_id];
   const auto it = items.find(MemoryContent::KeyOf(what));
   if (it == items.end()) {

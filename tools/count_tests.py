@@ -3,58 +3,36 @@
 
 Each argument is a file of Bazel's build events (--build_event_json_file), which
 names the test.xml of every program of that run, or a folder with such files
-below it.  Reads each test.xml (one <testcase> a test).  Names what was skipped and what failed, prints the sums of
-the figures (the properties "figure_NAME": kill points, faults, seeds, ...), and
-"PASSED FAILED" on the last line.
+below it.  Reads each test.xml (one <testcase> a test).  Names what was skipped
+and why, and what failed, prints the sums of the figures (the properties
+"figure_NAME": kill points, faults, seeds, ...), and "PASSED FAILED" on the last
+line.
 
-The figures that show the guarantees (TRUST D.3) come last, in one block.  With
---all before the arguments, these were all tests of a run: then a figure that is
-below what each run has to show is a failure.  Anything lost always is one.
+The figures that show the guarantees (tests/guarantees.toml) come last, in one
+block.  With --all before the arguments, these were all tests of a run, and with
+--soak all of tools/soak: then a figure that is below what each such run has to
+show is a failure.  Anything lost always is one.
 """
 import collections
 import json
 import os
 import sys
+import tomllib
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
-
 FIGURE = "figure_"
+GUARANTEES = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                          os.pardir, "tests", "guarantees.toml")
+# What is asked of a whole run, by how it was begun.
+COLUMNS = {"--all": "gate", "--soak": "soak"}
 
-# What shows the guarantees, and how much of it each run has to show at least.
-# What has one place for each call, offset or interleaving is as much as there is;
-# its least is somewhat below what there is today, for an enumeration that ends
-# early is silent otherwise.  What goes on for a given time does more on a faster
-# machine: its least tells one that did something from one that stood still, and no
-# slow machine from a fast one.
-GUARANTEES = [
-    ("kill_points", 2000),
-    ("kill_points_in_the_midst_of_a_deed", 1000),
-    ("runs_with_one_fault_point", 70),
-    ("runs_with_two_fault_points", 800),
-    ("runs_with_a_failing_system_call", 6500),
-    ("runs_with_two_failing_system_calls", 500),
-    ("power_cuts", 5000),
-    ("leaps_of_the_clock", 60),
-    ("torn_documents", 3900),
-    ("interleavings_run", 5000),
-    ("seconds_of_eight_threads_under_tsan", 600),
-    ("deeds_of_eight_threads_under_tsan", 20),
-    ("api_sequences_against_a_twin", 20000),
-    ("random_graphs_planned", 7000),
-    ("mutations_after_each_of_which_df_was_recounted", 100000),
-    ("registry_gc_trees", 200),
-    ("umoci_gc_trees", 100),
-    # Four races of ten seconds, on two cores that others have, too.
-    ("race_pushes", 60),
-    ("race_pulls_by_tag", 20),
-    ("race_pulls_by_digest", 10),
-    ("fuzz_executions", 200000),
-    ("expensive_documents", 85),
-    ("hostile_names", 700),
-]
-# Of these there may be none, and a whole run tells that.
-LOSSES = ["lost_to_kills", "race_lost"]
+
+def guarantees():
+    """(figures, names of what there may be none of), as the file says."""
+    with open(GUARANTEES, "rb") as file:
+        said = tomllib.load(file)
+    return said["figure"], [loss["name"] for loss in said["loss"]]
 
 
 def figures_of(root):
@@ -78,29 +56,46 @@ def print_figures(figures, names, title):
     width = max(len("{:,}".format(figures[name])) for name in names)
     print(title)
     for name in names:
-        print("  %*s  %s" % (width, "{:,}".format(figures[name]),
-                             name.replace("_", " ")))
+        print("  %*s  %s" % (width, "{:,}".format(figures[name]), words(name)))
+
+
+def words(name):
+    return name.replace("_", " ")
 
 
 def print_all_figures(figures):
-    shown = [name for name, _ in GUARANTEES] + LOSSES
+    asked, losses = guarantees()
+    shown = [name for figure in asked
+             for name in (figure["name"], figure.get("or_refused"))
+             if name] + losses
     print_figures(figures, sorted(set(figures) - set(shown)),
                   "what else was tried:")
     print_figures(figures, shown, "what shows the guarantees (TRUST D.3):")
 
 
-def missing(figures):
+def missing(figures, column):
     """What a whole run lacks."""
-    lacking = ["%s: %d, and %d are asked for" % (
-        name.replace("_", " "), figures[name], least)
-        for name, least in GUARANTEES if figures[name] < least]
-    return lacking + ["%s: nobody has told" % name.replace("_", " ")
-                      for name in LOSSES if name not in figures]
+    asked, losses = guarantees()
+    lacking = []
+    for figure in asked:
+        name, least = figure["name"], figure.get(column, 0)
+        count = figures[name] + figures[figure.get("or_refused")]
+        if count < least:
+            lacking.append("%s: %d, and %d are asked for" % (
+                words(name), count, least))
+    return lacking + ["%s: nobody has told" % words(name)
+                      for name in losses if name not in figures]
 
 
-def losses(figures):
-    return ["%s: %d" % (name.replace("_", " "), figures[name])
-            for name in LOSSES if figures[name]]
+def lost(figures):
+    return ["%s: %d" % (words(name), figures[name])
+            for name in guarantees()[1] if figures[name]]
+
+
+def why_skipped(case):
+    element = case.find("skipped")
+    why = "" if element is None else element.get("message", "").strip()
+    return ": " + why.splitlines()[-1] if why else ""
 
 
 def count(path, figures):
@@ -123,7 +118,7 @@ def count(path, figures):
             continue
         elif (case.find("skipped") is not None
               or case.get("result") == "skipped"):
-            skipped.append(name)
+            skipped.append(name + why_skipped(case))
         else:
             passed += 1
     return passed, failed, skipped, broken
@@ -160,22 +155,22 @@ def main():
     passed, failed, skipped, broken = 0, 0, [], []
     figures = collections.Counter()
     arguments = sys.argv[1:]
-    is_all = arguments[:1] == ["--all"]
-    for argument in arguments[is_all:]:
-        lost = []
+    column = COLUMNS.get(arguments[0]) if arguments else None
+    for argument in arguments[column is not None:]:
+        gone = []
         if os.path.isdir(argument):
             files = of_folder(argument)
         else:
-            files, lost = of_events(argument)
-        failed += len(lost)
-        broken += lost
+            files, gone = of_events(argument)
+        failed += len(gone)
+        broken += gone
         for path in files:
             p, f, s, b = count(path, figures)
             passed += p
             failed += f
             skipped += s
             broken += b
-    lacking = losses(figures) + (missing(figures) if is_all else [])
+    lacking = lost(figures) + (missing(figures, column) if column else [])
     failed += len(lacking)
     broken += lacking
     for name in skipped:

@@ -13,7 +13,7 @@ class _Recorder(unittest.TextTestResult):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.broken = set()
-        self.left_out = set()
+        self.left_out = {}  # and why
         self.names = []
 
     def startTest(self, test):
@@ -36,7 +36,7 @@ class _Recorder(unittest.TextTestResult):
         super().addSubTest(test, subtest, err)
 
     def addSkip(self, test, reason):
-        self.left_out.add(test.id())
+        self.left_out[test.id()] = reason
         if test.id() not in self.names:  # a whole class
             self.names.append(test.id())
         super().addSkip(test, reason)
@@ -44,7 +44,9 @@ class _Recorder(unittest.TextTestResult):
     def outcome(self, name):
         if name in self.broken:
             return "<failure/>"
-        return "<skipped/>" if name in self.left_out else ""
+        if name in self.left_out:
+            return "<skipped message=%s/>" % quoteattr(self.left_out[name])
+        return ""
 
 
 def main():

@@ -21,6 +21,8 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import e2e_test as e2e  # noqa: E402
+import xml_cases  # noqa: E402
+import xml_results  # noqa: E402
 
 TOP = "docker/registry/v2"
 
@@ -56,19 +58,32 @@ class Place(e2e.World):
     """A disk of our own with a registry's tree and the daemon's data on it."""
 
     disk_options = "size=256m"
+    orphan_bytes = 24 << 20
+    purge_interval = "1s"
+    collecting = ""  # more of the configuration's section [gc]
     keeps_configuration = True
 
     def setUp(self):
         super().setUp()
         if not in_own_namespace():
-            self.skipTest("needs root and a mount namespace of its own")
+            self.refuse("needs root and a mount namespace of its own")
         self.disk = self.path("disk")
         os.mkdir(self.disk)
         self.mount(self.disk_options)
         self.root = os.path.join(self.disk, "registry")
+        self.data = os.path.join(self.disk, "data")
         self.live = [self.put_blob(b"a layer that stays")]
         self.live += self.put_image("app", "v1", self.live)
-        self.orphan = self.put_blob(os.urandom(24 << 20))
+        self.orphan = self.put_blob(os.urandom(self.orphan_bytes))
+
+    @staticmethod
+    def note_fault(name="environment_faults"):
+        xml_cases.FIGURES[name] = xml_cases.FIGURES.get(name, 0) + 1
+
+    def refuse(self, why):
+        """What the kernel, the rights or the machine do not give is told."""
+        self.note_fault("environment_faults_refused")
+        self.skipTest(why)
 
     def mount(self, options):
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none",
@@ -113,8 +128,9 @@ class Place(e2e.World):
 
     def begin(self, settings="", *prefix):
         with open(self.path("reclaim.toml"), "w") as file:
-            file.write('%s\n[gc]\ngrace_period = "0s"\npurge_interval = "1s"\n'
-                       "large_plan_percent = 100\n" % settings)
+            file.write('%s\n[gc]\ngrace_period = "0s"\npurge_interval = "%s"\n'
+                       "large_plan_percent = 100\n%s"
+                       % (settings, self.purge_interval, self.collecting))
         self.start_daemon_under(prefix)
         # No registry is at work here: what nothing names may go at once.
         self.reclaim("store", "add", "registry:" + self.root, "--name", "hub",
@@ -124,8 +140,8 @@ class Place(e2e.World):
     def start_daemon_under(self, prefix):
         self.daemon = self.start(
             *prefix, e2e.DAEMON, "--config", self.path("reclaim.toml"),
-            "--data-directory", os.path.join(self.disk, "data"), "--socket",
-            self.path("r.sock"), "--http", "127.0.0.1:0")
+            "--data-directory", self.data, "--socket", self.path("r.sock"),
+            "--http", "127.0.0.1:0")
         e2e.await_url("http://127.0.0.1:%d/readyz"
                       % e2e.await_port(self.daemon, e2e.HTTP))
 
@@ -155,9 +171,10 @@ class FullDiskTest(Place):
 
     def test_a_collection_at_zero_bytes_free_works(self):
         self.begin("ballast_bytes = %d" % (16 << 20))
-        ballast = os.path.join(self.disk, "data", "ballast")
+        ballast = os.path.join(self.data, "ballast")
         self.assertEqual(os.path.getsize(ballast), 16 << 20)
         fill_up(self.disk)
+        self.note_fault()
         self.assertEqual(free_bytes(self.disk), 0)
         self.reclaim("system", "prune", "--force", "--purge")
         self.assertGreater(free_bytes(self.disk), 20 << 20)
@@ -172,6 +189,7 @@ class FullDiskTest(Place):
         self.begin("ballast_bytes = %d" % (16 << 20))
         self.stop(self.daemon)
         fill_up(self.disk)
+        self.note_fault()
         self.start_daemon_under(())
         self.reclaim("system", "prune", "--force", "--purge")
         self.expect_collected()
@@ -179,6 +197,7 @@ class FullDiskTest(Place):
     def test_without_ballast_nothing_is_lost(self):
         self.begin("ballast_bytes = 0")
         fill_up(self.disk)
+        self.note_fault()
         # Whether it can begin depends on what the database has left of its
         # own; whatever it answers, nothing is lost, and with space it goes on.
         subprocess.run([e2e.CLI, "--host", "unix:" + self.path("r.sock"),
@@ -206,6 +225,7 @@ class FullOfInodesTest(Place):
             self.fail("there are inodes left")
         except OSError as error:
             self.assertEqual(error.errno, errno.ENOSPC)
+        self.note_fault()
         subprocess.run([e2e.CLI, "--host", "unix:" + self.path("r.sock"),
                         "system", "prune", "--force", "--purge"],
                        capture_output=True)
@@ -235,6 +255,7 @@ class ReadOnlyTest(Place):
     def test_says_so_and_loses_nothing(self):
         self.begin()
         self.remount_store("ro")
+        self.note_fault()
         said = self.fails("system", "prune", "--force", "--purge")
         self.assertIn("read-write", said)
         self.assertTrue(os.path.exists(self.blob_path(self.orphan)))
@@ -335,6 +356,7 @@ class SpecialFilesTest(Place):
         away = os.path.join(self.disk, "away")
         os.rename(self.root, away)
         os.makedirs(os.path.join(self.root, TOP))
+        self.note_fault()
         self.assertIn("was replaced", self.fails("scan", "hub"))
         subprocess.run([e2e.CLI, "--host", "unix:" + self.path("r.sock"),
                         "system", "prune", "--force", "--purge"],
@@ -407,7 +429,7 @@ class SystemCallsTest(Place):
                 for folder, path in folders:
                     if folder == "AT_FDCWD":
                         self.assertTrue(
-                            path.startswith((os.path.join(self.disk, "data"),
+                            path.startswith((self.data,
                                              self.path("r.sock"))), line)
                     else:
                         self.assertNotIn("/", path, line)
@@ -415,16 +437,17 @@ class SystemCallsTest(Place):
         self.assertGreater(by_descriptor, 4)
 
 
-def main():
-    if os.geteuid() == 0 and not in_own_namespace():
+def enter_own_namespace():
+    """Runs this program once more where its mounts are its own, if it may."""
+    if os.geteuid() != 0 or in_own_namespace():
+        return
+    probe = subprocess.run(["unshare", "-m", "true"], capture_output=True)
+    if probe.returncode == 0:
         os.environ["RECLAIM_OWN_MOUNTS"] = "1"
-        probe = subprocess.run(["unshare", "-m", "true"], capture_output=True)
-        if probe.returncode == 0:
-            os.execvp("unshare", ["unshare", "-m", "--propagation", "private",
-                                  sys.executable, *sys.argv])
-        del os.environ["RECLAIM_OWN_MOUNTS"]
-    e2e.run("__main__", "places")
+        os.execvp("unshare", ["unshare", "-m", "--propagation", "private",
+                              sys.executable, *sys.argv])
 
 
 if __name__ == "__main__":
-    main()
+    enter_own_namespace()
+    xml_results.main()

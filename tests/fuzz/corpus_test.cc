@@ -43,6 +43,15 @@ std::string Read(const std::string& path) {
 
 class CorpusTest : public testing::TestWithParam<std::string> {};
 
+// Alone, for who takes long over each (tests/fuzz/valgrind_test.py).
+TEST_P(CorpusTest, EverySeed) {
+  const Target target = Targets().at(GetParam());
+  for (const std::string& path : Seeds(GetParam())) {
+    SCOPED_TRACE(path);
+    target(Read(path));
+  }
+}
+
 TEST_P(CorpusTest, EverySeedAndItsBeginnings) {
   const Target target = Targets().at(GetParam());
   const std::vector<std::string> seeds = Seeds(GetParam());

@@ -4,15 +4,20 @@
 // reached the end of each term that it is set beyond; then by the daemon's
 // (base/leap_clock.h), by which nothing ends because of a leap.  It leaps
 // between two deeds, and in the midst of a sweep and of a purge.
+//
+// RECLAIM_LEAPS adds so many that are drawn, RECLAIM_SEED repeats them.
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/leap_clock.h"
@@ -29,6 +34,7 @@
 #include "index/mutation.h"
 #include "oci/digest.h"
 #include "store/testing/store_tree.h"
+#include "tests/support/seed.h"
 
 namespace reclaim::gc {
 namespace {
@@ -39,7 +45,7 @@ constexpr absl::Duration kDay = absl::Hours(24);
 constexpr absl::Duration kYear = absl::Hours(365 * 24);
 
 // Sixty instants to which a clock that shows `now` may leap.
-std::vector<absl::Time> Leaps(absl::Time now) {
+std::vector<absl::Time> FixedLeaps(absl::Time now) {
   std::vector<absl::Time> leaps;
   const absl::Duration spans[] = {absl::Seconds(1),  absl::Seconds(59),
                                   absl::Minutes(1),  absl::Minutes(10),
@@ -66,6 +72,30 @@ std::vector<absl::Time> Leaps(absl::Time now) {
     leaps.push_back(absl::FromUnixSeconds(seconds));
   }
   leaps.push_back(now);
+  return leaps;
+}
+
+// Those, and the drawn ones: spans of each order up to seventeen years, and
+// dates from 1970 to 2106.
+std::vector<absl::Time> Leaps(absl::Time now) {
+  constexpr int kSpanBits = 29;
+  std::vector<absl::Time> leaps = FixedLeaps(now);
+  const char* const asked = std::getenv("RECLAIM_LEAPS");
+  int count = 0;
+  if (asked == nullptr || !absl::SimpleAtoi(asked, &count)) return leaps;
+  static const uint64_t kSeed = tests::AskSeed();
+  std::mt19937_64 random(kSeed);
+  const auto draw = [&random](int bits) {
+    return static_cast<int64_t>(random() >> (64 - bits));
+  };
+  for (int i = 0; i < count; ++i) {
+    const int64_t span = draw(1 + i % kSpanBits);
+    if (i % 4 == 0) {
+      leaps.push_back(absl::FromUnixSeconds(draw(32)));
+    } else {
+      leaps.push_back(now + absl::Seconds(i % 2 == 0 ? span : -span));
+    }
+  }
   return leaps;
 }
 
@@ -166,7 +196,9 @@ class ClockJumpsTest : public CollectorFixture {
   const absl::Time start_ = absl::FromUnixSeconds(1767225600);  // 2026
 };
 
-TEST_F(ClockJumpsTest, ThereAreSixty) { EXPECT_EQ(Leaps(start_).size(), 60u); }
+TEST_F(ClockJumpsTest, ThereAreSixty) {
+  EXPECT_EQ(FixedLeaps(start_).size(), 60u);
+}
 
 // What the period keeps can be given back, whatever the clock does in between.
 TEST_F(ClockJumpsTest, QuarantineIsNotFreedBeforeItsPeriodEnds) {

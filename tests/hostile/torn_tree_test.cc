@@ -1,12 +1,15 @@
 // Each document that a collection rests on, cut short at every byte and with a
 // bit flipped in every byte: a service that never saw it whole takes nothing of
-// what it names (I5; TRUST D.3, "torn and hostile trees").
+// what it names (I5; TRUST D.3, "torn and hostile trees").  RECLAIM_BITS=8
+// flips each bit of a byte.
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/status_matchers.h"
@@ -30,6 +33,14 @@ std::string AsDocker(const std::string& text) {
                              {{oci::kOciManifestType, oci::kDockerManifestType},
                               {oci::kOciIndexType, oci::kDockerListType},
                               {oci::kOciConfigType, oci::kDockerConfigType}});
+}
+
+// How many bits of a byte are flipped, one after the other.
+size_t BitCount() {
+  const char* const asked = std::getenv("RECLAIM_BITS");
+  int count = 1;
+  if (asked == nullptr || !absl::SimpleAtoi(asked, &count)) return 1;
+  return static_cast<size_t>(count);
 }
 
 class TornTreeTest : public CollectorFixture {
@@ -66,14 +77,24 @@ class TornTreeTest : public CollectorFixture {
     for (size_t at = first_; at < whole.size(); ++at) {
       SCOPED_TRACE(absl::StrCat("byte ", at));
       Try(path, whole.substr(0, at));
-      if (also_flipped) {
+      for (size_t i = 0; also_flipped && i < BitCount(); ++i) {
+        const size_t bit = (at + i) % 8;
+        SCOPED_TRACE(absl::StrCat("bit ", bit));
         std::string flipped = whole;
-        flipped[at] = static_cast<char>(flipped[at] ^ (1 << (at % 8)));
+        flipped[at] = static_cast<char>(flipped[at] ^ (1 << bit));
         Try(path, flipped);
       }
       if (HasFatalFailure()) return;
     }
     folder_.Write(path, whole);
+  }
+
+  // The same of a store that holds garbage which no doubt here need keep.
+  void TearAll(store::StoreKind kind, const std::string& path) {
+    Open(kind);
+    Tear(path, /*also_flipped=*/true);
+    EXPECT_GT(useful_, 0) << "a plan that never takes anything shows nothing";
+    RecordProperty("figure_torn_documents", torn_);
   }
 
   void Try(const std::string& path, const std::string& bytes) {
@@ -113,10 +134,7 @@ class TornRegistryTest : public TornTreeTest {
     return store::ImageText({config, Layer(absl::StrCat("layer of ", name))});
   }
   void TearManifest(const oci::Digest& digest) {
-    Open(store::StoreKind::kRegistry);
-    Tear(tree_.BlobPath(digest), /*also_flipped=*/true);
-    EXPECT_GT(useful_, 0) << "a plan that never takes anything shows nothing";
-    RecordProperty("figure_torn_documents", torn_);
+    TearAll(store::StoreKind::kRegistry, tree_.BlobPath(digest));
   }
 
   store::RegistryTree tree_{&folder_};
@@ -190,23 +208,73 @@ TEST_F(TornRegistryTest, Links) {
   RecordProperty("figure_torn_documents", torn_);
 }
 
-// A flipped bit may turn an index.json into another one that is as good.
-TEST_F(TornTreeTest, AnIndexJson) {
-  store::LayoutTree tree(&folder_, "images");
-  const oci::Digest image = tree.Image({"a layer", "another"});
-  tree.Entry(image, "v1");
-  for (const char* layer : {"a layer", "another"}) {
-    Keep(oci::Digest::Sha256Of(layer));
+class TornLayoutTest : public TornTreeTest {
+ protected:
+  TornLayoutTest() {
+    // Garbage of another layout, which no doubt here need keep.
+    store::LayoutTree other(&folder_, "other");
+    other.Entry(other.Image({"other base"}), "v1");
+    other.Image({"other base", "other old"});
   }
-  Keep(image);
-  // Garbage of another layout, which no doubt here need keep.
-  store::LayoutTree other(&folder_, "other");
-  other.Entry(other.Image({"other base"}), "v1");
-  other.Image({"other base", "other old"});
-  Open(store::StoreKind::kImageLayout);
-  Tear("images/index.json", /*also_flipped=*/false);
-  EXPECT_GT(useful_, 0) << "a plan that never takes anything shows nothing";
-  RecordProperty("figure_torn_documents", torn_);
+
+  oci::Digest Blob(const std::string& bytes) {
+    Keep(tree_.Blob(bytes));
+    return kept_.back();
+  }
+  oci::Digest ImageOf(const std::string& name) {
+    const oci::Digest config =
+        Blob(absl::StrCat(R"({"os":"linux","name":")", name, R"("})"));
+    return Blob(
+        store::ImageText({config, Blob(absl::StrCat("layer of ", name))}));
+  }
+  void TearFile(const std::string& path) {
+    TearAll(store::StoreKind::kImageLayout, tree_.Path(path));
+  }
+  void TearBlob(const oci::Digest& digest) {
+    TearFile("blobs/sha256/" + digest.hex());
+  }
+
+  store::LayoutTree tree_{&folder_, "images"};
+};
+
+TEST_F(TornLayoutTest, AnImage) {
+  const oci::Digest image = ImageOf("one");
+  tree_.Entry(image, "v1");
+  TearBlob(image);
+}
+
+// Its index.json has no names: what is listed is kept.
+TEST_F(TornLayoutTest, AnIndex) {
+  const oci::Digest index =
+      Blob(store::IndexText({ImageOf("one"), ImageOf("two")}));
+  folder_.Write(
+      tree_.Path("index.json"),
+      absl::StrReplaceAll(store::IndexText({index}),
+                          {{oci::kOciManifestType, oci::kOciIndexType}}));
+  TearBlob(index);
+}
+
+TEST_F(TornLayoutTest, AReferrer) {
+  const oci::Digest image = ImageOf("one");
+  const oci::Digest config = Blob("{}");
+  const oci::Digest signature =
+      Blob(store::ImageText({config, Blob("the signature")}, image));
+  tree_.Entry(image, "v1");
+  tree_.Entry(signature, "");
+  TearBlob(signature);
+}
+
+// No flipped bit turns an index.json of one entry into one that keeps less: an
+// entry without a name is kept where none has one, and beside a manifest that
+// is not there nothing is taken.
+TEST_F(TornLayoutTest, AnIndexJson) {
+  tree_.Entry(ImageOf("one"), "v1");
+  TearFile("index.json");
+}
+
+TEST_F(TornLayoutTest, ItsMark) {
+  tree_.Entry(ImageOf("one"), "v1");
+  TearFile("oci-layout");
 }
 
 }  // namespace

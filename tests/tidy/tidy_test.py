@@ -30,6 +30,7 @@ NAMED_TEST = re.compile(r"`([a-z_]+(?:/[a-z_]+)+_test(?:\.py)?)`"
                         r"(?:\s+\(([^()]*)\))?")
 NAME_OF_A_TEST = re.compile(r"`(test_\w+|[A-Z]\w*[a-z]\w*)`")
 THREAT_COUNT = 18
+FAULT_POINT = re.compile(r"\bFaultPoint\(\s*\"([a-z_.]+)\"")
 
 
 def sources():
@@ -148,6 +149,28 @@ class TidyTest(unittest.TestCase):
         self.assertEqual(words, sorted(set(words), key=lambda word:
                                        word.lower().replace(",", "")))
 
+    def test_each_figure_that_is_asked_for_is_explained(self):
+        with open("tests/guarantees.toml", "rb") as file:
+            said = tomllib.load(file)
+        page = read("docs/TESTING.md")
+        names = [one["name"] for one in said["figure"] + said["loss"]]
+        self.assertGreater(len(names), 20)
+        self.assertEqual(len(set(names)), len(names))
+        self.assertEqual([name for name in names
+                          if "*%s*" % name.replace("_", " ") not in page], [])
+
+    def test_each_difference_to_others_is_explained(self):
+        page = read("docs/TESTING.md")
+        for peer in ("registry", "umoci"):
+            tree = ast.parse(read("tests/differential/%s_gc_test.py" % peer))
+            known = [ast.literal_eval(node.value) for node in tree.body
+                     if isinstance(node, ast.Assign)
+                     and node.targets[0].id == "KNOWN"]
+            self.assertEqual(len(known), 1)
+            for name, what in known[0].items():
+                self.assertIn("| *%s* | %s" % (
+                    name.replace("_", " "), what.split(":")[0]), page)
+
     def test_each_threat_names_its_test(self):
         rows = re.findall(r"^\| (\d+) \|(.*)$", read("SECURITY.md"), re.M)
         self.assertEqual([int(number) for number, _ in rows],
@@ -187,6 +210,18 @@ class TidyTest(unittest.TestCase):
                  for bug in bugs for edit in bug["edit"]
                  if read(edit["file"]).count(edit["find"]) != 1]
         self.assertEqual(wrong, [])
+
+    def test_each_fault_point_is_armed_by_a_test(self):
+        """One that nobody reaches says nothing of what comes behind it."""
+        tests = "".join(read(path) for path in sources()
+                        if path.startswith("tests/") or
+                        path.endswith("_test.cc"))
+        points = {name for path in sources()
+                  if not path.startswith(("tests/", "base/"))
+                  for name in FAULT_POINT.findall(read(path))}
+        self.assertGreater(len(points), 10)
+        self.assertEqual([name for name in sorted(points)
+                          if '"%s"' % name not in tests], [])
 
     def test_each_mutant_that_is_explained_can_be_made(self):
         keys = set()
