@@ -29,7 +29,8 @@ namespace reclaim::index {
 class LinkLoader {
  public:
   // In any order; those of one repository together, ascending by content and
-  // kind, cost least.
+  // kind, cost least.  Holds less than a megabyte of them before they are
+  // packed, however many one repository has.
   void Put(const MembershipRow& row);
   void Finish() { Flush(); }  // after the last row
   const Memberships& memberships() const { return memberships_; }
@@ -64,8 +65,11 @@ class ResidentLoader {
   // the digest, in the same place: then there is no graph.  kNoNode if all
   // differ.
   NodeId IndexDigests();
-  // Tells each node who keeps it.
-  void LinkKeepers();
+  // Tells each node who keeps it.  Takes 4 bytes a node meanwhile, and 4 for
+  // each of so many edges to nodes of neighbouring ids; what one node alone has
+  // more is laid out whole.
+  static constexpr uint32_t kEdgesAtOnce = uint32_t{1} << 23;
+  void LinkKeepers(uint32_t edges_at_once = kEdgesAtOnce);
 
   // Counts.  The graph may be used from then on, and this object no more.
   // REQUIRES: what `links` name is there.
@@ -75,6 +79,8 @@ class ResidentLoader {
   void SetHome(ResidentNode* node, StoreId store, PlaceId place, Epoch stamp);
   void SetKept(NodeId id, const std::vector<NodeId>& targets);
   void CountReferences(NodeId keeper);
+  void FillKeepers(NodeId begin, NodeId end, std::vector<uint32_t>* at,
+                   std::vector<NodeId>* laid_out);
   void JoinFiles();
   void SpreadDoubt();
   void RootAll();
