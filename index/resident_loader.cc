@@ -247,11 +247,7 @@ void ResidentLoader::Finish(LinkLoader links) {
 void ResidentLoader::JoinFiles() {
   for (const auto& [extent, blobs] : graph_.extent_blobs_) {
     const ResidentGraph::FileNames names = graph_.NamesOf(extent);
-    ResidentNode& node = graph_.nodes_[extent];
-    // What is something else, as a damaged record may have it, is what it is.
-    if (!node.exists() || node.kind() == NodeKind::kExtent) {
-      node.set_state(names.state);
-    }
+    graph_.nodes_[extent].set_state(names.state);
     graph_.imaged_refs_.Set(extent,
                             graph_.imaged_refs_[extent] + names.imaged_count);
   }

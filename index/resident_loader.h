@@ -49,12 +49,15 @@ class LinkLoader {
 // Not thread-safe but where it says so.
 class ResidentLoader {
  public:
+  static constexpr uint32_t kEdgesAtOnce = uint32_t{1} << 23;
+
   // `graph` has its stores, its places and its time, and no node.  Not owned.
   explicit ResidentLoader(ResidentGraph* graph);
   ResidentLoader(const ResidentLoader&) = delete;
   ResidentLoader& operator=(const ResidentLoader&) = delete;
 
   // REQUIRES: there is none of the id yet and, of a name, none of that name.
+  // RecordCheck says what else is asked of rows.
   void PutContent(const ContentRow& row);
   void PutNamed(const NamedRow& row);
 
@@ -65,10 +68,9 @@ class ResidentLoader {
   // the digest, in the same place: then there is no graph.  kNoNode if all
   // differ.
   NodeId IndexDigests();
-  // Tells each node who keeps it.  Takes 4 bytes a node meanwhile, and 4 for
-  // each of so many edges to nodes of neighbouring ids; what one node alone has
-  // more is laid out whole.
-  static constexpr uint32_t kEdgesAtOnce = uint32_t{1} << 23;
+  // Tells each node who keeps it: in passes over all edges, each of which lays
+  // out so many of them, or those of one node that has more.  Takes 4 bytes an
+  // edge of these meanwhile, and 4 a node.
   void LinkKeepers(uint32_t edges_at_once = kEdgesAtOnce);
 
   // Counts.  The graph may be used from then on, and this object no more.
