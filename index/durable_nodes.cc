@@ -141,6 +141,7 @@ absl::Status DurableGraph::LoadNodes() {
     RECLAIM_RETURN_IF_ERROR(ReadNames(*engine_, &check, &loader));
   }
   RECLAIM_RETURN_IF_ERROR(links_read);
+  RECLAIM_RETURN_IF_ERROR(check.CheckContentEdges());
   RECLAIM_RETURN_IF_ERROR(check.CheckLinks(links.memberships()));
   NodeId twin = kNoNode;
   {

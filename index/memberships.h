@@ -31,12 +31,14 @@ class Memberships {
  public:
   // Returns what it replaces.
   std::optional<MembershipRow> Put(const MembershipRow& row);
-  // All links of a repository that has none yet, ascending by content, then
-  // kind.
-  void Fill(NodeId repository, absl::Span<const PackedMembers::Row> rows);
-  bool HasMembers(NodeId repository) const {
-    return members_.contains(repository);
+  // Whether all links of a repository are to contents below `content`.
+  bool EndsBefore(NodeId repository, NodeId content) const {
+    const auto members = members_.find(repository);
+    return members == members_.end() || members->second.EndsBefore(content);
   }
+  // Links of one repository, ascending by content, then kind.  REQUIRES:
+  // EndsBefore() the first.
+  void Fill(NodeId repository, absl::Span<const PackedMembers::Row> rows);
   // Returns what it was.
   std::optional<MembershipRow> Remove(NodeId repository, NodeId content,
                                       store::MembershipKind kind);

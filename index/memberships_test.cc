@@ -1,11 +1,14 @@
 #include "index/memberships.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <random>
 #include <set>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "gtest/gtest.h"
 #include "index/node.h"
 #include "index/packed_members.h"
@@ -43,9 +46,27 @@ std::vector<PackedMembers::Row> RandomMembers(std::mt19937_64* random) {
   return rows;
 }
 
+// In two parts, of which either may be empty; no content is in both.
+void FillInParts(NodeId repository, const std::vector<PackedMembers::Row>& rows,
+                 NodeId first_of_second, Memberships* memberships) {
+  const auto second = std::find_if(rows.begin(), rows.end(),
+                                   [&](const PackedMembers::Row& row) {
+                                     return row.content >= first_of_second;
+                                   });
+  const auto count = static_cast<size_t>(second - rows.begin());
+  const absl::Span<const PackedMembers::Row> all = rows;
+  memberships->Fill(repository, all.first(count));
+  EXPECT_TRUE(memberships->EndsBefore(repository, first_of_second));
+  memberships->Fill(repository, all.subspan(count));
+}
+
 void ExpectSame(const Memberships& one, const Memberships& other) {
   for (NodeId repository = 0; repository < kRepositoryCount; ++repository) {
-    ASSERT_EQ(one.HasMembers(repository), other.HasMembers(repository));
+    for (NodeId content = 0; content <= kContentCount; ++content) {
+      ASSERT_EQ(one.EndsBefore(repository, content),
+                other.EndsBefore(repository, content))
+          << repository << " " << content;
+    }
     const std::vector<MembershipRow> members = one.MembersOf(repository);
     const std::vector<MembershipRow> expected = other.MembersOf(repository);
     ASSERT_EQ(members.size(), expected.size()) << repository;
@@ -75,7 +96,8 @@ TEST(MembershipsTest, ARepositoryFilledAtOnceIsOneThatGrew) {
       const NodeId repository = (i * 7 + 3) % kRepositoryCount;
       std::vector<PackedMembers::Row> rows;
       if (random() % 5 != 0) rows = RandomMembers(&random);
-      filled.Fill(repository, rows);
+      FillInParts(repository, rows,
+                  static_cast<NodeId>(random() % kContentCount), &filled);
       for (const PackedMembers::Row& row : rows) {
         grown.Put(RowOf(repository, row));
       }

@@ -241,6 +241,24 @@ TEST_P(OpenGraphTest, ARecordUnderAnotherKeyIsThereTwice) {
   ExpectDamage(absl::StrCat("the content record ", base_, " is there twice"));
 }
 
+// The counters take the one for a file, and the other for its subject.
+TEST_P(OpenGraphTest, AFileThatIsALayerIsDamage) {
+  Change<storage::v1::ContentRecord>(
+      Family::kContent, images_[1],
+      [&](storage::v1::ContentRecord* record) { record->set_extent(base_); });
+  ExpectDamage(absl::StrCat("the content record ", images_[1],
+                            " has a file that is none of its store"));
+}
+
+TEST_P(OpenGraphTest, ASubjectThatIsANameIsDamage) {
+  Change<storage::v1::ContentRecord>(Family::kContent, images_[1],
+                                     [&](storage::v1::ContentRecord* record) {
+                                       record->set_subject(repositories_[0]);
+                                     });
+  ExpectDamage(absl::StrCat("the content record ", images_[1],
+                            " has a subject that is a name"));
+}
+
 TEST_P(OpenGraphTest, LinksOfNobodyAreDamage) {
   PutLink(kNoNode - 1, base_, store::MembershipKind::kLayer);
   ExpectDamage("is of no repository");

@@ -173,7 +173,10 @@ void PackedMembers::Put(const Row& row) {
 
 // In blocks as Put() fills them with rows that come in order.
 void PackedMembers::Fill(absl::Span<const Row> rows) {
-  blocks_.reserve((rows.size() + kRowsMax - 1) / kRowsMax);
+  // For those that come behind it doubles: exact room each time is a square.
+  if (blocks_.empty()) {
+    blocks_.reserve((rows.size() + kRowsMax - 1) / kRowsMax);
+  }
   while (!rows.empty()) {
     size_t count = std::min(rows.size(), kRowsMax);
     while (count < rows.size() && count > 1 &&

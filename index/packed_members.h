@@ -36,7 +36,11 @@ class PackedMembers {
   std::optional<Row> Find(NodeId content, store::MembershipKind kind) const;
   // Anew, or instead of the one with that content and kind.
   void Put(const Row& row);
-  // All rows at once, while there is none: ascending, none twice.
+  // Whether all that is there is of contents below `content`.
+  bool EndsBefore(NodeId content) const {
+    return blocks_.empty() || last_ < content;
+  }
+  // Many at once: ascending, none twice.  REQUIRES: EndsBefore() the first.
   void Fill(absl::Span<const Row> rows);
   // Does nothing if it is not there.
   void Remove(NodeId content, store::MembershipKind kind);

@@ -64,6 +64,11 @@ absl::Status RecordCheck::Check(const ContentRow& row) {
   if (!IsManifestLike(row.kind) && !row.children.empty()) {
     return damaged("lists parts, and is no manifest");
   }
+  // Of links of a repository, and of leases: the counters ask these, and the
+  // recount the flags.
+  if ((row.flags & (kOnlyName | kFlat)) != 0) {
+    return damaged("has flags that content does not have");
+  }
   if (row.kind == NodeKind::kExtent) return absl::OkStatus();
   if (row.key.digest.bytes().size() < DigestShelf::kSize) {
     return damaged("has no digest");
@@ -85,6 +90,9 @@ absl::Status RecordCheck::Check(const NamedRow& row) {
     return damaged("is of no kind");
   }
   if (!IsStore(row.key.store)) return damaged("is of no store");
+  if ((row.flags & kFlat) != 0 && row.key.kind != NodeKind::kLease) {
+    return damaged("is flat, and no lease");
+  }
   if (row.place != kNoPlace && graph_.PlaceStore(row.place) == kNoStore) {
     return damaged("is in no place");
   }
@@ -106,6 +114,26 @@ absl::Status RecordCheck::Check(const MembershipRow& row) const {
   if (row.kind != store::MembershipKind::kRevision &&
       row.kind != store::MembershipKind::kLayer) {
     return damaged("is of no kind");
+  }
+  return absl::OkStatus();
+}
+
+// What was never there has no kind, and is nobody's.
+absl::Status RecordCheck::CheckContentEdges() const {
+  for (NodeId id = 0; id < graph_.node_count(); ++id) {
+    // Nearly all have neither.
+    if (!graph_.HasEdges(id)) continue;
+    const NodeId file = graph_.ExtentOf(id);
+    if (file != kNoNode && graph_.Exists(file) &&
+        (graph_.kind(file) != NodeKind::kExtent ||
+         graph_.fields(file).store != graph_.fields(id).store)) {
+      return Damaged("content", id, "has a file that is none of its store");
+    }
+    const absl::Span<const NodeId> referrers = graph_.Referrers(id);
+    if (!referrers.empty() && graph_.Exists(id) &&
+        !IsContent(graph_.kind(id))) {
+      return Damaged("content", referrers[0], "has a subject that is a name");
+    }
   }
   return absl::OkStatus();
 }

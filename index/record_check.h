@@ -34,8 +34,10 @@ class RecordCheck {
   // Of the row alone: the graph is not looked at.
   absl::Status Check(const MembershipRow& row) const;
 
-  // After all content and names: whether all links are of repositories, and
-  // lead to content.
+  // Both after all content and names.  Whether all files of content are files
+  // of its store, and all subjects are content.
+  absl::Status CheckContentEdges() const;
+  // Whether all links are of repositories, and lead to content.
   absl::Status CheckLinks(const Memberships& links) const;
   // Of content whose digest another one has (ResidentLoader::IndexDigests()).
   static absl::Status DigestTwice(NodeId content);

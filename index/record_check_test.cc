@@ -79,12 +79,21 @@ TEST_F(RecordCheckTest, ContentThatDoesNotFitIsNamed) {
       [](ContentRow* row) { row->subject = row->id; },
       [](ContentRow* row) { row->extent = kNodeCount; },
       [](ContentRow* row) { row->extent = row->id; },
+      [](ContentRow* row) { row->flags = kOnlyName; },
+      [](ContentRow* row) { row->flags = kReferrer | kFlat; },
   };
   for (size_t i = 0; i < damages.size(); ++i) {
     ContentRow row = Content();
     damages[i](&row);
     EXPECT_THAT(check_.Check(row), StatusIs(absl::StatusCode::kDataLoss)) << i;
   }
+}
+
+TEST_F(RecordCheckTest, ALeaseMayBeFlat) {
+  NamedRow row = Named();
+  row.key.kind = NodeKind::kLease;
+  row.flags = kFlat;
+  EXPECT_THAT(check_.Check(row), IsOk());
 }
 
 TEST_F(RecordCheckTest, OnlyManifestsHaveParts) {
@@ -117,6 +126,7 @@ TEST_F(RecordCheckTest, NamesThatDoNotFitAreNamed) {
         row->targets = {1, 2, 1};
       },
       [this](NamedRow* row) { row->key = graph_.named("app:v1").key; },
+      [](NamedRow* row) { row->flags = kFlat; },
   };
   for (size_t i = 0; i < damages.size(); ++i) {
     NamedRow row = Named();

@@ -20,6 +20,9 @@ namespace {
 
 // Nodes between who is asked of memory and who is looked at.
 constexpr NodeId kAhead = 16;
+// Links of one repository that are packed at once: of a registry with a single
+// repository that would be all that there are, four times as large as packed.
+constexpr size_t kRowsAtOnce = 48 << 10;
 
 }  // namespace
 
@@ -28,7 +31,10 @@ void LinkLoader::Put(const MembershipRow& row) {
       row.repository == repository_ && !rows_.empty() &&
       (rows_.back().content != row.content ? rows_.back().content < row.content
                                            : rows_.back().kind < row.kind);
-  if (!is_next) {
+  // Links of one content stay together.
+  const bool is_full =
+      rows_.size() >= kRowsAtOnce && rows_.back().content != row.content;
+  if (!is_next || is_full) {
     Flush();
     repository_ = row.repository;
   }
@@ -37,7 +43,8 @@ void LinkLoader::Put(const MembershipRow& row) {
 }
 
 void LinkLoader::Flush() {
-  if (!memberships_.HasMembers(repository_)) {
+  if (rows_.empty()) return;
+  if (memberships_.EndsBefore(repository_, rows_.front().content)) {
     memberships_.Fill(repository_, rows_);
     for (const PackedMembers::Row& row : rows_) {
       if (row.is_only_name) only_names_.Add(row.content, +1);
@@ -154,8 +161,9 @@ NodeId ResidentLoader::IndexDigests() {
 }
 
 // The reverse of all edges: how many come to each node, then each in its place
-// behind those of the node before, then packed.
-void ResidentLoader::LinkKeepers() {
+// behind those of the node before, then packed.  All edges at once would be a
+// seventh of the whole graph: they are walked anew for each part of the nodes.
+void ResidentLoader::LinkKeepers(uint32_t edges_at_once) {
   const NodeId end = graph_.node_count();
   // Where the keepers of a node begin, and then how far they have come.
   std::vector<uint32_t> at(size_t{end} + 1);
@@ -164,20 +172,42 @@ void ResidentLoader::LinkKeepers() {
     for (const NodeId target : graph_.Kept(keeper)) ++at[target + 1];
   }
   for (NodeId id = 0; id < end; ++id) at[id + 1] += at[id];
-  std::vector<NodeId> laid_out(at[end]);
+  std::vector<NodeId> laid_out(std::min(at[end], edges_at_once));
+  for (NodeId begin = 0; begin < end;) {
+    NodeId stop = begin + 1;
+    while (stop < end && at[stop + 1] - at[begin] <= edges_at_once) ++stop;
+    FillKeepers(begin, stop, &at, &laid_out);
+    begin = stop;
+  }
+}
+
+// Of the nodes from `begin` to `end`.  `*laid_out` is for all of these parts.
+void ResidentLoader::FillKeepers(NodeId begin, NodeId end,
+                                 std::vector<uint32_t>* at,
+                                 std::vector<NodeId>* laid_out) {
+  const uint32_t base = (*at)[begin];
+  const uint32_t count = (*at)[end] - base;
+  if (count == 0) return;
+  if (laid_out->size() < count) {
+    // Without what it had, and with no more than it needs.
+    *laid_out = std::vector<NodeId>();
+    laid_out->resize(count);
+  }
   for (const NodeId keeper : keepers_) {
     for (const NodeId target : graph_.Kept(keeper)) {
-      laid_out[at[target]++] = keeper;
+      if (target < begin || target >= end) continue;
+      (*laid_out)[(*at)[target]++ - base] = keeper;
     }
   }
-  const absl::Span<const NodeId> all = laid_out;
-  uint32_t begin = 0;
-  for (NodeId id = 0; id < end; ++id) {
-    if (at[id] > begin) {
+  const absl::Span<const NodeId> all = *laid_out;
+  uint32_t from = base;
+  for (NodeId id = begin; id < end; ++id) {
+    const uint32_t to = (*at)[id];
+    if (to > from) {
       graph_.keepers_.Fill(&graph_.nodes_[id].keepers,
-                           all.subspan(begin, at[id] - begin));
+                           all.subspan(from - base, to - from));
     }
-    begin = at[id];
+    from = to;
   }
 }
 
@@ -217,11 +247,7 @@ void ResidentLoader::Finish(LinkLoader links) {
 void ResidentLoader::JoinFiles() {
   for (const auto& [extent, blobs] : graph_.extent_blobs_) {
     const ResidentGraph::FileNames names = graph_.NamesOf(extent);
-    ResidentNode& node = graph_.nodes_[extent];
-    // What is something else, as a damaged record may have it, is what it is.
-    if (!node.exists() || node.kind() == NodeKind::kExtent) {
-      node.set_state(names.state);
-    }
+    graph_.nodes_[extent].set_state(names.state);
     graph_.imaged_refs_.Set(extent,
                             graph_.imaged_refs_[extent] + names.imaged_count);
   }

@@ -29,7 +29,8 @@ namespace reclaim::index {
 class LinkLoader {
  public:
   // In any order; those of one repository together, ascending by content and
-  // kind, cost least.
+  // kind, cost least.  Holds less than a megabyte of them before they are
+  // packed, however many one repository has.
   void Put(const MembershipRow& row);
   void Finish() { Flush(); }  // after the last row
   const Memberships& memberships() const { return memberships_; }
@@ -48,12 +49,15 @@ class LinkLoader {
 // Not thread-safe but where it says so.
 class ResidentLoader {
  public:
+  static constexpr uint32_t kEdgesAtOnce = uint32_t{1} << 23;
+
   // `graph` has its stores, its places and its time, and no node.  Not owned.
   explicit ResidentLoader(ResidentGraph* graph);
   ResidentLoader(const ResidentLoader&) = delete;
   ResidentLoader& operator=(const ResidentLoader&) = delete;
 
   // REQUIRES: there is none of the id yet and, of a name, none of that name.
+  // RecordCheck says what else is asked of rows.
   void PutContent(const ContentRow& row);
   void PutNamed(const NamedRow& row);
 
@@ -64,8 +68,10 @@ class ResidentLoader {
   // the digest, in the same place: then there is no graph.  kNoNode if all
   // differ.
   NodeId IndexDigests();
-  // Tells each node who keeps it.
-  void LinkKeepers();
+  // Tells each node who keeps it: in passes over all edges, each of which lays
+  // out so many of them, or those of one node that has more.  Takes 4 bytes an
+  // edge of these meanwhile, and 4 a node.
+  void LinkKeepers(uint32_t edges_at_once = kEdgesAtOnce);
 
   // Counts.  The graph may be used from then on, and this object no more.
   // REQUIRES: what `links` name is there.
@@ -75,6 +81,8 @@ class ResidentLoader {
   void SetHome(ResidentNode* node, StoreId store, PlaceId place, Epoch stamp);
   void SetKept(NodeId id, const std::vector<NodeId>& targets);
   void CountReferences(NodeId keeper);
+  void FillKeepers(NodeId begin, NodeId end, std::vector<uint32_t>* at,
+                   std::vector<NodeId>* laid_out);
   void JoinFiles();
   void SpreadDoubt();
   void RootAll();

@@ -284,7 +284,9 @@ std::unique_ptr<ResidentGraph> PutEach(const RandomRows& rows) {
   return graph;
 }
 
-std::unique_ptr<ResidentGraph> Load(const RandomRows& rows) {
+std::unique_ptr<ResidentGraph> Load(
+    const RandomRows& rows,
+    uint32_t edges_at_once = ResidentLoader::kEdgesAtOnce) {
   std::unique_ptr<ResidentGraph> graph = Empty();
   ResidentLoader loader(graph.get());
   for (const ContentRow& row : rows.content) loader.PutContent(row);
@@ -293,7 +295,7 @@ std::unique_ptr<ResidentGraph> Load(const RandomRows& rows) {
   for (const MembershipRow& row : rows.links) links.Put(row);
   links.Finish();
   EXPECT_EQ(loader.IndexDigests(), kNoNode);
-  loader.LinkKeepers();
+  loader.LinkKeepers(edges_at_once);
   loader.Finish(std::move(links));
   return graph;
 }
@@ -548,7 +550,9 @@ TEST(ResidentLoaderPropertyTest, LoadedAtOnceIsAsIfEachRowHadBeenPut) {
     SCOPED_TRACE(absl::StrCat("RECLAIM_SEED=", seed, " round ", round));
     RandomRows rows(seed + round);
     const std::unique_ptr<ResidentGraph> each = PutEach(rows);
-    const std::unique_ptr<ResidentGraph> loaded = Load(rows);
+    // In few parts and in many, of one edge and of what a node has more.
+    const std::unique_ptr<ResidentGraph> loaded =
+        rows.Chance(2) ? Load(rows) : Load(rows, 1 + rows.Below(30));
     ExpectSame(*each, *loaded);
     EXPECT_FALSE(loaded->has_flipped()) << "nothing has changed";
     if (::testing::Test::HasFatalFailure()) return;
@@ -579,6 +583,43 @@ TEST(LinkLoaderTest, LinksMayComeInAnyOrderAndTwice) {
     std::shuffle(rows.links.begin(), rows.links.end(), *rows.random());
     ExpectSame(*PutEach(rows), *Load(rows));
     if (::testing::Test::HasFatalFailure()) return;
+  }
+}
+
+// More than are packed at once, and the last of a part is the first of two
+// links of its content.
+TEST(LinkLoaderTest, ARepositoryOfManyLinksIsPackedInParts) {
+  constexpr NodeId kContentCount = 80'000;
+  constexpr NodeId kRepository = 7;
+  LinkLoader links;
+  Memberships twin;
+  const auto put = [&](NodeId content, MembershipKind kind) {
+    MembershipRow row;
+    row.repository = kRepository;
+    row.content = content;
+    row.kind = kind;
+    row.linked = absl::FromUnixMicros(content);
+    links.Put(row);
+    twin.Put(row);
+  };
+  put(0, MembershipKind::kLayer);
+  for (NodeId content = 1; content < kContentCount; ++content) {
+    put(content, MembershipKind::kRevision);
+    put(content, MembershipKind::kLayer);
+  }
+  links.Finish();
+  const std::vector<MembershipRow> members =
+      links.memberships().MembersOf(kRepository);
+  const std::vector<MembershipRow> expected = twin.MembersOf(kRepository);
+  ASSERT_EQ(members.size(), expected.size());
+  for (size_t i = 0; i < members.size(); ++i) {
+    ASSERT_EQ(members[i].content, expected[i].content);
+    ASSERT_EQ(members[i].kind, expected[i].kind);
+    ASSERT_EQ(members[i].linked, expected[i].linked);
+  }
+  for (NodeId content = 0; content < kContentCount; ++content) {
+    ASSERT_EQ(links.memberships().RepositoriesOf(content),
+              twin.RepositoriesOf(content));
   }
 }
 
