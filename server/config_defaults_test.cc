@@ -144,6 +144,7 @@ std::string Said(const Config& config) {
                    records.run_count_max, " ", TextOf(records.plan_memory), " ",
                    records.plan_count_max),
       absl::StrCat("limits ", config.calls.stream_count_max, " ",
+                   config.calls.peer_stream_count_max, " ",
                    TextOf(config.calls.unary_deadline), " ",
                    config.connection_call_count_max, " ",
                    config.calls.peer_calls_per_second, " ",

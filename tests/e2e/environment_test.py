@@ -315,6 +315,8 @@ class ImmutableTest(Struck):
 
     def setUp(self):
         super().setUp()
+        if shutil.which("chattr") is None:
+            self.refuse("there is no chattr")
         probe = os.path.join(self.disk, "probe")
         os.mkdir(probe)
         done = subprocess.run(["chattr", "+i", probe], capture_output=True,

@@ -23,10 +23,10 @@ sys.path.insert(0, os.path.join(HERE, os.pardir, "crash"))
 import e2e_test as e2e  # noqa: E402
 import xml_cases  # noqa: E402
 import xml_results  # noqa: E402
+from crash_test import folder_for_trees  # noqa: E402
 from crash_tree import CrashTree  # noqa: E402
 
 SECONDS = float(os.environ.get("RECLAIM_SECONDS", "15"))
-MEMORY = "/dev/shm"
 TAG_COUNT = 8
 ROUNDS_MIN = 12
 ROUNDS_BETWEEN_QUESTIONS = 5
@@ -58,9 +58,9 @@ class GrowthTest(e2e.World):
     def setUp(self):
         super().setUp()
         # Nothing here is about the disk, and a sync of one takes a while.
-        if os.access(MEMORY, os.W_OK):
-            self.folder = tempfile.mkdtemp(prefix="reclaim-growth-", dir=MEMORY)
-            self.addCleanup(shutil.rmtree, self.folder, True)
+        self.folder = tempfile.mkdtemp(prefix="reclaim-growth-",
+                                       dir=folder_for_trees())
+        self.addCleanup(shutil.rmtree, self.folder, True)
         self.tree = CrashTree(self.path("registry"), 1)
         with open(self.path("reclaim.toml"), "w") as file:
             file.write('[gc]\ngrace_period = "0s"\npurge_interval = "0s"\n'

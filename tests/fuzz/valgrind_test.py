@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Each seed of each parser once under Valgrind, which sees what the sanitizers
-do not: a value that was never set (TRUST D.3, "parsers").
+do not: a value that was never set (TRUST D.3, "parsers").  Not those of
+WITHOUT, which call the kernel in a way that Valgrind does not know.
 
 Run me from the root, after `bazel build //tests/fuzz:corpus_test`; tools/test
 does.
@@ -15,17 +16,20 @@ import xml_cases  # noqa: E402
 
 PROGRAM = os.path.join(os.getcwd(), "bazel-bin/tests/fuzz/corpus_test")
 CORPUS = "tests/fuzz/corpus"
+# Its store opens files by openat2(), of which Debian's Valgrind says ENOSYS.
+WITHOUT = ("registry_tree",)
 ERROR = 9
 
 
 def main():
     seeds = {target: len(os.listdir(os.path.join(CORPUS, target)))
-             for target in sorted(os.listdir(CORPUS))}
+             for target in sorted(set(os.listdir(CORPUS)) - set(WITHOUT))}
     environment = dict(os.environ)
     environment.pop("XML_OUTPUT_FILE", None)  # mine
     done = subprocess.run(
         ["valgrind", "-q", "--error-exitcode=%d" % ERROR, "--num-callers=30",
-         PROGRAM, "--gtest_filter=*.EverySeed/*"], env=environment,
+         PROGRAM, "--gtest_filter=*.EverySeed/*-" + ":".join(
+             "*.EverySeed/" + name for name in WITHOUT)], env=environment,
         capture_output=True, text=True, errors="replace", check=False)
     passed = re.search(r"\[  PASSED  \] (\d+) test", done.stdout)
     results = {
