@@ -23,7 +23,7 @@ using google::protobuf::Empty;
 inline constexpr std::chrono::seconds kCallPatience(15);
 inline constexpr std::chrono::seconds kListPatience(120);
 inline constexpr std::chrono::seconds kCollectPatience(300);
-inline constexpr std::chrono::seconds kPingPatience(5);
+inline constexpr std::chrono::seconds kPingPatience(2);
 
 class Call {
  public:

@@ -16,8 +16,7 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(30);
 // Lists with sizes: the engine walks its folders for them.
 constexpr absl::Duration kListPatience = absl::Minutes(10);
-// A busy machine's engine is slow, not away.
-constexpr absl::Duration kPingPatience = absl::Seconds(5);
+constexpr absl::Duration kPingPatience = absl::Seconds(2);
 // While another client has the engine count its bytes.
 constexpr absl::Duration kUsagePause = absl::Milliseconds(100);
 constexpr int kUsageRounds = 100;
@@ -85,8 +84,7 @@ absl::Status DockerApi::Ping() const {
   return Negotiate(answer).status();
 }
 
-absl::StatusOr<std::string> DockerApi::Negotiate(
-    const HttpAnswer& ping) const {
+absl::StatusOr<std::string> DockerApi::Negotiate(const HttpAnswer& ping) const {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!prefix_.empty()) return prefix_;
