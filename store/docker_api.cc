@@ -84,8 +84,7 @@ absl::Status DockerApi::Ping() const {
   return Negotiate(answer).status();
 }
 
-absl::StatusOr<std::string> DockerApi::Negotiate(
-    const HttpAnswer& ping) const {
+absl::StatusOr<std::string> DockerApi::Negotiate(const HttpAnswer& ping) const {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!prefix_.empty()) return prefix_;
