@@ -57,13 +57,13 @@ void ResidentGraph::RefreshDoubt(NodeId id) {
   if (change.is_place) {
     ForEachContent(place,
                    [&](NodeId content) { concerned.push_back(content); });
-  } else {
-    for (const NodeId repository : change.repositories) {
-      memberships_.ForEachMember(repository, [&](const MembershipRow& row) {
-        concerned.push_back(row.content);
-        return true;
-      });
-    }
+  }
+  // Also then: a repository may link content of other places.
+  for (const NodeId repository : change.repositories) {
+    memberships_.ForEachMember(repository, [&](const MembershipRow& row) {
+      concerned.push_back(row.content);
+      return true;
+    });
   }
   for (const NodeId content : concerned) {
     if (Exists(content)) Reroot(content);

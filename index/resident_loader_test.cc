@@ -407,14 +407,14 @@ void ExpectSameStore(const ResidentGraph& a, const ResidentGraph& b,
   inputs.grace_period = kGrace;
   if (store == 0) inputs.orphans = kOrphans;
   const StoreTotals recounted = Recount(b, inputs);
-  ASSERT_EQ(b.totals(store), recounted)
-      << "counted\n"
-      << ToString(b.totals(store)) << "recounted\n"
-      << ToString(recounted);
   ASSERT_EQ(a.totals(store), b.totals(store))
       << "one by one\n"
       << ToString(a.totals(store)) << "at once\n"
       << ToString(b.totals(store));
+  ASSERT_EQ(b.totals(store), recounted)
+      << "counted\n"
+      << ToString(b.totals(store)) << "recounted\n"
+      << ToString(recounted);
   for (int kind = 0; kind < kNodeKindCount; ++kind) {
     ASSERT_EQ(NamedIn(a, static_cast<NodeKind>(kind), store),
               NamedIn(b, static_cast<NodeKind>(kind), store))
@@ -473,12 +473,32 @@ class Changes {
  private:
   void RemoveNamed() {
     if (rows_.named.empty()) return;
-    const NodeId id = rows_.named[rows_.Below(Size(rows_.named))].id;
-    for (ResidentGraph* graph : graphs_) graph->RemoveNamed(id);
+    const NamedRow& gone = rows_.named[rows_.Below(Size(rows_.named))];
+    // A repository goes with what is in it, which goes first.
+    for (const NamedRow& row : rows_.named) {
+      if (gone.key.kind == NodeKind::kRepository && IsIn(row, gone)) {
+        for (ResidentGraph* graph : graphs_) graph->RemoveNamed(row.id);
+      }
+    }
+    for (ResidentGraph* graph : graphs_) graph->RemoveNamed(gone.id);
+  }
+  static bool IsIn(const NamedRow& row, const NamedRow& repository) {
+    return row.key.store == repository.key.store &&
+           row.key.scope == repository.key.name;
+  }
+  // Nothing comes into a repository that has gone.
+  bool HasNoHome(const NamedRow& row) const {
+    for (const NamedRow& other : rows_.named) {
+      if (other.key.kind == NodeKind::kRepository && IsIn(row, other)) {
+        return !graphs_[0]->Exists(other.id);
+      }
+    }
+    return false;
   }
   void ChangeNamed() {
     if (rows_.named.empty()) return;
     NamedRow& row = rows_.named[rows_.Below(Size(rows_.named))];
+    if (HasNoHome(row)) return;
     row.targets = rows_.TargetsOf(row.key.kind, row.key.store);
     row.recorded = rows_.Recorded();
     if (row.key.kind == NodeKind::kLease) {

@@ -470,7 +470,9 @@ TEST_F(HeldClockTest, ALeapWithinAPurgeFreesNothingEarly) {
       const gc::Run purged = PurgeByPeriod(control);
       EXPECT_EQ(clock_.Now(), leap);
       EXPECT_LE(purged.blob_count, first.blob_count);
-      if (leap >= due) EXPECT_EQ(purged.blob_count, first.blob_count);
+      if (leap >= due) {
+        EXPECT_EQ(purged.blob_count, first.blob_count);
+      }
       ExpectLive();
       EXPECT_THAT(RestoreRun(second.id), IsOk());
       EXPECT_TRUE(

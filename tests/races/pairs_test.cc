@@ -108,7 +108,9 @@ class PairWorld final : public CollectorFixture {
     };
     const auto run = Start(control);
     // Beside a deed its affair is what becomes of the run.
-    if (at == kAlone) EXPECT_THAT(run, IsOk());
+    if (at == kAlone) {
+      EXPECT_THAT(run, IsOk());
+    }
     return point;
   }
 
