@@ -28,6 +28,7 @@ def main():
     environment.pop("XML_OUTPUT_FILE", None)  # mine
     done = subprocess.run(
         ["valgrind", "-q", "--error-exitcode=%d" % ERROR, "--num-callers=30",
+         "--suppressions=tests/fuzz/valgrind.supp",
          PROGRAM, "--gtest_filter=*.EverySeed/*-" + ":".join(
              "*.EverySeed/" + name for name in WITHOUT)], env=environment,
         capture_output=True, text=True, errors="replace", check=False)
