@@ -47,7 +47,7 @@ CLI = os.path.join(os.getcwd(), "bazel-bin/cli/reclaim")
 DAMAGE = 3  # of FindingSeverity
 RECOVERY = "recovery"
 STAGES = (BEFORE, DURING, AFTER)
-KILLS_PER_TREE = 50
+KILLS_PER_TREE = 25
 KILLS_IN_RECOVERY = 0.15
 # A fuse burns for up to this many times of what its deed takes.
 FUSE = 1.25
