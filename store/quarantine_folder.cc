@@ -23,29 +23,6 @@ bool IsLinkRemoval(RemovalKind kind) {
   return kind == RemovalKind::kRevisionLink || kind == RemovalKind::kLayerLink;
 }
 
-std::string PathOfNote(const RunId& run_id, absl::string_view text) {
-  return QuarantineTreePath(
-      run_id, absl::StrCat(".note-", oci::Digest::Sha256Of(text).hex()));
-}
-
-// A note lies beside the moved files, in a file of its own.  Each field is told
-// by its length: a ':' may be part of a folder's name and of a tag's.
-std::string NotePath(const RunId& run_id, const Removal& removal) {
-  std::string text;
-  for (const std::string& field :
-       {std::to_string(static_cast<int>(removal.kind)), removal.place,
-        removal.repository, removal.tag, removal.upload_id, removal.name,
-        removal.digest ? removal.digest->ToString() : std::string()}) {
-    absl::StrAppend(&text, field.size(), ":", field);
-  }
-  return PathOfNote(run_id, text);
-}
-
-// Where older versions put it: one path for all removals of the same text.
-std::string OldNotePath(const RunId& run_id, const Removal& removal) {
-  return PathOfNote(run_id, ToString(removal));
-}
-
 // "" if there is none.
 absl::StatusOr<std::string> ReadJournal(const RootedDir& root,
                                         const RunId& run_id) {
@@ -84,38 +61,6 @@ absl::StatusOr<const QuarantineJournal::Item*> QuarantineFolder::FindItem(
       absl::StrCat(ToString(removal), " is not in quarantine"));
 }
 
-absl::Status QuarantineFolder::Remember(const RunId& run_id,
-                                        const Removal& removal,
-                                        const RemovalPaths& paths) {
-  RECLAIM_RETURN_IF_ERROR(root_->MakeFolders(QuarantineTreePath(run_id, "")));
-  RECLAIM_ASSIGN_OR_RETURN(QuarantineJournal * journal, OpenJournal(run_id));
-  // What an append that failed has left must not join with the next line.
-  std::string lines = "\n";
-  std::map<std::string, FileStat> folders;
-  for (const std::string& path : paths.paths) {
-    for (std::string folder = ParentPath(path);
-         !folder.empty() &&
-         (IsBelow(folder, paths.floor) || folder == paths.floor);
-         folder = ParentPath(folder)) {
-      if (journal->folders.count(folder) + folders.count(folder) > 0) break;
-      const absl::StatusOr<FileStat> stat = root_->Stat(folder);
-      if (absl::IsNotFound(stat.status())) {
-        RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(folder));
-        if (!is_there) continue;
-      }
-      RECLAIM_RETURN_IF_ERROR(stat.status());
-      folders.emplace(folder, *stat);
-      lines += JournalLine(folder, *stat);
-    }
-  }
-  lines += JournalLine(removal, paths.paths);
-  RECLAIM_RETURN_IF_ERROR(
-      root_->Append(QuarantineRunPath(run_id, "/journal"), lines));
-  journal->items[removal] = {removal, paths.paths};
-  journal->folders.merge(folders);
-  return absl::OkStatus();
-}
-
 void QuarantineFolder::RemoveEmptyParents(const std::string& path,
                                           const std::string& floor) {
   for (std::string folder = ParentPath(path); IsBelow(folder, floor);
@@ -128,65 +73,6 @@ void QuarantineFolder::RemoveEmptyParents(const std::string& path,
   }
 }
 
-// For a folder that a writer takes away meanwhile, the one above answers.
-absl::Status QuarantineFolder::SyncNearest(std::string folder) const {
-  while (true) {
-    const absl::Status synced = root_->SyncFolder(folder);
-    if (!absl::IsNotFound(synced) || folder.empty()) return synced;
-    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(folder));
-    if (is_there) return synced;
-    folder = ParentPath(folder);
-  }
-}
-
-absl::StatusOr<bool> QuarantineFolder::MoveDurably(const std::string& from,
-                                                   const std::string& to) {
-  RECLAIM_RETURN_IF_ERROR(root_->MakeFolders(ParentPath(to)));
-  const absl::Status moved = root_->Move(from, to);
-  if (absl::IsNotFound(moved)) {
-    RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(from));
-    if (!is_there) return false;
-  }
-  RECLAIM_RETURN_IF_ERROR(NotGone(moved));
-  RECLAIM_RETURN_IF_ERROR(NotGone(root_->SyncFolder(ParentPath(to))));
-  RECLAIM_RETURN_IF_ERROR(NotGone(SyncNearest(ParentPath(from))));
-  return true;
-}
-
-absl::StatusOr<RemovalBytes> QuarantineFolder::Quarantine(
-    const RunId& run_id, const Removal& removal, const RemovalPaths& paths,
-    const std::string& note) {
-  if (paths.paths.empty() && note.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat(ToString(removal), " is not there"));
-  }
-  base::MutexLock lock(&mutex_);
-  RemovalBytes bytes;
-  for (const std::string& path : paths.paths) {
-    RECLAIM_ASSIGN_OR_RETURN(const RemovalBytes weight,
-                             Weigh(path, IsContentRemoval(removal.kind)));
-    bytes += weight;
-  }
-  RECLAIM_RETURN_IF_ERROR(NotGone(Remember(run_id, removal, paths)));
-  if (!note.empty()) {
-    RECLAIM_RETURN_IF_ERROR(
-        NotGone(root_->WriteAtomically(NotePath(run_id, removal), note, 0600)));
-  }
-  bool is_here = !note.empty();
-  for (const std::string& path : paths.paths) {
-    const std::string to = QuarantineTreePath(run_id, path);
-    RECLAIM_ASSIGN_OR_RETURN(const bool has_moved, MoveDurably(path, to));
-    if (has_moved) {
-      RemoveEmptyParents(path, paths.floor);
-    } else {
-      RemoveEmptyParents(to, QuarantineTreePath(run_id, ""));
-    }
-    is_here |= has_moved;
-  }
-  if (is_here) return bytes;
-  return absl::NotFoundError(absl::StrCat(ToString(removal), " is not there"));
-}
-
 absl::Status QuarantineFolder::MakeParents(const QuarantineJournal& journal,
                                            const std::string& path) {
   const std::string folder = ParentPath(path);
@@ -195,6 +81,7 @@ absl::Status QuarantineFolder::MakeParents(const QuarantineJournal& journal,
   if (is_there) return absl::OkStatus();
   RECLAIM_RETURN_IF_ERROR(MakeParents(journal, folder));
   RECLAIM_RETURN_IF_ERROR(root_->MakeFolder(folder, 0755));
+  RECLAIM_RETURN_IF_ERROR(root_->SyncFolder(ParentPath(folder)));
   const auto known = journal.folders.find(folder);
   if (known == journal.folders.end()) return absl::OkStatus();
   return root_->SetAttributes(folder, known->second);
@@ -202,11 +89,11 @@ absl::Status QuarantineFolder::MakeParents(const QuarantineJournal& journal,
 
 absl::StatusOr<std::string> QuarantineFolder::FindNote(
     const RunId& run_id, const Removal& removal) const {
-  std::string path = NotePath(run_id, removal);
+  std::string path = QuarantineNotePath(run_id, removal);
   RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root_->Exists(path));
   if (is_there) return path;
   if (!proof_) return std::string();
-  path = OldNotePath(run_id, removal);
+  path = OldQuarantineNotePath(run_id, removal);
   RECLAIM_ASSIGN_OR_RETURN(const std::optional<std::string> note,
                            root_->ReadIfThere(path, kJournalBytesMax));
   return note && proof_(removal, *note) ? path : std::string();

@@ -6,8 +6,13 @@
 // was touched, with its mode, owner and time.  Moves are renames within one
 // file system: a crash leaves each path either here or there.
 //
-// Folders that a move leaves empty are removed up to the item's floor, and made
-// again as they were by Restore().
+// What is moved goes in batches: the journal is written once for all of a
+// batch, and each folder is synced once, however many of its names have come or
+// gone. A disk takes some milliseconds for a sync, and thousands of renames a
+// second.
+//
+// Folders that a move leaves empty are removed up to the item's floor, when the
+// move is durable, and made again as they were by Restore().
 //
 // Thread-safe.
 
@@ -25,6 +30,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "base/mutex.h"
 #include "oci/digest.h"
 #include "store/quarantine_journal.h"
@@ -54,13 +60,26 @@ class QuarantineFolder {
   explicit QuarantineFolder(const RootedDir* root, NoteProof proof = nullptr)
       : root_(root), proof_(std::move(proof)) {}
 
-  // Moves the paths of one removal.  `note` is kept beside them until it is
-  // restored or purged (the names of image layouts).  NOT_FOUND: neither is
-  // there.  What a writer takes away meanwhile is left out.
-  absl::StatusOr<RemovalBytes> Quarantine(const RunId& run_id,
-                                          const Removal& removal,
-                                          const RemovalPaths& paths,
-                                          const std::string& note);
+  // One removal of a batch, and how far it has come.
+  struct Departure {
+    Removal removal;
+    RemovalPaths paths;
+    // Kept beside them until they are restored or purged (the names of image
+    // layouts).
+    std::string note;
+    // NOT_FOUND: neither is there.  One that is not OK goes no further; a part
+    // of it may have moved.
+    absl::Status status;
+    RemovalBytes bytes;              // of what has moved
+    std::vector<std::string> moved;  // the paths
+  };
+  // The three steps of a batch.  Remember() writes down durably where all of
+  // these are and makes the folders that they go to, Move() moves the paths of
+  // one, and Finish() makes that durable: before it, no status that is OK
+  // counts. What a writer takes away meanwhile is left out.
+  void Remember(const RunId& run_id, absl::Span<Departure> batch);
+  void Move(const RunId& run_id, Departure* departure);
+  void Finish(const RunId& run_id, absl::Span<Departure> batch);
 
   // Moves it back.  NOT_FOUND: not in this run's quarantine; ALREADY_EXISTS:
   // something but a ruin has taken one of its names (nothing is overwritten
@@ -131,11 +150,19 @@ class QuarantineFolder {
   absl::StatusOr<Journal*> OpenJournal(const RunId& run_id) const;
   absl::StatusOr<const Journal::Item*> FindItem(const Journal& journal,
                                                 const Removal& removal) const;
-  absl::Status Remember(const RunId& run_id, const Removal& removal,
-                        const RemovalPaths& paths);
+  // The folder of a run, durably, and its journal.
+  absl::StatusOr<Journal*> BeginJournal(const RunId& run_id);
+  // Adds the folders above that no line of the journal tells of yet.  Begins it
+  // if it is null.
+  absl::Status AddFolders(const RunId& run_id, const RemovalPaths& paths,
+                          Journal** journal,
+                          std::map<std::string, FileStat>* folders);
+  // Where the paths go to, durably: a name must not come to where nothing
+  // leads.
+  void MakeWays(const RunId& run_id, absl::Span<Departure* const> batch);
+  absl::Status MoveAll(const RunId& run_id, Departure* departure);
   // False if a writer has taken it away.
-  absl::StatusOr<bool> MoveDurably(const std::string& from,
-                                   const std::string& to);
+  absl::StatusOr<bool> MovePath(const std::string& from, const std::string& to);
   absl::Status SyncNearest(std::string folder) const;
   void RemoveEmptyParents(const std::string& path, const std::string& floor);
   absl::Status MakeParents(const Journal& journal, const std::string& path);

@@ -18,6 +18,11 @@ std::string QuarantineRunPath(const RunId& run_id,
                               absl::string_view below = "");
 // Where a path lies that a run has moved; "" is the folder of all of them.
 std::string QuarantineTreePath(const RunId& run_id, absl::string_view path);
+// Where the note of a removal lies: beside the moved files, in a file of its
+// own.
+std::string QuarantineNotePath(const RunId& run_id, const Removal& removal);
+// Where older versions put it: one path for all removals of the same text.
+std::string OldQuarantineNotePath(const RunId& run_id, const Removal& removal);
 
 // Removes a file; whether there was one.
 absl::StatusOr<bool> RemoveIfThere(const RootedDir& root,

@@ -20,6 +20,7 @@
 #include "oci/digest.h"
 #include "store/quarantine_folder.h"
 #include "store/rooted_dir.h"
+#include "store/testing/quarantine_alone.h"
 #include "store/testing/store_tree.h"
 #include "store/types.h"
 
@@ -66,7 +67,7 @@ class Links {
     EXPECT_THAT(quarantine_->Tidy(), IsOk());
   }
   void Quarantine() {
-    ASSERT_THAT(quarantine_->Quarantine(kRun, removal_, paths_, ""), IsOk());
+    ASSERT_THAT(QuarantineAlone(kRun, removal_, paths_, &*quarantine_), IsOk());
   }
   absl::Status Restore() {
     const absl::Status status = quarantine_->Restore(kRun, removal_).status();

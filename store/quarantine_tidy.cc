@@ -31,24 +31,6 @@ absl::Status RemoveFolderIfEmpty(const RootedDir& root,
 
 }  // namespace
 
-std::string QuarantineTop() {
-  return absl::StrCat(kReclaimFolder, "/quarantine");
-}
-std::string QuarantineRunPath(const RunId& run_id, absl::string_view below) {
-  return absl::StrCat(QuarantineTop(), "/", run_id, below);
-}
-std::string QuarantineTreePath(const RunId& run_id, absl::string_view path) {
-  return JoinPath(QuarantineRunPath(run_id, "/tree"), path);
-}
-
-absl::StatusOr<bool> RemoveIfThere(const RootedDir& root,
-                                   const std::string& path) {
-  RECLAIM_ASSIGN_OR_RETURN(const bool is_there, root.Exists(path));
-  if (!is_there) return false;
-  RECLAIM_RETURN_IF_ERROR(NotGone(root.RemoveFile(path)));
-  return true;
-}
-
 void QuarantineFolder::RestoreTimes(const RunId& run_id) const {
   base::MutexLock lock(&mutex_);
   const absl::StatusOr<QuarantineJournal*> journal = OpenJournal(run_id);

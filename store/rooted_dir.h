@@ -120,7 +120,10 @@ class RootedDir {
   // other names.
   absl::Status Append(const std::string& path, absl::string_view bytes) const;
   absl::Status MakeFolder(const std::string& path, uint32_t mode) const;
-  absl::Status MakeFolders(const std::string& path) const;  // mode 0700
+  // Mode 0700.  Appends those that it has made to `made`, the outer ones first;
+  // they are durable when the folders that hold them have been synced.
+  absl::Status MakeFolders(const std::string& path,
+                           std::vector<std::string>* made = nullptr) const;
   // ALREADY_EXISTS if `to` is there.
   absl::Status Move(const std::string& from, const std::string& to) const;
   absl::Status RemoveFile(const std::string& path) const;

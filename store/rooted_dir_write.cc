@@ -276,13 +276,16 @@ absl::Status RootedDir::MakeFolder(const std::string& path,
   return done == 0 ? absl::OkStatus() : Failed("mkdir", path);
 }
 
-absl::Status RootedDir::MakeFolders(const std::string& path) const {
-  std::string made;
+absl::Status RootedDir::MakeFolders(const std::string& path,
+                                    std::vector<std::string>* made) const {
+  std::string folder;
   for (const absl::string_view part :
        absl::StrSplit(path, '/', absl::SkipEmpty())) {
-    made = JoinPath(made, part);
-    const absl::Status status = MakeFolder(made, 0700);
-    if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
+    folder = JoinPath(folder, part);
+    const absl::Status status = MakeFolder(folder, 0700);
+    if (absl::IsAlreadyExists(status)) continue;
+    RECLAIM_RETURN_IF_ERROR(status);
+    if (made != nullptr) made->push_back(folder);
   }
   return absl::OkStatus();
 }

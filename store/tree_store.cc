@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "base/status_macros.h"
 #include "store/run_id.h"
 
@@ -160,47 +161,72 @@ std::unique_ptr<RemovalMeter> TreeStore::NewMeter() const {
   return std::make_unique<Meter>(this);
 }
 
-RemovalOutcome TreeStore::QuarantineOne(const RunId& run_id,
-                                        const Removal& removal,
-                                        absl::Time planned) {
-  RemovalOutcome outcome;
-  std::string note;
-  RemovalPaths paths;
+TreeStore::Departure TreeStore::Prepare(const Removal& removal) const {
+  Departure departure;
+  departure.removal = removal;
   if (IsEdit(removal)) {
     absl::StatusOr<std::string> undo = NoteOf(removal);
-    outcome.status = undo.status();
-    if (undo.ok()) note = *std::move(undo);
+    departure.status = undo.status();
+    if (undo.ok()) departure.note = *std::move(undo);
   } else {
     absl::StatusOr<RemovalPaths> found = PathsOf(removal);
-    outcome.status =
-        found.ok() ? CheckBeforeMove(removal, planned) : found.status();
-    if (found.ok()) paths = *std::move(found);
+    departure.status = found.status();
+    if (found.ok()) departure.paths = *std::move(found);
   }
-  if (!outcome.status.ok()) return outcome;
-  const absl::StatusOr<RemovalBytes> bytes =
-      quarantine_.Quarantine(run_id, removal, paths, note);
-  outcome.status = bytes.status();
-  if (!bytes.ok()) return outcome;
-  outcome.bytes = *bytes;
-  outcome.status = IsEdit(removal) ? EditAway(removal, planned)
-                                   : CheckMoved(run_id, removal, planned);
+  return departure;
+}
+
+void TreeStore::EditOne(const RunId& run_id, absl::Time planned,
+                        Departure* departure) {
+  departure->status = EditAway(departure->removal, planned);
+  // A writer took it away first, or wrote it anew: the note has nothing to
+  // undo.
+  if (!absl::IsNotFound(departure->status) &&
+      !absl::IsAborted(departure->status)) {
+    return;
+  }
+  const absl::Status dropped =
+      quarantine_.Restore(run_id, departure->removal).status();
+  if (!dropped.ok()) departure->status = NotGone(dropped);
+}
+
+void TreeStore::QuarantineOne(const RunId& run_id, absl::Time planned,
+                              Departure* departure) {
+  const Removal& removal = departure->removal;
+  if (!IsEdit(removal)) {
+    departure->status.Update(CheckBeforeMove(removal, planned));
+  }
+  quarantine_.Move(run_id, departure);
+  if (!departure->status.ok()) return;
   if (IsEdit(removal)) {
-    // A writer took it away first, or wrote it anew: the note has nothing to
-    // undo.
-    if (!absl::IsNotFound(outcome.status) && !absl::IsAborted(outcome.status)) {
-      return outcome;
-    }
-    const absl::Status dropped = quarantine_.Restore(run_id, removal).status();
-    if (!dropped.ok()) outcome.status = NotGone(dropped);
-    return outcome;
+    EditOne(run_id, planned, departure);
+    return;
   }
+  departure->status = CheckMoved(run_id, removal, planned);
   // What could not be read may be either: the caller undoes it, or tries again.
-  if (!absl::IsAborted(outcome.status)) return outcome;
+  if (!absl::IsAborted(departure->status)) return;
   const absl::Status returned = RestoreOne(run_id, removal).status;
-  if (returned.ok()) return outcome;
-  outcome.status =
+  if (returned.ok()) return;
+  departure->status =
       IsOutdone(removal, returned) ? absl::OkStatus() : NotGone(returned);
-  return outcome;
+}
+
+void TreeStore::QuarantineBatch(const RunId& run_id, absl::Time planned,
+                                absl::Span<const Removal> removals,
+                                std::vector<RemovalOutcome>* outcomes) {
+  std::vector<Departure> batch;
+  for (const Removal& removal : removals) batch.push_back(Prepare(removal));
+  quarantine_.Remember(run_id, absl::MakeSpan(batch));
+  for (Departure& departure : batch) {
+    QuarantineOne(run_id, planned, &departure);
+  }
+  quarantine_.Finish(run_id, absl::MakeSpan(batch));
+  for (const Departure& departure : batch) {
+    RemovalOutcome outcome;
+    outcome.status = departure.status;
+    if (outcome.status.ok()) outcome.bytes = departure.bytes;
+    outcomes->push_back(std::move(outcome));
+  }
 }
 
 absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Quarantine(
@@ -209,8 +235,16 @@ absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Quarantine(
   RECLAIM_RETURN_IF_ERROR(CheckDeletion(is_read_only_, run_id));
   RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   std::vector<RemovalOutcome> outcomes;
-  for (const Removal& removal : removals) {
-    outcomes.push_back(QuarantineOne(run_id, removal, permit.planned()));
+  while (!removals.empty()) {
+    // The note of an edit tells of the file as the edit before has left it.
+    size_t count = 1;
+    while (!IsEdit(removals[0]) && count < removals.size() &&
+           !IsEdit(removals[count])) {
+      ++count;
+    }
+    QuarantineBatch(run_id, permit.planned(), removals.subspan(0, count),
+                    &outcomes);
+    removals.remove_prefix(count);
   }
   return outcomes;
 }

@@ -100,6 +100,7 @@ class TreeStore : public ContentStore {
 
  private:
   class Meter;
+  using Departure = QuarantineFolder::Departure;
 
   // DATA_LOSS if the file holds something else.
   absl::Status VerifyFile(const std::string& path,
@@ -107,8 +108,17 @@ class TreeStore : public ContentStore {
   // Where removals are, of those that are there; their `numbers` in `removals`.
   absl::StatusOr<QuarantineFolder::Measured> Locate(
       absl::Span<const Removal> removals, std::vector<size_t>* numbers) const;
-  RemovalOutcome QuarantineOne(const RunId& run_id, const Removal& removal,
-                               absl::Time planned);
+  // What a removal takes away, or the status that says why not.
+  Departure Prepare(const Removal& removal) const;
+  // Moves what has been remembered, and looks whether it is still what was
+  // meant.
+  void QuarantineOne(const RunId& run_id, absl::Time planned,
+                     Departure* departure);
+  // Appends an outcome each.
+  void QuarantineBatch(const RunId& run_id, absl::Time planned,
+                       absl::Span<const Removal> removals,
+                       std::vector<RemovalOutcome>* outcomes);
+  void EditOne(const RunId& run_id, absl::Time planned, Departure* departure);
   RemovalOutcome RestoreOne(const RunId& run_id, const Removal& removal);
   RemovalOutcome PurgeOne(const RunId& run_id, const Removal& removal);
 
