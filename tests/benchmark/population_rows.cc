@@ -144,6 +144,10 @@ PopulationCounts TellRows(uint64_t objects, uint64_t seed, RowSink* sink) {
   PopulationOptions options;
   options.object_count = objects;
   options.seed = seed;
+  return TellRows(options, sink);
+}
+
+PopulationCounts TellRows(const PopulationOptions& options, RowSink* sink) {
   Rows rows(sink);
   return Populate(options, &rows);
 }

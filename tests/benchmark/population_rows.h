@@ -36,6 +36,8 @@ class RowSink {
 
 // Tells the rows of a population of `objects`.
 PopulationCounts TellRows(uint64_t objects, uint64_t seed, RowSink* sink);
+// The same of another shape: tall, say.
+PopulationCounts TellRows(const PopulationOptions& options, RowSink* sink);
 
 // Into the arrays.
 class ResidentSink final : public RowSink {

@@ -1,9 +1,10 @@
 #include "tests/benchmark/registry_population.h"
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tests/benchmark/draws.h"
 
 namespace reclaim::benchmark {
 namespace {
@@ -12,39 +13,6 @@ constexpr uint32_t kTagsMax = 10'000;
 // With a base of at most 13 and the empty layer no more than overlayfs takes.
 constexpr uint32_t kOwnLayersMax = 113;
 constexpr double kImagesPerBase = 200;
-
-// SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number
-// generators", 2014): the same on every machine, unlike <random>'s
-// distributions.
-class Draws {
- public:
-  explicit Draws(uint64_t seed) : state_(seed) {}
-
-  uint64_t Next() {
-    uint64_t z = state_ += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-  // In [0, 1).
-  double Unit() { return static_cast<double>(Next() >> 11) * 0x1p-53; }
-  bool Chance(double share) { return Unit() < share; }
-  // In [least, most].
-  uint32_t Between(uint32_t least, uint32_t most) {
-    return least + static_cast<uint32_t>(Next() % (most - least + 1));
-  }
-  // Box and Muller, one of the pair.
-  double Normal() {
-    const double u = 1.0 - Unit();
-    return std::sqrt(-2.0 * std::log(u)) * std::cos(2 * M_PI * Unit());
-  }
-  double LogNormal(double median, double sigma) {
-    return median * std::exp(sigma * Normal());
-  }
-
- private:
-  uint64_t state_;
-};
 
 class Population {
  public:
@@ -57,9 +25,7 @@ class Population {
   using Layers = std::vector<BlobNumber>;
 
   void MakeBases();
-  const Layers& PickBase();
   uint32_t TagCount();
-  uint64_t LayerSize();
   BlobNumber NewBlob(uint64_t size, bool is_config);
   void AddLayers(uint32_t count, Layers* layers);
   // A CI build: a prefix of the own layers of the one before, and new ones.
@@ -86,16 +52,9 @@ BlobNumber Population::NewBlob(uint64_t size, bool is_config) {
   return number;
 }
 
-uint64_t Population::LayerSize() {
-  if (draws_.Chance(0.35)) {
-    return static_cast<uint64_t>(32 * std::pow(100'000.0 / 32, draws_.Unit()));
-  }
-  return static_cast<uint64_t>(std::min(draws_.LogNormal(6.7e6, 2.2), 10e9));
-}
-
 void Population::AddLayers(uint32_t count, Layers* layers) {
   for (uint32_t i = 0; i < count && layers->size() < kOwnLayersMax; ++i) {
-    layers->push_back(NewBlob(LayerSize(), false));
+    layers->push_back(NewBlob(draws_.LayerBytes(), false));
   }
 }
 
@@ -113,13 +72,6 @@ void Population::MakeBases() {
     AddLayers(draws_.Between(2, 8), &layers);
     bases_.push_back(std::move(layers));
   }
-}
-
-// Zipf with exponent 1, by inversion of its continuous form.
-const Population::Layers& Population::PickBase() {
-  const double n = static_cast<double>(bases_.size());
-  const auto rank = static_cast<size_t>(std::pow(n + 1, draws_.Unit())) - 1;
-  return bases_[std::min(rank, bases_.size() - 1)];
 }
 
 uint32_t Population::TagCount() {
@@ -177,7 +129,7 @@ void Population::AddRepository(uint32_t number) {
   sink_.OnRepository(absl::StrCat("team", number % 97, "/app", number));
   ++counts_.repositories;
   const bool is_deleted = draws_.Chance(options_.deleted_repository_share);
-  const Layers base = PickBase();
+  const Layers base = bases_[draws_.Rank(bases_.size())];
   Layers own;
   const uint32_t tags = TagCount();
   for (uint32_t tag = 0;
