@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "base/check.h"
 #include "oci/digest.h"
 
@@ -19,6 +21,10 @@ namespace {
 constexpr char kOci[] = "application/vnd.oci.image.";
 constexpr char kRepositories[] = "docker/registry/v2/repositories/";
 constexpr time_t kLongAgo = 1'600'000'000;
+constexpr uint64_t kBlockBytes = 4096;
+constexpr size_t kDivisorBitsMax = 30;
+// Of a manifest's JSON for each content that it names; rather more.
+constexpr uint64_t kDescriptorBytes = 256;
 
 void MakeFolders(std::string path) {
   for (size_t at = path.find('/', 1); at != std::string::npos;
@@ -36,13 +42,49 @@ void WriteFile(const std::string& path, absl::string_view bytes) {
     fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   }
   RECLAIM_CHECK(fd >= 0, "the folder can be written");
-  RECLAIM_CHECK(write(fd, bytes.data(), bytes.size()) ==
-                    static_cast<ssize_t>(bytes.size()),
-                "the disk has room");
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    RECLAIM_CHECK(written > 0, "the disk has room");
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
   const timespec times[2] = {{kLongAgo, 0}, {kLongAgo, 0}};
   futimens(fd, times);
   close(fd);
 }
+
+// What the files of a population take, for each power of two by which sizes may
+// be divided.
+class FileBytes final : public PopulationSink {
+ public:
+  void OnRepository(const std::string&) override {}
+  void OnBlob(BlobNumber, uint64_t size_bytes, bool) override {
+    for (size_t bits = 0; bits < bytes_.size(); ++bits) {
+      const uint64_t size = std::max<uint64_t>(1, size_bytes >> bits);
+      bytes_[bits] += (size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+    }
+  }
+  void OnManifest(BlobNumber manifest,
+                  absl::Span<const BlobNumber> children) override {
+    documents_bytes_ += kBlockBytes + kDescriptorBytes * children.size();
+  }
+  void OnIndex(BlobNumber index,
+               absl::Span<const BlobNumber> manifests) override {
+    OnManifest(index, manifests);
+  }
+  void OnReferrer(BlobNumber manifest, BlobNumber,
+                  absl::Span<const BlobNumber> children) override {
+    OnManifest(manifest, children);
+  }
+  void OnTag(const std::string&, BlobNumber) override {}
+
+  uint64_t DividedBy(size_t bits) const {
+    return bytes_[bits] + documents_bytes_;
+  }
+
+ private:
+  std::array<uint64_t, kDivisorBitsMax + 1> bytes_{};
+  uint64_t documents_bytes_ = 0;
+};
 
 class TreeWriter final : public PopulationSink {
  public:
@@ -225,7 +267,10 @@ void TreeWriter::WriteStrays() {
   const auto count = static_cast<uint64_t>(static_cast<double>(known_.size()) *
                                            options_.stray_blob_share);
   for (uint64_t i = 0; i < count; ++i) {
-    const std::string bytes = absl::StrCat("stray ", i);
+    std::string bytes = absl::StrCat("stray ", i, " ");
+    const uint64_t size = std::min(known_[i * known_.size() / count].size,
+                                   options_.blob_bytes_max);
+    if (bytes.size() < size) bytes.resize(size, 'x');
     const std::string hex = oci::Digest::Sha256Of(bytes).hex();
     WriteFile(PathOf(hex), bytes);
     strays_.push_back(hex);
@@ -258,13 +303,14 @@ TreeTruth TreeWriter::Finish() {
   WriteStrays();
   if (!IsRegistry()) WriteLayoutFiles();
   const std::vector<bool> reached = Reached();
+  TreeTruth truth;
   // Equal bytes are one blob.
   std::set<std::string> live;
-  for (size_t i = 0; i < known_.size(); ++i) {
-    if (reached[i]) live.insert("sha256:" + known_[i].hex);
-  }
-  TreeTruth truth;
   std::set<std::string> garbage;
+  for (size_t i = 0; i < known_.size(); ++i) {
+    if (!reached[i] || !live.insert("sha256:" + known_[i].hex).second) continue;
+    truth.live_bytes += known_[i].size;
+  }
   for (const Known& known : known_) {
     const std::string digest = "sha256:" + known.hex;
     if (live.count(digest) > 0 || !garbage.insert(digest).second) continue;
@@ -278,6 +324,16 @@ TreeTruth TreeWriter::Finish() {
 }
 
 }  // namespace
+
+uint64_t SizeDivisor(const PopulationOptions& population, uint64_t bytes_max) {
+  PopulationOptions undivided = population;
+  undivided.size_divisor = 1;
+  FileBytes files;
+  Populate(undivided, &files);
+  size_t bits = 0;
+  while (bits < kDivisorBitsMax && files.DividedBy(bits) > bytes_max) ++bits;
+  return uint64_t{1} << bits;
+}
 
 TreeTruth WriteTree(const std::string& folder, const TreeOptions& tree,
                     const PopulationOptions& population) {
