@@ -123,17 +123,24 @@ class Bench:
             best = min(best or 1e9, float(seconds))
         return int(count), best
 
-    def start(self, grace="0s"):
+    def start(self, grace="0s", batch_item_count=1024):
+        """`batch_item_count`: None for what is shipped."""
         with open(self.path("reclaim.toml"), "w") as file:
             file.write('data_directory = "%s"\n[listen]\nsocket = "%s"\n'
                        '[http]\naddress = ""\n[gc]\ngrace_period = "%s"\n'
-                       'large_plan_percent = 100\nbatch_item_count = 1024\n'
+                       'large_plan_percent = 100\n'
                        % (self.path("data"), self.path("r.sock"), grace))
+            if batch_item_count is not None:
+                file.write('batch_item_count = %d\n' % batch_item_count)
+        self.launch()
+        self.wait_until_it_answers()
+
+    def launch(self):
+        """The daemon as start() has described it; waits for nothing."""
         with open(self.path("daemon.log"), "a") as log:
             self.daemon = subprocess.Popen(
                 [binary("server/reclaimd"), "--config",
                  self.path("reclaim.toml")], stdout=log, stderr=log)
-        self.wait_until_it_answers()
 
     def wait_until_it_answers(self):
         end = time.monotonic() + 120
@@ -144,9 +151,10 @@ class Bench:
                     raise RuntimeError(log.read()[-2000:])
             time.sleep(0.01)
 
-    def imported(self, uri):
-        """The cost from nothing to a graph that a first df has read."""
-        self.start()
+    def imported(self, uri, **settings):
+        """The cost from nothing to a graph that a first df has read;
+        `settings` as of start()."""
+        self.start(**settings)
         # Nobody serves these trees: no registry remembers what is in them, and
         # no writer is on his way.
         terms = ["--write-duration", "0s"]
