@@ -3,6 +3,7 @@ hold themselves.  The truth is what lies on the disk: podman's own sum counts wh
 images share once for each (docs/ENGINES.md)."""
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,14 @@ import bench_world
 IMAGES = {"S": 20, "M": 100, "L": 300}
 # A tenth of a megabyte is printed; a small engine has five.
 PRECISION = 0.02
+# As tests/engines/measure.py names them, and what each needs.
+ENGINES = {"containerd": ("containerd", "ctr"), "Docker": ("dockerd", "docker"),
+           "podman": ("podman",)}
+# Steps of tests/engines in which an engine works by itself: one that fails there
+# says nothing of us.
+OWN_STEPS = {"setUp", "engine", "ctr"}
+HEADING = re.compile(r"(?:ERROR|FAIL): test_table \(__main__\.(\w+)Table\b")
+STEP = re.compile(r'^  File ".*", line \d+, in (\w+)$', re.M)
 
 
 def amounts(text):
@@ -38,6 +47,64 @@ def prepared(bench):
     os.symlink(bench_world.BINARIES, bench.path("bazel-bin"))
 
 
+def failures(said):
+    """{engine: [(whether the engine itself failed, why)]} by what unittest
+    says."""
+    found = {}
+    for section in said.split("=" * 70 + "\n")[1:]:
+        heading = HEADING.search(section)
+        lines = section.split("-" * 70 + "\n")
+        if heading is None or len(lines) < 2:
+            continue
+        trace = lines[1].strip()
+        is_own = not OWN_STEPS.isdisjoint(STEP.findall(trace))
+        found.setdefault(heading[1].lower(), []).append(
+            (is_own, trace.splitlines()[-1] if trace else "no reason"))
+    return found
+
+
+def absent(engine):
+    """Why an engine can't be here at all; None if it may."""
+    missing = [program for program in ENGINES[engine]
+               if shutil.which(program) is None]
+    return "no %s on this machine" % " and no ".join(missing) \
+        if missing else None
+
+
+def row_of(scale, engine, count, **figures):
+    row = {"bench": "B7", "size": scale.letter, "unit": "s",
+           "what": "df of %s, %d images" % (engine, count), "objects": count,
+           "ours": None, "wall": None, "cpu": None, "peak_bytes": 0,
+           "limit": None, "peer": None, "peer_name": "its own system df",
+           "oracle": False, "note": ""}
+    row.update(figures)
+    return row
+
+
+def measured_row(scale, count, cells):
+    engine, theirs, took, ours, ours_took, disk, du, _ = cells
+    wall = milliseconds(ours_took)
+    return row_of(scale, engine, count, ours=wall, wall=wall,
+                  peer=milliseconds(took),
+                  oracle=wall is not None and agree(disk, du),
+                  note="theirs %s, ours %s, on disk %s, du %s" % (
+                      theirs, ours, disk, du))
+
+
+def unmeasured_row(scale, count, engine, failed):
+    """Nothing was found wrong where the engine does not run; anything else is
+    a fault of ours until somebody has looked."""
+    why = absent(engine)
+    if why is None and failed and all(is_own for is_own, _ in failed):
+        why = failed[0][1]
+    if why is not None:
+        return row_of(scale, engine, count, oracle=True, cannot_run=why,
+                      note="cannot run: " + why[:200])
+    return row_of(scale, engine, count,
+                  note="; ".join(why for _, why in failed)[:200] or
+                  "neither measured nor failed")
+
+
 def engines(bench, scale):
     prepared(bench)
     count = scale.of(IMAGES)
@@ -47,17 +114,16 @@ def engines(bench, scale):
          str(count)], cwd=bench.folder, capture_output=True, text=True)
     table = [[cell.strip() for cell in line.strip("|").split("|")]
              for line in done.stdout.splitlines() if line.startswith("| ")]
-    if len(table) < 2:
-        raise RuntimeError("no engine runs here: " + done.stderr[-300:])
-    for engine, theirs, took, ours, ours_took, disk, du, scan in table[1:]:
-        wall = milliseconds(ours_took)
-        yield {"bench": "B7", "size": scale.letter, "unit": "s",
-               "what": "df of %s, %d images" % (engine, count),
-               "objects": count, "ours": wall, "wall": wall, "cpu": None,
-               "peak_bytes": 0, "limit": None, "peer": milliseconds(took),
-               "peer_name": "its own system df", "oracle": agree(disk, du),
-               "note": "theirs %s, ours %s, on disk %s, du %s" % (
-                   theirs, ours, disk, du)}
+    if not table:
+        raise RuntimeError("no table: " + done.stderr[-300:])
+    measured = {cells[0]: cells for cells in table[1:]}
+    failed = failures(done.stderr)
+    for engine in ENGINES:
+        faults = failed.get(engine.lower(), [])
+        if engine in measured and not faults:
+            yield measured_row(scale, count, measured[engine])
+        else:
+            yield unmeasured_row(scale, count, engine, faults)
 
 
 # It counts what engines unpack, not how it grows: ENGINES.md.

@@ -243,11 +243,15 @@ class Bench:
                        '[http]\naddress = ""\n[gc]\ngrace_period = "%s"\n'
                        'large_plan_percent = 100\n'
                        % (self.path("data"), self.path("r.sock"), grace))
+        self.launch()
+        self.wait_until_it_answers()
+
+    def launch(self):
+        """The daemon as start() has described it; waits for nothing."""
         with open(self.path("daemon.log"), "a") as log:
             self.daemon = subprocess.Popen(
                 [binary("server/reclaimd"), "--config",
                  self.path("reclaim.toml")], stdout=log, stderr=log)
-        self.wait_until_it_answers()
 
     def wait_until_it_answers(self):
         end = time.monotonic() + 120
@@ -258,10 +262,10 @@ class Bench:
                     raise RuntimeError(log.read()[-2000:])
             time.sleep(0.01)
 
-    def imported(self, uri):
+    def imported(self, uri, **settings):
         """The cost from a daemon that knows nothing to the answer of its first
-        df."""
-        self.start()
+        df; `settings` as of start()."""
+        self.start(**settings)
         # Nobody serves these trees: no registry remembers what is in them, and
         # no writer is on his way.
         terms = ["--write-duration", "0s"]

@@ -1,282 +1,214 @@
 #include "tests/benchmark/event_mix.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 
 namespace reclaim::benchmark {
 namespace {
 
-struct Weight {
-  EventKind kind;
-  double weight;
+constexpr int kRepositoryCount = 4;  // of a client
+constexpr int kFirstPushCount = 2;   // into each
+// In hundredths of an event of PERFORMANCE.md 1.4.
+constexpr struct {
+  MixKind kind;
+  uint32_t weight;
+} kShares[] = {
+    {MixKind::kPush, 300},       {MixKind::kTagMove, 100},
+    {MixKind::kTagRemoval, 100}, {MixKind::kRepositoryRemoval, 5},
+    {MixKind::kCheck, 1000},     {MixKind::kPull, 3000},
 };
-constexpr Weight kWeights[kEventKindCount] = {
-    {EventKind::kPush, 3},
-    {EventKind::kTagMove, 1},
-    {EventKind::kTagDelete, 1},
-    {EventKind::kRepositoryDelete, 0.05},
-    {EventKind::kExistenceCheck, 10},
-    {EventKind::kPull, 30},
-};
-constexpr double kWeightSum = 45.05;
+constexpr uint32_t kWeightSum = 4505;
+// Of a thousand pushes.
+constexpr uint32_t kBrokenPushes = 15;
+constexpr uint32_t kPushesOnKnown = 900;
 
-constexpr double kKnownBaseShare = 0.9;
-constexpr double kAbortedShare = 0.015;
-// Of pushes: the tag has an image, which is left without a name.
-constexpr double kTagAgainShare = 0.17;
-constexpr double kBurstShare = 0.05;  // of the time
-constexpr double kBurstFactor = 20;
-// As in a population (tests/benchmark/registry_population.cc).
-constexpr double kDerivedBaseShare = 0.6;
-constexpr size_t kBaseLayersKept = 5;
-constexpr size_t kOwnLayersMax = 113;
+// The rows that this many records make: one event each.
+CommitRows RowsOf(size_t content, size_t named) {
+  CommitRows rows;
+  rows.content = static_cast<int>(content);
+  rows.named = static_cast<int>(named);
+  rows.events = rows.content + rows.named;
+  return rows;
+}
 
 }  // namespace
 
-EventMix::EventMix(const EventMixOptions& options)
-    : options_(options),
-      draws_(options.seed),
-      phase_end_seconds_(absl::ToDoubleSeconds(options.cycle) *
-                         (1 - kBurstShare)) {
-  RECLAIM_CHECK(options_.repositories > 0 && options_.bases > 0 &&
-                    options_.pushes_per_repository > 0,
-                "something is there to be pulled and moved");
-  RECLAIM_CHECK(
-      options_.events_per_second > 0 && options_.cycle > absl::ZeroDuration(),
-      "time goes on");
-}
-
-uint64_t EventMix::fill_count() const {
-  return options_.bases +
-         uint64_t{options_.repositories} * options_.pushes_per_repository;
-}
-
-RegistryEvent EventMix::Next() {
-  RegistryEvent event;
-  if (told_count_ < fill_count()) {
-    Fill(&event);
-  } else {
-    Advance();
-    event.at = absl::Seconds(seconds_);
-    event.is_in_burst = is_in_burst_;
-    Act(&event);
+EventMix::EventMix(const MixOptions& options)
+    : options_(options), random_(static_cast<uint32_t>(options.client) + 1) {
+  RECLAIM_CHECK(!options_.bases.empty(), "there is something to stand on");
+  repositories_.reserve(kRepositoryCount);
+  for (int i = 0; i < kRepositoryCount; ++i) {
+    const std::string name = absl::StrCat("team", options_.client, "/mixed", i);
+    PushOptions push;
+    push.repository = name;
+    push.bases = options_.bases;
+    repositories_.push_back(
+        Repository{name, PushSource(std::move(push)), {}, {}, false});
   }
-  ++told_count_;
-  return event;
 }
 
-void EventMix::Fill(RegistryEvent* event) {
-  if (told_count_ < options_.bases) return PushBase(event);
-  const uint64_t pushes = told_count_ - options_.bases;
-  if (pushes % options_.pushes_per_repository == 0) BeginRepository();
-  Push(/*may_abort=*/false, &repositories_.back(), event);
+uint32_t EventMix::Draw(uint32_t below) {
+  return static_cast<uint32_t>(random_()) % below;
 }
 
-void EventMix::Advance() {
-  const double cycle_seconds = absl::ToDoubleSeconds(options_.cycle);
-  const double quiet_rate = options_.events_per_second /
-                            (1 - kBurstShare + kBurstShare * kBurstFactor);
-  for (;;) {
-    const double rate = is_in_burst_ ? quiet_rate * kBurstFactor : quiet_rate;
-    const double next = seconds_ + draws_.Exponential() / rate;
-    if (next < phase_end_seconds_) {
-      seconds_ = next;
-      return;
+MixKind EventMix::DrawKind() {
+  uint32_t drawn = Draw(kWeightSum);
+  for (const auto& share : kShares) {
+    if (drawn >= share.weight) {
+      drawn -= share.weight;
+      continue;
     }
-    // Drawn anew from there: events do not know how long nothing came.
-    seconds_ = phase_end_seconds_;
-    is_in_burst_ = !is_in_burst_;
-    phase_end_seconds_ +=
-        cycle_seconds * (is_in_burst_ ? kBurstShare : 1 - kBurstShare);
+    const bool is_broken =
+        share.kind == MixKind::kPush && Draw(1000) < kBrokenPushes;
+    return is_broken ? MixKind::kBrokenPush : share.kind;
+  }
+  return MixKind::kPush;
+}
+
+bool EventMix::IsPossible(MixKind kind, const Repository& repository) {
+  switch (kind) {
+    case MixKind::kTagMove:
+      return !repository.tags.empty() && repository.manifests.size() > 1;
+    case MixKind::kTagRemoval:
+    case MixKind::kPull:
+      return !repository.tags.empty();
+    case MixKind::kRepositoryRemoval:
+      return repository.is_there;
+    default:
+      return true;
   }
 }
 
-EventKind EventMix::DrawKind() {
-  double left = draws_.Unit() * kWeightSum;
-  for (const Weight& weight : kWeights) {
-    if (left < weight.weight) return weight.kind;
-    left -= weight.weight;
+CommitRows EventMix::AddWholePush(Repository* repository,
+                                  v1::RecordRequest* request) {
+  const Push push = repository->source.Next(Draw(1000) < kPushesOnKnown);
+  AddPush(options_.store, push, request);
+  CommitRows rows = RowsOf(push.added.size() + 1, repository->is_there ? 1 : 2);
+  if (!repository->is_there) ++truth_.repositories;
+  repository->is_there = true;
+  repository->tags.push_back({push.tag, repository->manifests.size()});
+  repository->manifests.push_back(push.manifest.digest);
+  ++truth_.images;
+  ++truth_.tags;
+  truth_.bytes += push.added_bytes();
+  return rows;
+}
+
+CommitRows EventMix::AddBrokenPush(Repository* repository,
+                                   v1::RecordRequest* request) {
+  const Push push = repository->source.Next();
+  AddBlobs(options_.store, push.added, request);
+  for (const Blob& blob : push.added) truth_.bytes += blob.size;
+  return RowsOf(push.added.size(), 0);
+}
+
+CommitRows EventMix::AddTagMove(Repository* repository,
+                                v1::RecordRequest* request) {
+  const auto tag_count = static_cast<uint32_t>(repository->tags.size());
+  const auto count = static_cast<uint32_t>(repository->manifests.size());
+  Tag& tag = repository->tags[Draw(tag_count)];
+  // Any but the one that it names.
+  tag.manifest = (tag.manifest + 1 + Draw(count - 1)) % count;
+  v1::PutTag& put = *request->add_operations()->mutable_put_tag();
+  put.set_store(options_.store);
+  put.set_repository(repository->name);
+  put.set_tag(tag.name);
+  put.set_digest(repository->manifests[tag.manifest]);
+  return RowsOf(0, 1);
+}
+
+CommitRows EventMix::AddTagRemoval(Repository* repository,
+                                   v1::RecordRequest* request) {
+  const auto tag_count = static_cast<uint32_t>(repository->tags.size());
+  const auto gone = repository->tags.begin() + Draw(tag_count);
+  v1::RemoveTag& remove = *request->add_operations()->mutable_remove_tag();
+  remove.set_store(options_.store);
+  remove.set_repository(repository->name);
+  remove.set_tag(gone->name);
+  repository->tags.erase(gone);
+  --truth_.tags;
+  return RowsOf(0, 1);
+}
+
+CommitRows EventMix::AddRepositoryRemoval(Repository* repository,
+                                          v1::RecordRequest* request) {
+  v1::RemoveRepository& remove =
+      *request->add_operations()->mutable_remove_repository();
+  remove.set_store(options_.store);
+  remove.set_repository(repository->name);
+  const size_t gone = repository->tags.size();
+  truth_.tags -= gone;
+  --truth_.repositories;
+  repository->tags.clear();
+  repository->is_there = false;
+  return RowsOf(0, gone + 1);
+}
+
+CommitRows EventMix::AddPull(const Repository& repository,
+                             v1::RecordRequest* request) {
+  const auto tag_count = static_cast<uint32_t>(repository.tags.size());
+  v1::Touch& touch = *request->add_operations()->mutable_touch();
+  touch.mutable_name()->set_store(options_.store);
+  touch.set_repository(repository.name);
+  touch.set_tag(repository.tags[Draw(tag_count)].name);
+  touch.set_use(v1::USE_KIND_PULLED);
+  // The tag's record and the manifest's, and one event of the two.
+  CommitRows rows = RowsOf(1, 1);
+  rows.events = 1;
+  return rows;
+}
+
+CommitRows EventMix::AddCheck(v1::CheckBlobsRequest* request) {
+  const auto count = static_cast<uint32_t>(options_.bases.size());
+  v1::ContentName& name = *request->add_names();
+  name.set_store(options_.store);
+  name.set_digest(options_.bases[Draw(count)].digest);
+  return RowsOf(1, 0);
+}
+
+CommitRows EventMix::AddRecord(MixKind kind, Repository* repository,
+                               v1::RecordRequest* request) {
+  switch (kind) {
+    case MixKind::kBrokenPush:
+      return AddBrokenPush(repository, request);
+    case MixKind::kTagMove:
+      return AddTagMove(repository, request);
+    case MixKind::kTagRemoval:
+      return AddTagRemoval(repository, request);
+    case MixKind::kRepositoryRemoval:
+      return AddRepositoryRemoval(repository, request);
+    case MixKind::kPull:
+      return AddPull(*repository, request);
+    default:
+      return AddWholePush(repository, request);
   }
-  return EventKind::kPull;
 }
 
-void EventMix::Act(RegistryEvent* event) {
-  event->kind = DrawKind();
-  switch (event->kind) {
-    case EventKind::kPush:
-      break;
-    case EventKind::kTagMove:
-      if (MoveTag(event)) return;
-      break;
-    case EventKind::kTagDelete:
-      if (DeleteTag(event)) return;
-      break;
-    case EventKind::kRepositoryDelete:
-      if (DeleteRepository(event)) return;
-      break;
-    case EventKind::kExistenceCheck:
-      return Check(event);
-    case EventKind::kPull:
-      return Pull(event);
+v1::RecordRequest EventMix::Begin() {
+  v1::RecordRequest request;
+  for (Repository& repository : repositories_) {
+    for (int i = 0; i < kFirstPushCount; ++i) {
+      AddWholePush(&repository, &request);
+    }
   }
-  Push(/*may_abort=*/true, PushedTo(), event);
+  return request;
 }
 
-PushedBlob EventMix::NewBlob(uint64_t size_bytes) {
-  PushedBlob blob;
-  blob.number = next_content_++;
-  blob.size_bytes = std::max<uint64_t>(1, size_bytes);
-  blob.is_new = true;
-  return blob;
-}
-
-void EventMix::AddNewLayers(uint32_t count, std::vector<PushedBlob>* layers) {
-  for (uint32_t i = 0; i < count && layers->size() < kOwnLayersMax; ++i) {
-    layers->push_back(NewBlob(draws_.LayerBytes()));
-  }
-}
-
-EventMix::Repository* EventMix::BeginRepository() {
-  Repository repository;
-  repository.number = next_repository_++;
-  // There is none yet for the repository of the bases, which needs none.
-  if (!bases_.empty()) repository.base = draws_.Rank(bases_.size());
-  repositories_.push_back(std::move(repository));
-  return &repositories_.back();
-}
-
-EventMix::Repository* EventMix::PushedTo() {
-  const size_t others = repositories_.size() - 1;
-  if (others < options_.repositories) return BeginRepository();
-  return &repositories_[1 + draws_.Below(others)];
-}
-
-EventMix::Repository* EventMix::AnyWith(size_t tag_count) {
-  const size_t others = repositories_.size() - 1;
-  if (others == 0) return nullptr;
-  const size_t first = draws_.Below(others);
-  for (size_t i = 0; i < others; ++i) {
-    Repository& repository = repositories_[1 + (first + i) % others];
-    if (repository.tags.size() >= tag_count) return &repository;
-  }
-  return nullptr;
-}
-
-void EventMix::PushBase(RegistryEvent* event) {
-  if (repositories_.empty()) BeginRepository();
-  std::vector<PushedBlob> layers;
-  if (!bases_.empty() && draws_.Chance(kDerivedBaseShare)) {
-    layers = bases_[draws_.Below(bases_.size())];
-    if (layers.size() > kBaseLayersKept) layers.resize(kBaseLayersKept);
-  }
-  AddNewLayers(draws_.Between(2, 8), &layers);
-  event->blobs = {NewBlob(draws_.Between(1'000, 15'000))};
-  event->blobs.insert(event->blobs.end(), layers.begin(), layers.end());
-  for (PushedBlob& layer : layers) layer.is_new = false;
-  bases_.push_back(std::move(layers));
-  NameNewImage(/*is_tag_new=*/true, &repositories_.front(), event);
-}
-
-void EventMix::Push(bool may_abort, Repository* repository,
-                    RegistryEvent* event) {
-  // A CI build: a prefix of the own layers of the one before, and new ones.
-  std::vector<PushedBlob> own = repository->own;
-  if (!own.empty()) own.resize(draws_.Below(own.size() + 1));
-  AddNewLayers(draws_.Between(1, 6), &own);
-  std::vector<PushedBlob>& blobs = event->blobs;
-  blobs = {NewBlob(draws_.Between(1'000, 15'000))};
-  if (draws_.Chance(kKnownBaseShare)) {
-    const std::vector<PushedBlob>& base = bases_[repository->base];
-    blobs.insert(blobs.end(), base.begin(), base.end());
+MixEvent EventMix::Next() {
+  MixEvent event;
+  event.kind = DrawKind();
+  Repository& repository = repositories_[Draw(kRepositoryCount)];
+  if (!IsPossible(event.kind, repository)) event.kind = MixKind::kPush;
+  if (event.kind == MixKind::kCheck) {
+    event.rows = AddCheck(&event.check);
   } else {
-    AddNewLayers(draws_.Between(2, 8), &blobs);
+    event.rows = AddRecord(event.kind, &repository, &event.record);
+    event.record.set_relaxed(options_.is_relaxed);
   }
-  blobs.insert(blobs.end(), own.begin(), own.end());
-  const bool is_tag_new =
-      repository->tags.empty() || !draws_.Chance(kTagAgainShare);
-  event->kind = EventKind::kPush;
-  event->is_aborted = may_abort && draws_.Chance(kAbortedShare);
-  if (event->is_aborted) {
-    event->repository = repository->number;
-    event->tag =
-        is_tag_new ? repository->next_tag : repository->tags.back().number;
-    return;
-  }
-  for (PushedBlob& layer : own) layer.is_new = false;
-  repository->own = std::move(own);
-  NameNewImage(is_tag_new, repository, event);
-}
-
-void EventMix::NameNewImage(bool is_tag_new, Repository* repository,
-                            RegistryEvent* event) {
-  if (is_tag_new) {
-    Tag tag;
-    tag.number = repository->next_tag++;
-    repository->tags.push_back(tag);
-  }
-  Tag& tag = repository->tags.back();
-  tag.image = next_content_++;
-  event->repository = repository->number;
-  event->tag = tag.number;
-  event->content = tag.image;
-}
-
-bool EventMix::MoveTag(RegistryEvent* event) {
-  Repository* const repository = AnyWith(2);
-  if (repository == nullptr) return false;
-  std::vector<Tag>& tags = repository->tags;
-  const size_t moved = draws_.Below(tags.size());
-  const size_t other =
-      (moved + 1 + draws_.Below(tags.size() - 1)) % tags.size();
-  tags[moved].image = tags[other].image;
-  event->repository = repository->number;
-  event->tag = tags[moved].number;
-  event->content = tags[moved].image;
-  return true;
-}
-
-bool EventMix::DeleteTag(RegistryEvent* event) {
-  Repository* const repository = AnyWith(1);
-  if (repository == nullptr) return false;
-  std::vector<Tag>& tags = repository->tags;
-  const auto tag = tags.begin() + draws_.Below(tags.size());
-  event->repository = repository->number;
-  event->tag = tag->number;
-  event->content = tag->image;
-  tags.erase(tag);
-  return true;
-}
-
-bool EventMix::DeleteRepository(RegistryEvent* event) {
-  Repository* const repository = AnyWith(0);
-  if (repository == nullptr) return false;
-  event->repository = repository->number;
-  std::swap(*repository, repositories_.back());
-  repositories_.pop_back();
-  return true;
-}
-
-// Mostly of what a client is about to push: a base.
-void EventMix::Check(RegistryEvent* event) {
-  if (draws_.Chance(kKnownBaseShare)) {
-    const std::vector<PushedBlob>& base = bases_[draws_.Rank(bases_.size())];
-    event->content = base[draws_.Below(base.size())].number;
-  } else {
-    event->content = draws_.Below(next_content_);
-  }
-}
-
-// Bases most of all, and few of the others again and again.
-void EventMix::Pull(RegistryEvent* event) {
-  const Repository* repository =
-      &repositories_[draws_.Rank(repositories_.size())];
-  if (repository->tags.empty()) repository = &repositories_.front();
-  const Tag& tag = repository->tags[draws_.Below(repository->tags.size())];
-  event->repository = repository->number;
-  event->tag = tag.number;
-  event->content = tag.image;
+  event.rows.is_durable = event.kind == MixKind::kCheck || !options_.is_relaxed;
+  return event;
 }
 
 }  // namespace reclaim::benchmark
