@@ -236,10 +236,12 @@ absl::StatusOr<std::vector<RemovalOutcome>> TreeStore::Quarantine(
   RECLAIM_RETURN_IF_ERROR(root_->CheckInPlace());
   std::vector<RemovalOutcome> outcomes;
   while (!removals.empty()) {
-    // The note of an edit tells of the file as the edit before has left it.
+    // What one stage has moved is durable before the next begins.  The note of
+    // an edit tells of the file as the edit before has left it.
+    const int stage = DeedStage(removals[0].kind);
     size_t count = 1;
     while (!IsEdit(removals[0]) && count < removals.size() &&
-           !IsEdit(removals[count])) {
+           DeedStage(removals[count].kind) == stage) {
       ++count;
     }
     QuarantineBatch(run_id, permit.planned(), removals.subspan(0, count),

@@ -8,13 +8,16 @@ with the truth.  Ratios are results, absolute times information: the machine is
 small and not ours alone.  docs/BENCHMARKS.md says how to read and repeat them.
 
 Each runs at a sixteenth and a quarter of its size as well, for the exponent of
-its growth.  --oracles asks for nothing but right or wrong: one size, no peers,
-no times; writes the XML of a test program if XML_OUTPUT_FILE is set.
+its growth.  Which goals are met stands in the table and in the JSON; of that
+bench_plots.py makes the table of the document.  --oracles asks for nothing but
+right or wrong: one size, no peers, no times; writes the XML of a test program
+if XML_OUTPUT_FILE is set.
 """
 import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 import traceback
@@ -26,13 +29,15 @@ import bench_engines  # noqa: E402
 import bench_graph  # noqa: E402
 import bench_ingest  # noqa: E402
 import bench_trees  # noqa: E402
+import bench_whole  # noqa: E402
 import xml_cases  # noqa: E402
-from bench_table import fit, print_table  # noqa: E402
-from bench_world import Bench, Scale  # noqa: E402
+from bench_goals import judge  # noqa: E402
+from bench_table import complete, fit, print_table  # noqa: E402
+from bench_world import BINARIES, Bench, Scale  # noqa: E402
 
-BENCHES = {**bench_graph.BENCHES, **bench_trees.BENCHES,
-           **bench_ingest.BENCHES, **bench_daemon.BENCHES,
-           **bench_engines.BENCHES}
+BENCHES = {**bench_graph.BENCHES, **bench_whole.BENCHES,
+           **bench_trees.BENCHES, **bench_ingest.BENCHES,
+           **bench_daemon.BENCHES, **bench_engines.BENCHES}
 PARTS = (16, 4, 1)
 
 
@@ -44,6 +49,13 @@ def machine():
         memory = int(file.readline().split()[1]) >> 20
     return "%d x %s, %d GiB, Linux %s" % (os.cpu_count(), model, memory,
                                           platform.release())
+
+
+def commit():
+    """Of what is measured; "" where this is no clone."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty"],
+                          capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def failed_row(name, size, error):
@@ -73,7 +85,14 @@ def run(name, size, oracles):
     else:
         scales = [Scale(size, part) for part in PARTS]
     try:
-        sizes = [rows_of(function, scale) for scale in scales]
+        sizes = []
+        for scale in scales:
+            begin = time.monotonic()
+            sizes.append(rows_of(function, scale))
+            if scale.part > 1:
+                print("== %s at a part of %d, %.0f s" % (
+                    name, scale.part, time.monotonic() - begin),
+                    file=sys.stderr, flush=True)
         if len({len(rows) for rows in sizes}) != 1:
             raise RuntimeError("its sizes have different rows")
         rows = [fit(same) for same in zip(*sizes)]
@@ -82,6 +101,9 @@ def run(name, size, oracles):
         rows = [failed_row(name, size, error)]
     for row in rows:
         row["name"] = name
+        complete(row)
+        if not oracles:
+            judge(row)
     return rows
 
 
@@ -120,7 +142,8 @@ def main():
         print_table(rows)
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"machine": machine(), "size": options.size,
+            json.dump({"machine": machine(), "commit": commit(),
+                       "binaries": BINARIES, "size": options.size,
                        "rows": rows}, file, indent=1)
     xml_cases.write("benchmark", {
         name: all(row["oracle"] for row in rows if row["name"] == name)

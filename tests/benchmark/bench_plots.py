@@ -2,9 +2,13 @@
 """Draws what `tools/bench --json FILE` wrote: how each cost grows.
 
     tests/benchmark/bench_plots.py FILE FOLDER
+    tests/benchmark/bench_plots.py FILE [NAME ...]   as text
+    tests/benchmark/bench_plots.py FILE --markdown [NAME ...]
 
 A file NAME.svg for each benchmark whose rows have several sizes: seconds over
-objects, both logarithmic; ours, the limit and the peer.
+objects, both logarithmic; ours, the limit and the peer.  As text, a bar for
+each of them at each size, of a length that is the logarithm of its seconds.
+--markdown: no growth, but the table of docs/BENCHMARKS.md, with the goals.
 """
 import json
 import math
@@ -12,8 +16,12 @@ import os
 import sys
 from xml.sax.saxutils import escape
 
+from bench_goals import judge
+from bench_table import complete, markdown
+
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640, 360, 70, 40, 50
 KEY = 200
+BAR = 44
 LINES = (("ours", "#1f5fa8", ""), ("limit", "#3a8a3a", "6 3"),
          ("peer", "#b03030", "2 3"))
 
@@ -119,23 +127,82 @@ def drawn(row):
     return "\n".join(out + ["</svg>"]) + "\n"
 
 
-def main():
-    if len(sys.argv) != 3:
-        print(__doc__, file=sys.stderr)
-        return 2
-    with open(sys.argv[1]) as file:
-        rows = json.load(file)["rows"]
-    os.makedirs(sys.argv[2], exist_ok=True)
+def duration(value):
+    for unit, size in (("s", 1), ("ms", 1e-3), ("us", 1e-6)):
+        if value >= size:
+            return "%.3g %s" % (value / size, unit)
+    return "%.3g us" % (value * 1e6)
+
+
+def bars(row):
+    """One row as text; "" if nothing of it has two sizes."""
+    lines = [(key, costs(row, key)) for key, _, _ in LINES]
+    lines = [line for line in lines if line[1]]
+    if not lines:
+        return ""
+    across = Axis([y for _, points in lines for _, y in points], 1, BAR)
+    grown = "" if row.get("exponent") is None else \
+        ", exponent %.2f" % row["exponent"]
+    out = ["%s %s%s" % (row["bench"], row["what"], grown)]
+    for objects in sorted({x for _, points in lines for x, _ in points}):
+        head = "{:,}".format(objects)
+        for key, points in lines:
+            for value in (y for x, y in points if x == objects):
+                name = row["peer_name"] if key == "peer" else key
+                out.append("%12s  %s %s  %s" % (
+                    head, ("#" * round(across.at(value))).ljust(BAR),
+                    duration(value).rjust(8), name))
+                head = ""
+    return "\n".join(out) + "\n"
+
+
+def table(run, names):
+    """The run's rows in markdown, with what they were measured on."""
+    rows = [row for row in run["rows"] if row["name"] in names]
+    for row in rows:
+        complete(row)
+        judge(row)
+    head = "Size %s, on %s" % (run["size"], run["machine"])
+    if run.get("commit"):
+        head += ", commit %s" % run["commit"]
+    return "%s.\n\n%s" % (head, markdown(rows))
+
+
+def draw(rows, folder):
+    os.makedirs(folder, exist_ok=True)
     counts = {}
     for row in rows:
         svg = drawn(row) if row.get("points") else ""
         if not svg:
             continue
         number = counts[row["name"]] = counts.get(row["name"], 0) + 1
-        path = os.path.join(sys.argv[2], "%s-%d.svg" % (row["name"], number))
+        path = os.path.join(folder, "%s-%d.svg" % (row["name"], number))
         with open(path, "w") as file:
             file.write(svg)
         print(path)
+
+
+def main():
+    arguments = sys.argv[1:]
+    is_table = "--markdown" in arguments
+    if is_table:
+        arguments.remove("--markdown")
+    if not arguments:
+        print(__doc__, file=sys.stderr)
+        return 2
+    with open(arguments[0]) as file:
+        run = json.load(file)
+    rows = run["rows"]
+    names = {row["name"] for row in rows}
+    wanted = set(arguments[1:]) or names
+    if is_table:
+        print(table(run, wanted), end="")
+    elif len(arguments) == 2 and arguments[1] not in names:
+        draw(rows, arguments[1])
+    else:
+        print("\n".join(text for text in (
+            bars(row) for row in rows
+            if row.get("points") and row["name"] in wanted) if text), end="")
     return 0
 
 

@@ -36,13 +36,6 @@ constexpr bool kIsRelease = true;
 constexpr bool kIsRelease = false;
 #endif
 
-gc::EvictionProblem ProblemOf(const ImagePopulation& population) {
-  gc::EvictionProblem problem;
-  for (const uint64_t bytes : population.layer_bytes) problem.AddPiece(bytes);
-  for (const auto& layers : population.images) problem.AddCandidate(1, layers);
-  return problem;
-}
-
 bool SmallProblemsAgree(uint64_t seed) {
   std::mt19937_64 random(seed);
   for (int round = 0; round < 1000; ++round) {

@@ -5,6 +5,13 @@
 
 namespace reclaim::tests {
 
+gc::EvictionProblem ProblemOf(const ImagePopulation& population) {
+  gc::EvictionProblem problem;
+  for (const uint64_t bytes : population.layer_bytes) problem.AddPiece(bytes);
+  for (const auto& layers : population.images) problem.AddCandidate(1, layers);
+  return problem;
+}
+
 std::vector<uint32_t> UpTo(size_t count) {
   std::vector<uint32_t> all(count);
   std::iota(all.begin(), all.end(), 0);

@@ -1,11 +1,12 @@
 // The graph in memory and in its database, beside bare loops and oracles:
 //
-//   graph_benchmark mark|mark-cold|exclusive|memory|sweep-db|evict|whole|tables
-//   OBJECTS FOLDER [SEED]
+//   graph_benchmark mark|mark-cold|exclusive|memory|sweep-db|evict|whole|
+//   tables|records OBJECTS FOLDER [SEED [ROUNDS]]
 //
-// Prints a JSON object for each row of the table of tools/bench.  FOLDER must
-// be there and empty; it is left full.  The exit code is 1 if an oracle
-// disagrees.
+// Prints a JSON object for each row of the table of tools/bench, and what it
+// has done so far on stderr.  FOLDER must be there and empty; it is left full.
+// What can be repeated is run ROUNDS times (5), and the median counts.  The
+// exit code is 1 if an oracle disagrees.
 
 #include <cstdio>
 #include <string>
@@ -25,7 +26,8 @@ constexpr Named kMeasures[] = {
     {"mark", MeasureMark},           {"mark-cold", MeasureColdMark},
     {"exclusive", MeasureExclusive}, {"memory", MeasureMemory},
     {"sweep-db", MeasureSweep},      {"evict", MeasureEvict},
-    {"whole", MeasureWhole},         {"tables", WriteTables}};
+    {"whole", MeasureWhole},         {"tables", WriteTables},
+    {"records", WriteRecords}};
 
 int Main(const std::vector<std::string>& arguments) {
   GraphMeasure measure;
@@ -33,13 +35,16 @@ int Main(const std::vector<std::string>& arguments) {
   for (const Named& named : kMeasures) {
     if (!arguments.empty() && arguments[0] == named.name) chosen = &named;
   }
-  if (chosen == nullptr || arguments.size() < 3 || arguments.size() > 4 ||
+  if (chosen == nullptr || arguments.size() < 3 || arguments.size() > 5 ||
       !absl::SimpleAtoi(arguments[1], &measure.objects) ||
       (arguments.size() > 3 &&
-       !absl::SimpleAtoi(arguments[3], &measure.seed))) {
+       !absl::SimpleAtoi(arguments[3], &measure.seed)) ||
+      (arguments.size() > 4 &&
+       !absl::SimpleAtoi(arguments[4], &measure.rounds)) ||
+      measure.rounds < 1) {
     std::fputs(
         "graph_benchmark mark|mark-cold|exclusive|memory|sweep-db|evict|whole|"
-        "tables OBJECTS FOLDER [SEED]\n",
+        "tables|records OBJECTS FOLDER [SEED [ROUNDS]]\n",
         stderr);
     return 2;
   }

@@ -11,6 +11,7 @@ namespace reclaim::benchmark {
 struct GraphMeasure {
   uint64_t objects = 100'000;
   uint64_t seed = 1;
+  int rounds = 5;      // of what can be repeated; at least 1
   std::string folder;  // of the databases
 };
 
@@ -26,6 +27,9 @@ bool MeasureWhole(const GraphMeasure& measure);
 // No measurement: the population as text for other programs, nodes.tsv and
 // edges.tsv in the folder, and a line with what they must find.
 bool WriteTables(const GraphMeasure& measure);
+// Nor this: the database of the population for a daemon, with an external store
+// "s", as graph in the folder, and a line with what the daemon must find.
+bool WriteRecords(const GraphMeasure& measure);
 
 }  // namespace reclaim::benchmark
 

@@ -10,6 +10,7 @@
 
 #include <valgrind/callgrind.h>
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <random>
@@ -21,12 +22,15 @@
 #include "absl/time/time.h"
 #include "accounting/image_usage.h"
 #include "accounting/retained.h"
+#include "gc/eviction.h"
 #include "gc/mark.h"
 #include "gc/plan.h"
 #include "gc/prune_request.h"
 #include "gc/roots.h"
 #include "index/node.h"
 #include "index/resident_graph.h"
+#include "tests/benchmark/eviction_orders.h"
+#include "tests/benchmark/image_population.h"
 #include "tests/benchmark/naive_graph.h"
 #include "tests/benchmark/no_details.h"
 #include "tests/benchmark/population_rows.h"
@@ -36,6 +40,8 @@ namespace {
 
 constexpr uint64_t kSeed = 1;
 constexpr uint32_t kEventCount = 1'000;
+// Of so many objects one is an image that may go: 2,000 of 100,000.
+constexpr uint64_t kObjectsPerImage = 50;
 
 // Counts from here to End().
 void Begin() {
@@ -94,6 +100,23 @@ void CountEvents(const std::vector<index::NodeId>& tags,
   End("event", kEventCount);
 }
 
+// Which images go, so that a quarter of the bytes of all is free.
+bool CountEviction(uint64_t objects) {
+  const auto images =
+      static_cast<uint32_t>(std::max<uint64_t>(1, objects / kObjectsPerImage));
+  const gc::EvictionProblem problem =
+      tests::ProblemOf(tests::MakePopulation(images, kSeed));
+  const uint64_t target = gc::FreedBytes(problem, tests::UpTo(images)) / 4;
+  Begin();
+  const gc::Eviction eviction = gc::ChooseEvictions(problem, target);
+  End("evict", images);
+  return Is(
+      eviction.freed_bytes >= target &&
+          eviction.freed_bytes == gc::FreedBytes(problem, eviction.chosen) &&
+          eviction.lower_bound_count <= eviction.evicted_count,
+      "the choice frees what it says, and no less than was asked for");
+}
+
 bool Count(uint64_t objects) {
   NaiveGraph naive;
   TellRows(objects, kSeed, &naive);
@@ -120,6 +143,7 @@ bool Count(uint64_t objects) {
   End("retained", count);
   bool is_good = CountPlan(graph);
   CountEvents(naive.tags(), &graph);
+  is_good &= CountEviction(objects);
 
   const std::vector<bool> reached = naive.ReachBySweeps(index::kNoNode);
   bool is_same = live.ok();

@@ -26,6 +26,9 @@ constexpr char kIndexLevel = 1;
 constexpr char kManifestLevel = 2;
 constexpr char kSubjectLevel = 3;
 constexpr char kReferrerLevel = 4;
+constexpr char kStoreName[] = "s";
+// As a caller of the Unix socket is called in an event.
+constexpr char kActor[] = "uid:1000";
 
 void Commit(index::Engine* engine, index::Batch* batch) {
   RECLAIM_CHECK(engine->Commit(*batch, index::Durability::kBuffered).ok(),
@@ -34,6 +37,18 @@ void Commit(index::Engine* engine, index::Batch* batch) {
 }
 
 }  // namespace
+
+void LatestImages::Note(const index::ContentRow& row) {
+  if (index::IsManifestLike(row.kind)) digests_[row.id] = row.key.digest;
+}
+
+oci::Digest LatestImages::Take(const index::NamedRow& tag) {
+  const auto named = digests_.find(tag.targets.front());
+  RECLAIM_CHECK(named != digests_.end(), "a tag comes after its image");
+  const oci::Digest digest = named->second;
+  digests_.clear();
+  return digest;
+}
 
 void RecordWriter::Put(Family family, std::string key, std::string value) {
   batch_.Put(family, std::move(key), std::move(value));
@@ -65,6 +80,7 @@ void RecordWriter::OnContent(const index::ContentRow& row) {
   record.mutable_children()->Add(row.children.begin(), row.children.end());
   if (row.subject != index::kNoNode) record.set_subject(row.subject);
   Put(Family::kContent, index::IdKey(row.id), record.SerializeAsString());
+  images_.Note(row);
   next_id_ = row.id + 1;
 }
 
@@ -79,11 +95,17 @@ void RecordWriter::OnNamed(const index::NamedRow& row) {
   record.set_recorded(ToMicros(row.recorded));
   for (const NodeId target : row.targets) record.add_targets(target);
   if (row.key.kind == index::NodeKind::kTag) {
-    record.mutable_tag()->set_store("s");
-    record.mutable_tag()->set_repository(row.key.scope);
-    record.mutable_tag()->set_tag(row.key.name);
+    auto* const tag = record.mutable_tag();
+    tag->set_store(kStoreName);
+    tag->set_repository(row.key.scope);
+    tag->set_tag(row.key.name);
+    tag->set_digest(images_.Take(row).ToString());
+    const int64_t micros = ToMicros(row.recorded);
+    tag->mutable_push_time()->set_seconds(micros / 1'000'000);
+    tag->mutable_push_time()->set_nanos(
+        static_cast<int32_t>(micros % 1'000'000 * 1000));
   } else {
-    record.mutable_repository()->set_store("s");
+    record.mutable_repository()->set_store(kStoreName);
     record.mutable_repository()->set_repository(row.key.name);
   }
   Put(Family::kNamed, index::IdKey(row.id), record.SerializeAsString());
@@ -112,8 +134,11 @@ void RecordWriter::Finish() {
   Put(Family::kMeta, index::kStateKey, state.SerializeAsString());
   index::StoreRecord store;
   store.id = kStore;
-  store.name = "s";
-  store.kind = store::StoreKind::kMemory;
+  store.name = kStoreName;
+  store.kind = kind_;
+  if (kind_ == store::StoreKind::kExternal) {
+    store.uri = absl::StrCat("external:", kStoreName);
+  }
   Put(Family::kMeta, index::StoreKey(kStore),
       index::ToProto(store).SerializeAsString());
   storage::v1::PlaceRecord place;
@@ -122,6 +147,38 @@ void RecordWriter::Finish() {
   Put(Family::kMeta, index::PlaceKey(kPlace), place.SerializeAsString());
   Flush();
 }
+
+void EventWriter::Put(index::Event event) {
+  event.sequence = ++sequence_;
+  event.kind = index::EventKind::kAdded;
+  event.store = kStoreName;
+  event.actor = kActor;
+  batch_.Put(Family::kEvent, index::SequenceKey(event.sequence),
+             index::ToProto(event).SerializeAsString());
+  if (batch_.entries().size() >= kBatchEntryCount) Commit(&engine_, &batch_);
+}
+
+void EventWriter::OnContent(const index::ContentRow& row) {
+  images_.Note(row);
+  index::Event event;
+  event.time = row.recorded;
+  event.node_kind = row.kind;
+  event.digest = row.key.digest;
+  event.bytes = row.bytes;
+  Put(std::move(event));
+}
+
+void EventWriter::OnNamed(const index::NamedRow& row) {
+  index::Event event;
+  event.time = row.recorded;
+  event.node_kind = row.key.kind;
+  event.scope = row.key.scope;
+  event.name = row.key.name;
+  if (row.key.kind == index::NodeKind::kTag) event.digest = images_.Take(row);
+  Put(std::move(event));
+}
+
+void EventWriter::Finish() { Commit(&engine_, &batch_); }
 
 void PackedWriter::Put(char level, NodeId from, NodeId order,
                        const std::vector<NodeId>& to) {

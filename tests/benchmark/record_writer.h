@@ -1,6 +1,6 @@
 // tests/benchmark/record_writer.h — a population as the records of a database.
 //
-// Writes what pushes would have left (docs/FORMAT.md) without the events, in
+// Writes what pushes would have left (docs/FORMAT.md), the events apart, in
 // large batches: ten million objects in minutes.
 
 #ifndef RECLAIM_TESTS_BENCHMARK_RECORD_WRITER_H_
@@ -10,15 +10,34 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "index/engine.h"
+#include "index/event.h"
+#include "oci/digest.h"
+#include "store/types.h"
 #include "tests/benchmark/population_rows.h"
 
 namespace reclaim::benchmark {
 
+// The digests of the images that came since the last name: a tag names one of
+// them, and its record says which.
+class LatestImages {
+ public:
+  void Note(const index::ContentRow& row);
+  // Of what `tag` names; all are forgotten.
+  oci::Digest Take(const index::NamedRow& tag);
+
+ private:
+  absl::flat_hash_map<index::NodeId, oci::Digest> digests_;
+};
+
 class RecordWriter final : public RowSink {
  public:
-  // Not owned.
-  explicit RecordWriter(index::Engine* engine) : engine_(*engine) {}
+  // The store is named "s", and is of `kind`: kMemory, or kExternal for a
+  // daemon.  The engine is not owned.
+  explicit RecordWriter(index::Engine* engine,
+                        store::StoreKind kind = store::StoreKind::kMemory)
+      : engine_(*engine), kind_(kind) {}
 
   void OnContent(const index::ContentRow& row) override;
   void OnNamed(const index::NamedRow& row) override;
@@ -31,9 +50,30 @@ class RecordWriter final : public RowSink {
   void Flush();
 
   index::Engine& engine_;
+  const store::StoreKind kind_;
   index::Batch batch_;
   index::NodeId next_id_ = 0;
-  std::string repository_name_;
+  LatestImages images_;
+};
+
+// An event row for each node and none of the records that it tells of: what the
+// same pushes leave beside them.
+class EventWriter final : public RowSink {
+ public:
+  explicit EventWriter(index::Engine* engine) : engine_(*engine) {}
+
+  void OnContent(const index::ContentRow& row) override;
+  void OnNamed(const index::NamedRow& row) override;
+  void OnMembership(const index::MembershipRow&) override {}
+  void Finish();
+
+ private:
+  void Put(index::Event event);
+
+  index::Engine& engine_;
+  index::Batch batch_;
+  uint64_t sequence_ = 0;
+  LatestImages images_;
 };
 
 // One record a node with edges, ordered by level, so that one scan marks
