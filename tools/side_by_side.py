@@ -6,12 +6,13 @@
   LIST
 
 A lane runs WIDTH of its programs at a time, in the order of the list; those of
-the lane "patient" do with the time that the others leave (nice).  What a program
-says goes to FOLDER/NAME/log, and is printed when it has ended, with how long it
-took and what it took of the processors; XML_OUTPUT_FILE names FOLDER/NAME/test.xml
-to it.  FOLDER/times gets a line a program.  The exit code is the number of
-programs that died: that file is not there, names no test, or names none that
-failed although the program ended badly (it may be the end of it that broke).
+the lane "patient" do with the time that the others leave (nice), and those of
+"beside" with what these leave.  What a program says goes to FOLDER/NAME/log, and
+is printed when it has ended, with how long it took and what it took of the
+processors; XML_OUTPUT_FILE names FOLDER/NAME/test.xml to it.  FOLDER/times gets a
+line a program.  The exit code is the number of programs that died: that file is
+not there, names no test, or names none that failed although the program ended
+badly (it may be the end of it that broke).
 """
 import concurrent.futures
 import os
@@ -23,7 +24,8 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
-PATIENCE = {"patient": ["nice", "-n", "10"]}
+PATIENCE = {"patient": ["nice", "-n", "10"],
+            "beside": ["nice", "-n", "15"]}
 
 
 def what_is_wrong(xml, code):
@@ -56,16 +58,21 @@ class Programs:
         begin = time.monotonic()
         with open(log, "wb") as out:
             process = subprocess.Popen(
-                PATIENCE.get(lane, []) + command, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+                PATIENCE.get(lane, []) + command, stdout=out, stderr=out,
+                stdin=subprocess.DEVNULL,
                 env=dict(os.environ, XML_OUTPUT_FILE=xml),
                 start_new_session=True)
         self.running.add(process)
-        # What it has waited for counts as its own.
-        _, status, usage = os.wait4(process.pid, 0)
+        status, usage = self.wait(process)
         process.returncode = os.waitstatus_to_exitcode(status)
         self.running.discard(process)
         self.tell(name, log, time.monotonic() - begin, usage,
                   process.returncode, what_is_wrong(xml, process.returncode))
+
+    def wait(self, process):
+        """Its status, and what it took: with what it has waited for itself."""
+        _, status, usage = os.wait4(process.pid, 0)
+        return status, usage
 
     def tell(self, name, log, took, usage, code, wrong):
         line = "%5ds  %5ds of a processor  %s" % (

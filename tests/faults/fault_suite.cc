@@ -28,6 +28,12 @@ std::string FaultCaseName(const ::testing::TestParamInfo<FaultCase>& info) {
       ToString(step));
 }
 
+int TellLost() {
+  const int count = ::testing::UnitTest::GetInstance()->failed_test_count();
+  ::testing::Test::RecordProperty("figure_lost_in_faults", count);
+  return count;
+}
+
 int RunFaultTests(int argc, char** argv, ::testing::Environment* figures) {
   if (access("/dev/shm", W_OK) == 0) setenv("TEST_TMPDIR", "/dev/shm", 1);
   ::testing::InitGoogleTest(&argc, argv);

@@ -31,6 +31,9 @@ inline constexpr int kFaultErrors[] = {
 inline constexpr int kFaultErrorCount =
     sizeof(kFaultErrors) / sizeof(kFaultErrors[0]);
 
+// In how many tests of this program something was lost; it is told to the gate.
+int TellLost();
+
 // Runs the tests and then `figures`, which prints what was tried (owned). Trees
 // lie in memory where the kernel has it: thousands of them are made.
 int RunFaultTests(int argc, char** argv, ::testing::Environment* figures);

@@ -122,8 +122,7 @@ class FiguresEnvironment final : public ::testing::Environment {
         "I/O faults: %llu runs, %zu of %zu call sites, %d errors, lost in: "
         "%d\n",
         static_cast<unsigned long long>(Total().run_count), covered,
-        sites.size(), kFaultErrorCount,
-        ::testing::UnitTest::GetInstance()->failed_test_count());
+        sites.size(), kFaultErrorCount, TellLost());
     ::testing::Test::RecordProperty("figure_runs_with_a_failing_system_call",
                                     std::to_string(Total().run_count));
     if (!::testing::GTEST_FLAG(filter).compare("*")) {

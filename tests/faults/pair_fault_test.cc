@@ -223,8 +223,7 @@ class FiguresEnvironment final : public ::testing::Environment {
         static_cast<unsigned long long>(Total().alone_count),
         static_cast<unsigned long long>(Total().pair_count),
         static_cast<unsigned long long>(Total().call_pair_count),
-        static_cast<unsigned long long>(Seed()),
-        ::testing::UnitTest::GetInstance()->failed_test_count());
+        static_cast<unsigned long long>(Seed()), TellLost());
     ::testing::Test::RecordProperty("figure_runs_with_one_fault_point",
                                     std::to_string(Total().alone_count));
     ::testing::Test::RecordProperty("figure_runs_with_two_fault_points",

@@ -21,9 +21,15 @@ inline Exploration ExploreAll(const char* what, const Scenario& scenario) {
   return found;
 }
 
+// Of explorations that must find none.
+inline void TellLost(int count) {
+  ::testing::Test::RecordProperty("figure_lost_in_simulation", count);
+}
+
 // Nothing is lost, and the exploration has seen what it is about.
 inline void ExpectSafe(const char* what, const Scenario& scenario) {
   const Exploration found = ExploreAll(what, scenario);
+  TellLost(found.loss.empty() ? 0 : 1);
   EXPECT_TRUE(found.is_complete);
   EXPECT_EQ(found.loss, "");
   EXPECT_GT(found.accepted_count, 0u);
