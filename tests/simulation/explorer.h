@@ -20,9 +20,11 @@
 //   `looks_in_steps`.  What a writer's call makes the daemon do is one step.
 // - Who.  No writer dies midway, nor does a registry; no client deletes, and
 //   none mounts, for there is one repository; two writers, each once.
-//   tests/registry_race has these, as chance will have it.
-// - What.  One collection, and one crash, of the daemon alone; a cache of
-//   descriptors that never forgets, hence no proof that one has
+//   seeded_world.h has these, drawn, and tests/registry_race, as chance will
+//   have it.
+// - What.  One collection, and one crash, of the daemon alone (seeded_world.h
+//   has more of both, and leases, pins, restores, old plans and power cuts); a
+//   cache of descriptors that never forgets, hence no proof that one has
 //   (gc/canary_watch_test); a disk that neither fails nor loses what was not
 //   synced (tests/faults, index/power_cut_test).
 //

@@ -63,6 +63,10 @@ absl::Status Transfer(const typename Map::key_type& key, Map* from, Map* to) {
   return absl::OkStatus();
 }
 
+store::Bytes SizeOf(const Disk::File& file) {
+  return {file.bytes.size(), 4096};
+}
+
 std::string Line(absl::string_view what, absl::Time modified) {
   return absl::StrCat(what, " ", absl::ToUnixMicros(modified), "\n");
 }
@@ -76,15 +80,25 @@ void AppendText(const std::map<oci::Digest, Disk::File>& blobs,
   }
   for (const auto& [name, modified] : links) {
     absl::StrAppend(text,
-                    Line(absl::StrCat("link ", std::get<1>(name).hex(),
+                    Line(absl::StrCat("link ", std::get<0>(name), " ",
+                                      std::get<1>(name).hex(),
                                       static_cast<int>(std::get<2>(name))),
                          modified));
   }
   for (const auto& [name, tag] : tags) {
-    absl::StrAppend(
-        text, Line(absl::StrCat("tag ", name.second, " ", tag.digest.hex()),
-                   tag.modified));
+    absl::StrAppend(text, Line(absl::StrCat("tag ", name.first, ":",
+                                            name.second, " ", tag.digest.hex()),
+                               tag.modified));
   }
+}
+
+// Of content alone, as everywhere in this store.
+store::RemovalBytes BytesOf(const Disk::Moved& moved) {
+  store::RemovalBytes bytes;
+  for (const auto& [digest, file] : moved.blobs) {
+    bytes.content += SizeOf(file);
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -96,6 +110,9 @@ bool Conflict(const Access& a, const Access& b) {
 
 std::string Disk::ToText() const {
   std::string text;
+  for (const std::string& name : repositories) {
+    absl::StrAppend(&text, "repository ", name, "\n");
+  }
   AppendText(blobs, links, tags, &text);
   for (const auto& [key, moved] : quarantine) {
     absl::StrAppend(&text, "moved ", key.first, "\n");
@@ -113,7 +130,7 @@ absl::StatusOr<store::BlobStat> ModelRegistry::Stat(
   }
   observe_(OfBlob(digest), Line("blob", it->second.modified));
   store::BlobStat stat;
-  stat.bytes = {it->second.bytes.size(), 4096};
+  stat.bytes = SizeOf(it->second);
   stat.modified = it->second.modified;
   return stat;
 }
@@ -156,15 +173,22 @@ store::StoreTraits ModelRegistry::traits() const {
   return traits;
 }
 
-void ModelRegistry::ReportSection(SectionKind kind,
+std::vector<std::string> ModelRegistry::ScopesOf(SectionKind kind) const {
+  if (kind == SectionKind::kRepositories || kind == SectionKind::kBlobs) {
+    return {""};
+  }
+  return std::vector<std::string>(disk_.repositories.begin(),
+                                  disk_.repositories.end());
+}
+
+void ModelRegistry::ReportSection(SectionKind kind, const std::string& scope,
                                   store::ScanBatch* batch) const {
   store::SectionReport report;
   report.kind = kind;
-  const bool is_whole =
-      kind == SectionKind::kRepositories || kind == SectionKind::kBlobs;
-  report.scope = is_whole ? "" : kRepository;
-  if (kind == SectionKind::kRepositories) {
-    batch->repositories.push_back({kRepository, ""});
+  report.scope = scope;
+  for (const std::string& name : disk_.repositories) {
+    if (kind != SectionKind::kRepositories) break;
+    batch->repositories.push_back({name, ""});
   }
   std::string seen;
   for (const auto& [digest, file] : disk_.blobs) {
@@ -177,7 +201,7 @@ void ModelRegistry::ReportSection(SectionKind kind,
     const SectionKind section = is == MembershipKind::kRevision
                                     ? SectionKind::kRevisions
                                     : SectionKind::kLayerLinks;
-    if (section != kind) continue;
+    if (section != kind || repository != scope) continue;
     absl::StrAppend(&seen, Line(digest.hex(), modified));
     store::MembershipFact fact;
     fact.repository = repository;
@@ -187,7 +211,7 @@ void ModelRegistry::ReportSection(SectionKind kind,
     batch->memberships.push_back(std::move(fact));
   }
   for (const auto& [name, tag] : disk_.tags) {
-    if (kind != SectionKind::kTags) break;
+    if (kind != SectionKind::kTags || name.first != scope) continue;
     absl::StrAppend(
         &seen, Line(absl::StrCat(name.second, tag.digest.hex()), tag.modified));
     batch->tags.push_back(
@@ -210,11 +234,13 @@ absl::StatusOr<store::ScanResult> ModelRegistry::Scan(
   for (const SectionKind kind : {SectionKind::kRepositories,
                                  SectionKind::kBlobs, SectionKind::kLayerLinks,
                                  SectionKind::kRevisions, SectionKind::kTags}) {
-    RECLAIM_RETURN_IF_ERROR(
-        pause_(absl::StrCat(kScanStep, static_cast<int>(kind))));
-    store::ScanBatch batch;
-    ReportSection(kind, &batch);
-    RECLAIM_RETURN_IF_ERROR(sink->Accept(std::move(batch)));
+    for (const std::string& scope : ScopesOf(kind)) {
+      RECLAIM_RETURN_IF_ERROR(pause_(absl::StrCat(
+          kScanStep, static_cast<int>(kind), scope.empty() ? "" : " ", scope)));
+      store::ScanBatch batch;
+      ReportSection(kind, scope, &batch);
+      RECLAIM_RETURN_IF_ERROR(sink->Accept(std::move(batch)));
+    }
   }
   return store::ScanResult();
 }
@@ -310,7 +336,8 @@ absl::StatusOr<std::vector<store::QuarantinedItem>>
 ModelRegistry::ListQuarantine() const {
   std::vector<store::QuarantinedItem> items;
   for (const auto& [key, moved] : disk_.quarantine) {
-    items.push_back({key.first, key.second, {}});
+    items.push_back({key.first, key.second,
+                     tells_sizes_ ? BytesOf(moved) : store::RemovalBytes()});
     observe_(std::nullopt, "quarantined " + ToString(key.second));
   }
   return items;

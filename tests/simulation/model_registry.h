@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -23,6 +24,9 @@
 #include "store/content_store.h"
 
 namespace reclaim::simulation {
+
+// The one repository of a disk that nobody gives others.
+inline constexpr char kRepository[] = "app";
 
 struct Disk {
   struct File {
@@ -42,6 +46,7 @@ struct Disk {
     std::map<TagName, Tag> tags;
   };
 
+  std::set<std::string> repositories = {kRepository};
   std::map<oci::Digest, File> blobs;
   std::map<LinkName, absl::Time> links;
   std::map<TagName, Tag> tags;
@@ -76,13 +81,17 @@ class ModelRegistry final : public store::ContentStore {
                                      const std::string& answer)>;
 
   // `disk` is not owned.  Without foreign writers it is what an orchestrator
-  // keeps, who alone writes there and tells over the API.
+  // keeps, who alone writes there and tells over the API.  A registry tells the
+  // sizes of what lies in its quarantine; without them a start takes all that a
+  // purge had on record for partly gone and frees the rest, where it would have
+  // put back what is whole: less happens, and there are fewer states.
   ModelRegistry(Disk* disk, bool has_foreign_writers, Pause pause,
-                Observe observe)
+                Observe observe, bool tells_sizes = false)
       : disk_(*disk),
         has_foreign_writers_(has_foreign_writers),
         pause_(std::move(pause)),
-        observe_(std::move(observe)) {}
+        observe_(std::move(observe)),
+        tells_sizes_(tells_sizes) {}
 
   absl::StatusOr<store::BlobStat> Stat(
       const store::Place& place, const oci::Digest& digest) const override;
@@ -118,7 +127,10 @@ class ModelRegistry final : public store::ContentStore {
                         const store::Removal& removal);
   absl::Status MoveBack(const store::RunId& run_id,
                         const store::Removal& removal);
-  void ReportSection(store::SectionKind kind, store::ScanBatch* batch) const;
+  // Of each of which a section of this kind tells: "" is the whole store.
+  std::vector<std::string> ScopesOf(store::SectionKind kind) const;
+  void ReportSection(store::SectionKind kind, const std::string& scope,
+                     store::ScanBatch* batch) const;
   store::RemovalOutcome Tell(std::optional<Access> access,
                              absl::Status status) const;
 
@@ -126,13 +138,11 @@ class ModelRegistry final : public store::ContentStore {
   const bool has_foreign_writers_;
   const Pause pause_;
   const Observe observe_;
+  const bool tells_sizes_;
 };
 
 // How the steps of a scan begin.
 inline constexpr char kScanStep[] = "scan ";
-
-// The one repository of the model.
-inline constexpr char kRepository[] = "app";
 
 }  // namespace reclaim::simulation
 

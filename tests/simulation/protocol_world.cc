@@ -7,10 +7,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "base/status_macros.h"
 #include "index/engine.h"
 #include "store/testing/store_tree.h"
 #include "tests/simulation/blind_graph.h"
+#include "tests/simulation/pausing_engine.h"
 
 namespace reclaim::simulation {
 namespace {
@@ -43,40 +43,6 @@ bool AnyConflict(const std::vector<Access>& some,
   return false;
 }
 
-// An engine that stops before each commit, and takes none once it is dead.
-class PausingEngine final : public index::Engine {
- public:
-  PausingEngine(index::Engine* engine,
-                std::function<absl::Status(const std::string&)> pause)
-      : engine_(*engine), pause_(std::move(pause)) {}
-  absl::StatusOr<std::optional<std::string>> Get(
-      index::Family family, absl::string_view key) const override {
-    return engine_.Get(family, key);
-  }
-  absl::Status Scan(index::Family family, absl::string_view prefix,
-                    absl::string_view from, Visitor visit) const override {
-    return engine_.Scan(family, prefix, from, visit);
-  }
-  absl::Status ScanBackwards(index::Family family, absl::string_view prefix,
-                             absl::string_view before,
-                             Visitor visit) const override {
-    return engine_.ScanBackwards(family, prefix, before, visit);
-  }
-  absl::Status Commit(const index::Batch& batch,
-                      index::Durability durability) override {
-    RECLAIM_RETURN_IF_ERROR(pause_("commit"));
-    return engine_.Commit(batch, durability);
-  }
-  absl::Status Sync() override { return engine_.Sync(); }
-  uint64_t ApproximateBytes() const override {
-    return engine_.ApproximateBytes();
-  }
-
- private:
-  index::Engine& engine_;
-  const std::function<absl::Status(const std::string&)> pause_;
-};
-
 }  // namespace
 
 const char* ToString(Actor actor) {
@@ -99,7 +65,7 @@ class World::Daemon final : public gc::CollectorObserver {
       : world_(*world),
         random_(static_cast<uint32_t>(instance)),
         engine_(
-            &world->engine_,
+            &world->engine_, /*stops_at_syncs=*/false,
             [world](const std::string& step) { return world->Pause(step); }),
         store_(
             &world->disk_,
