@@ -61,7 +61,7 @@ void TellAtAbort(int) {
   static_cast<void>(written);
 }
 
-SeedEnd Run(uint64_t seed, SeedOptions options = {}) {
+SeedEnd RunSeed(uint64_t seed, SeedOptions options = {}) {
   options.seed = seed;
   std::snprintf(told_at_abort, sizeof(told_at_abort), "seed %llu; repeat: %s\n",
                 static_cast<unsigned long long>(seed),
@@ -77,7 +77,7 @@ void ExpectHolds(uint64_t seed, const SeedEnd& end) {
   if (end.failure.empty()) return;
   SeedOptions options;
   options.is_traced = true;
-  const SeedEnd again = Run(seed, options);
+  const SeedEnd again = RunSeed(seed, options);
   ADD_FAILURE() << "seed " << seed << ": " << end.failure << "\n"
                 << absl::StrJoin(again.trace, "\n") << "\nseed " << seed << ": "
                 << end.failure
@@ -106,7 +106,7 @@ TEST(SeededTest, WhatOnceFailedHolds) {
   const std::vector<uint64_t> seeds = KeptSeeds();
   EXPECT_FALSE(seeds.empty());
   for (const uint64_t seed : seeds) {
-    ExpectHolds(seed, Run(seed));
+    ExpectHolds(seed, RunSeed(seed));
     if (HasFailure()) return;
   }
 }
@@ -116,8 +116,8 @@ TEST(SeededTest, ASeedRepeatsItself) {
   SeedOptions options;
   options.is_traced = true;
   for (uint64_t seed = kFirstSeed; seed < kFirstSeed + 20; ++seed) {
-    const SeedEnd first = Run(seed, options);
-    const SeedEnd second = Run(seed, options);
+    const SeedEnd first = RunSeed(seed, options);
+    const SeedEnd second = RunSeed(seed, options);
     ASSERT_EQ(first.trace, second.trace) << "seed " << seed;
     EXPECT_EQ(first.failure, second.failure) << "seed " << seed;
   }
@@ -140,7 +140,7 @@ TEST(SeededTest, NothingIsLost) {
   const uint64_t count = FromEnvironment("RECLAIM_SEEDS", kSeedCount);
   SeedCounts counts;
   for (uint64_t seed = first; seed < first + count; ++seed) {
-    const SeedEnd end = Run(seed);
+    const SeedEnd end = RunSeed(seed);
     counts += end.counts;
     ExpectHolds(seed, end);
     if (HasFailure()) return;
@@ -157,7 +157,7 @@ TEST(SeededTest, NothingIsLost) {
 uint64_t FirstThatFails(const SeedOptions& options, std::string* failure) {
   uint64_t seed = kFirstSeed;
   while (failure->empty() && seed < kFirstSeed + kManySeeds) {
-    *failure = Run(seed++, options).failure;
+    *failure = RunSeed(seed++, options).failure;
   }
   return seed - kFirstSeed;
 }
