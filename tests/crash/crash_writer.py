@@ -5,7 +5,7 @@ import threading
 # Longer than a push of our writer takes, from its last look at a blob to its
 # tag; it looks again if it had to wait.
 WRITE_SECONDS_MAX = 0.5
-PAUSE_MAX = 0.4
+PAUSE_MAX = 0.2
 PAUSE_IN_A_DEED_MAX = 0.02
 
 
