@@ -143,6 +143,8 @@ class Race:
         if self.options.crash_registry:
             self.figures.add("tags that a killed registry left empty",
                              world.tree.clear_torn_tags(world.torn))
+            self.figures.add("blobs that a killed registry left empty",
+                             world.tree.clear_empty_blobs())
 
     def note_left(self, what, items):
         self.figures.add(what + ", left", len(items))

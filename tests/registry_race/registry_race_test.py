@@ -349,6 +349,19 @@ class DiskTest(unittest.TestCase):
         self.assertEqual(sorted(os.listdir(os.path.join(self.tree.top, tags))),
                          ["v2", "v3"])
 
+    def test_of_empty_blobs_only_those_in_quarantine_are_cleared(self):
+        aside = "../../../.reclaim/quarantine/run/tree/blobs/"
+        for path, text in (("blobs/sha256/aa/aa1", ""),
+                           (aside + "aa1", "text"),
+                           ("blobs/sha256/aa/aa2", ""),
+                           ("blobs/sha256/aa/aa3", "text"),
+                           (aside + "aa3", "text")):
+            self.make(path)
+            write(os.path.join(self.tree.top, path, "data"), text)
+        self.assertEqual(self.tree.clear_empty_blobs(), 1)
+        self.assertEqual(sorted(os.listdir(os.path.join(
+            self.tree.top, "blobs/sha256/aa"))), ["aa2", "aa3"])
+
     def test_folders_that_nobody_has_a_reason_to_leave_empty(self):
         self.assertEqual(self.tree.empty_folders(set()), [])
         name = self.DIGEST.replace(":", "/")

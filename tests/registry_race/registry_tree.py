@@ -107,6 +107,24 @@ class RegistryTree:
             shutil.rmtree(os.path.dirname(os.path.dirname(link)))
         return len(tags)
 
+    def clear_empty_blobs(self):
+        """Takes away the blobs that hold nothing while a copy of theirs is in
+        quarantine, as an operator is told to; how many.
+
+        A registry writes a manifest's blob in place: one that is killed between
+        opening and writing it leaves it so.  It is no copy, so the good one
+        stays where it is, and the store is kept until somebody looks.
+        """
+        kept = {os.path.basename(path) for path, _, files in os.walk(
+            os.path.join(self.root, ".reclaim")) if "data" in files}
+        empty = [path for path, _, files in os.walk(
+            os.path.join(self.top, "blobs/sha256"))
+            if "data" in files and os.path.basename(path) in kept and
+            ruin_at(os.path.join(path, "data")) is not None]
+        for path in empty:
+            shutil.rmtree(path)
+        return len(empty)
+
     def empty_folders(self, deleted):
         """Folders without anything in them, but for those that a registry
         leaves so: of an image that it was asked to delete it removes the link
